@@ -1,0 +1,35 @@
+// The cloud port: machines that can be asked for, listed and given back.
+//
+// Calls return as soon as the cloud accepted them; `list` tells what became of them. An optional
+// ability is an optional member: ask `if (cloud.stop)`, never `if (cloud.name === "aws")`.
+
+import type { Capacity } from "../model/resources.ts";
+
+export interface Cloud {
+  readonly name: string;
+  /** Keeps the disks. Absent where the cloud cannot. */
+  readonly stop?: (ids: readonly string[], signal: AbortSignal) => Promise<void>;
+  readonly start?: (ids: readonly string[], signal: AbortSignal) => Promise<void>;
+  /** Idempotent by `token`: the same token twice gives the same machines, not twice as many. */
+  launch(request: MachineRequest, signal: AbortSignal): Promise<void>;
+  /** Only machines of this cluster. May lag behind `launch`. */
+  list(cluster: string, signal: AbortSignal): Promise<readonly Machine[]>;
+  /** Ends machines and removes their disks. A machine that is already gone is not an error. */
+  terminate(ids: readonly string[], signal: AbortSignal): Promise<void>;
+}
+
+export interface MachineRequest {
+  readonly token: string;
+  readonly cluster: string;
+  /** The nodes to start machines for, by id, with what each must have. */
+  readonly nodes: readonly { readonly id: string; readonly index: number; readonly capacity: Capacity }[];
+}
+
+export interface Machine {
+  /** The cloud's own id. */
+  readonly id: string;
+  /** The node that it was launched for. */
+  readonly node: string;
+  readonly ip: string;
+  readonly phase: "starting" | "up" | "stopped" | "gone";
+}

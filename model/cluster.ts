@@ -1,0 +1,22 @@
+// A cluster: the nodes that a user wants, and how far the world follows.
+
+import type { Node } from "./node.ts";
+
+/** What users of SkyPilot know. TERMINATED is the absence of a record. `STOPPING` is ours. */
+export type ClusterStatus = "INIT" | "UP" | "STOPPING" | "STOPPED";
+
+/** How the nodes of a local cluster run. */
+export type Isolation = "embedded" | "process";
+
+export interface Cluster {
+  readonly name: string;
+  readonly status: ClusterStatus;
+  readonly cloud: string;
+  readonly isolation: Isolation;
+  readonly launchedAt: number;
+  /** What the user asked of each node, as shown in `sky status`: `4x Local(cpus=2)`. */
+  readonly resources: string;
+  /** The command that used it last, as shown in `sky status`. */
+  readonly command: string;
+  readonly nodes: readonly Node[];
+}

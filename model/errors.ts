@@ -1,0 +1,112 @@
+// Every error that may cross a process boundary: one class, one table.
+//
+// A code is never reused or renamed. Its remedy is the only thing that a retry loop may read. The
+// parameters are typed from the text, so an error that forgets one does not compile.
+// `docs/errors.md` has one heading per code; a test compares the two.
+
+/** What the caller should do about it. */
+export type Remedy = "retry" | "give-up" | "fix-request" | "fix-code";
+
+interface CodeRow {
+  readonly remedy: Remedy;
+  /** gRPC status number. Source: grpc.io, "Status codes and their use in gRPC". */
+  readonly grpc: number;
+  readonly text: string;
+}
+
+export const codes = {
+  // Runtime
+  "bus/timeout": { remedy: "retry", grpc: 4, text: "no reply within {ms} ms from {to}" },
+  "bus/no-such-actor": { remedy: "give-up", grpc: 5, text: "nothing lives at {to}" },
+  "bus/closed": { remedy: "retry", grpc: 14, text: "the bus is closed: {why}" },
+  "bus/denied": { remedy: "give-up", grpc: 7, text: "{node} may not publish or subscribe {subject}" },
+  "bus/too-large": { remedy: "fix-code", grpc: 3, text: "a message of {bytes} bytes to {to}" },
+  "mailbox/full": { remedy: "retry", grpc: 8, text: "{to} has {count} messages waiting" },
+  "core/broken-invariant": { remedy: "fix-code", grpc: 13, text: "{what}" },
+  "core/cancelled": { remedy: "give-up", grpc: 1, text: "{what} was cancelled" },
+  "codec/invalid": { remedy: "give-up", grpc: 3, text: "cannot decode {what}: {why}" },
+  "store/failed": { remedy: "give-up", grpc: 14, text: "the journal cannot be written: {why}" },
+  "store/locked": { remedy: "give-up", grpc: 14, text: "{path} is held by another process" },
+  "stream/closed": { remedy: "retry", grpc: 14, text: "the stream is closed: {why}" },
+  "stream/protocol": { remedy: "give-up", grpc: 13, text: "the peer broke the protocol: {why}" },
+  "stream/denied": { remedy: "give-up", grpc: 16, text: "the peer was refused: {why}" },
+  "process/claimed": { remedy: "give-up", grpc: 6, text: "{dir} was claimed before" },
+  "process/launcher-lost": { remedy: "retry", grpc: 14, text: "the launcher ended: {why}" },
+  "process/failed": { remedy: "give-up", grpc: 14, text: "{what}: {why}" },
+  // Requests
+  "task/invalid": { remedy: "fix-request", grpc: 3, text: "{problems}" },
+  "task/too-big": { remedy: "fix-request", grpc: 9, text: "{why}" },
+  "request/invalid": { remedy: "fix-request", grpc: 3, text: "{field}: {why}" },
+  "cluster/not-found": { remedy: "fix-request", grpc: 5, text: "Cluster {name} not found.{hint}" },
+  "cluster/not-up": {
+    remedy: "give-up",
+    grpc: 9,
+    text: "{what} skipped for cluster '{name}' (status: {status}). It is only allowed for UP clusters.",
+  },
+  "cluster/mismatch": {
+    remedy: "fix-request",
+    grpc: 9,
+    text: "Requested {requested}; cluster '{name}' has {existing}. To fix: specify a new cluster name, or down the existing cluster first.",
+  },
+  "cluster/start-failed": { remedy: "give-up", grpc: 14, text: "{name} did not start: {why}" },
+  "job/not-found": { remedy: "fix-request", grpc: 5, text: "Job {id} not found on cluster '{name}'." },
+  "join/denied": { remedy: "give-up", grpc: 16, text: "the join was refused: {why}" },
+  // Client
+  "head/unreachable": { remedy: "retry", grpc: 14, text: "cannot reach the head: {why}" },
+  "head/start-failed": { remedy: "give-up", grpc: 14, text: "the local head did not start: {why}" },
+  "config/invalid": { remedy: "fix-request", grpc: 3, text: "{file}: {why}" },
+  "cloud/unknown": { remedy: "fix-request", grpc: 3, text: "{cloud} is not enabled: see `sky check`" },
+} as const satisfies Record<string, CodeRow>;
+
+export type Code = keyof typeof codes;
+
+type Names<T extends string> = T extends `${string}{${infer N}}${infer Rest}` ? N | Names<Rest> : never;
+
+/** The parameters of a code: one for each `{name}` in its text. */
+export type Params<C extends Code> = { readonly [N in Names<(typeof codes)[C]["text"]>]: string | number };
+
+/** The one error class. `message` is the table's text with the parameters in place. */
+export class SkyError<C extends Code = Code> extends Error {
+  override readonly name = "SkyError";
+  readonly code: C;
+  readonly params: Readonly<Record<string, string | number>>;
+
+  constructor(code: C, params: Params<C>, options: { readonly cause?: unknown } = {}) {
+    super(textOf(code, params), options);
+    this.code = code;
+    this.params = params;
+  }
+
+  get remedy(): Remedy {
+    return codes[this.code].remedy;
+  }
+}
+
+/** Whether `error` is one of ours, and with `code`, whether it is that one. */
+export function isSkyError<C extends Code>(error: unknown, code?: C): error is SkyError<C> {
+  return error instanceof SkyError && (code === undefined || error.code === code);
+}
+
+/** An error that came over the wire: an unknown code of a newer peer keeps its text. */
+export function skyErrorFrom(
+  code: string,
+  params: Readonly<Record<string, string>>,
+  text: string,
+): SkyError {
+  if (Object.hasOwn(codes, code)) return new SkyError(code as Code, params as never);
+  return new SkyError("core/broken-invariant", { what: text });
+}
+
+/** Throws `core/broken-invariant` unless `condition` holds. On in production. */
+export function assert(condition: unknown, what: string): asserts condition {
+  if (!condition) throw new SkyError("core/broken-invariant", { what });
+}
+
+/** The message of anything that was thrown. */
+export function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function textOf(code: Code, params: Readonly<Record<string, string | number>>): string {
+  return codes[code].text.replace(/\{(\w+)\}/g, (whole, name: string) => String(params[name] ?? whole));
+}

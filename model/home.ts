@@ -1,0 +1,78 @@
+// Where everything lives under SKY_HOME. Pure: joins strings, touches nothing.
+//
+// A home may have a long path with spaces in it; sockets are bound and dialled so that their
+// length does not matter (see `runtime/socket-os.ts`).
+
+import type { RankKey } from "./job.ts";
+import { rankKeyText } from "./job.ts";
+
+export interface Home {
+  readonly root: string;
+  readonly config: string;
+  /** The skyhead of this home: its lock, socket, journal, log and nats-server. */
+  readonly head: string;
+  readonly lock: string;
+  readonly socket: string;
+  readonly journal: string;
+  readonly headLog: string;
+  readonly bus: string;
+  /** Logs that outlive their cluster, and what `logs --sync-down` fetched. */
+  readonly logs: string;
+  cluster(name: string): ClusterHome;
+}
+
+export interface ClusterHome {
+  readonly root: string;
+  /** The head's copies of the ranks' logs. */
+  readonly logs: string;
+  /** Workdirs as they were when their jobs were submitted. */
+  readonly workdirs: string;
+  /** Secrets of jobs that have not ended; 0600, never in the journal. */
+  readonly secrets: string;
+  node(id: string): NodeHome;
+}
+
+export interface NodeHome {
+  readonly root: string;
+  /** The node's HOME. */
+  readonly home: string;
+  /** The skylet's own: credentials, launcher pipes. */
+  readonly state: string;
+  /** One directory per rank: its truth on the node. */
+  readonly ranks: string;
+}
+
+export function homeAt(root: string): Home {
+  const head = `${root}/head`;
+  return {
+    root,
+    config: `${root}/config.yaml`,
+    head,
+    lock: `${head}/lock.db`,
+    socket: `${head}/api.sock`,
+    journal: `${head}/journal.db`,
+    headLog: `${head}/skyhead.log`,
+    bus: `${head}/bus`,
+    logs: `${root}/logs`,
+    cluster: (name) => clusterHomeAt(`${root}/clusters/${name}`),
+  };
+}
+
+function clusterHomeAt(root: string): ClusterHome {
+  return {
+    root,
+    logs: `${root}/logs`,
+    workdirs: `${root}/workdirs`,
+    secrets: `${root}/secrets`,
+    node: (id) => nodeHomeAt(`${root}/nodes/${id}`),
+  };
+}
+
+export function nodeHomeAt(root: string): NodeHome {
+  return { root, home: `${root}/home`, state: `${root}/state`, ranks: `${root}/ranks` };
+}
+
+/** The directory of one rank on its node. */
+export function rankDir(node: NodeHome, key: RankKey): string {
+  return `${node.ranks}/${rankKeyText(key)}`;
+}

@@ -1,0 +1,25 @@
+// The grammar of every name that a user or the system gives.
+//
+// Names end up in NATS subjects, paths, hosts and environment variables, so one strict grammar
+// serves them all. A subject token may not hold a dot, a star, a `>` or a space; a host name has
+// dots, so a node id is not a host name.
+
+/** A cluster's name. Source: SkyPilot's cluster name rule, spec §6.7. */
+export const clusterPattern = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
+
+/** A task's name. Source: SkyPilot's task name rule, spec §2.1. */
+export const taskNamePattern = /^[a-z0-9]+(?:[._-]{1,2}[a-z0-9]+)*$/;
+
+/** One token of a subject: node ids, actor kinds and actor ids. */
+export const tokenPattern = /^[A-Za-z0-9_-]+$/;
+
+/** The name of an environment variable. */
+export const envNamePattern = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** The longest cluster name that we take; it is part of paths and host names. */
+export const clusterNameLengthMax = 63;
+
+/** The id of the n-th node of a cluster, counted from 0: `head`, `worker1`, `worker2`, … */
+export function nodeId(index: number): string {
+  return index === 0 ? "head" : `worker${index}`;
+}

@@ -1,0 +1,114 @@
+// The messages between head and agents, as the program sees them: plain unions.
+//
+// `proto/envelope.ts` turns them into `sky.v1.Envelope` and back, totally by type. Messages may be
+// lost; none needs to arrive for the system to be right. An agent repeats what the head has not
+// acknowledged, sends its whole inventory after every (re)connect, and the head reconciles.
+
+import type { Address } from "../model/address.ts";
+import type { Exit, RankKey, SweepRecord } from "../model/job.ts";
+import type { Capacity } from "../model/resources.ts";
+
+/** Head → the actor `agent/main` of a node. */
+export type AgentMessage =
+  /** Claim the rank's directory and stand ready. Answered by `rank-prepared` or `rank-refused`. */
+  | { readonly kind: "prepare"; readonly key: RankKey; readonly spec: RankSpec }
+  /** Start what stands ready. Repeating it is harmless. */
+  | { readonly kind: "go"; readonly key: RankKey }
+  /**
+   * End the rank whatever it does: TERM, the grace, KILL, then sweep. Answered by `rank-exited`
+   * (if it ever started) and always by `rank-swept`. A rank that was never prepared can never be
+   * prepared afterwards.
+   */
+  | {
+      readonly kind: "stop";
+      readonly key: RankKey;
+      readonly graceMs: number;
+      readonly why: "peer-failed" | "cancelled" | "node-lost";
+    }
+  /** The head has this rank's exit (and sweep, if one was asked for) on disk: stop repeating it. */
+  | { readonly kind: "acknowledge"; readonly key: RankKey }
+  /** The head has the whole log too: the rank's directory may go. */
+  | { readonly kind: "forget"; readonly key: RankKey }
+  | { readonly kind: "report-inventory" }
+  | { readonly kind: "inspect"; readonly replyTo: Address };
+
+/** All that a node needs to run one rank. */
+export interface RankSpec {
+  readonly taskName: string;
+  readonly script: string;
+  /** `SKYPILOT_*`, `CUDA_VISIBLE_DEVICES` and the user's envs, complete, without secrets. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Joined to `env`, and masked in the log when it leaves the node. */
+  readonly secrets: Readonly<Record<string, string>>;
+  /** A folder on this machine whose content belongs in `~/sky_workdir`; absent = leave it alone. */
+  readonly workdirSource?: string;
+  /** One rank, no barrier: start as soon as it stands ready. */
+  readonly goWhenReady: boolean;
+}
+
+/** Agent → the actor `scheduler/main` of the head. */
+export type AgentReport =
+  | { readonly kind: "rank-prepared"; readonly key: RankKey }
+  | { readonly kind: "rank-refused"; readonly key: RankKey; readonly why: string }
+  | {
+      readonly kind: "rank-started";
+      readonly key: RankKey;
+      readonly pid: number;
+      readonly startedAt: number;
+    }
+  | {
+      readonly kind: "rank-exited";
+      readonly key: RankKey;
+      readonly exit: Exit;
+      readonly endedAt: number;
+      readonly logBytes: number;
+    }
+  | { readonly kind: "rank-swept"; readonly key: RankKey; readonly sweep: SweepRecord }
+  | {
+      readonly kind: "inventory";
+      readonly bootId: string;
+      readonly capacity: Capacity;
+      readonly version: string;
+      readonly ranks: readonly RankReport[];
+    };
+
+/** What an agent knows of one rank. */
+export type RankReport =
+  | { readonly phase: "preparing" | "ready"; readonly key: RankKey }
+  | { readonly phase: "running"; readonly key: RankKey; readonly pid: number; readonly startedAt: number }
+  | {
+      readonly phase: "exited";
+      readonly key: RankKey;
+      readonly exit: Exit;
+      readonly pid?: number;
+      readonly startedAt?: number;
+      readonly endedAt: number;
+      readonly logBytes: number;
+      readonly sweep?: SweepRecord;
+    };
+
+/** On `sky.<cluster>.beat.<node>`, once a second; the head's own is on `…beat.skyhead`. */
+export interface Beat {
+  readonly kind: "beat";
+  readonly seq: number;
+  readonly bootId: string;
+  /** The newest of the head's beats that this node saw; 0 for none. */
+  readonly headSeq: number;
+}
+
+/** The answer to `inspect`. */
+export interface Inspection {
+  readonly kind: "inspection";
+  /** JSON text for people and `sky debug`. */
+  readonly json: string;
+}
+
+/** Refusals that the runtime itself sends back to an asker. */
+export interface Refusal {
+  readonly kind: "refusal";
+  readonly code: "bus/no-such-actor" | "mailbox/full";
+  readonly to: string;
+}
+
+/** Whatever may cross the bus. */
+export type WireMessage = AgentMessage | AgentReport | Beat | Inspection | Refusal;

@@ -1,0 +1,93 @@
+// Actors: a pure `step(state, message) → turn` and one edge, `perform(effect)`.
+//
+// One turn: take a message, stamp it, `step`, commit what changed, then perform the effects. No
+// effect is performed for a state that is not saved: effects of a turn wait for its own commit and
+// for those of all turns before it. `step` itself runs ahead of the disk (group commit).
+//
+// The same `step` runs in production, in the simulator and in replay, so it reads no clock, draws
+// no random number and touches nothing outside its state. A state may be a value that each step
+// replaces or, where it is large, a table that the actor owns and changes in place; either way it
+// must be a function of the messages taken. An actor whose `step` throws is restarted from its
+// journal by its supervisor and never goes on with a half-changed state.
+
+import type { Address, Ref } from "../model/address.ts";
+import type { Clock, Instant } from "./clock.ts";
+import type { Batch } from "./store.ts";
+
+/** A message as an actor receives it: with the moment, and the node that really sent it. */
+export type Received<M> = M & { readonly at: Instant; readonly from: string };
+
+/** What one message brought about. */
+export interface Turn<S, F, M = never> {
+  readonly state: S;
+  readonly effects: readonly (F | RuntimeEffect<M>)[];
+  /** What must be on disk before the effects. Absent in volatile actors and idle turns. */
+  readonly commit?: Batch;
+}
+
+/** Effects that every actor may use; the system performs them. */
+export type RuntimeEffect<M> =
+  | { readonly kind: "tell"; readonly to: Address; readonly message: object }
+  /** One timer of a name at a time; starting replaces. Fires as `message`. */
+  | { readonly kind: "start-timer"; readonly name: string; readonly ms: number; readonly message: M }
+  | { readonly kind: "cancel-timer"; readonly name: string };
+
+/** A kind of actor. `M` its messages, `S` its state, `F` its domain effects, `A` its arguments. */
+export interface Actor<M extends { readonly kind: string }, S, F extends { readonly kind: string }, A> {
+  readonly kind: string;
+  /** Durable actors read their records before they are spawned and get them in `args`. */
+  readonly start: (args: A, at: Instant) => Turn<S, F, M>;
+  readonly step: (state: S, message: Received<M>) => Turn<S, F, M>;
+  /**
+   * Carries out one domain effect. Must not throw for what can be expected: that becomes a message
+   * through `context.tell`. Effects are started in order; asynchronous ones run side by side.
+   */
+  readonly perform: (effect: F, context: EffectContext<M>) => void | Promise<void>;
+}
+
+export interface EffectContext<M> {
+  readonly self: Ref<M>;
+  /** `<address>/<turn>/<index>`: the same effect after a crash has the same token. */
+  readonly token: string;
+  /** Aborted when the actor stops. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  tellSelf(message: M): void;
+  tell<N>(to: Ref<N>, message: N): void;
+}
+
+/** The actors of one node of one cluster (or of the head process, as node `skyhead`). */
+export interface System {
+  readonly cluster: string;
+  readonly node: string;
+  /** @throws SkyError `core/broken-invariant` if an actor already lives there. */
+  spawn<M extends { readonly kind: string }, S, F extends { readonly kind: string }, A>(
+    actor: Actor<M, S, F, A>,
+    id: string,
+    args: A,
+    options?: { readonly mailboxMax?: number },
+  ): Ref<M>;
+  /** Same node: straight into the mailbox. Other node: encoded and published, at most once. */
+  tell<M>(to: Ref<M>, message: M): void;
+  /** @throws SkyError `bus/timeout`, `bus/no-such-actor`, `mailbox/full`, `core/cancelled`. */
+  ask<M, R>(
+    to: Ref<M>,
+    make: (replyTo: Ref<R>) => M,
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<R>;
+  /** Hears once when the target ends; at once if nothing lives there. */
+  watch(target: Address, onDown: (reason: string) => void): () => void;
+  stop(target: Address, reason: string): Promise<void>;
+  inspect(): readonly ActorReport[];
+  close(reason: string): Promise<void>;
+}
+
+/** What `sky debug` shows of an actor. */
+export interface ActorReport {
+  readonly address: Address;
+  readonly mailboxCount: number;
+  readonly turns: number;
+  readonly commitsPending: number;
+  readonly timers: readonly string[];
+  readonly incarnation: number;
+}

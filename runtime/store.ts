@@ -1,0 +1,56 @@
+// The store port: the journal. Records by key, and an append-only history of events.
+//
+// Obligations of every version:
+// - `commit` is atomic: all of a batch or nothing of it, also across a crash.
+// - When `commit` resolves, the batch is on disk and survives `kill -9` and a power cut.
+// - Batches take effect in the order of the calls. Versions may write many in one transaction
+//   (group commit); each promise still resolves only when its own batch is safe.
+// - After a failed commit every later one fails too (`store/failed`), until the store is reopened:
+//   nobody acts on a state that a lost batch was part of.
+// - Keys sort by their UTF-8 bytes. A key starts with its owner's address.
+
+export interface Batch {
+  readonly puts: readonly StoreRecord[];
+  readonly deletes: readonly string[];
+  /** Delete every key that starts with one of these. Applied before `puts`. */
+  readonly deletePrefixes?: readonly string[];
+  readonly events: readonly StoreEventDraft[];
+}
+
+export interface StoreRecord {
+  readonly key: string;
+  /** JSON text. */
+  readonly value: string;
+}
+
+/** Something that happened, for `sky why` and replay. */
+export interface StoreEventDraft {
+  /** What it is about: `demo/job/7`, `demo/node/worker1`, `demo`. */
+  readonly subject: string;
+  readonly wallMs: number;
+  /** JSON text. */
+  readonly body: string;
+}
+
+export interface StoreEvent extends StoreEventDraft {
+  /** Rising, never reused, in commit order. */
+  readonly seq: number;
+}
+
+export interface Store {
+  /** @throws SkyError `store/failed` with the cause. */
+  commit(batch: Batch): Promise<void>;
+  /** All records whose key starts with `prefix`, in key order, as last committed. */
+  read(prefix: string): Promise<readonly StoreRecord[]>;
+  /** Events of exactly this subject (or, ending in `/`, of all below it) with `seq > after`. */
+  events(query: {
+    readonly subject: string;
+    readonly after: number;
+    readonly countMax: number;
+  }): Promise<readonly StoreEvent[]>;
+  /** Removes all events of this subject and below it. Used when a cluster goes down. */
+  forget(subject: string): Promise<void>;
+  /** Commits so far, for benchmarks: calls, and transactions that reached the disk. */
+  counts(): { readonly commits: number; readonly transactions: number };
+  close(): Promise<void>;
+}
