@@ -1,0 +1,217 @@
+// Builds `dist/`: what `npx sky`, an installed package and a remote node run.
+//
+// Node strips no types under `node_modules`, and a bundle with a warm compile cache starts about
+// three times as fast as the sources. Each program is a *door* of a few lines (Node version check,
+// compile cache) in front of a bundle, so that an old Node gets a sentence and not a syntax error.
+// Every library is inside the bundles and the types name nothing but our own files, so that a
+// consumer installs no dependencies; both are checked here and fail the build.
+//
+// What must always hold: it needs only what `npm ci` installed, and it may run twice at once.
+
+import { execFile } from "node:child_process";
+import {
+  chmod,
+  cp,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  symlink,
+  unlink,
+  writeFile,
+} from "node:fs/promises";
+import { builtinModules } from "node:module";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { promisify } from "node:util";
+import { build, type Metafile } from "esbuild";
+
+const root = resolve(import.meta.dirname, "..");
+const dist = join(root, "dist");
+const programs = ["sky", "skyhead", "skylet"] as const;
+const run = promisify(execFile);
+
+await main();
+
+async function main(): Promise<void> {
+  const startedAt = performance.now();
+  // A build of one's own beside `dist`, put in place at the end: a reader sees whole files only.
+  const staged = await mkdtemp(join(root, ".dist-"));
+  try {
+    await bundle(staged);
+    await copyAssets(staged);
+    for (const name of programs) await writeDoor(staged, name);
+    await install(staged, dist);
+    await linkPrograms();
+    // Last, so that a mistake in the types leaves programs that run.
+    await emitTypes(join(staged, "types"));
+    await install(join(staged, "types"), join(dist, "types"));
+  } finally {
+    await rm(staged, { recursive: true, force: true });
+  }
+  console.log(`built dist/ in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+}
+
+/** The programs, the SDK and the workers; what two of them share is a chunk that both import. */
+async function bundle(outdir: string): Promise<void> {
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: {
+      ...Object.fromEntries(programs.map((name) => [`${name}-main`, `bin/${name}.ts`])),
+      index: "client/index.ts",
+      ...Object.fromEntries((await workers()).map((path) => [basename(path, ".ts"), path])),
+    },
+    outdir,
+    bundle: true,
+    splitting: true,
+    // Flat, so that `new URL("./asset", import.meta.url)` finds the asset from a chunk as well.
+    chunkNames: "chunk-[hash]",
+    format: "esm",
+    platform: "node",
+    target: "node22.18",
+    // Libraries in CommonJS (grpc-js, pino) call `require` for Node's own modules.
+    banner: {
+      js: [
+        'import { createRequire as skyCreateRequire } from "node:module";',
+        "const require = skyCreateRequire(import.meta.url);",
+      ].join("\n"),
+    },
+    legalComments: "none",
+    logLevel: "warning",
+    metafile: true,
+  });
+  checkSelfContained(result.metafile);
+}
+
+/** Files that run on a thread of their own are found by name, so each is an entry of its own. */
+async function workers(): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const folder of ["runtime", "transfer", "scheduler", "agent", "client"]) {
+    for (const name of await namesIn(join(root, folder))) {
+      if (name.endsWith("-worker.ts")) found.push(`${folder}/${name}`);
+    }
+  }
+  return found;
+}
+
+/** Nothing may be left to install: every import that stayed outside is one of Node's own. */
+function checkSelfContained(metafile: Metafile): void {
+  const known = new Set(builtinModules);
+  for (const [output, { imports }] of Object.entries(metafile.outputs)) {
+    for (const { path, external } of imports) {
+      const builtin = path.startsWith("node:") || known.has(path);
+      if (external && !builtin) throw new Error(`${output} still imports ${path}`);
+    }
+  }
+}
+
+/** Shell scripts and templates that lie beside the code that reads them. */
+async function copyAssets(outdir: string): Promise<void> {
+  for (const folder of ["agent", "runtime", "scheduler", "clouds"]) {
+    for (const name of await namesIn(join(root, folder))) {
+      if (name.endsWith(".sh")) await cp(join(root, folder, name), join(outdir, name));
+    }
+  }
+}
+
+/**
+ * The file that a user starts. The compile cache belongs to SKY_HOME like everything else; a
+ * program that runs on (the head) may never exit cleanly, so the cache is written early too.
+ */
+async function writeDoor(outdir: string, name: string): Promise<void> {
+  const door = `#!/usr/bin/env node
+import { homedir } from "node:os";
+import module from "node:module";
+
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < 22 || (major === 22 && minor < 18)) {
+  console.error(\`${name} needs Node 22.18 or newer; this is Node \${process.versions.node}.\`);
+  process.exit(1);
+}
+const home = process.env.SKY_HOME || \`\${homedir()}/.sky\`;
+module.enableCompileCache(\`\${home}/cache/compile\`);
+setTimeout(() => module.flushCompileCache(), 3000).unref();
+await import("./${name}-main.js");
+`;
+  const path = join(outdir, `${name}.js`);
+  await writeFile(path, door);
+  await chmod(path, 0o755);
+}
+
+/**
+ * The SDK's types. A compiler that is not told to allow `.ts` in imports reads `.js` everywhere.
+ * What the public door does not reach is not published.
+ */
+async function emitTypes(outdir: string): Promise<void> {
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  const options = ["-p", join(root, "tsconfig.types.json"), "--outDir", outdir];
+  await run(process.execPath, [tsc, ...options], { cwd: root }).catch((error) => {
+    throw new Error(`the SDK's types do not compile:\n${error.stdout}`, { cause: error });
+  });
+  const reached = new Set<string>();
+  await publish(join(outdir, "client/index.d.ts"), reached);
+  for (const path of await filesBelow(outdir)) if (!reached.has(path)) await unlink(path);
+}
+
+async function publish(path: string, reached: Set<string>): Promise<void> {
+  if (reached.has(path)) return;
+  reached.add(path);
+  const text = await readFile(path, "utf8");
+  const specifier = /((?:from|import)\s*\(?\s*)"([^"]+)"/g;
+  for (const [, , name = ""] of text.matchAll(specifier)) {
+    if (!name.startsWith(".")) throw new Error(`${relative(root, path)} needs ${name}'s types`);
+    const target = resolve(dirname(path), name.replace(/\.[jt]s$/, ".d.ts"));
+    await publish(target, reached);
+  }
+  await writeFile(path, text.replace(specifier, (_, word, name) => `${word}"${jsName(name)}"`));
+}
+
+function jsName(specifier: string): string {
+  return specifier.replace(/\.ts$/, ".js");
+}
+
+/** Puts the new files in place one by one and takes away what is no longer built. */
+async function install(from: string, to: string): Promise<void> {
+  const built = (await filesBelow(from)).map((path) => relative(from, path));
+  for (const name of built) {
+    await mkdir(dirname(join(to, name)), { recursive: true });
+    await rename(join(from, name), join(to, name));
+  }
+  for (const path of await filesBelow(to)) {
+    const name = relative(to, path);
+    const isType = to === dist && name.startsWith("types/");
+    // A build at the same time may have taken it away already.
+    if (!built.includes(name) && !isType) await rm(path, { force: true });
+  }
+}
+
+/** `npx sky` in the checkout is `dist/sky.js`, without npm looking anywhere else. */
+async function linkPrograms(): Promise<void> {
+  const bin = join(root, "node_modules/.bin");
+  await mkdir(bin, { recursive: true });
+  for (const name of programs) {
+    const link = join(bin, name);
+    const target = relative(bin, join(dist, `${name}.js`));
+    if ((await linkTarget(link)) === target) continue;
+    await rm(link, { force: true });
+    await symlink(target, link);
+  }
+}
+
+async function linkTarget(path: string): Promise<string | undefined> {
+  const stat = await lstat(path).catch(() => undefined);
+  return stat?.isSymbolicLink() ? readlink(path) : undefined;
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+}
+
+async function filesBelow(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((e) => join(e.parentPath, e.name));
+}
