@@ -166,7 +166,10 @@ async function publish(path: string, reached: Set<string>): Promise<void> {
     const target = resolve(dirname(path), name.replace(/\.[jt]s$/, ".d.ts"));
     await publish(target, reached);
   }
-  await writeFile(path, text.replace(specifier, (_, word, name) => `${word}"${jsName(name)}"`));
+  await writeFile(
+    path,
+    text.replace(specifier, (_, word, name) => `${word}"${jsName(name)}"`),
+  );
 }
 
 function jsName(specifier: string): string {
