@@ -75,7 +75,12 @@ export type AgentReport =
 /** What an agent knows of one rank. */
 export type RankReport =
   | { readonly phase: "preparing" | "ready"; readonly key: RankKey }
-  | { readonly phase: "running"; readonly key: RankKey; readonly pid: number; readonly startedAt: number }
+  | {
+      readonly phase: "running";
+      readonly key: RankKey;
+      readonly pid: number;
+      readonly startedAt: number;
+    }
   | {
       readonly phase: "exited";
       readonly key: RankKey;

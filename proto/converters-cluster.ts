@@ -1,0 +1,84 @@
+// Clusters and their nodes: model ↔ proto, both ways, total by type.
+
+import type {
+  AutostopView,
+  ClusterView,
+  Isolation,
+  NodeProgress,
+  NodeView,
+} from "../model/cluster.ts";
+import { capacityFromProto, capacityToProto } from "./converters-rank.ts";
+import { clusterStatuses, nodePhases } from "./enums.ts";
+import { given, needed, oneOf } from "./fields.ts";
+import type { sky } from "./gen/sky.js";
+
+const isolations = Object.keys({
+  embedded: true,
+  process: true,
+} satisfies Record<Isolation, true>) as readonly Isolation[];
+
+export function clusterToProto(cluster: ClusterView): sky.v1.Cluster.$Properties {
+  const { name, status, cloud, isolation, launchedAt, resources, command, nodes } = cluster;
+  return {
+    ...{ name, cloud, isolation, launchedAt, resources, command },
+    status: clusterStatuses.toProto(status),
+    nodes: nodes.map(nodeToProto),
+    ...given("autostop", cluster.autostop && autostopToProto(cluster.autostop)),
+  };
+}
+
+/** @throws SkyError `codec/invalid` if it is absent, or has a word that we do not know. */
+export function clusterFromProto(message: sky.v1.Cluster | null): ClusterView {
+  const cluster = needed(message, "Cluster");
+  const { name, cloud, launchedAt, resources, command, autostop } = cluster;
+  return {
+    ...{ name, cloud, launchedAt, resources, command },
+    status: clusterStatuses.fromProto(cluster.status),
+    isolation: isolationFromText(cluster.isolation),
+    nodes: cluster.nodes.map(nodeFromProto),
+    ...given("autostop", autostop && autostopFromProto(autostop)),
+  };
+}
+
+/** @throws SkyError `codec/invalid` if it is no isolation. */
+export function isolationFromText(text: string): Isolation {
+  return oneOf(text, isolations, "isolation");
+}
+
+export function nodeToProto(node: NodeView): sky.v1.Node.$Properties {
+  const { id, index, ip, capacity, phase } = node;
+  return {
+    ...{ id, index, ip },
+    capacity: capacityToProto(capacity),
+    phase: nodePhases.toProto(phase),
+  };
+}
+
+export function nodeFromProto(node: sky.v1.Node): NodeView {
+  const { id, index, ip, capacity, phase } = node;
+  return {
+    ...{ id, index, ip },
+    capacity: capacityFromProto(capacity),
+    phase: nodePhases.fromProto(phase),
+  };
+}
+
+export function autostopToProto(autostop: AutostopView): sky.v1.Autostop.$Properties {
+  const { idleMs, verb, verdict } = autostop;
+  return { idleSeconds: idleMs / 1_000, down: verb === "down", verdict };
+}
+
+export function autostopFromProto(autostop: sky.v1.Autostop): AutostopView {
+  const { idleSeconds, down, verdict } = autostop;
+  return { idleMs: Math.round(idleSeconds * 1_000), verb: down ? "down" : "stop", verdict };
+}
+
+export function progressToProto(progress: NodeProgress): sky.v1.NodeProgress.$Properties {
+  const { nodesUp, nodesWanted, text } = progress;
+  return { nodesUp, nodesWanted, text };
+}
+
+export function progressFromProto(message: sky.v1.NodeProgress | null): NodeProgress {
+  const { nodesUp, nodesWanted, text } = needed(message, "NodeProgress");
+  return { nodesUp, nodesWanted, text };
+}

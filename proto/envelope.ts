@@ -1,0 +1,179 @@
+// Messages on the bus: the unions of `proto/messages.ts` ↔ the bytes of `sky.v1.Envelope`.
+//
+// Total by type in both directions: a message without a body in the proto, or a body of the proto
+// that gives no message, does not compile. Who sent a message is in its subject, never in here.
+
+import { decodeMessage, decoding, encodeMessage } from "./codec.ts";
+import {
+  addressFromProto,
+  addressToProto,
+  capacityFromProto,
+  capacityToProto,
+  exitFromProto,
+  exitToProto,
+  rankKeyFromProto,
+  rankKeyToProto,
+  rankReportFromProto,
+  rankReportToProto,
+  sweepFromProto,
+  sweepToProto,
+} from "./converters-rank.ts";
+import { stopCauses } from "./enums.ts";
+import { given, needed, oneOf, recordFrom } from "./fields.ts";
+import { sky } from "./gen/sky.js";
+import type { RankSpec, Refusal, WireMessage } from "./messages.ts";
+
+type Kind = WireMessage["kind"];
+type Message<K extends Kind> = Extract<WireMessage, { readonly kind: K }>;
+type Body = NonNullable<sky.v1.Envelope["body"]>;
+
+export interface Enveloped {
+  readonly message: WireMessage;
+  /** Which start of the sender this comes from. */
+  readonly incarnation: number;
+}
+
+export function encodeEnvelope(message: WireMessage, incarnation: number): Uint8Array {
+  return encodeMessage(sky.v1.Envelope, { ...bodyOf(message), incarnation });
+}
+
+/** @throws SkyError `codec/invalid` for garbage, an unknown body, or a part that is missing. */
+export function decodeEnvelope(bytes: Uint8Array): Enveloped {
+  return decoding("Envelope", () => {
+    const envelope = decodeMessage(sky.v1.Envelope, bytes, "Envelope");
+    const body = needed(envelope.body, "Envelope.body");
+    return { message: readers[body](envelope), incarnation: envelope.incarnation };
+  });
+}
+
+function bodyOf<K extends Kind>(message: Message<K>): sky.v1.Envelope.$Properties {
+  const write: (message: Message<K>) => sky.v1.Envelope.$Properties = writers[message.kind as K];
+  return write(message);
+}
+
+const writers: { readonly [K in Kind]: (message: Message<K>) => sky.v1.Envelope.$Properties } = {
+  prepare: ({ key, spec }) => ({
+    prepare: { key: rankKeyToProto(key), spec: rankSpecToProto(spec) },
+  }),
+  go: ({ key }) => ({ go: { key: rankKeyToProto(key) } }),
+  stop: ({ key, graceMs, why }) => ({
+    stop: { key: rankKeyToProto(key), graceMs, cause: stopCauses.toProto(why) },
+  }),
+  acknowledge: ({ key }) => ({ acknowledge: { key: rankKeyToProto(key) } }),
+  forget: ({ key }) => ({ forget: { key: rankKeyToProto(key) } }),
+  "report-inventory": () => ({ reportInventory: {} }),
+  inspect: ({ replyTo }) => ({ inspect: { replyTo: addressToProto(replyTo) } }),
+  "rank-prepared": ({ key }) => ({ rankPrepared: { key: rankKeyToProto(key) } }),
+  "rank-refused": ({ key, why }) => ({ rankRefused: { key: rankKeyToProto(key), why } }),
+  "rank-started": ({ key, pid, startedAt }) => ({
+    rankStarted: { key: rankKeyToProto(key), pid, startedAt },
+  }),
+  "rank-exited": ({ key, exit, endedAt, logBytes }) => ({
+    rankExited: { key: rankKeyToProto(key), exit: exitToProto(exit), endedAt, logBytes },
+  }),
+  "rank-swept": ({ key, sweep }) => ({
+    rankSwept: { key: rankKeyToProto(key), sweep: sweepToProto(sweep) },
+  }),
+  inventory: ({ bootId, capacity, version, ranks }) => ({
+    inventory: {
+      ...{ bootId, version },
+      capacity: capacityToProto(capacity),
+      ranks: ranks.map(rankReportToProto),
+    },
+  }),
+  beat: ({ seq, bootId, headSeq }) => ({ beat: { seq, bootId, headSeq } }),
+  inspection: ({ json }) => ({ inspection: { json } }),
+  refusal: ({ code, to }) => ({ refusal: { code, to } }),
+};
+
+const readers: { readonly [B in Body]: (envelope: sky.v1.Envelope) => WireMessage } = {
+  prepare: ({ prepare }) => {
+    const { key, spec } = needed(prepare, "prepare");
+    return { kind: "prepare", key: rankKeyFromProto(key), spec: rankSpecFromProto(spec) };
+  },
+  go: ({ go }) => ({ kind: "go", key: rankKeyFromProto(needed(go, "go").key) }),
+  stop: ({ stop }) => {
+    const { key, graceMs, cause } = needed(stop, "stop");
+    return { kind: "stop", key: rankKeyFromProto(key), graceMs, why: stopCauses.fromProto(cause) };
+  },
+  acknowledge: ({ acknowledge }) => ({
+    kind: "acknowledge",
+    key: rankKeyFromProto(needed(acknowledge, "acknowledge").key),
+  }),
+  forget: ({ forget }) => ({
+    kind: "forget",
+    key: rankKeyFromProto(needed(forget, "forget").key),
+  }),
+  reportInventory: () => ({ kind: "report-inventory" }),
+  inspect: ({ inspect }) => ({
+    kind: "inspect",
+    replyTo: addressFromProto(needed(inspect, "inspect").replyTo),
+  }),
+  rankPrepared: ({ rankPrepared }) => ({
+    kind: "rank-prepared",
+    key: rankKeyFromProto(needed(rankPrepared, "rank_prepared").key),
+  }),
+  rankRefused: ({ rankRefused }) => {
+    const { key, why } = needed(rankRefused, "rank_refused");
+    return { kind: "rank-refused", key: rankKeyFromProto(key), why };
+  },
+  rankStarted: ({ rankStarted }) => {
+    const { key, pid, startedAt } = needed(rankStarted, "rank_started");
+    return { kind: "rank-started", key: rankKeyFromProto(key), pid, startedAt };
+  },
+  rankExited: ({ rankExited }) => {
+    const { key, exit, endedAt, logBytes } = needed(rankExited, "rank_exited");
+    return {
+      kind: "rank-exited",
+      key: rankKeyFromProto(key),
+      exit: exitFromProto(exit),
+      ...{ endedAt, logBytes },
+    };
+  },
+  rankSwept: ({ rankSwept }) => {
+    const { key, sweep } = needed(rankSwept, "rank_swept");
+    return { kind: "rank-swept", key: rankKeyFromProto(key), sweep: sweepFromProto(sweep) };
+  },
+  inventory: ({ inventory }) => {
+    const { bootId, capacity, version, ranks } = needed(inventory, "inventory");
+    return {
+      kind: "inventory",
+      ...{ bootId, version },
+      capacity: capacityFromProto(capacity),
+      ranks: ranks.map(rankReportFromProto),
+    };
+  },
+  beat: ({ beat }) => {
+    const { seq, bootId, headSeq } = needed(beat, "beat");
+    return { kind: "beat", seq, bootId, headSeq };
+  },
+  inspection: ({ inspection }) => ({
+    kind: "inspection",
+    json: needed(inspection, "inspection").json,
+  }),
+  refusal: ({ refusal }) => {
+    const { code, to } = needed(refusal, "refusal");
+    return { kind: "refusal", code: oneOf(code, refusalCodes, "Refusal.code"), to };
+  },
+};
+
+const refusalCodes = Object.keys({
+  "bus/no-such-actor": true,
+  "mailbox/full": true,
+} satisfies Record<Refusal["code"], true>) as readonly Refusal["code"][];
+
+function rankSpecToProto(spec: RankSpec): sky.v1.RankSpec.$Properties {
+  const { taskName, script, env, secrets, workdirSource, goWhenReady } = spec;
+  return { taskName, script, env, secrets, goWhenReady, ...given("workdirSource", workdirSource) };
+}
+
+function rankSpecFromProto(message: sky.v1.RankSpec | null): RankSpec {
+  const spec = needed(message, "RankSpec");
+  const { taskName, script, env, secrets, workdirSource, goWhenReady } = spec;
+  return {
+    ...{ taskName, script, goWhenReady },
+    env: recordFrom(env),
+    secrets: recordFrom(secrets),
+    ...given("workdirSource", workdirSource),
+  };
+}

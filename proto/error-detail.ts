@@ -1,0 +1,76 @@
+// Errors in transit: `SkyError` ↔ `ErrorDetail` in the metadata of a gRPC status.
+//
+// What crosses is the code, its parameters and its sentence. A stack or a cause never does: they
+// name files of the peer's machine and help nobody who reads them there.
+
+import { codes, errorText, isSkyError, SkyError, skyErrorFrom } from "../model/errors.ts";
+import { decodeMessage, encodeMessage } from "./codec.ts";
+import { recordFrom } from "./fields.ts";
+import { sky } from "./gen/sky.js";
+
+/** The metadata key that carries the bytes. gRPC takes bytes only under names in `-bin`. */
+export const errorMetadataKey = "sky-error-bin";
+
+/** gRPC's status numbers that we tell apart. Source: grpc.io, "Status codes". */
+const grpcCancelled = 1;
+const grpcDeadlineExceeded = 4;
+const grpcUnimplemented = 12;
+const grpcUnavailable = 14;
+
+/** Anything thrown as one of ours. What is not ours is a bug of ours. */
+export function asSkyError(error: unknown): SkyError {
+  if (isSkyError(error)) return error;
+  return new SkyError("core/broken-invariant", { what: errorText(error) }, { cause: error });
+}
+
+export function errorToBytes(error: SkyError): Buffer {
+  const params = Object.entries(error.params).map(([name, value]) => [name, String(value)]);
+  return encodeMessage(sky.v1.ErrorDetail, {
+    code: error.code,
+    params: Object.fromEntries(params),
+    text: error.message,
+  });
+}
+
+/** @throws SkyError `codec/invalid` if the bytes are no error. */
+export function errorFromBytes(bytes: Uint8Array): SkyError {
+  const { code, params, text } = decodeMessage(sky.v1.ErrorDetail, bytes, "ErrorDetail");
+  return skyErrorFrom(code, recordFrom(params), text);
+}
+
+/** The gRPC status number of an error. */
+export function grpcStatusOf(error: SkyError): number {
+  return codes[error.code].grpc;
+}
+
+export interface GrpcFailure {
+  readonly method: string;
+  readonly status: number;
+  readonly details: string;
+  /** The content of `sky-error-bin`, if the peer sent one. */
+  readonly detail: Uint8Array | undefined;
+  /** What the call was given, for errors that say so. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** What a caller learns of a failed call: the peer's own error, or what gRPC knows. */
+export function errorFromGrpc(failure: GrpcFailure, cause: unknown): SkyError {
+  if (failure.detail !== undefined) return errorFromBytes(failure.detail);
+  const { method, status, details, timeoutMs } = failure;
+  switch (status) {
+    case grpcCancelled:
+      return new SkyError("core/cancelled", { what: method }, { cause });
+    case grpcDeadlineExceeded:
+      return new SkyError("bus/timeout", { ms: timeoutMs ?? "?", to: method }, { cause });
+    case grpcUnavailable:
+      return new SkyError("head/unreachable", { why: details }, { cause });
+    case grpcUnimplemented:
+      return new SkyError(
+        "request/invalid",
+        { field: method, why: "the head is older" },
+        { cause },
+      );
+    default:
+      return new SkyError("core/broken-invariant", { what: `${method}: ${details}` }, { cause });
+  }
+}
