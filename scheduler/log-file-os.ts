@@ -1,0 +1,212 @@
+// One log at the head: its file, the bytes on their way into it, and those who follow it.
+//
+// Bytes reach followers when they arrive, before the disk has them: the node's file is the source
+// and says the same at the same offset, whatever happens to the head. They are *safe* once
+// `fdatasync` has returned; only that is acknowledged to the node. Arriving bytes are collected
+// while a write runs, so writes grow with the load; a writer that outruns the disk waits.
+//
+// What must always hold: `safe ≤ written ≤ received`; one write per byte however many follow.
+
+import type { FileHandle } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
+import type { LogChunk } from "./log-store.ts";
+import { LogTail } from "./log-store.ts";
+
+/** How much a follower is given at once. */
+const sliceBytesMax = 262_144;
+/** Arrived and not yet written: beyond it the node waits. */
+const unwrittenBytesMax = 4_194_304;
+/** Kept in memory for followers, where there are any. */
+const tailBytesMax = 4_194_304;
+/** More followers than this are woken together, every so often. */
+const crowdCount = 100;
+const crowdMs = 30;
+
+export class LogFile {
+  readonly #path: string;
+  #handle: Promise<FileHandle> | undefined;
+  #opening: Promise<void> | undefined;
+  #tail = new LogTail(0);
+  #written = 0;
+  #safe = 0;
+  #unwritten: Uint8Array[] = [];
+  #writing: Promise<void> | undefined;
+  #failure: unknown;
+  #slice: LogChunk | undefined;
+  #crowdTimer: NodeJS.Timeout | undefined;
+  readonly #wakes = new Set<() => void>();
+  /** Who holds this log in memory: channels and followers. */
+  users = 0;
+  followers = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  get received(): number {
+    return this.#tail.end;
+  }
+
+  get safe(): number {
+    return this.#safe;
+  }
+
+  get unsafeBytes(): number {
+    return this.#tail.end - this.#safe;
+  }
+
+  /** Learns how long the file is. Needed before anything else; harmless to repeat. */
+  open(): Promise<void> {
+    this.#opening ??= this.#measure();
+    return this.#opening;
+  }
+
+  /**
+   * Takes bytes that follow the last ones. Resolves when there is room for more.
+   * @throws what the disk said. The log is then of no more use: open it anew.
+   */
+  async append(bytes: Uint8Array): Promise<void> {
+    this.#assertSound();
+    this.#tail.push(bytes);
+    this.#unwritten.push(bytes);
+    this.#wakeFollowers();
+    this.#writing ??= this.#writeAll();
+    if (this.#tail.end - this.#written > unwrittenBytesMax) await this.#writing;
+  }
+
+  /** Resolves when every byte received so far is on disk, with their count. */
+  async sync(): Promise<number> {
+    await this.#writing;
+    this.#assertSound();
+    const written = this.#written;
+    if (written > this.#safe) {
+      await (await this.#opened()).datasync();
+      this.#safe = Math.max(this.#safe, written);
+    }
+    return this.#safe;
+  }
+
+  /** Bytes from `offset` on: from memory if they are recent, else from the file. */
+  async read(offset: number): Promise<LogChunk> {
+    if (this.#slice?.offset === offset) return this.#slice;
+    const recent = this.#tail.slice(offset, sliceBytesMax);
+    // Followers that stand at the same place share one chunk, and so its encoding.
+    if (recent !== undefined) {
+      this.#slice = recent;
+      return recent;
+    }
+    const length = Math.min(sliceBytesMax, this.#written - offset);
+    return { offset, bytes: await this.readAt(offset, length) };
+  }
+
+  async readAt(offset: number, length: number): Promise<Uint8Array> {
+    const handle = await this.#opened();
+    const bytes = Buffer.allocUnsafe(length);
+    const { bytesRead } = await handle.read(bytes, 0, length, offset);
+    return bytes.subarray(0, bytesRead);
+  }
+
+  /** Resolves at the next change, or when `signal` aborts. */
+  changed(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.#wakes.delete(wake);
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      this.#wakes.add(wake);
+      signal.addEventListener("abort", wake, { once: true });
+      if (signal.aborted) wake();
+    });
+  }
+
+  /** Lets all followers look again, at once. */
+  wakeAll(): void {
+    for (const wake of [...this.#wakes]) wake();
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#crowdTimer);
+    this.wakeAll();
+    await this.#writing;
+    const handle = this.#handle;
+    this.#handle = undefined;
+    await (await handle)?.close();
+  }
+
+  #assertSound(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async #measure(): Promise<void> {
+    const found = await stat(this.#path).catch(ifMissing);
+    const size = found?.size ?? 0;
+    this.#tail = new LogTail(size);
+    this.#written = size;
+    // What an earlier head wrote may still be only in memory: `safe` starts below it.
+    this.#safe = 0;
+  }
+
+  #opened(): Promise<FileHandle> {
+    this.#handle ??= open(this.#path, "a+", 0o600);
+    return this.#handle;
+  }
+
+  async #writeAll(): Promise<void> {
+    try {
+      const handle = await this.#opened();
+      while (this.#unwritten.length > 0) {
+        const batch = this.#unwritten;
+        this.#unwritten = [];
+        await writeWhole(handle, batch);
+        this.#written += batch.reduce((sum, bytes) => sum + bytes.length, 0);
+        this.#tail.trim(this.followers > 0 ? tailBytesMax : 0, this.#written);
+      }
+    } catch (error) {
+      this.#failure = error;
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+
+  #wakeFollowers(): void {
+    this.#slice = undefined;
+    if (this.#wakes.size <= crowdCount) {
+      this.wakeAll();
+      return;
+    }
+    this.#crowdTimer ??= setTimeout(() => {
+      this.#crowdTimer = undefined;
+      this.wakeAll();
+    }, crowdMs).unref();
+  }
+}
+
+/** `writev` may write less than asked; the rest is written from where it stopped. */
+async function writeWhole(handle: FileHandle, batch: readonly Uint8Array[]): Promise<void> {
+  let left: readonly Uint8Array[] = batch;
+  while (left.length > 0) {
+    const { bytesWritten } = await handle.writev(left.slice(0, iovCountMax));
+    left = after(left, bytesWritten);
+  }
+}
+
+/** Source: IOV_MAX of Linux. */
+const iovCountMax = 1_024;
+
+function after(batch: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  let skip = count;
+  let index = 0;
+  while (index < batch.length && skip >= (batch[index]?.length ?? 0)) {
+    skip -= batch[index]?.length ?? 0;
+    index += 1;
+  }
+  const rest = batch.slice(index);
+  const [first] = rest;
+  return first === undefined || skip === 0 ? rest : [first.subarray(skip), ...rest.slice(1)];
+}
+
+function ifMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code === "ENOENT") return undefined;
+  throw error;
+}

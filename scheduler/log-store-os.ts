@@ -1,0 +1,355 @@
+// The head's copies of the ranks' logs: taken from the nodes, kept in files, given to followers.
+//
+// A node ships each rank's log on a channel of the bulk wire (`proto/log-channel.ts`): we say how
+// much we have on disk, it sends from there. Only the node on which a rank was placed may write
+// the rank's log; anybody else is refused and counted. A follower reads at its own pace from the
+// file or from the tail in memory that all followers share, so it slows nobody.
+//
+// What must always hold: bytes are kept exactly; a follower ends only after the last byte; and
+// `onComplete` is called only when every log of the attempt is safe on this disk.
+
+import { mkdir, rename, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { errorText, isSkyError, SkyError } from "../model/errors.ts";
+import type { Job, RankKey } from "../model/job.ts";
+import { rankKeyText } from "../model/job.ts";
+import { encodeOffset, parseLogHeader } from "../proto/log-channel.ts";
+import type { Log } from "../runtime/log.ts";
+import type { StreamChannel } from "../runtime/stream.ts";
+import type { Announcement, Board } from "./board.ts";
+import { LogFile } from "./log-file-os.ts";
+import type { LogChunk, LogEnd } from "./log-store.ts";
+import { logEnd, logKeys, ownerOf, tailStart } from "./log-store.ts";
+
+/** How often bytes of growing logs are made safe and acknowledged. */
+const syncMs = 1_000;
+/** More unsafe bytes than this are not left until then. */
+const unsafeBytesMax = 33_554_432;
+
+export interface LogStoreOptions {
+  readonly dir: string;
+  readonly board: Board;
+  readonly log: Log;
+  /** Every log of this attempt of this job is safe here, as far as it will ever go. */
+  readonly onComplete: (job: number, attempt: number) => void;
+}
+
+export interface LogStore {
+  /** Takes a log channel that `node` opened. */
+  receive(node: string, channel: StreamChannel): void;
+  /**
+   * Bytes from `offset` on, in order. With `wait`, also those still to come, until the log ends.
+   * @throws SkyError `stream/closed` when the store closes; what `signal` says when it aborts.
+   */
+  follow(options: FollowOptions): AsyncIterable<LogChunk>;
+  /** The offset at which the last `lines` lines begin. */
+  tailStart(key: RankKey, lines: number): Promise<number>;
+  counts(): LogCounts;
+  close(): Promise<void>;
+}
+
+export interface FollowOptions {
+  readonly key: RankKey;
+  readonly offset: number;
+  readonly wait: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface LogCounts {
+  readonly logsOpen: number;
+  readonly channels: number;
+  readonly refused: number;
+  readonly receivedBytes: number;
+}
+
+export async function openLogStore(options: LogStoreOptions): Promise<LogStore> {
+  await mkdir(options.dir, { recursive: true, mode: 0o700 });
+  return new FileLogStore(options);
+}
+
+/** Moves all logs of a closed store out of the way of `sky down`. Nothing to move is harmless. */
+export async function archiveLogs(dir: string, to: string): Promise<boolean> {
+  const found = await stat(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  if (found === undefined) return false;
+  await mkdir(dirname(to), { recursive: true, mode: 0o700 });
+  await rename(dir, to);
+  return true;
+}
+
+interface OpenChannel {
+  readonly channel: StreamChannel;
+  readonly done: Promise<void>;
+}
+
+class FileLogStore implements LogStore {
+  readonly #options: LogStoreOptions;
+  readonly #files = new Map<string, LogFile>();
+  readonly #channels = new Map<string, OpenChannel>();
+  /** The last record of each attempt (`7-1`) whose logs are not all safe yet. */
+  readonly #records = new Map<string, Job>();
+  /** Safe bytes of logs whose channel has ended, by key, as long as their attempt is open. */
+  readonly #safe = new Map<string, number>();
+  readonly #stopHearing: () => void;
+  #syncTimer: NodeJS.Timeout | undefined;
+  #refused = 0;
+  #receivedBytes = 0;
+  #closed = false;
+
+  constructor(options: LogStoreOptions) {
+    this.#options = options;
+    for (const job of options.board.jobs()) {
+      if (job.phase !== "ended") this.#records.set(attemptText(job.id, job.attempt), job);
+    }
+    this.#stopHearing = options.board.onAnnouncement((announcement) => this.#heard(announcement));
+  }
+
+  receive(node: string, channel: StreamChannel): void {
+    const key = this.#admitted(node, channel);
+    if (key === undefined) return;
+    const text = rankKeyText(key);
+    const before = this.#channels.get(text);
+    before?.channel.abort("the node opened the log again");
+    const done = (async () => {
+      await before?.done;
+      await this.#copy(key, channel);
+    })();
+    const entry = { channel, done };
+    this.#channels.set(text, entry);
+    void done.then(() => {
+      if (this.#channels.get(text) === entry) this.#channels.delete(text);
+      this.#files.get(text)?.wakeAll();
+      this.#checkComplete(key.job, key.attempt);
+    });
+  }
+
+  async *follow(options: FollowOptions): AsyncGenerator<LogChunk, void, undefined> {
+    const { key, signal } = options;
+    const file = this.#hold(key);
+    file.followers += 1;
+    try {
+      await file.open();
+      let offset = options.offset;
+      while (!this.#closed) {
+        signal.throwIfAborted();
+        if (offset < file.received) {
+          const chunk = await file.read(offset);
+          offset += chunk.bytes.length;
+          yield chunk;
+        } else if (!options.wait || this.#hasEnded(key, offset)) {
+          return;
+        } else {
+          await file.changed(signal);
+        }
+      }
+      throw new SkyError("stream/closed", { why: "the head is closing" });
+    } finally {
+      file.followers -= 1;
+      this.#release(key, file);
+    }
+  }
+
+  async tailStart(key: RankKey, lines: number): Promise<number> {
+    const file = this.#hold(key);
+    try {
+      await file.open();
+      // What is in memory only is in the file as soon as its write has ended.
+      const size = await file.sync();
+      return await tailStart({ size, lines, readAt: (at, length) => file.readAt(at, length) });
+    } finally {
+      this.#release(key, file);
+    }
+  }
+
+  counts(): LogCounts {
+    return {
+      logsOpen: this.#files.size,
+      channels: this.#channels.size,
+      refused: this.#refused,
+      receivedBytes: this.#receivedBytes,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#stopHearing();
+    clearTimeout(this.#syncTimer);
+    const open = [...this.#channels.values()];
+    for (const { channel } of open) channel.abort("the head is closing");
+    await Promise.all(open.map(({ done }) => done));
+    await Promise.all([...this.#files.values()].map((file) => file.close()));
+    this.#files.clear();
+  }
+
+  /** The key of a channel that may be taken; others are aborted and counted. */
+  #admitted(node: string, channel: StreamChannel): RankKey | undefined {
+    try {
+      const key = parseLogHeader(channel.header);
+      const owner = ownerOf(this.#recordOf(key), key);
+      if (owner === node && !this.#closed) return key;
+      throw new SkyError("stream/denied", { why: `log ${rankKeyText(key)} is not of ${node}` });
+    } catch (error) {
+      this.#refused += 1;
+      this.#options.log.warn("log refused", { node, why: errorText(error) });
+      channel.abort(errorText(error));
+      return undefined;
+    }
+  }
+
+  /** From the first offset to the last acknowledgement. Never throws. */
+  async #copy(key: RankKey, channel: StreamChannel): Promise<void> {
+    const file = this.#hold(key);
+    try {
+      await file.open();
+      await channel.write(encodeOffset(await file.sync()));
+      for await (const bytes of channel) {
+        this.#receivedBytes += bytes.length;
+        await file.append(bytes);
+        if (file.unsafeBytes > unsafeBytesMax) await this.#acknowledge(file, channel);
+        else this.#syncSoon();
+      }
+      const safe = await this.#acknowledge(file, channel);
+      channel.end();
+      await this.#remember(key);
+      this.#safe.set(rankKeyText(key), safe);
+    } catch (error) {
+      this.#copyFailed(key, channel, error);
+    } finally {
+      this.#release(key, file);
+    }
+  }
+
+  /** After a restart: an attempt that had ended is open again until all its logs are seen safe. */
+  async #remember(key: RankKey): Promise<void> {
+    const text = attemptText(key.job, key.attempt);
+    const job = this.#recordOf(key);
+    if (job === undefined || this.#records.has(text)) return;
+    this.#records.set(text, job);
+    const { setup, run } = logKeys(job);
+    for (const other of [...setup, ...run]) {
+      const file = this.#hold(other);
+      await file.open();
+      this.#safe.set(rankKeyText(other), await file.sync());
+      this.#release(other, file);
+    }
+  }
+
+  #copyFailed(key: RankKey, channel: StreamChannel, error: unknown): void {
+    // A broken connection is no news: the node opens the channel again and goes on.
+    if (isSkyError(error, "stream/closed")) return;
+    const fields = { key: rankKeyText(key), why: errorText(error) };
+    this.#options.log.warn("log not kept: is the disk full?", fields);
+    channel.abort(errorText(error));
+    // What was received and not written is forgotten: the node sends it again.
+    const file = this.#files.get(rankKeyText(key));
+    this.#files.delete(rankKeyText(key));
+    file?.wakeAll();
+  }
+
+  async #acknowledge(file: LogFile, channel: StreamChannel): Promise<number> {
+    const safe = await file.sync();
+    await channel.write(encodeOffset(safe));
+    return safe;
+  }
+
+  /** One round over all growing logs, one after the other; the next a while after its end. */
+  #syncSoon(): void {
+    this.#syncTimer ??= setTimeout(() => void this.#syncRound(), syncMs).unref();
+  }
+
+  async #syncRound(): Promise<void> {
+    for (const [text, { channel }] of [...this.#channels]) {
+      const file = this.#files.get(text);
+      if (file === undefined || file.unsafeBytes === 0 || this.#closed) continue;
+      // A failure here shows again, and is handled, where the channel is read.
+      await this.#acknowledge(file, channel).catch(() => {});
+    }
+    this.#syncTimer = undefined;
+  }
+
+  #hold(key: RankKey): LogFile {
+    const text = rankKeyText(key);
+    const file = this.#files.get(text) ?? new LogFile(`${this.#options.dir}/${text}.log`);
+    this.#files.set(text, file);
+    file.users += 1;
+    return file;
+  }
+
+  #release(key: RankKey, file: LogFile): void {
+    file.users -= 1;
+    if (file.users > 0) return;
+    if (this.#files.get(rankKeyText(key)) === file) this.#files.delete(rankKeyText(key));
+    file.close().catch((error: unknown) => {
+      this.#options.log.warn("log file not closed", { why: errorText(error) });
+    });
+  }
+
+  #heard(announcement: Announcement): void {
+    for (const job of announcement.jobs) {
+      const text = attemptText(job.id, job.attempt);
+      const isNews = job.phase !== "ended" || this.#records.has(text);
+      if (isNews) this.#records.set(text, job);
+      this.#wakeJob(job);
+      if (job.attempt > 1) this.#checkComplete(job.id, job.attempt - 1);
+      this.#checkComplete(job.id, job.attempt);
+    }
+    if (announcement.nodes === undefined) return;
+    for (const file of this.#files.values()) file.wakeAll();
+    for (const job of [...this.#records.values()]) this.#checkComplete(job.id, job.attempt);
+  }
+
+  #wakeJob(job: Job): void {
+    if (this.#files.size === 0) return;
+    const { setup, run } = logKeys(job);
+    for (const key of [...setup, ...run]) this.#files.get(rankKeyText(key))?.wakeAll();
+  }
+
+  #checkComplete(id: number, attempt: number): void {
+    const text = attemptText(id, attempt);
+    const job = this.#records.get(text);
+    if (job === undefined || this.#closed || !this.#isOver(job)) return;
+    const { setup, run } = logKeys(job);
+    const keys = [...setup, ...run];
+    if (!keys.every((key) => this.#isSafe(key))) return;
+    this.#records.delete(text);
+    for (const key of keys) this.#safe.delete(rankKeyText(key));
+    this.#options.onComplete(id, attempt);
+  }
+
+  #isSafe(key: RankKey): boolean {
+    if (this.#channels.has(rankKeyText(key))) return false;
+    const end = this.#endOf(key);
+    if (end.kind === "open") return false;
+    return end.kind === "as-far-as-it-goes" || (this.#safe.get(rankKeyText(key)) ?? 0) >= end.bytes;
+  }
+
+  #hasEnded(key: RankKey, offset: number): boolean {
+    const end = this.#endOf(key);
+    if (end.kind === "at") return offset >= end.bytes;
+    return end.kind === "as-far-as-it-goes" && !this.#channels.has(rankKeyText(key));
+  }
+
+  #endOf(key: RankKey): LogEnd {
+    const record = this.#recordOf(key);
+    if (record === undefined) return { kind: "as-far-as-it-goes" };
+    const nodePhase = (node: string) => this.#options.board.nodePhase(node);
+    return logEnd(record, key, { over: this.#isOver(record), nodePhase });
+  }
+
+  #recordOf(key: Pick<RankKey, "job" | "attempt">): Job | undefined {
+    const remembered = this.#records.get(attemptText(key.job, key.attempt));
+    const job = this.#options.board.job(key.job);
+    return remembered ?? (job?.attempt === key.attempt ? job : undefined);
+  }
+
+  #isOver(record: Job): boolean {
+    const job = this.#options.board.job(record.id);
+    return record.phase === "ended" || job === undefined || job.attempt > record.attempt;
+  }
+}
+
+function attemptText(job: number, attempt: number): string {
+  return `${job}-${attempt}`;
+}
