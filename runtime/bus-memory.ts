@@ -167,22 +167,20 @@ function publish(hub: Hub, member: Member, message: BusMessage): void {
     deny(hub, member, subject);
     return;
   }
-  // The publisher may use its buffer again, as with the real version.
-  const copy = { subject, payload: payload.slice() };
-  for (const subscription of hub.index.match(subject)) send(hub, member, { subscription, copy });
+  for (const subscription of hub.index.match(subject)) send(hub, member, { subscription, message });
 }
 
 function send(
   hub: Hub,
   from: Member,
-  what: { readonly subscription: Subscription; readonly copy: BusMessage },
+  what: { readonly subscription: Subscription; readonly message: BusMessage },
 ): void {
-  const { subscription, copy } = what;
+  const { subscription, message } = what;
   const to = subscription.member;
   if (!to.connected) return;
   const cuts = to.cuts;
   const arrive = (): void => {
-    if (subscription.live && to.cuts === cuts) subscription.onMessage(copy);
+    if (subscription.live && to.cuts === cuts) subscription.onMessage(message);
   };
   if (hub.policy === undefined || hub.clock === undefined) {
     hub.defer(arrive);
@@ -191,8 +189,8 @@ function send(
   const delivery = {
     from: from.node,
     to: to.node,
-    subject: copy.subject,
-    bytes: copy.payload.length,
+    subject: message.subject,
+    bytes: message.payload.length,
   };
   for (const ms of hub.policy(delivery)) hub.clock.after(ms, arrive);
 }

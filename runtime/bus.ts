@@ -12,7 +12,8 @@ export const busPayloadBytesMax = 1_000_000;
 
 export interface Bus {
   /**
-   * Sends `payload` to all that subscribe to `subject`. Does not wait.
+   * Sends `payload` to all that subscribe to `subject`. Does not wait. The bytes must not be
+   * changed afterwards.
    * @throws SkyError `bus/closed` after `close`, `bus/too-large` over `busPayloadBytesMax`.
    */
   publish(subject: string, payload: Uint8Array): void;

@@ -44,9 +44,16 @@ export interface StreamSession {
   close(): void;
 }
 
+/**
+ * Iterating takes the bytes. Leaving an iteration by `break` keeps the channel open, and a later
+ * one goes on with the next bytes; who wants no more calls `abort`.
+ */
 export interface StreamChannel extends AsyncIterable<Uint8Array> {
   readonly header: Uint8Array;
-  /** @throws SkyError `stream/closed` when the channel or session is over. */
+  /**
+   * The bytes must not be changed afterwards: they are not copied.
+   * @throws SkyError `stream/closed` when the channel or session is over.
+   */
   write(bytes: Uint8Array): Promise<void>;
   /** No more writes from us. */
   end(): void;
