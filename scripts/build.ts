@@ -205,6 +205,7 @@ async function linkPrograms(): Promise<void> {
 }
 
 async function linkTarget(path: string): Promise<string | undefined> {
+  // Not there yet: nothing that it points to.
   const stat = await lstat(path).catch(() => undefined);
   return stat?.isSymbolicLink() ? readlink(path) : undefined;
 }

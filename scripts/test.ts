@@ -1,0 +1,116 @@
+// `npm test`: everything that runs without a cloud, layer by layer.
+//
+// The integration layer runs twice from the same files, with embedded nodes and with real skylet
+// processes over a real nats-server; the names that ran in each are printed and must be the same
+// set. What is missing is installed or named with the one command that installs it, never skipped.
+// The last line is `N passed, N failed, N skipped`.
+//
+// `npm test -- unit golden` runs only these layers.
+
+import { execFileSync, spawnSync } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import { argv, env, execPath, exit, getuid } from "node:process";
+import {
+  checkout,
+  detailsOf,
+  type Layer,
+  type LayerResult,
+  runLayer,
+  summaryLine,
+  testFiles,
+} from "./layers.ts";
+
+env["PATH"] = `${join(checkout, "node_modules/.bin")}:${env["PATH"]}:/usr/sbin:/sbin`;
+env["SKY_TEST_PROGRAMS"] = "dist";
+
+const integration = testFiles("test/integration");
+const layers: readonly Layer[] = [
+  { name: "tidy", files: ["test/tidy.test.ts"] },
+  { name: "unit", files: testFiles("test/unit") },
+  { name: "contract", files: testFiles("test/contract") },
+  { name: "sim", files: testFiles("test/sim"), fileTimeoutMs: 180_000 },
+  { name: "golden", files: testFiles("test/golden") },
+  ...(["embedded", "process"] as const).map((isolation) => ({
+    name: `integration ${isolation}`,
+    files: integration,
+    env: { SKY_TEST_ISOLATION: isolation },
+    fileTimeoutMs: 240_000,
+  })),
+  { name: "replay", files: testFiles("test/replay") },
+];
+
+await main();
+
+async function main(): Promise<void> {
+  const chosen = layers.filter(({ name }) => isChosen(name));
+  if (chosen.some(({ name }) => /contract|integration/.test(name))) provideNatsServer();
+  if (chosen.some(({ name }) => name.startsWith("integration"))) {
+    execFileSync(execPath, [join(checkout, "scripts/build.ts")], { stdio: "inherit" });
+  }
+  const results: LayerResult[] = [];
+  for (const layer of chosen) {
+    const result = await runLayer(layer);
+    process.stdout.write(detailsOf(result));
+    console.log(summaryLine(result));
+    results.push(result);
+  }
+  const same = sameIntegration(results);
+  const sum = (of: "passed" | "failed" | "skipped") => results.reduce((n, r) => n + r[of], 0);
+  const failed = sum("failed") + (same ? 0 : 1);
+  console.log(`${sum("passed")} passed, ${failed} failed, ${sum("skipped")} skipped`);
+  exit(failed === 0 ? 0 : 1);
+}
+
+function isChosen(name: string): boolean {
+  const asked = argv.slice(2);
+  return asked.length === 0 || asked.some((word) => name === word || name.startsWith(`${word} `));
+}
+
+/** Prints the names that ran in each isolation; false if the two sets differ. */
+function sameIntegration(results: readonly LayerResult[]): boolean {
+  const [first, second] = results.filter(({ name }) => name.startsWith("integration"));
+  for (const result of [first, second]) {
+    if (result === undefined) continue;
+    console.log(`\nran in ${result.name}:`);
+    for (const name of [...result.ran].sort()) console.log(`  ${name}`);
+  }
+  if (first === undefined || second === undefined) return true;
+  const onlyFirst = first.ran.difference(second.ran);
+  const onlySecond = second.ran.difference(first.ran);
+  for (const name of onlyFirst) console.log(`ran only in ${first.name}: ${name}`);
+  for (const name of onlySecond) console.log(`ran only in ${second.name}: ${name}`);
+  const same = onlyFirst.size === 0 && onlySecond.size === 0;
+  console.log(
+    same ? `\nthe same ${first.ran.size} tests ran in both\n` : "\nthe two sets differ\n",
+  );
+  return same;
+}
+
+/** Finds nats-server, or installs Debian's package as root, or says how. */
+function provideNatsServer(): void {
+  if (isOnPath("nats-server")) return;
+  const install = "apt-get install -y --no-install-recommends nats-server";
+  if (getuid?.() === 0 && isOnPath("apt-get")) {
+    for (const command of ["apt-get update -q", install]) {
+      spawnSync("sh", ["-c", command], {
+        stdio: "inherit",
+        env: { ...env, DEBIAN_FRONTEND: "noninteractive" },
+      });
+    }
+    if (isOnPath("nats-server")) return;
+  }
+  console.error(`nats-server (2.9.10 or newer) is missing. Install it: sudo ${install}`);
+  exit(1);
+}
+
+function isOnPath(program: string): boolean {
+  return (env["PATH"] ?? "").split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
