@@ -11,6 +11,9 @@ import { run } from "node:test";
 
 export const checkout = resolve(import.meta.dirname, "..");
 
+/** SKY_TEST_VERBOSE=1 shows what the tests themselves print. */
+const verbose = Boolean(process.env["SKY_TEST_VERBOSE"]);
+
 export interface Layer {
   readonly name: string;
   /** Paths relative to the checkout. */
@@ -71,8 +74,7 @@ export async function runLayer(layer: Layer): Promise<LayerResult> {
     for await (const { type, data } of events) {
       if (type === "test:pass") take(data);
       if (type === "test:fail") take(data, data.details.error);
-      if (type === "test:stderr" && process.env["SKY_TEST_VERBOSE"])
-        process.stderr.write(data.message);
+      if (type === "test:stderr" && verbose) process.stderr.write(data.message);
     }
   }
   const ms = performance.now() - startedAt;

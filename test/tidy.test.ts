@@ -1,8 +1,8 @@
 // The rules of the house, executed: fences, purity, sizes, names, words, links.
 //
-// A rule that only people check is broken within a week. Each test collects every violation with its
-// file and line and fails with the whole list. Sources are parsed (`support/sources.ts`), so that a
-// word inside a string or a comment is not mistaken for code. Generated code is left out.
+// A rule that only people check is broken within a week. Each test collects every violation with
+// its file and line and fails with the whole list. Sources are parsed (`support/sources.ts`), so
+// that a word in a string or a comment is not mistaken for code. Generated code is left out.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";

@@ -1,8 +1,8 @@
 // Which processes belong to one SKY_HOME, read from /proc.
 //
 // A home under test is a folder of its own, so a process that names it in its arguments, its
-// environment or its working directory was started through it: by the head, an agent or a rank. That
-// makes "nothing left" something a test can see, and lets it end what it started by pid.
+// environment or its working directory was started through it: by the head, an agent or a rank.
+// That makes "nothing left" something a test can see, and lets it end what it started by pid.
 
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
