@@ -11,6 +11,9 @@ import { sky } from "./gen/sky.js";
 /** The metadata key that carries the bytes. gRPC takes bytes only under names in `-bin`. */
 export const errorMetadataKey = "sky-error-bin";
 
+/** Bytes travel in a header, which HTTP/2 peers limit: Node's default is 64 KiB in base64. */
+const detailCharsMax = 6_000;
+
 /** gRPC's status numbers that we tell apart. Source: grpc.io, "Status codes". */
 const grpcCancelled = 1;
 const grpcDeadlineExceeded = 4;
@@ -24,11 +27,11 @@ export function asSkyError(error: unknown): SkyError {
 }
 
 export function errorToBytes(error: SkyError): Buffer {
-  const params = Object.entries(error.params).map(([name, value]) => [name, String(value)]);
+  const params = Object.entries(error.params).map(([name, value]) => [name, cut(String(value))]);
   return encodeMessage(sky.v1.ErrorDetail, {
     code: error.code,
     params: Object.fromEntries(params),
-    text: error.message,
+    text: cut(error.message),
   });
 }
 
@@ -73,4 +76,8 @@ export function errorFromGrpc(failure: GrpcFailure, cause: unknown): SkyError {
     default:
       return new SkyError("core/broken-invariant", { what: `${method}: ${details}` }, { cause });
   }
+}
+
+function cut(text: string): string {
+  return text.length <= detailCharsMax ? text : `${text.slice(0, detailCharsMax)} …`;
 }

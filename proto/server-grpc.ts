@@ -1,0 +1,134 @@
+// Serving over gRPC: typed handlers become what grpc-js wants.
+//
+// A handler throws a `SkyError`; the caller gets its code, parameters and sentence. A stream's
+// handler is an async generator: it is asked for the next message only when the one before has
+// been taken by the transport, so a slow reader holds back the generator and nothing piles up.
+// When the caller goes away the signal aborts and the generator is closed.
+
+import { once } from "node:events";
+import type {
+  ServerCredentials,
+  ServerUnaryCall,
+  ServerWritableStream,
+  sendUnaryData,
+  UntypedHandleCall,
+} from "@grpc/grpc-js";
+import { Metadata, Server } from "@grpc/grpc-js";
+import { assert, errorText, SkyError } from "../model/errors.ts";
+import { asSkyError, errorMetadataKey, errorToBytes, grpcStatusOf } from "./error-detail.ts";
+import type { CallContext, HandlersOf, Service } from "./services.ts";
+import { channelOptions } from "./services.ts";
+
+/** For peers that read no metadata. Headers are small; ours carries the whole. */
+const detailsCharsMax = 200;
+
+type UnaryHandler = (request: unknown, context: CallContext) => Promise<unknown>;
+type StreamHandler = (request: unknown, context: CallContext) => AsyncIterable<unknown>;
+
+/** Hears of errors that are not the caller's: bugs of ours, for the log. */
+export type HearBug = (error: unknown, method: string) => void;
+
+export function createGrpcServer(): Server {
+  return new Server(channelOptions);
+}
+
+/** Adds a service. Handlers may be called as soon as the server listens. */
+export function addService<S extends Service>(
+  server: Server,
+  service: S,
+  handlers: HandlersOf<S>,
+  hearBug: HearBug,
+): void {
+  for (const [name, method] of Object.entries(service)) {
+    const handler: unknown = handlers[name];
+    const type = method.responseStream ? "serverStream" : "unary";
+    const handle = method.responseStream
+      ? streamCall(handler as StreamHandler, method.path, hearBug)
+      : unaryCall(handler as UnaryHandler, method.path, hearBug);
+    const { path, responseSerialize, requestDeserialize } = method;
+    const added = server.register(path, handle, responseSerialize, requestDeserialize, type);
+    assert(added, `${path} is served once`);
+  }
+}
+
+/** Starts to listen. Resolves with the port (0 for a socket path). */
+export async function listenGrpc(
+  server: Server,
+  target: string,
+  credentials: ServerCredentials,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(target, credentials, (error, port) => {
+      if (error === null) resolve(port);
+      else reject(new SkyError("process/failed", { what: "listen", why: errorText(error) }));
+    });
+  });
+}
+
+/** Lets calls end for `graceMs`, then cuts them. */
+export async function closeGrpcServer(server: Server, graceMs: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const cut = setTimeout(() => server.forceShutdown(), graceMs);
+    server.tryShutdown(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+  });
+}
+
+function unaryCall(handler: UnaryHandler, method: string, hearBug: HearBug): UntypedHandleCall {
+  return (call: ServerUnaryCall<unknown, unknown>, reply: sendUnaryData<unknown>): void => {
+    const context = contextOf(call);
+    const answer = async (): Promise<unknown> => handler(call.request, context);
+    answer().then(
+      (response) => reply(null, response),
+      (error: unknown) => reply(statusOf(error, method, hearBug)),
+    );
+  };
+}
+
+function streamCall(handler: StreamHandler, method: string, hearBug: HearBug): UntypedHandleCall {
+  return (call: ServerWritableStream<unknown, unknown>): void => {
+    const context = contextOf(call);
+    pump(call, handler, context).then(
+      () => call.end(),
+      (error: unknown) => {
+        if (context.signal.aborted) call.end();
+        else call.emit("error", statusOf(error, method, hearBug));
+      },
+    );
+  };
+}
+
+/** Writes what the generator yields, no faster than the transport takes it. */
+async function pump(
+  call: ServerWritableStream<unknown, unknown>,
+  handler: StreamHandler,
+  { signal, peer }: CallContext,
+): Promise<void> {
+  for await (const message of handler(call.request, { signal, peer })) {
+    if (signal.aborted) return;
+    if (!call.write(message)) await once(call, "drain", { signal });
+  }
+}
+
+function contextOf(
+  call: ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>,
+): CallContext {
+  const gone = new AbortController();
+  const what = call.getPath();
+  call.on("cancelled", () => gone.abort(new SkyError("core/cancelled", { what })));
+  return { signal: gone.signal, peer: call.getPeer() };
+}
+
+function statusOf(
+  thrown: unknown,
+  method: string,
+  hearBug: HearBug,
+): { code: number; details: string; metadata: Metadata } {
+  const error = asSkyError(thrown);
+  if (error.remedy === "fix-code") hearBug(thrown, method);
+  const metadata = new Metadata();
+  metadata.set(errorMetadataKey, errorToBytes(error));
+  return { code: grpcStatusOf(error), details: error.message.slice(0, detailsCharsMax), metadata };
+}

@@ -1,0 +1,148 @@
+// The gRPC services as data and types: paths, codecs, and what handlers and clients look like.
+//
+// Nothing here calls or listens: `client-grpc.ts` and `server-grpc.ts` do. A handler gets decoded
+// requests and returns what may be encoded; a client is its mirror image. A method that is missing
+// in an implementation does not compile.
+
+import type { MessageType } from "./codec.ts";
+import { decodeMessage, encodeMessage } from "./codec.ts";
+import { sky } from "./gen/sky.js";
+
+/** One message in; `QIn` and `AIn` may be encoded, `Q` and `A` were decoded. */
+interface Method<QIn, Q, AIn, A> {
+  readonly path: string;
+  readonly requestStream: false;
+  readonly requestSerialize: (request: QIn) => Buffer;
+  readonly requestDeserialize: (bytes: Buffer) => Q;
+  readonly responseSerialize: (response: AIn) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => A;
+}
+
+/** One message out. */
+export interface UnaryMethod<QIn, Q, AIn, A> extends Method<QIn, Q, AIn, A> {
+  readonly responseStream: false;
+}
+
+/** Many messages out. */
+export interface StreamMethod<QIn, Q, AIn, A> extends Method<QIn, Q, AIn, A> {
+  readonly responseStream: true;
+}
+
+export type Service = Readonly<
+  Record<
+    string,
+    UnaryMethod<never, unknown, never, unknown> | StreamMethod<never, unknown, never, unknown>
+  >
+>;
+
+const v1 = sky.v1;
+
+export const clusterService = {
+  launch: stream("ClusterService/Launch", v1.LaunchRequest, v1.LaunchResponse),
+  status: unary("ClusterService/Status", v1.StatusRequest, v1.StatusResponse),
+  start: stream("ClusterService/Start", v1.StartRequest, v1.StartResponse),
+  stop: unary("ClusterService/Stop", v1.StopRequest, v1.StopResponse),
+  down: unary("ClusterService/Down", v1.DownRequest, v1.DownResponse),
+  setAutostop: unary("ClusterService/SetAutostop", v1.SetAutostopRequest, v1.SetAutostopResponse),
+} as const satisfies Service;
+
+export const jobService = {
+  submit: unary("JobService/Submit", v1.SubmitRequest, v1.SubmitResponse),
+  listJobs: unary("JobService/ListJobs", v1.ListJobsRequest, v1.ListJobsResponse),
+  getJob: unary("JobService/GetJob", v1.GetJobRequest, v1.GetJobResponse),
+  cancel: unary("JobService/Cancel", v1.CancelRequest, v1.CancelResponse),
+  tailLogs: stream("JobService/TailLogs", v1.TailLogsRequest, v1.TailLogsResponse),
+  watchEvents: stream("JobService/WatchEvents", v1.WatchEventsRequest, v1.WatchEventsResponse),
+  why: unary("JobService/Why", v1.WhyRequest, v1.WhyResponse),
+} as const satisfies Service;
+
+export const debugService = {
+  version: unary("DebugService/Version", v1.VersionRequest, v1.VersionResponse),
+  inspect: unary("DebugService/Inspect", v1.InspectRequest, v1.InspectResponse),
+} as const satisfies Service;
+
+export const joinService = {
+  join: unary("JoinService/Join", v1.JoinRequest, v1.JoinResponse),
+} as const satisfies Service;
+
+/** What a handler knows of its call besides the request. */
+export interface CallContext {
+  /** Aborted when the caller has gone, or its deadline has passed. */
+  readonly signal: AbortSignal;
+  /** The caller's transport address, for logs. It proves nothing. */
+  readonly peer: string;
+}
+
+/** Implementations of a service. They throw `SkyError` for what the caller should learn. */
+export type HandlersOf<S extends Service> = {
+  readonly [K in keyof S]: HandlerOf<S[K]>;
+};
+
+export type HandlerOf<M> =
+  M extends UnaryMethod<never, infer Q, infer AIn, unknown>
+    ? (request: Q, context: CallContext) => Promise<AIn>
+    : M extends StreamMethod<never, infer Q, infer AIn, unknown>
+      ? (request: Q, context: CallContext) => AsyncIterable<AIn>
+      : never;
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** Absent = as long as it takes: only with a signal. */
+  readonly timeoutMs?: number;
+}
+
+/** The callable side of a service. Every failure is a `SkyError`. */
+export type ClientOf<S extends Service> = {
+  readonly [K in keyof S]: CallOf<S[K]>;
+};
+
+export type CallOf<M> =
+  M extends UnaryMethod<infer QIn, unknown, never, infer A>
+    ? (request: QIn, options: CallOptions) => Promise<A>
+    : M extends StreamMethod<infer QIn, unknown, never, infer A>
+      ? (request: QIn, options: CallOptions) => AsyncIterable<A>
+      : never;
+
+/**
+ * Limits and windows of both ends. A bulk submit of 10,000 tasks is one message of some MiB; the
+ * window lets a log flow at full rate over a long path. Retries are the caller's business alone.
+ */
+export const channelOptions = {
+  "grpc.max_receive_message_length": 256 * 1_024 * 1_024,
+  "grpc.max_send_message_length": 256 * 1_024 * 1_024,
+  "grpc-node.flow_control_window": 8 * 1_024 * 1_024,
+  "grpc.enable_retries": 0,
+  "grpc.initial_reconnect_backoff_ms": 50,
+  "grpc.max_reconnect_backoff_ms": 2_000,
+} as const;
+
+function unary<QIn, Q, AIn, A>(
+  name: string,
+  request: MessageType<QIn, Q>,
+  response: MessageType<AIn, A>,
+): UnaryMethod<QIn, Q, AIn, A> {
+  return { ...method(name, request, response), responseStream: false };
+}
+
+function stream<QIn, Q, AIn, A>(
+  name: string,
+  request: MessageType<QIn, Q>,
+  response: MessageType<AIn, A>,
+): StreamMethod<QIn, Q, AIn, A> {
+  return { ...method(name, request, response), responseStream: true };
+}
+
+function method<QIn, Q, AIn, A>(
+  name: string,
+  request: MessageType<QIn, Q>,
+  response: MessageType<AIn, A>,
+): Method<QIn, Q, AIn, A> {
+  return {
+    path: `/sky.v1.${name}`,
+    requestStream: false,
+    requestSerialize: (message) => encodeMessage(request, message),
+    requestDeserialize: (bytes) => decodeMessage(request, bytes, `${name} request`),
+    responseSerialize: (message) => encodeMessage(response, message),
+    responseDeserialize: (bytes) => decodeMessage(response, bytes, `${name} response`),
+  };
+}
