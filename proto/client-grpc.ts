@@ -48,8 +48,8 @@ export function dialGrpc(target: string, transport: ChannelCredentials): Client 
 export function clientOf<S extends Service>(channel: Client, service: S): ClientOf<S> {
   const calls = Object.entries(service).map(([name, method]) => {
     const call = method.responseStream
-      ? (request: never, options: CallOptions) => readStream(channel, method, request, options)
-      : (request: never, options: CallOptions) => callOnce(channel, method, request, options);
+      ? (request: unknown, options: CallOptions) => readStream(channel, method, request, options)
+      : (request: unknown, options: CallOptions) => callOnce(channel, method, request, options);
     return [name, call as CallOf<typeof method>] as const;
   });
   return Object.fromEntries(calls) as ClientOf<S>;
@@ -57,7 +57,7 @@ export function clientOf<S extends Service>(channel: Client, service: S): Client
 
 function callOnce<QIn, A>(
   channel: Client,
-  method: UnaryMethod<QIn, unknown, never, A>,
+  method: UnaryMethod<QIn, unknown, unknown, A>,
   request: QIn,
   options: CallOptions,
 ): Promise<A> {
@@ -85,7 +85,7 @@ function callOnce<QIn, A>(
 
 async function* readStream<QIn, A>(
   channel: Client,
-  method: StreamMethod<QIn, unknown, never, A>,
+  method: StreamMethod<QIn, unknown, unknown, A>,
   request: QIn,
   options: CallOptions,
 ): AsyncGenerator<A, void, undefined> {

@@ -12,10 +12,10 @@ import { sky } from "./gen/sky.js";
 interface Method<QIn, Q, AIn, A> {
   readonly path: string;
   readonly requestStream: false;
-  readonly requestSerialize: (request: QIn) => Buffer;
-  readonly requestDeserialize: (bytes: Buffer) => Q;
-  readonly responseSerialize: (response: AIn) => Buffer;
-  readonly responseDeserialize: (bytes: Buffer) => A;
+  requestSerialize(request: QIn): Buffer;
+  requestDeserialize(bytes: Buffer): Q;
+  responseSerialize(response: AIn): Buffer;
+  responseDeserialize(bytes: Buffer): A;
 }
 
 /** One message out. */
@@ -28,12 +28,12 @@ export interface StreamMethod<QIn, Q, AIn, A> extends Method<QIn, Q, AIn, A> {
   readonly responseStream: true;
 }
 
-export type Service = Readonly<
-  Record<
-    string,
-    UnaryMethod<never, unknown, never, unknown> | StreamMethod<never, unknown, never, unknown>
-  >
->;
+/** Any service. What its methods take is checked where it is used, by `HandlersOf`, `ClientOf`. */
+export type Service = Readonly<Record<string, AnyMethod>>;
+
+type AnyMethod =
+  | UnaryMethod<unknown, unknown, unknown, unknown>
+  | StreamMethod<unknown, unknown, unknown, unknown>;
 
 const v1 = sky.v1;
 
@@ -79,9 +79,9 @@ export type HandlersOf<S extends Service> = {
 };
 
 export type HandlerOf<M> =
-  M extends UnaryMethod<never, infer Q, infer AIn, unknown>
+  M extends UnaryMethod<unknown, infer Q, infer AIn, unknown>
     ? (request: Q, context: CallContext) => Promise<AIn>
-    : M extends StreamMethod<never, infer Q, infer AIn, unknown>
+    : M extends StreamMethod<unknown, infer Q, infer AIn, unknown>
       ? (request: Q, context: CallContext) => AsyncIterable<AIn>
       : never;
 
@@ -97,9 +97,9 @@ export type ClientOf<S extends Service> = {
 };
 
 export type CallOf<M> =
-  M extends UnaryMethod<infer QIn, unknown, never, infer A>
+  M extends UnaryMethod<infer QIn, unknown, unknown, infer A>
     ? (request: QIn, options: CallOptions) => Promise<A>
-    : M extends StreamMethod<infer QIn, unknown, never, infer A>
+    : M extends StreamMethod<infer QIn, unknown, unknown, infer A>
       ? (request: QIn, options: CallOptions) => AsyncIterable<A>
       : never;
 
