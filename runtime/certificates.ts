@@ -1,0 +1,42 @@
+// What our certificates say, apart from the cryptography.
+//
+// Every node has a certificate of its cluster's head. The subject's common name is
+// `<cluster>/<node>`; that, and never what a peer says of itself, is who it is on the bulk wire.
+
+import { clusterPattern, tokenPattern } from "../model/ids.ts";
+
+export interface PeerName {
+  readonly cluster: string;
+  readonly node: string;
+}
+
+/** The name of a node in its certificate and on the bulk wire. */
+export function peerText(name: PeerName): string {
+  return `${name.cluster}/${name.node}`;
+}
+
+/** The node that a common name means, or `undefined` if it is not a node's. */
+export function parsePeer(text: string): PeerName | undefined {
+  const [cluster, node, ...rest] = text.split("/");
+  if (cluster === undefined || node === undefined || rest.length > 0) return undefined;
+  if (!clusterPattern.test(cluster) || !tokenPattern.test(node)) return undefined;
+  return { cluster, node };
+}
+
+export interface Validity {
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+
+/** Clocks of two nodes may differ by this much. */
+export const clockSkewMs = hourMs;
+export const authorityDaysMax = 3_650;
+export const leafDaysMax = 825;
+
+/** From an hour before `nowMs`, so that a node whose clock is behind accepts it at once. */
+export function validityFrom(nowMs: number, days: number): Validity {
+  return { notBeforeMs: nowMs - clockSkewMs, notAfterMs: nowMs + days * dayMs };
+}
