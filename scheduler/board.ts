@@ -3,25 +3,13 @@
 // The scheduler announces each changed job after its commit (`announce` effect), with the events
 // that explain the change. Listing, `logs --status`, followers and waiters all read here.
 
+import type { AutostopView } from "../model/cluster.ts";
+import type { Event } from "../model/event.ts";
 import type { Job } from "../model/job.ts";
 import type { NodePhase } from "../model/node.ts";
 import type { Reason } from "../model/reason.ts";
 
-/** One change, with who, why and on what evidence. Stored as the body of a store event. */
-export interface Event {
-  readonly at: number;
-  /** `job/7`, `node/worker1`, `cluster`. */
-  readonly subject: string;
-  /** Who: `user:ann`, `scheduler`, `liveness`, `agent:worker1`, `autostop`. */
-  readonly actor: string;
-  /** What happened: `submitted`, `placed`, `phase`, `rank-exited`, `swept`, `verdict`, … */
-  readonly kind: string;
-  readonly from?: string;
-  readonly to?: string;
-  /** One sentence. */
-  readonly cause: string;
-  readonly evidence: Readonly<Record<string, string>>;
-}
+export type { AutostopView, Event };
 
 export interface Announcement {
   readonly jobs: readonly Job[];
@@ -29,13 +17,6 @@ export interface Announcement {
   /** Present when it changed. */
   readonly nodes?: readonly { readonly id: string; readonly phase: NodePhase }[];
   readonly autostop?: AutostopView | null;
-}
-
-export interface AutostopView {
-  readonly idleMs: number;
-  readonly verb: "stop" | "down";
-  /** The last evaluation, in words: `not idle: job 7 RUNNING`. */
-  readonly verdict: string;
 }
 
 export interface Board {
