@@ -4,12 +4,15 @@
 // ability is an optional member: ask `if (cloud.stop)`, never `if (cloud.name === "aws")`.
 
 import type { Capacity } from "../model/resources.ts";
+import type { AskedShape } from "./cluster-record.ts";
 
 export interface Cloud {
   readonly name: string;
   /** Keeps the disks. Absent where the cloud cannot. */
   readonly stop?: (ids: readonly string[], signal: AbortSignal) => Promise<void>;
   readonly start?: (ids: readonly string[], signal: AbortSignal) => Promise<void>;
+  /** What each of `numNodes` nodes will have. Absent where offers must be looked up first. */
+  readonly declare?: (asked: AskedShape, numNodes: number) => Capacity;
   /** Idempotent by `token`: the same token twice gives the same machines, not twice as many. */
   launch(request: MachineRequest, signal: AbortSignal): Promise<void>;
   /** Only machines of this cluster. May lag behind `launch`. */
@@ -22,7 +25,11 @@ export interface MachineRequest {
   readonly token: string;
   readonly cluster: string;
   /** The nodes to start machines for, by id, with what each must have. */
-  readonly nodes: readonly { readonly id: string; readonly index: number; readonly capacity: Capacity }[];
+  readonly nodes: readonly {
+    readonly id: string;
+    readonly index: number;
+    readonly capacity: Capacity;
+  }[];
 }
 
 export interface Machine {

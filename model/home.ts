@@ -18,6 +18,8 @@ export interface Home {
   readonly bus: string;
   /** Logs that outlive their cluster, and what `logs --sync-down` fetched. */
   readonly logs: string;
+  /** One folder for each cluster. */
+  readonly clusters: string;
   cluster(name: string): ClusterHome;
 }
 
@@ -54,6 +56,7 @@ export function homeAt(root: string): Home {
     headLog: `${head}/skyhead.log`,
     bus: `${head}/bus`,
     logs: `${root}/logs`,
+    clusters: `${root}/clusters`,
     cluster: (name) => clusterHomeAt(`${root}/clusters/${name}`),
   };
 }

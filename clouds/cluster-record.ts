@@ -1,0 +1,145 @@
+// What is on disk about a cluster, how it is shown, and whether a request fits one that exists.
+
+import type { Cluster, ClusterStatus, Isolation } from "../model/cluster.ts";
+import { nodeId } from "../model/ids.ts";
+import type { Node } from "../model/node.ts";
+import type { Accelerators, Capacity } from "../model/resources.ts";
+
+export interface ClusterRecord {
+  readonly name: string;
+  readonly status: ClusterStatus;
+  /** With STOPPING: whether it goes for good. */
+  readonly goal: Goal;
+  readonly cloud: string;
+  readonly isolation: Isolation;
+  /** Makes launching idempotent; new for every cluster, also of the same name. */
+  readonly token: string;
+  readonly launchedAt: number;
+  readonly resources: string;
+  readonly command: string;
+  readonly nodes: readonly RecordNode[];
+}
+
+export type Goal = "running" | "stopped" | "absent";
+
+/** A node; its address is known once the cloud has said it. */
+export type RecordNode = Omit<Node, "ip"> & { readonly ip?: string };
+
+/** What a user asks of a cluster that is to be brought up. */
+export interface LaunchRequest {
+  readonly name: string;
+  readonly numNodes: number;
+  readonly asked: AskedShape;
+  /** What each node will have: the cloud's answer to `asked`. */
+  readonly capacity: Capacity;
+  readonly cloud: string;
+  readonly isolation: Isolation;
+  readonly token: string;
+  readonly command: string;
+}
+
+/** What was asked of each node; absent = whatever it has. */
+export interface AskedShape {
+  readonly cpus?: number;
+  readonly memoryBytes?: number;
+  readonly accelerators?: Accelerators;
+}
+
+export function newRecord(request: LaunchRequest, wallMs: number): ClusterRecord {
+  const { name, cloud, isolation, token, capacity, command } = request;
+  return {
+    name,
+    status: "INIT",
+    goal: "running",
+    cloud,
+    isolation,
+    token,
+    launchedAt: wallMs,
+    resources: shapeText(cloud, request.numNodes, capacity),
+    command,
+    nodes: Array.from({ length: request.numNodes }, (_, index) => ({
+      id: nodeId(index),
+      index,
+      capacity,
+    })),
+  };
+}
+
+/** The record as everybody sees it. */
+export function clusterOf(record: ClusterRecord): Cluster {
+  const { name, status, cloud, isolation, launchedAt, resources, command } = record;
+  const nodes = record.nodes.map((node) => ({ ...node, ip: node.ip ?? "" }));
+  return { name, status, cloud, isolation, launchedAt, resources, command, nodes };
+}
+
+/** Its nodes, once every address is known. */
+export function knownNodes(record: ClusterRecord): readonly Node[] | undefined {
+  const nodes: Node[] = [];
+  for (const { ip, ...node } of record.nodes) {
+    if (ip === undefined) return undefined;
+    nodes.push({ ...node, ip });
+  }
+  return nodes;
+}
+
+/**
+ * What stands against using an existing cluster for a request, in the words of the error
+ * `cluster/mismatch`. Nothing asked for always fits.
+ * Source: SkyPilot's rule, `num_nodes` at most and resources "less demanding than" (spec §6.1).
+ */
+export function mismatchOf(
+  record: ClusterRecord,
+  { numNodes, asked }: Pick<LaunchRequest, "numNodes" | "asked">,
+): { readonly requested: string; readonly existing: string } | undefined {
+  const capacity = record.nodes[0]?.capacity;
+  if (numNodes > record.nodes.length) {
+    return { requested: nodesText(numNodes), existing: nodesText(record.nodes.length) };
+  }
+  if (capacity === undefined) return undefined;
+  if ((asked.cpus ?? 0) > capacity.cpus) {
+    return { requested: `cpus=${asked.cpus}`, existing: `cpus=${capacity.cpus}` };
+  }
+  if ((asked.memoryBytes ?? 0) > capacity.memoryBytes) {
+    return {
+      requested: `memory=${gigabytes(asked.memoryBytes ?? 0)}`,
+      existing: `memory=${gigabytes(capacity.memoryBytes)}`,
+    };
+  }
+  const wanted = asked.accelerators;
+  if (wanted === undefined) return undefined;
+  const has = capacity.accelerators.find(({ name }) => sameName(name, wanted.name));
+  if (has !== undefined && has.count >= wanted.count) return undefined;
+  return {
+    requested: acceleratorsText([wanted]),
+    existing: acceleratorsText(capacity.accelerators),
+  };
+}
+
+/** As `sky status` shows it: `4x Local(cpus=2)`, `1x Local(cpus=4, {'V100': 1})`. */
+export function shapeText(cloud: string, numNodes: number, capacity: Capacity): string {
+  const name = cloud.charAt(0).toUpperCase() + cloud.slice(1);
+  const parts = [`cpus=${amount(capacity.cpus)}`];
+  if (capacity.accelerators.length > 0) parts.push(acceleratorsText(capacity.accelerators));
+  return `${numNodes}x ${name}(${parts.join(", ")})`;
+}
+
+function acceleratorsText(all: readonly Accelerators[]): string {
+  if (all.length === 0) return "no accelerators";
+  return `{${all.map(({ name, count }) => `'${name}': ${amount(count)}`).join(", ")}}`;
+}
+
+function nodesText(count: number): string {
+  return count === 1 ? "1 node" : `${count} nodes`;
+}
+
+function sameName(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
+}
+
+function amount(value: number): string {
+  return String(Math.round(value * 100) / 100);
+}
+
+function gigabytes(bytes: number): string {
+  return `${amount(bytes / 1024 ** 3)}GB`;
+}
