@@ -1,0 +1,200 @@
+// The actor of one cluster's record: the edge of `fleet.ts`.
+//
+// One turn's `save` and `erase` become its commit, so no call to a cloud is made for a record that
+// is not on disk. Everything else is performed afterwards and may be performed again after a crash:
+// clouds take a token twice, heads open and close once however often they are asked.
+
+import type { Address } from "../model/address.ts";
+import { errorText, isSkyError } from "../model/errors.ts";
+import type { Node } from "../model/node.ts";
+import type { Actor, EffectContext, RuntimeEffect, Turn } from "../runtime/actor.ts";
+import type { Instant } from "../runtime/clock.ts";
+import { batchOf, eventDraft, jsonRecord, recordKey } from "../runtime/journal.ts";
+import type { Transition } from "../runtime/machine.ts";
+import type { Batch, StoreEventDraft } from "../runtime/store.ts";
+import type { Cloud } from "./cloud.ts";
+import type { ClusterRecord } from "./cluster-record.ts";
+import type { FleetEffect, FleetEvent, FleetState } from "./fleet.ts";
+import { resume, step } from "./fleet.ts";
+import type { CloudAction } from "./remaining.ts";
+
+/** What a fleet needs of the world. */
+export interface FleetPorts {
+  /** @throws SkyError `cloud/unknown`. */
+  cloud(name: string): Cloud;
+  readonly heads: HeadsPort;
+  /** Hears of each record once it is on disk; `undefined` when it is gone. */
+  onRecord(name: string, record: ClusterRecord | undefined): void;
+  onProgress(record: ClusterRecord, nodesUp: number): void;
+}
+
+/** The schedulers of clusters. Every call may be repeated. */
+export interface HeadsPort {
+  open(record: ClusterRecord): Promise<void>;
+  declare(name: string, nodes: readonly Node[]): void;
+  /** Ends all jobs, proven, and takes no more. */
+  close(name: string, verb: "stopped" | "terminated"): Promise<void>;
+  /** Keeps the logs, forgets all else. Answers where the logs are; empty if there were none. */
+  clear(record: ClusterRecord): Promise<string>;
+}
+
+export interface FleetArgs {
+  readonly record: ClusterRecord | undefined;
+}
+
+export const fleetKind = "fleet";
+
+export function fleetActor(
+  self: Address,
+  ports: FleetPorts,
+): Actor<FleetEvent, FleetState, FleetEffect, FleetArgs> {
+  const edge = new FleetEdge(ports);
+  return {
+    kind: fleetKind,
+    start: ({ record }, at) => turnOf(self, resume(self.id, record), at),
+    step: (state, message) => {
+      const outcome = step(state, message);
+      if (!outcome.taken) return { state, effects: [] };
+      return turnOf(self, [outcome.state, outcome.effects], message.at);
+    },
+    perform: (effect, context) => edge.perform(effect, context),
+  };
+}
+
+/** The key of a cluster's record in the journal. */
+export function fleetRecordKey(self: Address): string {
+  return recordKey(self, "record");
+}
+
+function turnOf(
+  self: Address,
+  [state, effects]: Transition<FleetState, FleetEffect>,
+  at: Instant,
+): Turn<FleetState, FleetEffect, FleetEvent> {
+  const commit = commitOf(self, effects, at);
+  return { state, effects: effects.map(runtimeEffect), ...(commit && { commit }) };
+}
+
+function commitOf(self: Address, effects: readonly FleetEffect[], at: Instant): Batch | undefined {
+  const saves = effects.filter((effect) => effect.kind === "save");
+  const isErased = effects.some((effect) => effect.kind === "erase");
+  const last = saves.at(-1);
+  const key = fleetRecordKey(self);
+  if (isErased) return batchOf({ deletes: [key] });
+  if (last === undefined) return undefined;
+  const events = saves.map((save) => eventOf(save.record, save.cause, at.wallMs));
+  return batchOf({ puts: [jsonRecord(key, last.record)], events });
+}
+
+function eventOf(record: ClusterRecord, cause: string, wallMs: number): StoreEventDraft {
+  const { name, status, cloud, resources } = record;
+  return eventDraft(`${name}/cluster`, wallMs, {
+    at: wallMs,
+    subject: "cluster",
+    actor: "fleet",
+    kind: "status",
+    to: status,
+    cause,
+    evidence: { cloud, resources },
+  });
+}
+
+function runtimeEffect(effect: FleetEffect): FleetEffect | RuntimeEffect<FleetEvent> {
+  switch (effect.kind) {
+    case "look-later":
+      return { kind: "start-timer", name: "look", ms: effect.ms, message: { kind: "look-due" } };
+    case "set-deadline":
+      return { kind: "start-timer", name: "up", ms: effect.ms, message: { kind: "deadline" } };
+    case "clear-deadline":
+      return { kind: "cancel-timer", name: "up" };
+    case "answer":
+      return { kind: "tell", to: effect.to, message: effect.reply };
+    default:
+      return effect;
+  }
+}
+
+class FleetEdge {
+  readonly #ports: FleetPorts;
+  /** Whatever touches nodes waits until the head that they will speak to is open. */
+  #opened: Promise<void> = Promise.resolve();
+
+  constructor(ports: FleetPorts) {
+    this.#ports = ports;
+  }
+
+  async perform(effect: FleetEffect, context: EffectContext<FleetEvent>): Promise<void> {
+    try {
+      await this.#carryOut(effect, context);
+    } catch (error) {
+      if (context.signal.aborted) return;
+      const retry = isSkyError(error) && error.remedy === "retry";
+      context.tellSelf({ kind: "failed", why: errorText(error), retry });
+    }
+  }
+
+  async #carryOut(effect: FleetEffect, context: EffectContext<FleetEvent>): Promise<void> {
+    const { heads } = this.#ports;
+    switch (effect.kind) {
+      case "save":
+        this.#ports.onRecord(effect.record.name, effect.record);
+        return;
+      case "erase":
+        this.#ports.onRecord(effect.name, undefined);
+        return;
+      case "open-head":
+        this.#opened = heads.open(effect.record);
+        return this.#opened;
+      case "declare":
+        await this.#opened;
+        heads.declare(effect.name, effect.nodes);
+        return;
+      case "close-head":
+        await this.#opened;
+        await heads.close(effect.name, effect.verb);
+        context.tellSelf({ kind: "closed" });
+        return;
+      case "act":
+        await this.#act(effect.record, effect.actions, context.signal);
+        return;
+      case "look":
+        await this.#look(effect.record, context);
+        return;
+      case "clear":
+        context.tellSelf({ kind: "cleared", logsArchive: await heads.clear(effect.record) });
+        return;
+      case "progress":
+        this.#ports.onProgress(effect.record, effect.nodesUp);
+        return;
+      case "look-later":
+      case "set-deadline":
+      case "clear-deadline":
+      case "answer":
+        return; // The system performs these.
+    }
+  }
+
+  async #look(record: ClusterRecord, context: EffectContext<FleetEvent>): Promise<void> {
+    await this.#opened;
+    const machines = await this.#ports.cloud(record.cloud).list(record.name, context.signal);
+    context.tellSelf({ kind: "seen", machines });
+  }
+
+  async #act(
+    record: ClusterRecord,
+    actions: readonly CloudAction[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const cloud = this.#ports.cloud(record.cloud);
+    for (const action of actions) {
+      if (action.kind === "launch") {
+        const nodes = record.nodes.filter(({ id }) => action.nodes.includes(id));
+        await cloud.launch({ token: record.token, cluster: record.name, nodes }, signal);
+      } else if (action.kind === "terminate") {
+        await cloud.terminate(action.ids, signal);
+      } else {
+        await cloud[action.kind]?.(action.ids, signal);
+      }
+    }
+  }
+}
