@@ -12,6 +12,7 @@
 
 import type { Address, Ref } from "../model/address.ts";
 import type { Clock, Instant } from "./clock.ts";
+import type { OutboxEntry } from "./journal.ts";
 import type { Batch } from "./store.ts";
 
 /** A message as an actor receives it: with the moment, and the node that really sent it. */
@@ -23,17 +24,33 @@ export interface Turn<S, F, M = never> {
   readonly effects: readonly (F | RuntimeEffect<M>)[];
   /** What must be on disk before the effects. Absent in volatile actors and idle turns. */
   readonly commit?: Batch;
+  /**
+   * Domain effects that a crash must not forget; plain JSON. Stored with the commit, performed after
+   * `effects`, and again with the same token by every later start until one of them succeeded
+   * (`runtime/journal.ts`). Whatever else the actor does must bear that repetition.
+   */
+  readonly outbox?: readonly F[];
 }
 
 /** Effects that every actor may use; the system performs them. */
 export type RuntimeEffect<M> =
   | { readonly kind: "tell"; readonly to: Address; readonly message: object }
   /** One timer of a name at a time; starting replaces. Fires as `message`. */
-  | { readonly kind: "start-timer"; readonly name: string; readonly ms: number; readonly message: M }
+  | {
+      readonly kind: "start-timer";
+      readonly name: string;
+      readonly ms: number;
+      readonly message: M;
+    }
   | { readonly kind: "cancel-timer"; readonly name: string };
 
 /** A kind of actor. `M` its messages, `S` its state, `F` its domain effects, `A` its arguments. */
-export interface Actor<M extends { readonly kind: string }, S, F extends { readonly kind: string }, A> {
+export interface Actor<
+  M extends { readonly kind: string },
+  S,
+  F extends { readonly kind: string },
+  A,
+> {
   readonly kind: string;
   /** Durable actors read their records before they are spawned and get them in `args`. */
   readonly start: (args: A, at: Instant) => Turn<S, F, M>;
@@ -65,7 +82,7 @@ export interface System {
     actor: Actor<M, S, F, A>,
     id: string,
     args: A,
-    options?: { readonly mailboxMax?: number },
+    options?: SpawnOptions,
   ): Ref<M>;
   /** Same node: straight into the mailbox. Other node: encoded and published, at most once. */
   tell<M>(to: Ref<M>, message: M): void;
@@ -75,11 +92,22 @@ export interface System {
     make: (replyTo: Ref<R>) => M,
     options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   ): Promise<R>;
-  /** Hears once when the target ends; at once if nothing lives there. */
-  watch(target: Address, onDown: (reason: string) => void): () => void;
+  /**
+   * Hears once when the target ends; soon if nothing lives there. `crashed` tells a bug or a failed
+   * commit from a stop. Only for actors of this node. Returns what stops watching.
+   */
+  watch(target: Address, onDown: (reason: string, crashed: boolean) => void): () => void;
+  /** Ends an actor: it takes no more messages; what it committed is still performed. */
   stop(target: Address, reason: string): Promise<void>;
   inspect(): readonly ActorReport[];
   close(reason: string): Promise<void>;
+}
+
+export interface SpawnOptions {
+  /** How many messages of others may wait; 1,024 unless said otherwise. */
+  readonly mailboxMax?: number;
+  /** What the journal's outbox still holds, from `splitJournal`: performed again, first. */
+  readonly outbox?: readonly OutboxEntry[];
 }
 
 /** What `sky debug` shows of an actor. */

@@ -1,0 +1,42 @@
+// What `sky debug` shows of a live system: its actors as a table, and as JSON.
+
+import { addressText } from "../model/address.ts";
+import type { ActorReport } from "./actor.ts";
+
+/** One line an actor, the busiest first. Columns are padded for a terminal. */
+export function actorTable(reports: readonly ActorReport[]): string {
+  const rows = [
+    ["ACTOR", "LIFE", "TURNS", "WAITING", "UNSAVED", "TIMERS"],
+    ...busiestFirst(reports).map((report) => [
+      addressText(report.address),
+      String(report.incarnation),
+      String(report.turns),
+      String(report.mailboxCount),
+      String(report.commitsPending),
+      report.timers.join(" ") || "-",
+    ]),
+  ];
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  return rows
+    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "))
+    .map((line) => `${line.trimEnd()}\n`)
+    .join("");
+}
+
+/** The same for programs, with whatever else the process knows of itself. */
+export function inspectionJson(
+  reports: readonly ActorReport[],
+  facts: Readonly<Record<string, unknown>> = {},
+): string {
+  const actors = busiestFirst(reports).map(({ address, ...report }) => ({
+    address: addressText(address),
+    ...report,
+  }));
+  return JSON.stringify({ ...facts, actors });
+}
+
+function busiestFirst(reports: readonly ActorReport[]): ActorReport[] {
+  return reports.toSorted((a, b) => b.turns - a.turns);
+}
