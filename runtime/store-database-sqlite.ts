@@ -1,0 +1,173 @@
+// The journal's database: tables, and the statements that read and write them.
+//
+// Synchronous; lives on the store's own thread. WAL with `synchronous=FULL`: a transaction is on
+// disk when COMMIT returns. The file is locked exclusively and for as long as the process lives;
+// the kernel lets go of it when the process dies. Never open and close the journal's file for
+// reading in the process that holds it: POSIX drops the lock with the first close.
+// Source: sqlite.org, "Write-Ahead Logging" and "PRAGMA locking_mode".
+
+import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { errorText, SkyError } from "../model/errors.ts";
+import type { Batch, StoreEvent, StoreRecord } from "./store.ts";
+import { prefixEnd } from "./store-keys.ts";
+import type { EventQuery, WriteStep } from "./store-requests.ts";
+
+const schemaVersion = 1;
+
+/** Result codes of SQLite. Source: sqlite.org/rescode.html. */
+const sqliteBusy = 5;
+const sqliteFull = 13;
+
+/** SQLite sorts every blob after every text. */
+const endOfAll = new Uint8Array(0);
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS records (
+    key TEXT PRIMARY KEY, value TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    subject TEXT NOT NULL, wall_ms REAL NOT NULL, body TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS events_by_subject ON events (subject, seq);
+  PRAGMA user_version = ${schemaVersion};
+`;
+
+export interface JournalDatabase {
+  /** One transaction. @throws what SQLite throws; nothing of it is written then. */
+  write(steps: readonly WriteStep[]): void;
+  read(prefix: string): readonly StoreRecord[];
+  events(query: EventQuery): readonly StoreEvent[];
+  close(): void;
+}
+
+/** @throws SkyError `store/locked`, or `store/failed` if the file is no journal of ours. */
+export function openJournalDatabase(path: string): JournalDatabase {
+  try {
+    createPrivately(path);
+    const database = new DatabaseSync(path);
+    try {
+      prepare(database);
+      return journalOver(database);
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  } catch (error) {
+    if (errorNumber(error) === sqliteBusy) {
+      throw new SkyError("store/locked", { path }, { cause: error });
+    }
+    throw new SkyError("store/failed", { why: `${path}: ${errorText(error)}` }, { cause: error });
+  }
+}
+
+/** Whether an error of SQLite says that the disk is full. */
+export function isDiskFull(error: unknown): boolean {
+  return errorNumber(error) === sqliteFull;
+}
+
+function prepare(database: DatabaseSync): void {
+  // Exclusive before WAL: the WAL's index then lives in memory and needs no shared file.
+  database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL");
+  database.exec("PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216");
+  database.exec("BEGIN EXCLUSIVE");
+  const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
+  if (version > schemaVersion) throw new Error(`it is of a newer version (${version})`);
+  database.exec(schema);
+  database.exec("COMMIT");
+}
+
+function journalOver(database: DatabaseSync): JournalDatabase {
+  const apply = writerOf(database);
+  const records = database.prepare(
+    "SELECT key, value FROM records WHERE key >= ? AND key < ? ORDER BY key",
+  );
+  const exact = database.prepare(
+    "SELECT * FROM events WHERE subject = ? AND seq > ? ORDER BY seq LIMIT ?",
+  );
+  // The plus keeps it on the order of `seq`: a follower reads only what is newer than `after`.
+  const below = database.prepare(
+    "SELECT * FROM events WHERE +subject >= ? AND +subject < ? AND seq > ? ORDER BY seq LIMIT ?",
+  );
+  return {
+    write: (steps) => inTransaction(database, () => steps.forEach(apply)),
+    read: (prefix) =>
+      records.all(prefix, prefixEnd(prefix) ?? endOfAll).map((row) => ({
+        key: String(row["key"]),
+        value: String(row["value"]),
+      })),
+    events: ({ subject, after, countMax }) => {
+      const rows = subject.endsWith("/")
+        ? below.all(subject, prefixEnd(subject) ?? endOfAll, after, countMax)
+        : exact.all(subject, after, countMax);
+      return rows.map(eventOf);
+    },
+    close: () => database.close(),
+  };
+}
+
+/** What one step of a transaction does. */
+function writerOf(database: DatabaseSync): (step: WriteStep) => void {
+  const put = database.prepare(
+    "INSERT INTO records VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+  );
+  const remove = database.prepare("DELETE FROM records WHERE key = ?");
+  const removeRange = database.prepare("DELETE FROM records WHERE key >= ? AND key < ?");
+  const append = database.prepare("INSERT INTO events (subject, wall_ms, body) VALUES (?, ?, ?)");
+  const forget = database.prepare("DELETE FROM events WHERE subject = ?");
+  const forgetRange = database.prepare("DELETE FROM events WHERE subject >= ? AND subject < ?");
+
+  const writeBatch = (batch: Batch): void => {
+    for (const prefix of batch.deletePrefixes ?? []) deleteRange(removeRange, prefix);
+    for (const key of batch.deletes) remove.run(key);
+    for (const { key, value } of batch.puts) put.run(key, value);
+    for (const { subject, wallMs, body } of batch.events) append.run(subject, wallMs, body);
+  };
+  return (step) => {
+    if (step.kind === "batch") return writeBatch(step.batch);
+    forget.run(step.subject);
+    deleteRange(forgetRange, `${step.subject}/`);
+  };
+}
+
+function deleteRange(statement: StatementSync, prefix: string): void {
+  statement.run(prefix, prefixEnd(prefix) ?? endOfAll);
+}
+
+function inTransaction(database: DatabaseSync, work: () => void): void {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    work();
+    database.exec("COMMIT");
+  } catch (error) {
+    // SQLite has rolled back by itself after some errors, such as a full disk.
+    if (database.isTransaction) database.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+function eventOf(row: Readonly<Record<string, unknown>>): StoreEvent {
+  return {
+    seq: Number(row["seq"]),
+    subject: String(row["subject"]),
+    wallMs: Number(row["wall_ms"]),
+    body: String(row["body"]),
+  };
+}
+
+/** The file and its folder belong to their owner alone, and the folder knows of the file. */
+function createPrivately(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  closeSync(openSync(path, "a", 0o600));
+  const dir = openSync(dirname(path), "r");
+  fsyncSync(dir);
+  closeSync(dir);
+}
+
+function errorNumber(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !("errcode" in error)) return undefined;
+  // The low byte is the primary code; the rest tells variants apart.
+  return typeof error.errcode === "number" ? error.errcode & 0xff : undefined;
+}

@@ -1,0 +1,91 @@
+// The store in memory, for tests and simulations.
+//
+// A disk is a value of its own: a store that is opened over the same disk again sees what was
+// committed before, as after a restart. A commit resolves in a microtask, or after `beforeCommit`,
+// which stands for the time, and the failures, of a disk.
+
+import { errorText, SkyError } from "../model/errors.ts";
+import type { Batch, Store, StoreEvent } from "./store.ts";
+import { compareKeys, subjectMatches } from "./store-keys.ts";
+
+export interface MemoryDisk {
+  readonly records: Map<string, string>;
+  events: readonly StoreEvent[];
+  seq: number;
+}
+
+export function createMemoryDisk(): MemoryDisk {
+  return { records: new Map(), events: [], seq: 0 };
+}
+
+export function createMemoryStore(
+  options: {
+    readonly disk?: MemoryDisk;
+    /** Awaited before each commit takes effect; a throw fails the commit, and all after it. */
+    readonly beforeCommit?: (batch: Batch) => Promise<void>;
+  } = {},
+): Store {
+  const { disk = createMemoryDisk(), beforeCommit = async () => {} } = options;
+  let commits = 0;
+  let broken: string | undefined;
+  let last: Promise<void> = Promise.resolve();
+
+  const inOrder = (write: () => Promise<void>): Promise<void> => {
+    const turn = async (): Promise<void> => {
+      if (broken !== undefined) throw failed(broken);
+      await write().catch((error: unknown) => {
+        broken = errorText(error);
+        throw failed(broken, error);
+      });
+    };
+    const done = last.then(turn);
+    last = done.catch(() => {});
+    return done;
+  };
+
+  return {
+    commit: (batch) =>
+      inOrder(async () => {
+        await beforeCommit(batch);
+        apply(disk, batch);
+        commits += 1;
+      }),
+    read: async (prefix) =>
+      [...disk.records]
+        .filter(([key]) => key.startsWith(prefix))
+        .sort(([a], [b]) => compareKeys(a, b))
+        .map(([key, value]) => ({ key, value })),
+    events: async ({ subject, after, countMax }) =>
+      disk.events
+        .filter((event) => event.seq > after && subjectMatches(event.subject, subject))
+        .slice(0, countMax),
+    forget: (subject) =>
+      inOrder(async () => {
+        const gone = (one: string): boolean =>
+          subjectMatches(one, subject) || subjectMatches(one, `${subject}/`);
+        disk.events = disk.events.filter((event) => !gone(event.subject));
+      }),
+    counts: () => ({ commits, transactions: commits }),
+    close: async () => {
+      await last;
+      broken ??= "it was closed";
+    },
+  };
+}
+
+function apply(disk: MemoryDisk, batch: Batch): void {
+  for (const prefix of batch.deletePrefixes ?? []) {
+    for (const key of disk.records.keys()) if (key.startsWith(prefix)) disk.records.delete(key);
+  }
+  for (const key of batch.deletes) disk.records.delete(key);
+  for (const { key, value } of batch.puts) disk.records.set(key, value);
+  const events = batch.events.map((draft) => {
+    disk.seq += 1;
+    return { ...draft, seq: disk.seq };
+  });
+  if (events.length > 0) disk.events = [...disk.events, ...events];
+}
+
+function failed(why: string, cause?: unknown): SkyError {
+  return new SkyError("store/failed", { why }, { cause });
+}

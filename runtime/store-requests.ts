@@ -1,0 +1,46 @@
+// What the two halves of the SQLite store say to each other across the thread border.
+//
+// One request is answered by one reply with its number, in the order of the requests. `write` is
+// one transaction: all of its steps, or none.
+
+import type { Batch, StoreEvent, StoreRecord } from "./store.ts";
+
+/** What the worker is started with. */
+export interface StoreSetup {
+  readonly path: string;
+  /** Added to each transaction, as a slower disk would. For benchmarks. */
+  readonly extraFsyncMs: number;
+  readonly ballastMib: number;
+}
+
+export type WriteStep =
+  | { readonly kind: "batch"; readonly batch: Batch }
+  | { readonly kind: "forget"; readonly subject: string };
+
+export interface EventQuery {
+  readonly subject: string;
+  readonly after: number;
+  readonly countMax: number;
+}
+
+export type StoreRequest =
+  | { readonly kind: "write"; readonly steps: readonly WriteStep[] }
+  | { readonly kind: "read"; readonly prefix: string }
+  | { readonly kind: "events"; readonly query: EventQuery }
+  | { readonly kind: "close" };
+
+export type StoreReply =
+  | { readonly kind: "opened" }
+  | { readonly kind: "done" }
+  | { readonly kind: "records"; readonly records: readonly StoreRecord[] }
+  | { readonly kind: "events"; readonly events: readonly StoreEvent[] }
+  | {
+      readonly kind: "failed";
+      readonly code: "store/failed" | "store/locked";
+      readonly why: string;
+    };
+
+export interface Numbered<T> {
+  readonly id: number;
+  readonly body: T;
+}
