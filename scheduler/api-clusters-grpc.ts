@@ -1,0 +1,159 @@
+// ClusterService: launch, status, start, stop, down, autostop.
+
+import type { ClusterRecord, LaunchRequest } from "../clouds/cluster-record.ts";
+import { clusterOf } from "../clouds/cluster-record.ts";
+import type { Progress } from "../clouds/fleets-actor.ts";
+import type { ClusterView, Isolation } from "../model/cluster.ts";
+import { SkyError } from "../model/errors.ts";
+import { clusterToProto, isolationFromText, progressToProto } from "../proto/converters-cluster.ts";
+import { acceleratorsFromProto } from "../proto/converters-rank.ts";
+import { given } from "../proto/fields.ts";
+import type { sky } from "../proto/gen/sky.js";
+import type { clusterService, HandlersOf } from "../proto/services.ts";
+import { hexToken } from "../runtime/random.ts";
+import type { ApiOptions } from "./api-grpc.ts";
+import { autostopSetting } from "./autostop-setting.ts";
+import { demandValid, recordOf, upHeadOf } from "./lookup.ts";
+import type { Done, SchedulerMessage } from "./messages.ts";
+import { clusterNameProblem, nodeCountProblem } from "./submission.ts";
+
+const askMs = 30_000;
+const tokenBytes = 16;
+const bytesPerGigabyte = 1024 ** 3;
+
+export function clusterHandlers(options: ApiOptions): HandlersOf<typeof clusterService> {
+  const { fleets } = options;
+  return {
+    launch: (request, { signal }) => {
+      const wanted = launchRequest(options, request);
+      return steps(options, wanted.name, fleets.launch(wanted, signal));
+    },
+    start: (request, { signal }) => {
+      const { name, cloud, command } = recordOf(options, request.cluster);
+      demandAble(options, cloud, "start");
+      return steps(options, name, fleets.start(name, command, signal));
+    },
+    status: async ({ clusters }) => {
+      const records =
+        clusters.length === 0 ? fleets.records() : clusters.map((name) => recordOf(options, name));
+      return { clusters: records.map((record) => clusterToProto(viewOf(options, record))) };
+    },
+    stop: async ({ cluster }, { signal }) => {
+      const { name, cloud } = recordOf(options, cluster);
+      demandAble(options, cloud, "stop");
+      await fleets.stop(name, "stopped by the user", signal);
+      return {};
+    },
+    down: async ({ cluster }, { signal }) => {
+      const { name } = recordOf(options, cluster);
+      return { logsArchive: await fleets.down(name, "taken down by the user", signal) };
+    },
+    setAutostop: async (request, { signal }) => {
+      const head = upHeadOf(options, request.cluster, "Setting autostop");
+      const setting = autostopSetting(request);
+      await head.system.ask<SchedulerMessage, Done>(
+        head.scheduler,
+        (replyTo) => ({ kind: "set-autostop", setting, replyTo }),
+        { timeoutMs: askMs, signal },
+      );
+      return {};
+    },
+  };
+}
+
+/** @throws SkyError `request/invalid`, `cloud/unknown`. */
+function launchRequest(options: ApiOptions, request: sky.v1.LaunchRequest): LaunchRequest {
+  const numNodes = request.numNodes === 0 ? 1 : request.numNodes;
+  demandValid(clusterNameProblem(request.cluster) ?? nodeCountProblem(numNodes));
+  const cloud = options.cloud(request.cloud === "" ? "local" : request.cloud);
+  const asked = askedShape(request);
+  const capacity = cloud.declare?.(asked, numNodes);
+  if (capacity === undefined) throw new SkyError("cloud/unknown", { cloud: cloud.name });
+  return {
+    name: request.cluster,
+    numNodes,
+    asked,
+    capacity,
+    cloud: cloud.name,
+    isolation: isolationOf(request.isolation, options.isolation),
+    token: hexToken(options.random, tokenBytes),
+    command: request.command,
+  };
+}
+
+function askedShape(request: sky.v1.LaunchRequest): LaunchRequest["asked"] {
+  const { cpus, memoryGb, accelerators } = request;
+  const memoryBytes = memoryGb && Math.round(memoryGb * bytesPerGigabyte);
+  for (const [field, amount] of Object.entries({ cpus, memory: memoryGb })) {
+    const isAmount = amount === null || amount === undefined || (amount > 0 && amount < Infinity);
+    if (!isAmount) demandValid({ field, why: `${amount} is not above 0` });
+  }
+  return {
+    ...given("cpus", cpus),
+    ...given("memoryBytes", memoryBytes),
+    ...given("accelerators", accelerators && acceleratorsFromProto(accelerators)),
+  };
+}
+
+function isolationOf(asked: string, configured: Isolation): Isolation {
+  return asked === "" ? configured : isolationFromText(asked);
+}
+
+/** Progress as it comes, then the cluster. */
+async function* steps(
+  options: ApiOptions,
+  name: string,
+  outcome: Promise<ClusterRecord>,
+): AsyncGenerator<sky.v1.LaunchResponse.$Properties> {
+  let wake = () => {};
+  let news: Progress | undefined;
+  let shown = "";
+  const stopHearing = options.fleets.onProgress(name, (progress) => {
+    news = progress;
+    wake();
+  });
+  let isOver = false;
+  const over = outcome.finally(() => {
+    isOver = true;
+    wake();
+  });
+  // Awaited below; until then a refusal must not count as unhandled.
+  over.catch(() => {});
+  try {
+    while (!isOver) {
+      const text = news === undefined ? "" : progressText(news);
+      if (news !== undefined && text !== shown) {
+        shown = text;
+        const { nodesUp, record } = news;
+        const nodesWanted = record.nodes.length;
+        yield { progress: progressToProto({ nodesUp, nodesWanted, text }) };
+      } else {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    }
+    yield { cluster: clusterToProto(viewOf(options, await over)) };
+  } finally {
+    stopHearing();
+  }
+}
+
+function progressText({ record, nodesUp }: Progress): string {
+  return `${nodesUp} of ${record.nodes.length} nodes are up`;
+}
+
+function viewOf({ heads }: ApiOptions, record: ClusterRecord): ClusterView {
+  const board = heads.get(record.name)?.board;
+  const cluster = clusterOf(record);
+  return {
+    ...cluster,
+    nodes: cluster.nodes.map((node) => ({ ...node, phase: board?.nodePhase(node.id) ?? "absent" })),
+    ...given("autostop", board?.autostop()),
+  };
+}
+
+function demandAble(options: ApiOptions, cloud: string, verb: "start" | "stop"): void {
+  if (options.cloud(cloud)[verb] !== undefined) return;
+  throw new SkyError("request/invalid", { field: "cluster", why: `${cloud} cannot ${verb} nodes` });
+}

@@ -1,0 +1,48 @@
+// The head's API: what the three services share, and their registration on a server.
+//
+// Everything goes to one of four places: reads to a cluster's board and log store, changes of jobs
+// to its scheduler, changes of clusters to the fleets, histories to the store's events.
+
+import type { Server } from "@grpc/grpc-js";
+import type { Cloud } from "../clouds/cloud.ts";
+import type { Fleets } from "../clouds/fleets-actor.ts";
+import type { Isolation } from "../model/cluster.ts";
+import { addService } from "../proto/server-grpc.ts";
+import { clusterService, debugService, jobService } from "../proto/services.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import type { Random } from "../runtime/random.ts";
+import type { Store } from "../runtime/store.ts";
+import { clusterHandlers } from "./api-clusters-grpc.ts";
+import { debugHandlers } from "./api-debug-grpc.ts";
+import { jobHandlers } from "./api-jobs-grpc.ts";
+import type { Head } from "./head.ts";
+
+export interface ApiOptions {
+  readonly fleets: Fleets;
+  /** The heads of clusters that have a record. */
+  readonly heads: { get(cluster: string): Head | undefined };
+  /** @throws SkyError `cloud/unknown`. */
+  readonly cloud: (name: string) => Cloud;
+  readonly isolation: Isolation;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly about: {
+    readonly version: string;
+    readonly pid: number;
+    readonly home: string;
+    readonly startedAt: number;
+  };
+  /** What the process adds to `sky debug`. */
+  readonly inspect: () => Readonly<Record<string, unknown>>;
+}
+
+export function addHeadServices(server: Server, options: ApiOptions): void {
+  const hearBug = (error: unknown, method: string) =>
+    options.log.error("request failed", { method, error });
+  addService(server, clusterService, clusterHandlers(options), hearBug);
+  addService(server, jobService, jobHandlers(options), hearBug);
+  addService(server, debugService, debugHandlers(options), hearBug);
+}

@@ -1,0 +1,107 @@
+// JobService: submit, list, get, cancel, logs, events, why.
+
+import { skyErrorFrom } from "../model/errors.ts";
+import { isTerminal } from "../model/job.ts";
+import type { Task } from "../model/task.ts";
+import { eventToProto, jobToProto, taskFromProto } from "../proto/converters-job.ts";
+import { given } from "../proto/fields.ts";
+import type { sky } from "../proto/gen/sky.js";
+import type { HandlersOf, jobService } from "../proto/services.ts";
+import { hexToken } from "../runtime/random.ts";
+import { watchEvents, whyOf } from "./api-events-grpc.ts";
+import type { ApiOptions } from "./api-grpc.ts";
+import { tailLogs } from "./api-logs-grpc.ts";
+import { autostopSetting } from "./autostop-setting.ts";
+import type { Head } from "./head.ts";
+import { demandValid, headOf, jobOf, upHeadOf } from "./lookup.ts";
+import type { CancelReply, SchedulerMessage, SubmitReply } from "./messages.ts";
+import { submissionProblem } from "./submission.ts";
+
+const submitMs = 60_000;
+/** Graces, kills and sweeps: a cancel has ended long before. */
+const cancelMs = 600_000;
+const keyBytes = 16;
+
+export function jobHandlers(options: ApiOptions): HandlersOf<typeof jobService> {
+  return {
+    submit: async (request, { signal }) => ({
+      jobIds: [...(await submit(options, request, signal))],
+    }),
+    listJobs: async ({ cluster, skipFinished }) => {
+      const { board } = headOf(options, cluster, "Getting the job queue");
+      const jobs = board.jobs().filter((job) => !skipFinished || !isTerminal(job.status));
+      return { jobs: jobs.map(jobToProto) };
+    },
+    getJob: async ({ cluster, job }) => {
+      const { board } = headOf(options, cluster, "Getting the job");
+      return { job: jobToProto(jobOf(board, cluster, job)) };
+    },
+    cancel: async (request, { signal }) => cancel(options, request, signal),
+    tailLogs: (request, { signal }) => tailLogs(options, request, signal),
+    watchEvents: (request, { signal }) => watchEvents(options, request, signal),
+    why: async ({ cluster, job }) => {
+      const { summary, chain } = await whyOf(options, cluster, job);
+      return { summary, chain: chain.map(eventToProto) };
+    },
+  };
+}
+
+async function submit(
+  options: ApiOptions,
+  request: sky.v1.SubmitRequest,
+  signal: AbortSignal,
+): Promise<readonly number[]> {
+  const head = upHeadOf(options, request.cluster, "Submitting jobs");
+  const tasks = request.tasks.map(taskFromProto);
+  demandValid(submissionProblem(tasks));
+  const workdirs = await head.workdirs.snapshot(tasks);
+  const reply = await askSubmit(options, { head, request, tasks, workdirs, signal });
+  if (reply.kind === "refused") {
+    await head.workdirs.assign(workdirs, []);
+    throw skyErrorFrom(reply.code, reply.params, reply.code);
+  }
+  await head.workdirs.assign(workdirs, reply.jobs);
+  if (request.command !== "") options.fleets.used(request.cluster, request.command);
+  return reply.jobs;
+}
+
+interface Submission {
+  readonly head: Head;
+  readonly request: sky.v1.SubmitRequest;
+  readonly tasks: readonly Task[];
+  readonly workdirs: readonly (string | undefined)[];
+  readonly signal: AbortSignal;
+}
+
+async function askSubmit(options: ApiOptions, submission: Submission): Promise<SubmitReply> {
+  const { head, request, tasks, workdirs, signal } = submission;
+  const { user, noSetup } = request;
+  const setting = request.autostop ? autostopSetting(request.autostop) : undefined;
+  // Without a key of the client's, no other submit is the same one.
+  const idempotencyKey = request.idempotencyKey || hexToken(options.random, keyBytes);
+  return head.system.ask<SchedulerMessage, SubmitReply>(
+    head.scheduler,
+    (replyTo) => ({
+      kind: "submit",
+      ...{ tasks, workdirs, idempotencyKey, user, noSetup, replyTo },
+      ...given("autostop", setting),
+    }),
+    { timeoutMs: submitMs, signal },
+  );
+}
+
+async function cancel(
+  options: ApiOptions,
+  request: sky.v1.CancelRequest,
+  signal: AbortSignal,
+): Promise<{ cancelled: number[] }> {
+  const head = headOf(options, request.cluster, "Cancelling jobs");
+  for (const id of request.jobs) if (!request.all) jobOf(head.board, request.cluster, id);
+  const jobs = request.all ? "all" : request.jobs;
+  const reply = await head.system.ask<SchedulerMessage, CancelReply>(
+    head.scheduler,
+    (replyTo) => ({ kind: "cancel", jobs, user: request.user, replyTo }),
+    { timeoutMs: cancelMs, signal },
+  );
+  return { cancelled: [...reply.jobs] };
+}

@@ -1,0 +1,20 @@
+// One cluster's head, as the API sees it. `heads-os.ts` makes them.
+
+import type { Ref } from "../model/address.ts";
+import type { Node } from "../model/node.ts";
+import type { ActorSystem } from "../runtime/system-actor.ts";
+import type { Board } from "./board.ts";
+import type { LogStore } from "./log-store-os.ts";
+import type { SchedulerMessage } from "./messages.ts";
+import type { Workdirs } from "./workdirs-os.ts";
+
+export interface Head {
+  readonly cluster: string;
+  readonly system: ActorSystem;
+  readonly scheduler: Ref<SchedulerMessage>;
+  readonly board: Board;
+  readonly logs: LogStore;
+  readonly workdirs: Workdirs;
+  declare(nodes: readonly Node[]): void;
+  close(reason: string): Promise<void>;
+}

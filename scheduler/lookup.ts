@@ -1,0 +1,54 @@
+// Finding what a request names, or saying what is closest. Pure.
+
+import type { ClusterRecord } from "../clouds/cluster-record.ts";
+import { SkyError } from "../model/errors.ts";
+import type { Job } from "../model/job.ts";
+import { hintText } from "../model/suggest.ts";
+import type { FieldProblem } from "./submission.ts";
+
+interface Clusters<H> {
+  readonly fleets: {
+    record(name: string): ClusterRecord | undefined;
+    records(): readonly ClusterRecord[];
+  };
+  readonly heads: { get(name: string): H | undefined };
+}
+
+/** @throws SkyError `cluster/not-found`, with the names that are close. */
+export function recordOf<H>({ fleets }: Clusters<H>, name: string): ClusterRecord {
+  const record = fleets.record(name);
+  if (record !== undefined) return record;
+  const known = fleets.records().map((one) => one.name);
+  throw new SkyError("cluster/not-found", { name: `'${name}'`, hint: hintText(name, known) });
+}
+
+/** The head of a cluster in any state. @throws SkyError `cluster/not-found`, `cluster/not-up`. */
+export function headOf<H>(clusters: Clusters<H>, name: string, what: string): H {
+  const { status } = recordOf(clusters, name);
+  const head = clusters.heads.get(name);
+  if (head === undefined) throw new SkyError("cluster/not-up", { what, name, status });
+  return head;
+}
+
+/** The head of a cluster that takes jobs. @throws SkyError `cluster/not-found`, `cluster/not-up`. */
+export function upHeadOf<H>(clusters: Clusters<H>, name: string, what: string): H {
+  const { status } = recordOf(clusters, name);
+  if (status !== "UP") throw new SkyError("cluster/not-up", { what, name, status });
+  return headOf(clusters, name, what);
+}
+
+/** The job of an id; 0 is the latest. @throws SkyError `job/not-found`. */
+export function jobOf(
+  board: { job(id: number): Job | undefined; latest(): Job | undefined },
+  cluster: string,
+  id: number,
+): Job {
+  const job = id === 0 ? board.latest() : board.job(id);
+  if (job === undefined) throw new SkyError("job/not-found", { id, name: cluster });
+  return job;
+}
+
+/** @throws SkyError `request/invalid`. */
+export function demandValid(problem: FieldProblem | undefined): void {
+  if (problem !== undefined) throw new SkyError("request/invalid", { ...problem });
+}

@@ -1,0 +1,105 @@
+// What must hold of a submission, whoever sends it. Pure.
+//
+// `sky` has checked the task file long before, with lines and columns; a program that speaks gRPC
+// has not. Nothing here repeats the wording of task files: it names the field and what is wrong.
+
+import {
+  clusterNameLengthMax,
+  clusterPattern,
+  envNamePattern,
+  taskNamePattern,
+} from "../model/ids.ts";
+import type { Task } from "../model/task.ts";
+
+export interface FieldProblem {
+  readonly field: string;
+  readonly why: string;
+}
+
+export const nodesMax = 10_000;
+
+/** The first thing that is wrong with these tasks, if anything is. */
+export function submissionProblem(tasks: readonly Task[]): FieldProblem | undefined {
+  if (tasks.length === 0) return { field: "tasks", why: "there are none" };
+  for (const [index, task] of tasks.entries()) {
+    const found = taskProblem(task);
+    if (found !== undefined) return { field: `tasks[${index}].${found.field}`, why: found.why };
+  }
+  return undefined;
+}
+
+export function clusterNameProblem(name: string): FieldProblem | undefined {
+  const field = "cluster";
+  if (name.length > clusterNameLengthMax) {
+    return { field, why: `'${name}' is longer than ${clusterNameLengthMax} letters` };
+  }
+  if (clusterPattern.test(name)) return undefined;
+  return {
+    field,
+    why: `'${name}' is no cluster name: lower-case letters, digits and dashes, a letter first`,
+  };
+}
+
+export function nodeCountProblem(count: number): FieldProblem | undefined {
+  if (Number.isInteger(count) && count >= 1 && count <= nodesMax) return undefined;
+  return { field: "num_nodes", why: `${count} is not a whole number from 1 to ${nodesMax}` };
+}
+
+function taskProblem(task: Task): FieldProblem | undefined {
+  return (
+    nodeCountProblem(task.numNodes) ??
+    nameProblem(task.name) ??
+    workdirProblem(task.workdir) ??
+    envProblem("envs", task.envs) ??
+    envProblem("secrets", task.secrets) ??
+    textProblem("setup", task.setup) ??
+    textProblem("run", task.run) ??
+    amountProblem("cpus", task.resources.cpus?.amount) ??
+    amountProblem("memory", task.resources.memoryGb?.amount) ??
+    devicesProblem(task) ??
+    restartsProblem(task.maxRestarts)
+  );
+}
+
+function nameProblem(name: string | undefined): FieldProblem | undefined {
+  if (name === undefined || taskNamePattern.test(name)) return undefined;
+  return { field: "name", why: `'${name}' is no task name` };
+}
+
+function workdirProblem(workdir: string | undefined): FieldProblem | undefined {
+  if (workdir === undefined || workdir.startsWith("/")) return undefined;
+  return { field: "workdir", why: `'${workdir}' is not an absolute path` };
+}
+
+function envProblem(
+  field: string,
+  envs: Readonly<Record<string, string>>,
+): FieldProblem | undefined {
+  for (const [name, value] of Object.entries(envs)) {
+    if (!envNamePattern.test(name)) return { field, why: `'${name}' is no variable name` };
+    if (value.includes("\0")) return { field, why: `${name} holds a NUL byte` };
+  }
+  return undefined;
+}
+
+function textProblem(field: string, text: string | undefined): FieldProblem | undefined {
+  return text?.includes("\0") ? { field, why: "it holds a NUL byte" } : undefined;
+}
+
+function amountProblem(field: string, amount: number | undefined): FieldProblem | undefined {
+  if (amount === undefined || (Number.isFinite(amount) && amount > 0)) return undefined;
+  return { field, why: `${amount} is not above 0` };
+}
+
+/** A share of one device, or a whole number of them. */
+function devicesProblem({ resources }: Task): FieldProblem | undefined {
+  const count = resources.accelerators?.count;
+  if (count === undefined) return undefined;
+  if (count > 0 && (count <= 1 || Number.isInteger(count))) return undefined;
+  return { field: "accelerators", why: `${count}: a share below 1, or a whole number` };
+}
+
+function restartsProblem(restarts: number): FieldProblem | undefined {
+  if (Number.isInteger(restarts) && restarts >= 0) return undefined;
+  return { field: "max_restarts", why: `${restarts} is not a whole number of at least 0` };
+}
