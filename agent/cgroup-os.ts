@@ -1,0 +1,103 @@
+// Cgroups of ranks: one parent per node, one leaf per slot, removed afterwards.
+//
+// Cgroup v2 wherever it is mounted and writable (hybrid systems have it under `unified`), else the
+// v1 freezer: both list their processes, and both can kill all of them without a race against
+// fork (`cgroup.kill`; freeze, kill, thaw). Without either, `findCgroups` says so and the sweep
+// lives on what /proc shows.
+
+import { createHash } from "node:crypto";
+import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
+import type { CgroupMount } from "./proc.ts";
+import { flatCounter, parseCgroupMounts, parseOwnCgroup } from "./proc.ts";
+import { isAbsent, namesIn, readText, signalProcess } from "./proc-os.ts";
+
+/** How slots are named: random hex, a dash, a count. */
+export const tokenPattern = /^[0-9a-f]{16}-\d+$/;
+
+export interface Cgroups {
+  readonly kind: CgroupMount["kind"];
+  /** The folder of one slot's leaf. */
+  leaf(token: string): string;
+  make(token: string): boolean;
+  /** Leaves that exist. */
+  leaves(): readonly string[];
+  processes(token: string): readonly number[];
+  killAll(token: string): void;
+  oomKills(token: string): number;
+  /** True if the leaf is gone now; false if something still lives in it. */
+  remove(token: string): boolean;
+  /** Removes the parent if no leaf is left in it. */
+  removeParent(): void;
+}
+
+/** `name` tells nodes of one home apart; `stateDir` tells homes apart. */
+export function findCgroups(options: {
+  readonly stateDir: string;
+  readonly name: string;
+  readonly kinds?: readonly CgroupMount["kind"][];
+}): Cgroups | undefined {
+  const hash = createHash("sha256").update(options.stateDir).digest("hex").slice(0, 12);
+  const own = readText("/proc/self/cgroup") ?? "";
+  for (const mount of parseCgroupMounts(readText("/proc/self/mountinfo") ?? "")) {
+    if (options.kinds && !options.kinds.includes(mount.kind)) continue;
+    const ownPath = parseOwnCgroup(own, mount.kind) ?? "/";
+    for (const base of new Set([mount.mountPoint, `${mount.mountPoint}${ownPath}`])) {
+      const parent = `${base.replace(/\/$/, "")}/skylet-${hash}-${options.name}`;
+      if (makeDir(parent)) return cgroupsAt(parent, mount.kind);
+    }
+  }
+  return undefined;
+}
+
+function cgroupsAt(parent: string, kind: CgroupMount["kind"]): Cgroups {
+  if (kind === "v2") write(`${parent}/cgroup.subtree_control`, "+memory");
+  const leaf = (token: string) => `${parent}/${token}`;
+  const processes = (token: string) =>
+    (readText(`${leaf(token)}/cgroup.procs`) ?? "").split("\n").map(Number).filter(Boolean);
+  return {
+    kind,
+    leaf,
+    make: (token) => makeDir(parent) && makeDir(leaf(token)),
+    leaves: () => namesIn(parent).filter((name) => tokenPattern.test(name)),
+    processes,
+    killAll: (token) => {
+      if (kind === "v2" && write(`${leaf(token)}/cgroup.kill`, "1")) return;
+      const state = kind === "v2" ? "cgroup.freeze" : "freezer.state";
+      write(`${leaf(token)}/${state}`, kind === "v2" ? "1" : "FROZEN");
+      for (const pid of processes(token)) signalProcess(pid, "KILL");
+      write(`${leaf(token)}/${state}`, kind === "v2" ? "0" : "THAWED");
+    },
+    oomKills: (token) => flatCounter(readText(`${leaf(token)}/memory.events`) ?? "", "oom_kill"),
+    remove: (token) => removeDir(leaf(token)),
+    removeParent: () => void removeDir(parent),
+  };
+}
+
+function makeDir(path: string): boolean {
+  try {
+    mkdirSync(path);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EEXIST";
+  }
+}
+
+function removeDir(path: string): boolean {
+  try {
+    rmdirSync(path);
+    return true;
+  } catch (error) {
+    // Whatever is not "still in use" means that there is nothing (for us) to remove.
+    return isAbsent(error);
+  }
+}
+
+/** False if the kernel refuses, which every caller has an answer for. */
+function write(path: string, text: string): boolean {
+  try {
+    writeFileSync(path, text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,160 @@
+// The node's one launcher process, and the FIFO on which its slots report.
+//
+// Started once, early and with a clean environment; every later fork is its own, because spawning
+// from a grown Node process blocks the event loop for up to 27 ms. It ends when its standard input
+// closes. A launcher that dies is started again; slots that stand or run do not need it.
+//
+// The report FIFO outlives agents: a rank of an earlier agent reports to the next one.
+
+import type { ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import { chmodSync, closeSync, constants, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { Socket } from "node:net";
+import { SkyError } from "../model/errors.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import { launcherScript, runnerScript, slotReports } from "./launcher.ts";
+
+export interface SlotReport {
+  readonly kind: (typeof slotReports)[keyof typeof slotReports];
+  readonly token: string;
+  readonly word: string | undefined;
+}
+
+export interface Launcher {
+  /** One line of its command language. */
+  order(line: string): void;
+  pid(): number | undefined;
+  close(): Promise<void>;
+}
+
+export interface LauncherOptions {
+  /** Holds the scripts and the folder `slots`. */
+  readonly stateDir: string;
+  readonly home: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onReport: (report: SlotReport) => void;
+  /** Orders may have been lost with the launcher that ended. */
+  readonly onRestart: () => void;
+}
+
+const restartDelayMs = 200;
+
+export async function startLauncher(options: LauncherOptions): Promise<Launcher> {
+  const slots = `${options.stateDir}/slots`;
+  mkdirSync(slots, { recursive: true, mode: 0o700 });
+  writeScript(`${options.stateDir}/launcher.sh`, launcherScript);
+  writeScript(`${options.stateDir}/runner.sh`, runnerScript);
+  let closing = false;
+  let child = await spawnLauncher(options);
+  const reports = readReports(`${slots}/report`, options.onReport);
+  const watchChild = (): void => {
+    child.once("exit", (code, signal) => {
+      if (closing) return;
+      options.log.warn("launcher ended, starting another", { code, signal });
+      options.clock.after(restartDelayMs, () => void restart());
+    });
+  };
+  const restart = async (): Promise<void> => {
+    if (closing) return;
+    try {
+      child = await spawnLauncher(options);
+      watchChild();
+      options.onRestart();
+    } catch (error) {
+      options.log.error("launcher does not start", { error });
+      options.clock.after(restartDelayMs * 10, () => void restart());
+    }
+  };
+  watchChild();
+  return {
+    order: (line) => void child.stdin?.write(`${line}\n`),
+    pid: () => child.pid,
+    close: async () => {
+      closing = true;
+      await ended(child);
+      reports.destroy();
+    },
+  };
+}
+
+function writeScript(path: string, text: string): void {
+  writeFileSync(path, text, { mode: 0o700 });
+  chmodSync(path, 0o700);
+}
+
+/** Resolves once the launcher has its report FIFO. */
+async function spawnLauncher(options: LauncherOptions): Promise<ChildProcess> {
+  const mask = process.umask().toString(8).padStart(4, "0");
+  const child = spawn("bash", ["--norc", "./launcher.sh", "slots", mask], {
+    cwd: options.stateDir,
+    env: baseEnvironment(options.home),
+    stdio: ["pipe", "pipe", "ignore"],
+    detached: true,
+  });
+  // A launcher that is gone shows itself by its exit; writes into its pipe may fail before that.
+  child.stdin?.on("error", () => {});
+  await new Promise<void>((resolve, reject) => {
+    const failed = (why: string) => reject(new SkyError("process/launcher-lost", { why }));
+    child.once("error", (error) => failed(error.message));
+    child.once("exit", (code, signal) => failed(`it exited with ${code ?? signal}`));
+    child.stdout?.once("data", () => resolve());
+  });
+  child.removeAllListeners("exit");
+  child.stdout?.destroy();
+  child.unref();
+  return child;
+}
+
+/** What every rank starts from. Never the environment of whoever started the agent. */
+export function baseEnvironment(home: string): Record<string, string> {
+  const kept = ["PATH", "LANG", "TERM", "USER", "LOGNAME", "SHELL", "TZ"];
+  const environment: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value !== undefined && (kept.includes(name) || name.startsWith("LC_"))) {
+      environment[name] = value;
+    }
+  }
+  return { ...environment, HOME: home, PYTHONUNBUFFERED: "1" };
+}
+
+function readReports(path: string, hear: (report: SlotReport) => void): Socket {
+  const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  const socket = socketOn(fd);
+  let rest = "";
+  socket.setEncoding("latin1");
+  socket.on("data", (text: string) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const report = parseReport(line);
+      if (report) hear(report);
+    }
+  });
+  socket.unref();
+  return socket;
+}
+
+function socketOn(fd: number): Socket {
+  try {
+    return new Socket({ fd, readable: true, writable: false });
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function parseReport(line: string): SlotReport | undefined {
+  const [letter = "", token, word] = line.split(" ");
+  const kind = (slotReports as Readonly<Record<string, SlotReport["kind"]>>)[letter];
+  return kind === undefined || token === undefined ? undefined : { kind, token, word };
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.ref();
+  const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  child.stdin?.end();
+  await gone;
+}

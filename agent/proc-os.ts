@@ -1,0 +1,77 @@
+// Looking at processes through /proc. Linux only; elsewhere everything looks absent.
+//
+// Small synchronous reads: /proc never touches a disk, and one read costs about ten microseconds.
+// A process may end between two reads, so every read may find nothing; that is an answer.
+
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import type { ProcStat } from "./proc.ts";
+import { isDead, parseStat } from "./proc.ts";
+import type { ProcessId } from "./rank-files.ts";
+
+/** A file's text; `undefined` if it is not there (any more) or may not be read. */
+export function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Errors of /proc, cgroups and our own files that mean "gone" or "not for you". */
+export function isAbsent(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return ["ENOENT", "ESRCH", "EACCES", "EPERM", "ENODEV", "ENOTDIR", "EINVAL"].includes(code);
+}
+
+export function statOf(pid: number): ProcStat | undefined {
+  const text = readText(`/proc/${pid}/stat`);
+  return text === undefined ? undefined : parseStat(text);
+}
+
+/** Whether exactly this process lives; a zombie does not. */
+export function isAlive(id: ProcessId): boolean {
+  const stat = statOf(id.pid);
+  return stat !== undefined && stat.startTicks === id.startTicks && !isDead(stat.state);
+}
+
+/** Every process id of this machine. */
+export function processIds(): readonly number[] {
+  try {
+    return readdirSync("/proc").map(Number).filter(Number.isSafeInteger);
+  } catch (error) {
+    if (isAbsent(error)) return [];
+    throw error;
+  }
+}
+
+/** The target of a link in /proc; `undefined` if it cannot be read. */
+export function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The names in a folder; none if it cannot be read. */
+export function namesIn(dir: string): readonly string[] {
+  try {
+    return readdirSync(dir);
+  } catch (error) {
+    if (isAbsent(error)) return [];
+    throw error;
+  }
+}
+
+/** Sends a signal to exactly this process. False if it is gone or not ours. */
+export function signalProcess(pid: number, signal: "TERM" | "KILL"): boolean {
+  try {
+    process.kill(pid, signal === "TERM" ? "SIGTERM" : "SIGKILL");
+    return true;
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    throw error;
+  }
+}

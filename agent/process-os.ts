@@ -1,0 +1,446 @@
+// The process port on Linux: ranks as slots of the node's launcher (see `launcher.ts`).
+//
+// This is the edge between orders and reports. What a rank is, stands in its directory; what is
+// kept here is only which of them have a shim that still lives, so that its end is noticed: by its
+// report, at once, or, where the shim itself was killed, by a look at /proc once a second while
+// any rank runs. An agent that starts again finds its ranks on disk and goes on listening.
+
+import { mkdirSync, renameSync, statSync, symlinkSync, unlinkSync } from "node:fs";
+import { SkyError } from "../model/errors.ts";
+import type { SweepRecord } from "../model/job.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import type { ProcessEvent, ProcessPort, ProcessReport, ProcessSpec } from "../runtime/process.ts";
+import type { Random } from "../runtime/random.ts";
+import { hexToken } from "../runtime/random.ts";
+import type { Cgroups } from "./cgroup-os.ts";
+import { findCgroups, tokenPattern } from "./cgroup-os.ts";
+import type { SlotReport } from "./launcher-os.ts";
+import type { Pool, Slot } from "./pool-os.ts";
+import { removeSlotFiles, startPool } from "./pool-os.ts";
+import type { CgroupMount } from "./proc.ts";
+import { isAbsent, isAlive, namesIn, signalProcess } from "./proc-os.ts";
+import {
+  changedAt,
+  deathOf,
+  failed,
+  isMarked,
+  keeperLives,
+  layRankDir,
+  logBytes,
+  mark,
+  readClaim,
+  readExit,
+  readReport,
+} from "./rank-dir-os.ts";
+import type { Claim } from "./rank-files.ts";
+import { rankFiles, specProblem } from "./rank-files.ts";
+import type { SweepOptions } from "./sweep-os.ts";
+import { clearLeaf, passed, signalRank, sweepRank } from "./sweep-os.ts";
+
+export interface ProcessOsOptions {
+  /** The skylet's own folder: scripts, slots. */
+  readonly stateDir: string;
+  /** The folder whose sub-folders are the ranks' directories. */
+  readonly ranksDir: string;
+  readonly home: string;
+  /** Tells this node's cgroups from those of other nodes of the machine. */
+  readonly name: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Slots that stand ready before anybody asks. */
+  readonly warmCount?: number;
+  /** How long the output may stay open after the end of its rank. */
+  readonly logGraceMs?: number;
+  /** Kinds of cgroups to try; all by default, none to do without. */
+  readonly cgroupKinds?: readonly CgroupMount["kind"][];
+}
+
+const warmCountDefault = 2;
+const logGraceMsDefault = 500;
+const prepareTimeoutMs = 30_000;
+const watchMs = 1_000;
+/** How long ranks that an earlier agent prepared may take to see that it is gone. */
+const settleMsMax = 3_000;
+
+/** Starts the launcher and takes over the ranks that already run here. */
+export async function startProcessOs(options: ProcessOsOptions): Promise<ProcessPort> {
+  const port = new ProcessOs(options);
+  await port.start();
+  return port;
+}
+
+interface Rank {
+  readonly dir: string;
+  readonly token: string;
+  /** Absent for ranks of an earlier agent. */
+  readonly slot: Slot | undefined;
+  phase: "claiming" | "ready" | "running" | "ended";
+  claim: Claim | undefined;
+  settle: ((refusal: SkyError | undefined) => void) | undefined;
+  /** Its end is being put in order because its shim was killed. */
+  mourned: boolean;
+}
+
+class ProcessOs implements ProcessPort {
+  readonly #options: ProcessOsOptions;
+  readonly #cgroups: Cgroups | undefined;
+  readonly #bootId: string;
+  readonly #byDir = new Map<string, Rank>();
+  readonly #byToken = new Map<string, Rank>();
+  readonly #preparing = new Set<string>();
+  readonly #listeners = new Set<(event: ProcessEvent) => void>();
+  readonly #clearing = new Set<Promise<unknown>>();
+  #pool: Pool | undefined;
+  #watching = false;
+  #closed = false;
+
+  constructor(options: ProcessOsOptions) {
+    const { stateDir, name, cgroupKinds } = options;
+    this.#options = options;
+    this.#bootId = options.clock.now().bootId;
+    this.#cgroups = findCgroups({ stateDir, name, ...(cgroupKinds && { kinds: cgroupKinds }) });
+  }
+
+  async start(): Promise<void> {
+    mkdirSync(this.#options.stateDir, { recursive: true, mode: 0o700 });
+    mkdirSync(this.#options.ranksDir, { recursive: true, mode: 0o700 });
+    for (const name of namesIn(this.#options.ranksDir)) this.#attach(name);
+    this.#clearLeftovers();
+    this.#pool = await startPool({
+      ...this.#options,
+      cgroups: this.#cgroups,
+      series: hexToken(this.#options.random, 8),
+      warmCount: this.#options.warmCount ?? warmCountDefault,
+      onReport: (report) => this.#onReport(report),
+    });
+    await this.#settled();
+    this.#watch();
+  }
+
+  async prepare(spec: ProcessSpec): Promise<void> {
+    const { dir } = spec;
+    const problem = specProblem(spec) ?? problemOfPlace(spec);
+    if (problem) throw new SkyError("process/failed", { what: "prepare", why: problem });
+    if (this.#closed) throw new SkyError("process/failed", { what: "prepare", why: "closed" });
+    if (this.#byDir.has(dir) || this.#preparing.has(dir)) {
+      throw new SkyError("process/claimed", { dir });
+    }
+    this.#preparing.add(dir);
+    try {
+      layRankDir(spec);
+      const slot = await this.#slot();
+      await this.#order(spec, slot);
+    } finally {
+      this.#preparing.delete(dir);
+    }
+  }
+
+  go(dir: string): void {
+    const rank = this.#byDir.get(dir);
+    if (rank?.phase === "ready") rank.slot?.say("g\n");
+  }
+
+  async signal(dir: string, signal: "TERM" | "KILL"): Promise<void> {
+    const rank = this.#byDir.get(dir);
+    if (rank === undefined) return;
+    if (rank.phase === "claiming" || rank.phase === "ready") return rank.slot?.drop();
+    if (rank.claim === undefined) return;
+    if (signal === "KILL") mark(dir, rankFiles.killed);
+    await signalRank(this.#sweepOptions(rank.claim, dir), signal);
+  }
+
+  async sweep(dir: string): Promise<Omit<SweepRecord, "node">> {
+    this.#byDir.get(dir)?.slot?.drop();
+    const claim = readClaim(dir);
+    if (claim === undefined || claim.bootId !== this.#bootId) {
+      return { found: 0, killed: 0, survivors: 0, unproven: [] };
+    }
+    if (!isMarked(dir, rankFiles.exit)) mark(dir, rankFiles.killed);
+    const options = this.#sweepOptions(claim, dir);
+    const record = await sweepRank(options);
+    if (!keeperLives(claim, this.#bootId) && isAlive(claim.logger)) {
+      signalProcess(claim.logger.pid, "KILL");
+    }
+    if (claim.inCgroup) this.#inBackground(clearLeaf(options));
+    return record;
+  }
+
+  async inventory(): Promise<readonly ProcessReport[]> {
+    const reports: ProcessReport[] = [];
+    for (const name of namesIn(this.#options.ranksDir)) {
+      const report = readReport(`${this.#options.ranksDir}/${name}`, this.#bootId);
+      if (report) reports.push(report);
+    }
+    return reports;
+  }
+
+  onEvent(hear: (event: ProcessEvent) => void): () => void {
+    this.#listeners.add(hear);
+    return () => this.#listeners.delete(hear);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const rank of this.#byDir.values()) {
+      if (rank.phase !== "running") rank.slot?.drop();
+      rank.settle?.(new SkyError("process/failed", { what: "prepare", why: "closed" }));
+    }
+    await this.#pool?.close();
+    await Promise.all(this.#clearing);
+    await this.#clearUnused();
+  }
+
+  // ---- orders
+
+  async #slot(): Promise<Slot> {
+    if (this.#pool === undefined) throw failed("prepare", "not started");
+    return await this.#pool.take();
+  }
+
+  async #order(spec: ProcessSpec, slot: Slot): Promise<void> {
+    const { dir } = spec;
+    const { token } = slot;
+    const slotsDir = `${this.#options.stateDir}/slots`;
+    renameSync(`${slotsDir}/${token}.log`, `${dir}/${rankFiles.log}`);
+    symlinkSync(dir, `${slotsDir}/${token}`);
+    const settled = new Promise<void>((resolve, reject) => {
+      const cancel = this.#options.clock.after(prepareTimeoutMs, () =>
+        rank.settle?.(failed("prepare", `the shim did not answer in ${prepareTimeoutMs} ms`)),
+      );
+      const settle = (refusal: SkyError | undefined): void => {
+        cancel();
+        rank.settle = undefined;
+        if (refusal === undefined) return resolve();
+        slot.drop();
+        reject(refusal);
+      };
+      const rank: Rank = {
+        dir,
+        token,
+        slot,
+        phase: "claiming",
+        claim: undefined,
+        settle,
+        mourned: false,
+      };
+      this.#byDir.set(dir, rank);
+      this.#byToken.set(token, rank);
+    });
+    slot.say(spec.goWhenReady ? "p\ng\n" : "p\n");
+    await settled;
+  }
+
+  // ---- reports
+
+  #onReport({ kind, token }: SlotReport): void {
+    const rank = this.#byToken.get(token);
+    if (rank === undefined) return;
+    switch (kind) {
+      case "ready":
+        rank.claim = readClaim(rank.dir);
+        rank.phase = "ready";
+        return rank.settle?.(undefined);
+      case "claimed":
+        return rank.settle?.(new SkyError("process/claimed", { dir: rank.dir }));
+      case "started":
+        return this.#onStarted(rank);
+      case "ended":
+        return this.#onEnded(rank);
+      case "closed":
+        return this.#onClosed(rank);
+      default:
+    }
+  }
+
+  #onStarted(rank: Rank): void {
+    rank.phase = "running";
+    rank.claim ??= readClaim(rank.dir);
+    rank.slot?.drop();
+    // The secrets in it are in the process now; the disk need not keep them.
+    unlinkIfThere(`${rank.dir}/${rankFiles.spec}`);
+    const wallMs = changedAt(rank.dir, rankFiles.started) ?? this.#options.clock.now().wallMs;
+    this.#emit({ kind: "started", dir: rank.dir, pid: rank.claim?.runner.pid ?? 0, wallMs });
+    this.#watch();
+  }
+
+  /** The exit code is known. The output gets a grace, then those who hold it are ended. */
+  #onEnded(rank: Rank): void {
+    if (rank.phase === "ended") return;
+    rank.phase = "ended";
+    const graceMs = this.#options.logGraceMs ?? logGraceMsDefault;
+    this.#options.clock.after(graceMs, () => {
+      const { claim } = rank;
+      if (claim === undefined || !this.#isOpen(rank)) return;
+      this.#inBackground(clearLeaf(this.#sweepOptions(claim, rank.dir)));
+      this.#options.clock.after(graceMs, () => this.#cutLog(rank, claim));
+    });
+  }
+
+  /** Somebody out of our reach still holds the output: the rank does not wait for him. */
+  #cutLog(rank: Rank, claim: Claim): void {
+    if (!this.#isOpen(rank) || !isAlive(claim.logger)) return;
+    mark(rank.dir, rankFiles.logCut);
+    signalProcess(claim.logger.pid, "KILL");
+  }
+
+  #onClosed(rank: Rank): void {
+    this.#byDir.delete(rank.dir);
+    this.#byToken.delete(rank.token);
+    rank.slot?.drop();
+    this.#pool?.giveBack(rank.token);
+    const exit = this.#exitOf(rank);
+    if (rank.claim) this.#inBackground(clearLeaf(this.#sweepOptions(rank.claim, rank.dir)));
+    else this.#cgroups?.remove(rank.token);
+    rank.settle?.(failed("prepare", "the shim ended before it was ready"));
+    const { dir } = rank;
+    const wallMs = changedAt(dir, rankFiles.lost) ?? changedAt(dir, rankFiles.exit);
+    if (exit === undefined || wallMs === undefined) return;
+    this.#emit({ kind: "exited", dir, exit, wallMs, logBytes: logBytes(dir) });
+  }
+
+  #exitOf(rank: Rank) {
+    return readExit(rank.dir, this.#cgroups?.oomKills(rank.token) ?? 0);
+  }
+
+  // ---- shims that were killed
+
+  /** Looks, once a second and only while something runs, for shims that can report no more. */
+  #watch(): void {
+    if (this.#watching || this.#closed) return;
+    if (![...this.#byDir.values()].some((rank) => rank.claim)) return;
+    this.#watching = true;
+    this.#options.clock.after(watchMs, () => {
+      this.#watching = false;
+      for (const rank of this.#byDir.values()) this.#look(rank);
+      this.#watch();
+    });
+  }
+
+  #look(rank: Rank): void {
+    const { claim } = rank;
+    if (claim === undefined || rank.mourned) return;
+    if (!keeperLives(claim, this.#bootId)) {
+      rank.mourned = true;
+      this.#inBackground(this.#mourn(rank, claim));
+    } else if (rank.phase === "running" && !isAlive(claim.logger)) {
+      // The keeper lives and will report; the rank may not run on with its output lost.
+      rank.mourned = true;
+      mark(rank.dir, rankFiles.killed);
+      this.#inBackground(sweepRank(this.#sweepOptions(claim, rank.dir)));
+    }
+  }
+
+  /** The keeper was killed: end the rank's tree, let its log drain, then say what is known. */
+  async #mourn(rank: Rank, claim: Claim): Promise<void> {
+    await sweepRank(this.#sweepOptions(claim, rank.dir));
+    const graceMs = this.#options.logGraceMs ?? logGraceMsDefault;
+    const until = this.#options.clock.now().monoMs + graceMs;
+    while (isAlive(claim.logger) && this.#options.clock.now().monoMs < until) {
+      await passed(this.#options.clock, 10);
+    }
+    if (isAlive(claim.logger)) signalProcess(claim.logger.pid, "KILL");
+    if (!this.#isOpen(rank)) return;
+    const started = isMarked(rank.dir, rankFiles.started);
+    if (started && this.#exitOf(rank) === undefined) {
+      mark(rank.dir, rankFiles.lost, `${deathOf(claim, this.#bootId)}\n`);
+    }
+    this.#onClosed(rank);
+  }
+
+  #isOpen(rank: Rank): boolean {
+    return this.#byDir.get(rank.dir) === rank;
+  }
+
+  // ---- an earlier agent's ranks
+
+  #attach(name: string): void {
+    const dir = `${this.#options.ranksDir}/${name}`;
+    const claim = readClaim(dir);
+    if (claim === undefined || !keeperLives(claim, this.#bootId)) return;
+    const { token } = claim;
+    const phase = isMarked(dir, rankFiles.started) ? "running" : "ready";
+    const base = { dir, token, slot: undefined, claim, settle: undefined, mourned: false };
+    const rank: Rank = { ...base, phase };
+    this.#byDir.set(dir, rank);
+    this.#byToken.set(token, rank);
+    if (isMarked(dir, rankFiles.exit)) this.#onEnded(rank);
+  }
+
+  /** Slots and cgroups of earlier agents that no living rank uses. */
+  #clearLeftovers(): void {
+    const slotsDir = `${this.#options.stateDir}/slots`;
+    const tokens = namesIn(slotsDir).map((name) => name.split(".")[0] ?? "");
+    for (const token of new Set([...tokens, ...(this.#cgroups?.leaves() ?? [])])) {
+      if (!tokenPattern.test(token) || this.#byToken.has(token)) continue;
+      removeSlotFiles(slotsDir, token);
+      this.#inBackground(this.#clearToken(token));
+    }
+  }
+
+  async #clearToken(token: string): Promise<void> {
+    for (let round = 0; round < 20; round += 1) {
+      if (this.#cgroups?.remove(token) ?? true) return;
+      this.#cgroups?.killAll(token);
+      await passed(this.#options.clock, 2 ** Math.min(round, 6));
+    }
+  }
+
+  /** Waits until whatever an earlier agent had prepared has either started or ended. */
+  async #settled(): Promise<void> {
+    const until = this.#options.clock.now().monoMs + settleMsMax;
+    const open = () => [...this.#byDir.values()].filter((rank) => rank.phase === "ready");
+    while (open().length > 0 && this.#options.clock.now().monoMs < until) {
+      for (const rank of open()) {
+        if (isMarked(rank.dir, rankFiles.started)) rank.phase = "running";
+        else if (rank.claim && !keeperLives(rank.claim, this.#bootId)) this.#onClosed(rank);
+      }
+      await passed(this.#options.clock, 5);
+    }
+  }
+
+  // ---- the rest
+
+  /** After the pool has ended: leaves of slots that nobody used, and the parent if none is left. */
+  async #clearUnused(): Promise<void> {
+    const unused = (this.#cgroups?.leaves() ?? []).filter((token) => !this.#byToken.has(token));
+    await Promise.all(unused.map((token) => this.#clearToken(token)));
+    this.#cgroups?.removeParent();
+  }
+
+  #sweepOptions(claim: Claim, rankDir: string): SweepOptions {
+    const slotsDir = `${this.#options.stateDir}/slots`;
+    return { claim, rankDir, slotsDir, cgroups: this.#cgroups, clock: this.#options.clock };
+  }
+
+  /** What nobody waits for, except `close`. A failure is a bug, and said. */
+  #inBackground(work: Promise<unknown>): void {
+    const done = work.catch((error: unknown) => {
+      this.#options.log.error("clean-up failed", { error });
+    });
+    this.#clearing.add(done);
+    void done.finally(() => this.#clearing.delete(done));
+  }
+
+  #emit(event: ProcessEvent): void {
+    for (const hear of this.#listeners) hear(event);
+  }
+}
+
+function problemOfPlace(spec: ProcessSpec): string | undefined {
+  try {
+    return statSync(spec.cwd).isDirectory() ? undefined : `${spec.cwd} is no directory`;
+  } catch (error) {
+    if (isAbsent(error)) return `${spec.cwd} does not exist`;
+    throw error;
+  }
+}
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
+  }
+}

@@ -1,0 +1,113 @@
+// Reading and writing the small files of a rank's directory (see `rank-files.ts`).
+//
+// Synchronous: a handful of tiny local files per rank, each call in the tens of microseconds, and
+// the order of these steps matters. The log itself is never read here.
+
+import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { SkyError } from "../model/errors.ts";
+import type { Exit } from "../model/job.ts";
+import type { ProcessReport, ProcessSpec } from "../runtime/process.ts";
+import { isAbsent, isAlive, readText } from "./proc-os.ts";
+import type { Claim, ExitEvidence } from "./rank-files.ts";
+import { encodeSpec, exitOf, parseClaim, parseExitLine, rankFiles } from "./rank-files.ts";
+
+/**
+ * Makes the directory and what the shim will read. @throws SkyError `process/claimed` if there is
+ * anything in it already: whoever came first has it, also if he died half-way.
+ */
+export function layRankDir(spec: ProcessSpec): void {
+  try {
+    mkdirSync(spec.dir, { mode: 0o700 });
+  } catch (error) {
+    const exists = error instanceof Error && "code" in error && error.code === "EEXIST";
+    if (!exists) throw failed("making the rank's directory", error);
+    if (readdirSync(spec.dir).length > 0) {
+      throw new SkyError("process/claimed", { dir: spec.dir }, { cause: error });
+    }
+  }
+  const script = spec.script.endsWith("\n") ? spec.script : `${spec.script}\n`;
+  writeFileSync(`${spec.dir}/${rankFiles.script}`, script, { mode: 0o600 });
+  writeFileSync(`${spec.dir}/${rankFiles.spec}`, encodeSpec(spec), { mode: 0o600 });
+}
+
+export function failed(what: string, cause: unknown): SkyError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new SkyError("process/failed", { what, why }, { cause });
+}
+
+export function readClaim(dir: string): Claim | undefined {
+  return parseClaim(readText(`${dir}/${rankFiles.claim}`) ?? "");
+}
+
+/** An empty file whose presence and time are the fact. */
+export function mark(dir: string, name: string, text = ""): void {
+  writeFileSync(`${dir}/${name}`, text, { mode: 0o600 });
+}
+
+export function isMarked(dir: string, name: string): boolean {
+  return changedAt(dir, name) !== undefined;
+}
+
+/** When a file was last changed, in milliseconds since the epoch. */
+export function changedAt(dir: string, name: string): number | undefined {
+  return statFile(dir, name)?.mtimeMs;
+}
+
+export function logBytes(dir: string): number {
+  return statFile(dir, rankFiles.log)?.size ?? 0;
+}
+
+function statFile(dir: string, name: string) {
+  try {
+    return statSync(`${dir}/${name}`);
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
+}
+
+/** How the rank ended, if its directory says so. */
+export function readExit(dir: string, oomKills: number): Exit | undefined {
+  const lost = readText(`${dir}/${rankFiles.lost}`);
+  if (lost !== undefined) return { kind: "unknown", evidence: lost.trim() };
+  const code = parseExitLine(readText(`${dir}/${rankFiles.exit}`));
+  if (code === undefined) return undefined;
+  const evidence: ExitEvidence = {
+    logLost: isMarked(dir, rankFiles.logCut) ? undefined : readText(`${dir}/${rankFiles.logLost}`),
+    killedByUs: isMarked(dir, rankFiles.killed),
+    oomKills,
+  };
+  return exitOf(code, evidence);
+}
+
+/** Whether a process of the rank's shim lives, in this boot. */
+export function keeperLives(claim: Claim, bootId: string): boolean {
+  return claim.bootId === bootId && isAlive(claim.keeper);
+}
+
+/** What a directory tells of its rank. `undefined` if nobody ever claimed it. */
+export function readReport(dir: string, bootId: string): ProcessReport | undefined {
+  const claim = readClaim(dir);
+  if (claim === undefined) {
+    return isMarked(dir, rankFiles.script) ? { phase: "never-started", dir } : undefined;
+  }
+  const startedWallMs = changedAt(dir, rankFiles.started);
+  const lives = keeperLives(claim, bootId);
+  if (startedWallMs === undefined) return { phase: lives ? "prepared" : "never-started", dir };
+  const { pid } = claim.runner;
+  if (lives) return { phase: "running", dir, pid, startedWallMs };
+  const exit = readExit(dir, 0) ?? { kind: "unknown", evidence: deathOf(claim, bootId) };
+  const endedWallMs =
+    changedAt(dir, rankFiles.lost) ??
+    changedAt(dir, rankFiles.exit) ??
+    changedAt(dir, rankFiles.log) ??
+    startedWallMs;
+  return { phase: "exited", dir, pid, startedWallMs, exit, endedWallMs, logBytes: logBytes(dir) };
+}
+
+/** Why there is no exit code. */
+export function deathOf(claim: Claim, bootId: string): string {
+  return claim.bootId === bootId
+    ? "the shim was killed, so nobody saw how the rank ended"
+    : "the machine was restarted while the rank ran";
+}

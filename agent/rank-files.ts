@@ -1,0 +1,156 @@
+// What the files in a rank's directory say. Pure: texts in, facts out.
+//
+// The directory is the rank's truth on its node: it is written by the shim (`launcher.ts`) and by
+// the agent, one small file per fact, and survives both. A file that another process may still be
+// writing counts only once it ends in a newline. Times are the files' own modification times.
+
+import type { Exit } from "../model/job.ts";
+
+/** The files of a rank's directory. */
+export const rankFiles = {
+  /** Who claimed it: made once, exclusively, by the shim. */
+  claim: "claim",
+  /** NUL-ended: directory, working directory, HOME, then NAME=VALUE… Removed at the start. */
+  spec: "spec",
+  script: "script",
+  log: "log",
+  started: "started",
+  exit: "exit",
+  /** The `cat` ended by itself and not because the output was closed: its status. */
+  logLost: "log-lost",
+  /** We ended the `cat`: something outside our reach held the output open. */
+  logCut: "log-cut",
+  /** We sent KILL to it. */
+  killed: "killed",
+  /** Nobody knows how it ended, and why not. Stands in for `exit`. */
+  lost: "lost",
+} as const;
+
+/** A process that cannot be mistaken for a later one of the same number. */
+export interface ProcessId {
+  readonly pid: number;
+  /** Clock ticks since the boot. Source: proc(5), field 22 of `/proc/<pid>/stat`. */
+  readonly startTicks: number;
+}
+
+export interface Claim {
+  readonly token: string;
+  readonly bootId: string;
+  /** Writes the exit code. */
+  readonly keeper: ProcessId;
+  /** The leader of the rank's session. */
+  readonly runner: ProcessId;
+  /** The `cat` that writes the log. */
+  readonly logger: ProcessId;
+  /** Whether the rank is in the cgroup named after its token. */
+  readonly inCgroup: boolean;
+}
+
+/** The claim in a text, or `undefined` if it is not (yet) a whole one. */
+export function parseClaim(text: string): Claim | undefined {
+  if (!text.endsWith("\n")) return undefined;
+  const words = text.trim().split(" ");
+  const [token, bootId, ...rest] = words;
+  const numbers = rest.slice(0, 6).map(Number);
+  const [keeper, keeperStart, runner, runnerStart, logger, loggerStart] = numbers;
+  if (token === undefined || bootId === undefined) return undefined;
+  if (numbers.length < 6 || numbers.some((number) => !Number.isSafeInteger(number))) return;
+  return {
+    token,
+    bootId,
+    keeper: { pid: keeper ?? 0, startTicks: keeperStart ?? 0 },
+    runner: { pid: runner ?? 0, startTicks: runnerStart ?? 0 },
+    logger: { pid: logger ?? 0, startTicks: loggerStart ?? 0 },
+    inCgroup: words[8] === "+",
+  };
+}
+
+/** The code in an exit file, or `undefined` if it is not (yet) whole. */
+export function parseExitLine(text: string | undefined): number | undefined {
+  const match = /^(\d{1,3})\n$/.exec(text ?? "");
+  return match === null ? undefined : Number(match[1]);
+}
+
+/** What is known of how a rank ended, beside its code. */
+export interface ExitEvidence {
+  /** The `cat`'s own status, where it ended too early. */
+  readonly logLost: string | undefined;
+  readonly killedByUs: boolean;
+  readonly oomKills: number;
+}
+
+/** Signal numbers that a shell can report as 128 + n. Source: signal(7), Linux. */
+const signalMax = 64;
+
+const signalNames: Readonly<Record<number, string>> = {
+  1: "SIGHUP",
+  2: "SIGINT",
+  3: "SIGQUIT",
+  4: "SIGILL",
+  5: "SIGTRAP",
+  6: "SIGABRT",
+  7: "SIGBUS",
+  8: "SIGFPE",
+  9: "SIGKILL",
+  10: "SIGUSR1",
+  11: "SIGSEGV",
+  12: "SIGUSR2",
+  13: "SIGPIPE",
+  14: "SIGALRM",
+  15: "SIGTERM",
+  24: "SIGXCPU",
+  25: "SIGXFSZ",
+  31: "SIGSYS",
+};
+
+/**
+ * How a rank ended. A shell cannot tell `exit 137` from SIGKILL, so above 128 the evidence says
+ * both, unless we know better: our own kill, or the kernel's count of out-of-memory kills.
+ */
+export function exitOf(code: number, evidence: ExitEvidence): Exit {
+  if (evidence.logLost !== undefined) {
+    const why = `the writer of its log ended early (status ${evidence.logLost.trim()})`;
+    return { kind: "unknown", evidence: `${why}; the shell then ended with ${code}` };
+  }
+  const signal = code - 128;
+  if (signal < 1 || signal > signalMax) return { kind: "code", code };
+  if (signal === 9 && evidence.killedByUs) {
+    return { kind: "signal", signal, evidence: "137: SIGKILL, sent by the agent" };
+  }
+  if (signal === 9 && evidence.oomKills > 0) {
+    const count = `${evidence.oomKills} out-of-memory kills in its cgroup`;
+    return { kind: "signal", signal, evidence: `137: SIGKILL by the kernel, ${count}` };
+  }
+  const name = signalNames[signal] ?? `signal ${signal}`;
+  return { kind: "signal", signal, evidence: `${code}: ${name} or exit ${code}` };
+}
+
+/** The spec file's content. @throws nothing: `specProblem` must have said `undefined`. */
+export function encodeSpec(spec: {
+  readonly dir: string;
+  readonly cwd: string;
+  readonly home: string;
+  readonly env: Readonly<Record<string, string>>;
+}): string {
+  const pairs = Object.entries(spec.env).map(([name, value]) => `${name}=${value}`);
+  return [spec.dir, spec.cwd, spec.home, ...pairs].map((item) => `${item}\0`).join("");
+}
+
+/** Names that bash keeps for itself and refuses to set. */
+const readonlyNames = new Set(["BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"]);
+const exportableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** Why a rank cannot be started byte for byte as asked, or `undefined`. */
+export function specProblem(spec: {
+  readonly script: string;
+  readonly env: Readonly<Record<string, string>>;
+}): string | undefined {
+  if (spec.script.includes("\0")) return "the script holds a NUL byte";
+  for (const [name, value] of Object.entries(spec.env)) {
+    if (!exportableName.test(name)) return `${JSON.stringify(name)} is no name of a variable`;
+    if (readonlyNames.has(name)) return `${name} is read-only in bash`;
+    if (name.startsWith("__skylet_")) return `${name} is a name of ours`;
+    if (value.includes("\0")) return `the value of ${name} holds a NUL byte`;
+  }
+  return undefined;
+}

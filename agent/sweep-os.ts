@@ -1,0 +1,182 @@
+// Finding and ending whatever is left of a rank (DESIGN §5.8), and the looks at /proc behind it.
+//
+// Kill, look again, until a look finds nothing: a process that forks while we look is found by the
+// next one. Bounded; what is still there then is reported as a survivor. Processes older than the
+// rank are not even looked into, so a sweep costs what the machine's newest processes cost.
+
+import { realpathSync } from "node:fs";
+import type { SweepRecord } from "../model/job.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Cgroups } from "./cgroup-os.ts";
+import type { ProcStat } from "./proc.ts";
+import { isDead } from "./proc.ts";
+import {
+  isAbsent,
+  isAlive,
+  linkOf,
+  namesIn,
+  processIds,
+  readText,
+  signalProcess,
+  statOf,
+} from "./proc-os.ts";
+import type { Claim } from "./rank-files.ts";
+import type { ProcessView } from "./sweep.ts";
+import { holdsOf, membersOf } from "./sweep.ts";
+
+export interface SweepOptions {
+  readonly claim: Claim;
+  readonly rankDir: string;
+  readonly slotsDir: string;
+  readonly cgroups: Cgroups | undefined;
+  readonly clock: Clock;
+}
+
+const roundsMax = 40;
+const roundDelayMsMax = 50;
+/** Let the event loop breathe after so many processes. */
+const viewsPerTurn = 24;
+/** O_WRONLY | O_RDWR. Source: open(2), Linux. */
+const writingFlags = 0o3;
+
+/** Kills everything of the rank, and looks until nothing is left. */
+export async function sweepRank(options: SweepOptions): Promise<Omit<SweepRecord, "node">> {
+  const found = new Set<string>();
+  const unproven = new Set<string>();
+  let left = await findMembers(options, unproven);
+  for (let round = 0; left.length > 0 && round < roundsMax; round += 1) {
+    for (const { pid, startTicks } of left) found.add(`${pid} ${startTicks}`);
+    killMembers(options, left);
+    await passed(options.clock, Math.min(2 ** round, roundDelayMsMax));
+    left = await findMembers(options, unproven);
+  }
+  if (!hasLeaf(options)) unproven.add("no cgroup: only what /proc shows was looked at");
+  const survivors = left.length;
+  return { found: found.size, killed: found.size - survivors, survivors, unproven: [...unproven] };
+}
+
+/** Sends one signal to every process of the rank that can be found now. */
+export async function signalRank(options: SweepOptions, signal: "TERM" | "KILL"): Promise<number> {
+  const signalled = new Set<number>();
+  // Twice, for what was forked while we looked.
+  for (let look = 0; look < 2; look += 1) {
+    const pids = hasLeaf(options)
+      ? (options.cgroups?.processes(options.claim.token) ?? [])
+      : (await findMembers(options, new Set())).map((view) => view.pid);
+    for (const pid of pids) {
+      if (signalled.has(pid)) continue;
+      signalled.add(pid);
+      signalProcess(pid, signal);
+    }
+  }
+  return signalled.size;
+}
+
+/** The cheap clean-up after a rank that ended by itself: its cgroup, or else its session. */
+export async function clearLeaf(options: SweepOptions): Promise<boolean> {
+  const { cgroups, claim } = options;
+  if (cgroups === undefined || !hasLeaf(options)) {
+    for (const { pid } of await findMembers(options, new Set())) signalProcess(pid, "KILL");
+    return true;
+  }
+  for (let round = 0; round < roundsMax; round += 1) {
+    if (cgroups.remove(claim.token)) return true;
+    cgroups.killAll(claim.token);
+    await passed(options.clock, Math.min(2 ** round, roundDelayMsMax));
+  }
+  return false;
+}
+
+function hasLeaf({ claim, cgroups }: SweepOptions): boolean {
+  return claim.inCgroup && cgroups !== undefined;
+}
+
+function killMembers(options: SweepOptions, members: readonly ProcessView[]): void {
+  if (hasLeaf(options)) options.cgroups?.killAll(options.claim.token);
+  for (const { pid, startTicks } of members) {
+    if (isAlive({ pid, startTicks })) signalProcess(pid, "KILL");
+  }
+}
+
+async function findMembers(
+  options: SweepOptions,
+  unproven: Set<string>,
+): Promise<readonly ProcessView[]> {
+  const { claim } = options;
+  const views = await lookAtAll(options, unproven);
+  const spared = new Set([process.pid, process.ppid, claim.logger.pid]);
+  // The keeper is in our launcher's session; its number may be another's once it is gone.
+  if (isAlive(claim.keeper)) spared.add(claim.keeper.pid);
+  const members = membersOf(views, { token: claim.token, leader: claim.runner, spared });
+  return views.filter((view) => members.has(view.pid));
+}
+
+async function lookAtAll(
+  options: SweepOptions,
+  unproven: Set<string>,
+): Promise<readonly ProcessView[]> {
+  const leaf = new Set(hasLeaf(options) ? options.cgroups?.processes(options.claim.token) : []);
+  const places = { rankDir: realPath(options.rankDir), slotsDir: realPath(options.slotsDir) };
+  const views: ProcessView[] = [];
+  let looked = 0;
+  for (const pid of processIds()) {
+    const stat = statOf(pid);
+    if (stat === undefined) continue;
+    const young = stat.startTicks >= options.claim.runner.startTicks && !isDead(stat.state);
+    const details = young ? lookInto(stat, { ...places, ...options.claim }, unproven) : nothing;
+    views.push({ ...stat, dead: isDead(stat.state), inLeaf: leaf.has(pid), ...details });
+    looked += 1;
+    if (looked % viewsPerTurn === 0) await passed(options.clock, 0);
+  }
+  return views;
+}
+
+type Details = Pick<ProcessView, "marker" | "holds">;
+const nothing: Details = { marker: undefined, holds: undefined };
+
+function lookInto(
+  { pid, startTicks }: ProcStat,
+  rank: { readonly rankDir: string; readonly slotsDir: string; readonly token: string },
+  unproven: Set<string>,
+): Details {
+  const environment = readText(`/proc/${pid}/environ`);
+  if (environment === undefined) {
+    if (isAlive({ pid, startTicks })) unproven.add("processes of other users were not looked into");
+    return nothing;
+  }
+  const variable = environment.split("\0").find((text) => text.startsWith("SKYLET_RANK="));
+  const files = namesIn(`/proc/${pid}/fd`).flatMap((fd) => {
+    const path = linkOf(`/proc/${pid}/fd/${fd}`);
+    if (path === undefined || !path.startsWith("/")) return [];
+    return [{ path, writing: isWriting(readText(`/proc/${pid}/fdinfo/${fd}`)) }];
+  });
+  const holds = holdsOf({
+    cwd: linkOf(`/proc/${pid}/cwd`),
+    files,
+    rankDir: rank.rankDir,
+    outPath: `${rank.slotsDir}/${rank.token}.out`,
+  });
+  return { marker: variable?.slice("SKYLET_RANK=".length), holds };
+}
+
+function isWriting(fdinfo: string | undefined): boolean {
+  const flags = /^flags:\s+([0-7]+)$/m.exec(fdinfo ?? "");
+  return flags !== null && (Number.parseInt(flags[1] ?? "0", 8) & writingFlags) !== 0;
+}
+
+/** /proc shows paths without symbolic links. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (isAbsent(error)) return path;
+    throw error;
+  }
+}
+
+export function passed(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (ms === 0) setImmediate(resolve);
+    else clock.after(ms, resolve);
+  });
+}
