@@ -4,6 +4,7 @@
 // head can still write how the jobs end, and say why. It is laid again at the next start, if there
 // is room.
 
+import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 
 const mib = 1_048_576;
@@ -28,11 +29,11 @@ export function dropBallast(path: string): boolean {
   return size > 0;
 }
 
-/** Written, not only declared: a sparse file would hold no room. */
+/** Written, not only declared, and of noise: a sparse or compressed file would hold no room. */
 function fill(path: string, sizeMib: number): void {
   const file = openSync(path, "w", 0o600);
   try {
-    const block = new Uint8Array(mib);
+    const block = randomBytes(mib);
     for (let i = 0; i < sizeMib; i += 1) writeSync(file, block);
     fsyncSync(file);
   } finally {

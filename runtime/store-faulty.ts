@@ -37,6 +37,10 @@ export function createFaultyStore(inner: Store): FaultyStore {
     ...inner,
     commit: (batch) => inOrder(() => inner.commit(batch)),
     forget: (subject) => inOrder(() => inner.forget(subject)),
+    close: async () => {
+      await last;
+      await inner.close();
+    },
     failNext: (why, { applied = false } = {}) => {
       next = { why, applied };
     },
