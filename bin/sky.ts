@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+// The `sky` command. Everything is in `client/cli`; this only starts it, with compiled code kept
+// under SKY_HOME so that the next start is quicker, and ends with its exit code.
+
+import { enableCompileCache } from "node:module";
+import { homedir } from "node:os";
+
+const home = process.env["SKY_HOME"] || `${homedir()}/.sky`;
+enableCompileCache(`${home}/cache/compile`);
+
+const { main } = await import("../client/cli/main.ts");
+process.exit(await main(process.argv.slice(2)));

@@ -1,0 +1,34 @@
+// `sky cancel`: end jobs, and answer when nothing of them is left.
+
+import { userName } from "../world-os.ts";
+import { type CliCommand, yesFlag } from "./command.ts";
+import { exitCodes, WrongUse } from "./exit-codes.ts";
+import { isSet, wordAt, wordsAt } from "./flags.ts";
+import { jobIdOf } from "./job-ids.ts";
+
+export const cancel: CliCommand = {
+  name: "cancel",
+  args: "<CLUSTER> [JOBS...]",
+  about: "Cancel jobs; returns when no process of theirs is left.",
+  examples: ["sky cancel demo 3 4", "sky cancel -y -a demo"],
+  flags: [{ usage: "-a, --all", about: "Every job that has not ended." }, yesFlag],
+  run: async (shell, parsed) => {
+    const cluster = wordAt(parsed, 0) ?? "";
+    const jobs = wordsAt(parsed, 1).map(jobIdOf);
+    const all = isSet(parsed, "all");
+    if (jobs.length === 0 && !all) throw new WrongUse("name the jobs to cancel, or pass --all");
+    const what = all ? "all jobs" : `job${jobs.length === 1 ? "" : "s"} ${jobs.join(", ")}`;
+    const question = `Cancelling ${what} on cluster '${cluster}'. Proceed?`;
+    if (!isSet(parsed, "yes") && !(await shell.confirm(question))) throw new WrongUse("Aborted.");
+    const head = await shell.head();
+    const request = { cluster, jobs: all ? [] : jobs, all, user: userName() };
+    const cancelled = await head.cancel(request, shell.interrupt);
+    for (const id of [...cancelled].sort((a, b) => a - b)) shell.print(`Job ${id} cancelled.`);
+    for (const job of jobs.filter((id) => !all && !cancelled.includes(id))) {
+      const { status } = await head.getJob({ cluster, job }, shell.interrupt);
+      shell.print(`Job ${job} had ended already (status: ${status}).`);
+    }
+    if (all && cancelled.length === 0) shell.print("No job was running or waiting.");
+    return exitCodes.done;
+  },
+};

@@ -1,0 +1,79 @@
+// ENTRYPOINT and flags of launch and exec as a validated task.
+
+import { readFileSync, statSync } from "node:fs";
+import { SkyError } from "../../model/errors.ts";
+import type { Task } from "../../model/task.ts";
+import type { FileReading } from "../entrypoint.ts";
+import { commandTree, resolveEntrypoint } from "../entrypoint.ts";
+import { type Problem, problemsText } from "../problem.ts";
+import { taskOf, taskOrThrow } from "../task-file.ts";
+import type { Tree } from "../task-tree.ts";
+import { world } from "../world-os.ts";
+import { WrongUse } from "./exit-codes.ts";
+import { isSet, type Parsed } from "./flags.ts";
+import type { Shell } from "./shell.ts";
+import { taskFlagsOf } from "./task-flags.ts";
+
+const fileBytesMax = 4 * 1024 * 1024;
+
+/** The task, or `undefined` where there are no words. @throws SkyError `task/invalid`. */
+export async function taskFromEntry(
+  shell: Shell,
+  words: readonly string[],
+  parsed: Parsed,
+): Promise<Task | undefined> {
+  const entry = resolveEntrypoint(words, readEntry);
+  switch (entry.kind) {
+    case "none":
+      return undefined;
+    case "invalid":
+      throw new SkyError("task/invalid", { problems: problemsText(entry.problems) });
+    case "task":
+      shell.say(`Task from YAML spec: ${entry.file}`);
+      return validTask(shell, parsed, entry);
+    case "command":
+      shell.say(`Task from command: ${entry.command}`);
+      return validTask(shell, parsed, { tree: commandTree(entry.command) });
+    case "doubtful": {
+      const question = `${entry.why} It will be treated as a command to be run remotely. Continue?`;
+      if (isSet(parsed, "yes")) throw new WrongUse(entry.why);
+      if (!(await shell.confirm(question))) throw new WrongUse("Aborted.");
+      return validTask(shell, parsed, { tree: commandTree(entry.command) });
+    }
+  }
+}
+
+/** The task of flags alone: what `sky launch` without ENTRYPOINT brings up. */
+export function taskFromFlags(shell: Shell, parsed: Parsed): Task {
+  const place = { kind: "value", path: "task" } as const;
+  return validTask(shell, parsed, { tree: { kind: "map", place, entries: [] } });
+}
+
+interface Read {
+  readonly tree: Tree;
+  readonly problems?: readonly Problem[];
+}
+
+function validTask(shell: Shell, parsed: Parsed, { tree, problems = [] }: Read): Task {
+  const reading = taskOf(tree, taskFlagsOf(parsed, process.env), world());
+  const more = reading.ok ? [] : reading.problems;
+  if (problems.length > 0) return taskOrThrow({ ok: false, problems: [...problems, ...more] });
+  if (reading.ok && reading.notes.length > 0) shell.say(`Note: ${problemsText(reading.notes)}`);
+  return taskOrThrow(reading);
+}
+
+function readEntry(path: string): FileReading {
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) return { kind: "missing" };
+    if (!stat.isFile()) return { kind: "not-a-file" };
+    if (stat.size > fileBytesMax) {
+      return { kind: "unreadable", why: `it has ${stat.size} bytes, at most ${fileBytesMax}` };
+    }
+    return { kind: "text", text: readFileSync(path, "utf8") };
+  } catch (error) {
+    // A command is often no possible path at all: too long, or through a file.
+    const why = error instanceof Error ? error.message : String(error);
+    return { kind: "unreadable", why };
+  }
+}

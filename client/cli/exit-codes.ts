@@ -1,0 +1,51 @@
+// What `sky` exits with: the only place that decides it.
+//
+// A script must be able to tell "the job failed" from "sky could not do it" and from "you asked for
+// something that cannot be". The job's outcome is the exit code of launch, exec and logs.
+
+import { isSkyError } from "../../model/errors.ts";
+import type { JobStatus } from "../../model/job.ts";
+
+export const exitCodes = {
+  done: 0,
+  /** The world refused, or some of several items failed. */
+  refused: 1,
+  /** Flags, an invalid task, an unknown cluster named exactly. */
+  wrongUse: 2,
+  jobFailed: 100,
+  jobNotFinished: 101,
+  jobNotFound: 102,
+  jobCancelled: 103,
+  /** Ctrl-C: detached, the job runs on. */
+  interrupted: 130,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+const byStatus = {
+  INIT: exitCodes.jobNotFinished,
+  PENDING: exitCodes.jobNotFinished,
+  SETTING_UP: exitCodes.jobNotFinished,
+  RUNNING: exitCodes.jobNotFinished,
+  SUCCEEDED: exitCodes.done,
+  FAILED: exitCodes.jobFailed,
+  FAILED_SETUP: exitCodes.jobFailed,
+  CANCELLED: exitCodes.jobCancelled,
+} as const satisfies Record<JobStatus, ExitCode>;
+
+export function exitCodeOfJob(status: JobStatus): ExitCode {
+  return byStatus[status];
+}
+
+/** A wrong use of a flag or argument, found by the command itself. */
+export class WrongUse extends Error {
+  override readonly name = "WrongUse";
+}
+
+export function exitCodeOfError(error: unknown): ExitCode {
+  if (error instanceof WrongUse) return exitCodes.wrongUse;
+  if (!isSkyError(error)) return exitCodes.refused;
+  if (error.code === "job/not-found") return exitCodes.jobNotFound;
+  if (error.code === "core/cancelled") return exitCodes.interrupted;
+  return error.remedy === "fix-request" ? exitCodes.wrongUse : exitCodes.refused;
+}

@@ -1,0 +1,111 @@
+// A job's log in the terminal: lines of all ranks with their prefixes, and the job's outcome as the
+// exit code. What launch, exec and logs end with.
+//
+// Ctrl-C only detaches: the job runs on, and the user is told how to come back.
+
+import { setTimeout as pause } from "node:timers/promises";
+import type { Job } from "../../model/job.ts";
+import { isTerminal } from "../../model/job.ts";
+import { reasonText } from "../../model/reason.ts";
+import type { Head } from "../head.ts";
+import type { FollowEvent, LogPiece } from "../log-follow.ts";
+import { followLog } from "../log-follow.ts";
+import { Merge } from "../merge.ts";
+import { linePrefix } from "../prefix.ts";
+import type { ExitCode } from "./exit-codes.ts";
+import { exitCodeOfJob, exitCodes } from "./exit-codes.ts";
+import type { Shell } from "./shell.ts";
+
+export interface FollowRequest {
+  readonly cluster: string;
+  /** 0 = the latest. */
+  readonly job: number;
+  readonly follow: boolean;
+  readonly tailLines: number;
+  /** Nodes of the cluster: decides the look of the prefixes. */
+  readonly clusterNodes: number;
+}
+
+export async function followJob(shell: Shell, request: FollowRequest): Promise<ExitCode> {
+  const view = new View(shell, request);
+  try {
+    for await (const event of events(shell, await shell.head(), request)) await view.take(event);
+  } catch (error) {
+    if (!shell.interrupt.aborted) throw error;
+    await view.flush();
+    return detached(shell, request.cluster, view.job?.id ?? request.job);
+  }
+  await view.flush();
+  return finished(shell, request, view.job);
+}
+
+/** What Ctrl-C leaves behind, in words. */
+export function detached(shell: Shell, cluster: string, job: number): ExitCode {
+  shell.say("\nTip: The job will keep running after Ctrl-C.");
+  shell.say(`To see its log again:  sky logs ${cluster} ${job}`);
+  shell.say(`To cancel it:          sky cancel ${cluster} ${job}`);
+  return exitCodes.interrupted;
+}
+
+function events(shell: Shell, head: Head, request: FollowRequest): AsyncIterable<FollowEvent> {
+  const { cluster, job, follow, tailLines } = request;
+  const signal = shell.interrupt;
+  return followLog(
+    { cluster, job, follow, tailLines, ranks: [], offsets: [] },
+    {
+      open: (query) => head.tailLogs(query, signal),
+      pause: (ms) => pause(ms, undefined, { signal }),
+    },
+  );
+}
+
+function finished(shell: Shell, { cluster, follow }: FollowRequest, job: Job | undefined) {
+  if (job === undefined) return exitCodes.refused;
+  if (follow) shell.print(`Job finished (status: ${job.status}).`);
+  if (isTerminal(job.status) && job.status !== "SUCCEEDED" && job.reason !== undefined) {
+    shell.say(`Job ${job.id}: ${reasonText(job.reason)}. See \`sky why ${cluster} ${job.id}\`.`);
+  }
+  return exitCodeOfJob(job.status);
+}
+
+class View {
+  readonly #shell: Shell;
+  readonly #request: FollowRequest;
+  readonly #merge: Merge;
+  #waitingFor = "";
+  job: Job | undefined;
+
+  constructor(shell: Shell, request: FollowRequest) {
+    this.#shell = shell;
+    this.#request = request;
+    this.#merge = new Merge({ single: request.clusterNodes === 1 });
+  }
+
+  async take(event: FollowEvent): Promise<void> {
+    if (event.kind === "piece") return this.#show(event.piece);
+    this.job = event.job;
+    this.#sayWhyItWaits(event.job);
+  }
+
+  async flush(): Promise<void> {
+    for (const bytes of this.#merge.end()) await this.#shell.write(bytes);
+  }
+
+  async #show(piece: LogPiece): Promise<void> {
+    const { attempt, phase, index } = piece.key;
+    const source = { id: `${attempt}-${phase}-${index}`, prefix: () => this.#prefix(piece) };
+    for (const bytes of this.#merge.push(source, piece.bytes)) await this.#shell.write(bytes);
+  }
+
+  #prefix({ key, ...owner }: LogPiece): string {
+    const taskName = this.job?.name ?? "";
+    const origin = { phase: key.phase, rank: key.index, ...owner };
+    return linePrefix(origin, { taskName, clusterNodes: this.#request.clusterNodes });
+  }
+
+  #sayWhyItWaits({ id, waitingFor }: Job): void {
+    if (waitingFor === undefined || waitingFor === this.#waitingFor) return;
+    this.#waitingFor = waitingFor;
+    if (this.#request.follow) this.#shell.say(`Job ${id} is waiting: ${waitingFor}`);
+  }
+}

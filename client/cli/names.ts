@@ -1,0 +1,44 @@
+// Cluster names on a command line: exact ones and globs.
+//
+// Source: SkyPilot, spec §1.3: SQLite's GLOB. Ours differs for an exact name that nobody knows: that
+// is wrong use, and nothing is done; a glob without a match says so and is not an error.
+
+import { SkyError } from "../../model/errors.ts";
+import { hintText } from "../../model/suggest.ts";
+
+export interface NamesFound {
+  readonly names: readonly string[];
+  /** The globs that matched nothing. */
+  readonly unmatched: readonly string[];
+}
+
+/** The known names that were meant, in the known order. @throws SkyError `cluster/not-found`. */
+export function namesMeant(given: readonly string[], known: readonly string[]): NamesFound {
+  const meant = new Set<string>();
+  const unmatched: string[] = [];
+  for (const name of given) {
+    const matching = known.filter((candidate) => globMatches(name, candidate));
+    if (matching.length === 0 && !isGlob(name)) throw unknownCluster(name, known);
+    if (matching.length === 0) unmatched.push(name);
+    for (const match of matching) meant.add(match);
+  }
+  return { names: known.filter((name) => meant.has(name)), unmatched };
+}
+
+export function unknownCluster(name: string, known: readonly string[]): SkyError {
+  return new SkyError("cluster/not-found", { name, hint: hintText(name, known) });
+}
+
+export function isGlob(text: string): boolean {
+  return /[*?[]/.test(text);
+}
+
+/** SQLite's GLOB: `*`, `?`, `[a-z]`, `[^a-z]`. */
+export function globMatches(glob: string, text: string): boolean {
+  const source = glob.replace(/\[(\^?)([^\]]+)\]|[\s\S]/g, (part, not?: string, set?: string) => {
+    if (set !== undefined) return `[${not ?? ""}${set.replace(/[\\\]^]/g, "\\$&")}]`;
+    if (part === "*") return "[\\s\\S]*";
+    return part === "?" ? "[\\s\\S]" : part.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+  });
+  return new RegExp(`^${source}$`).test(text);
+}

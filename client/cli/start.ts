@@ -1,0 +1,24 @@
+// `sky start`: start stopped clusters again.
+
+import { lastStep } from "../launch.ts";
+import { allClustersFlag, type CliCommand, yesFlag } from "./command.ts";
+import { actOnGroup } from "./group.ts";
+
+export const start: CliCommand = {
+  name: "start",
+  args: "[CLUSTERS...]",
+  about: "Start stopped clusters again.",
+  examples: ["sky start demo"],
+  flags: [allClustersFlag, yesFlag],
+  run: (shell, parsed) =>
+    actOnGroup(shell, parsed, {
+      doing: "Restarting",
+      done: (name) => `Cluster ${name} is up.`,
+      act: async (head, name) => {
+        const [before] = await head.status([name], shell.interrupt);
+        if (before?.status === "UP") return `Cluster ${name} already has status UP.`;
+        await lastStep(head.start(name, shell.interrupt), {});
+        return undefined;
+      },
+    }),
+};

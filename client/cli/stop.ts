@@ -1,0 +1,21 @@
+// `sky stop`: end a cluster's jobs and nodes, keep its record.
+
+import { allClustersFlag, type CliCommand, yesFlag } from "./command.ts";
+import { actOnGroup } from "./group.ts";
+
+export const stop: CliCommand = {
+  name: "stop",
+  args: "[CLUSTERS...]",
+  about: "Stop clusters: jobs end, disks and the record stay.",
+  examples: ["sky stop demo", "sky stop 'train-*' -y"],
+  flags: [allClustersFlag, yesFlag],
+  run: (shell, parsed) =>
+    actOnGroup(shell, parsed, {
+      doing: "Stopping",
+      done: (name) => `Stopping cluster ${name}...done. To start it again: sky start ${name}`,
+      act: async (head, name) => {
+        await head.stop(name, shell.interrupt);
+        return undefined;
+      },
+    }),
+};

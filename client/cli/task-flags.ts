@@ -1,0 +1,86 @@
+// The flags that launch and exec share: they stand in the place of a task's fields.
+//
+// Source: SkyPilot's task options, spec §1.1. A flag goes as text to the validator that reads the
+// file, so that both have the same rules and the same messages.
+
+import type { NamedValue, TaskFlags } from "../task-file.ts";
+import { WrongUse } from "./exit-codes.ts";
+import type { Flag, Parsed } from "./flags.ts";
+import { isSet, textFlag, textsFlag } from "./flags.ts";
+
+export const taskFlagTable: readonly Flag[] = [
+  { usage: "-n, --name <NAME>", about: "The task's name." },
+  { usage: "--workdir <DIR>", about: "A folder whose content the job finds in ~/sky_workdir." },
+  { usage: "--num-nodes <N>", about: "How many nodes run the task." },
+  { usage: "--cpus <N>", about: "CPUs of each node: 4, 0.5 or 4+." },
+  { usage: "--memory <GB>", about: "Memory of each node in GB: 16 or 16+." },
+  { usage: "--gpus <NAME:COUNT>", about: "Accelerators of each node: V100, V100:4 or V100:0.5." },
+  { usage: "--cloud <CLOUD>", about: "Where: local." },
+  { usage: "--infra <INFRA>", about: "Where, as cloud/region/zone: local." },
+  { usage: "--region <REGION>", about: "The cloud's region." },
+  { usage: "--zone <ZONE>", about: "The cloud's zone." },
+  { usage: "-t, --instance-type <TYPE>", about: "The cloud's machine type." },
+  { usage: "--image-id <IMAGE>", about: "The cloud's image." },
+  { usage: "--disk-size <GB>", about: "Size of the disk in GB." },
+  { usage: "--use-spot", about: "Ask for spot machines." },
+  { usage: "--no-use-spot", about: "Ask for machines that stay." },
+  {
+    usage: "--env <KEY=VALUE>",
+    about: "A variable for the job; KEY alone takes it from here. Repeatable.",
+    repeated: true,
+  },
+  {
+    usage: "--secret <KEY=VALUE>",
+    about: "Like --env, never shown. KEY alone keeps it off the command line. Repeatable.",
+    repeated: true,
+  },
+];
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export function taskFlagsOf(parsed: Parsed, environment: Environment): TaskFlags {
+  const texts = ["name", "workdir", "numNodes", "cpus", "memory", "gpus", "cloud", "infra"]
+    .concat(["region", "zone", "instanceType", "imageId", "diskSize"])
+    .flatMap((name) => {
+      const value = textFlag(parsed, name);
+      return value === undefined ? [] : [[name, value] as const];
+    });
+  return {
+    ...Object.fromEntries(texts),
+    ...(parsed.flags["useSpot"] === undefined ? {} : { useSpot: isSet(parsed, "useSpot") }),
+    envs: variablesOf(textsFlag(parsed, "env"), "--env", environment),
+    secrets: variablesOf(textsFlag(parsed, "secret"), "--secret", environment),
+  };
+}
+
+/** `KEY=VALUE`, split at the first `=`; `KEY` takes the value of the command's own environment. */
+function variablesOf(
+  texts: readonly string[],
+  flag: string,
+  environment: Environment,
+): readonly NamedValue[] {
+  return texts.map((text) => {
+    const equals = text.indexOf("=");
+    if (equals >= 0) return { name: text.slice(0, equals), value: text.slice(equals + 1) };
+    const value = environment[text];
+    if (value === undefined)
+      throw new WrongUse(`${flag}: ${text} is not set in local environment.`);
+    return { name: text, value };
+  });
+}
+
+/** The command as the records show it: words quoted where needed, secrets left out. */
+export function commandText(argv: readonly string[]): string {
+  const shown = argv.map((word, index) => {
+    const isValue = argv[index - 1] === "--secret";
+    const secret = isValue ? word : /^--secret=(.*)$/s.exec(word)?.[1];
+    if (secret === undefined) return quoted(word);
+    const name = secret.split("=")[0] ?? "";
+    return isValue ? `${name}=***` : `--secret=${name}=***`;
+  });
+  return ["sky", ...shown].join(" ");
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,18 @@
+// The rule for a cluster's name, with a message that says what would be right.
+
+import { SkyError } from "../model/errors.ts";
+import { clusterNameLengthMax, clusterPattern } from "../model/ids.ts";
+
+/** @throws SkyError `request/invalid`. */
+export function checkedClusterName(name: string): string {
+  const rule = "lower-case letters, digits and dashes, beginning with a letter";
+  if (!clusterPattern.test(name)) {
+    const why = `${JSON.stringify(name)} should be made of ${rule} and not ending in a dash`;
+    throw new SkyError("request/invalid", { field: "cluster", why });
+  }
+  if (name.length > clusterNameLengthMax) {
+    const why = `the name has ${name.length} characters, at most ${clusterNameLengthMax} are taken`;
+    throw new SkyError("request/invalid", { field: "cluster", why });
+  }
+  return name;
+}

@@ -1,0 +1,156 @@
+// The way to this home's skyhead: dial its socket; if nobody listens there, start one.
+//
+// Any number of clients may do that at the same moment: each starts a skyhead, one of them gets the
+// home's lock, the others leave with code 75 and their clients dial the winner. Nothing here ever
+// ends a process, and a skyhead that was started outlives the one who started it.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
+import { connect } from "node:net";
+import type { Readable } from "node:stream";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { SkyError } from "../model/errors.ts";
+import type { Home } from "../model/home.ts";
+import type { HeadClient } from "../proto/client-grpc.ts";
+import { socketAddress } from "../runtime/socket-os.ts";
+import { packageVersion } from "./version-os.ts";
+
+/** What skyhead exits with when another one holds the home. EX_TEMPFAIL of sysexits.h. */
+const exitHomeHeld = 75;
+const readyMsMax = 30_000;
+const dialPauseMs = 20;
+
+export interface ConnectOptions {
+  readonly home: Home;
+  /** Hears once of a head whose version is not ours. */
+  readonly onWarning?: (text: string) => void;
+}
+
+/** @throws SkyError `head/start-failed`, which names the log; `core/cancelled`. */
+export async function connectHead(
+  options: ConnectOptions,
+  signal: AbortSignal,
+): Promise<HeadClient> {
+  // Loaded while the socket is tried: it is the heaviest thing that a short command needs.
+  const loading = import("../proto/client-grpc.ts");
+  const { home } = options;
+  if (!(await isListening(home))) await bringUp(home, signal);
+  const { dialHead } = await loading;
+  const address = socketAddress(home.socket);
+  const client = dialHead(`unix:${address.path}`);
+  void compareVersions(client, options);
+  const close = (): void => {
+    client.close();
+    address.release();
+  };
+  return { ...client, close };
+}
+
+/** Whether a skyhead of this home takes connections now. */
+export async function isListening(home: Home): Promise<boolean> {
+  if (!existsSync(home.socket)) return false;
+  const address = socketAddress(home.socket);
+  const socket = connect(address.path);
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    // What a skyhead that was killed left behind: there is nobody.
+    return false;
+  } finally {
+    socket.destroy();
+    address.release();
+  }
+}
+
+async function bringUp(home: Home, signal: AbortSignal): Promise<void> {
+  const deadline = AbortSignal.timeout(readyMsMax);
+  const until = AbortSignal.any([signal, deadline]);
+  while (!until.aborted) {
+    const end = await startHead(home, until);
+    if (end === "ready") return;
+    if (end !== "held") throw startFailed(home, end);
+    // Another one holds the home: it will listen soon, or give the home up.
+    await pause(dialPauseMs, undefined, { signal: until }).catch(() => {});
+    if (await isListening(home)) return;
+  }
+  if (signal.aborted) throw new SkyError("core/cancelled", { what: "starting the local head" });
+  throw startFailed(home, `it was not ready within ${readyMsMax / 1_000} s`);
+}
+
+function startFailed(home: Home, why: string): SkyError {
+  return new SkyError("head/start-failed", { why: `${why}; its log is ${home.headLog}` });
+}
+
+/** Starts a skyhead and waits for its first word: `ready`, `held`, or what went wrong. */
+async function startHead(home: Home, signal: AbortSignal): Promise<string> {
+  const log = openLog(home);
+  const child = spawn(process.execPath, [headProgram()], {
+    cwd: home.root,
+    detached: true,
+    env: { ...process.env, SKY_HOME: home.root },
+    stdio: ["ignore", log, log, "pipe"],
+  });
+  closeSync(log);
+  const news = child.stdio[3] as Readable;
+  const exited = once(child, "exit", { signal }).then(([code, killedBy]) =>
+    code === exitHomeHeld ? "held" : `it ended with ${code ?? killedBy}`,
+  );
+  try {
+    return await Promise.race([saidReady(news, signal), exited]);
+  } catch (error) {
+    if (signal.aborted) return "held";
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    exited.catch(() => {});
+    news.destroy();
+    child.unref();
+  }
+}
+
+async function saidReady(news: Readable, signal: AbortSignal): Promise<string> {
+  let said = "";
+  news.setEncoding("utf8");
+  for await (const text of news) {
+    said += text;
+    if (said.includes("ready\n")) return "ready";
+  }
+  // It closed the pipe without a word: its exit code says more.
+  return once(news, "never", { signal }).then(() => "");
+}
+
+function openLog(home: Home): number {
+  try {
+    mkdirSync(home.root, { recursive: true, mode: 0o700 });
+    mkdirSync(home.head, { recursive: true, mode: 0o700 });
+    return openSync(home.headLog, "a", 0o600);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new SkyError("head/start-failed", { why }, { cause });
+  }
+}
+
+/** Beside the bundle that we are part of, or among the sources. */
+function headProgram(): string {
+  const unbuilt = import.meta.url.endsWith(".ts");
+  const place = unbuilt ? "../bin/skyhead.ts" : "./skyhead.js";
+  return fileURLToPath(new URL(place, import.meta.url));
+}
+
+async function compareVersions(client: HeadClient, options: ConnectOptions): Promise<void> {
+  const { onWarning } = options;
+  if (onWarning === undefined) return;
+  const ours = packageVersion();
+  try {
+    const { version } = await client.debug.version({}, { timeoutMs: 5_000 });
+    if (version === ours) return;
+    onWarning(
+      `the running skyhead has version ${version}, this is ${ours}; ` +
+        "it is replaced when it ends: it does so when it is idle",
+    );
+  } catch {
+    // The caller's own call meets the same trouble and tells it better.
+  }
+}

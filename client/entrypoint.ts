@@ -1,0 +1,72 @@
+// What ENTRYPOINT means: a task file, or a command to run.
+//
+// The words are joined by spaces. If that names a file whose YAML is a mapping, it is a task;
+// otherwise it is a command. One word that ends in .yaml or .yml was surely meant as a file: when
+// it is not there the caller asks, and when it cannot be parsed that is an error, not a command.
+// Source: SkyPilot, spec §1.1. Reading the file is the caller's.
+
+import type { Problem } from "./problem.ts";
+import type { Tree } from "./task-tree.ts";
+import { isNull } from "./task-tree.ts";
+import { readYaml } from "./task-yaml.ts";
+
+export type FileReading =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "missing" }
+  | { readonly kind: "not-a-file" }
+  | { readonly kind: "unreadable"; readonly why: string };
+
+export type Entrypoint =
+  | { readonly kind: "none" }
+  | { readonly kind: "command"; readonly command: string }
+  | {
+      readonly kind: "task";
+      readonly file: string;
+      readonly tree: Tree;
+      /** Of the file itself, such as a field that is given twice. */
+      readonly problems: readonly Problem[];
+    }
+  | { readonly kind: "doubtful"; readonly command: string; readonly why: string }
+  | { readonly kind: "invalid"; readonly problems: readonly Problem[] };
+
+/** The name of a task that is a command. Source: SkyPilot, spec §1.1. */
+export const commandTaskName = "sky-cmd";
+
+export function resolveEntrypoint(
+  words: readonly string[],
+  read: (path: string) => FileReading,
+): Entrypoint {
+  const text = words.join(" ").trim();
+  if (text === "") return { kind: "none" };
+  const named = /^\S+\.ya?ml$/i.test(text);
+  const file = read(text);
+  if (file.kind !== "text")
+    return named ? doubtful(text, file) : { kind: "command", command: text };
+  const { tree, problems } = readYaml(file.text, text);
+  const isTask = tree?.kind === "map" || (named && tree !== undefined && isNull(tree));
+  if (isTask) return { kind: "task", file: text, tree, problems };
+  if (!named) return { kind: "command", command: text };
+  if (tree === undefined) return { kind: "invalid", problems };
+  const what = "a task file should be a mapping of fields such as `run: echo hello`";
+  return { kind: "invalid", problems: [...problems, { place: tree.place, what }] };
+}
+
+/** The tree of a task that is a command. */
+export function commandTree(command: string): Tree {
+  const place = { kind: "value", path: "ENTRYPOINT" } as const;
+  const scalar = (text: string): Tree => ({ kind: "scalar", place, value: text, text });
+  const entries = [
+    { key: "name", keyPlace: place, value: scalar(commandTaskName) },
+    { key: "run", keyPlace: place, value: scalar(command) },
+  ];
+  return { kind: "map", place, entries };
+}
+
+function doubtful(command: string, file: Exclude<FileReading, { kind: "text" }>): Entrypoint {
+  const why = {
+    missing: "the file does not exist",
+    "not-a-file": "it is not a file",
+    unreadable: file.kind === "unreadable" ? file.why : "",
+  }[file.kind];
+  return { kind: "doubtful", command, why: `'${command}' looks like a yaml path but ${why}.` };
+}

@@ -1,0 +1,87 @@
+// Launch: a cluster that is up, then the task on it, with autostop armed in the same commit.
+//
+// Over the head's port: the command and the SDK both come through here.
+
+import type { ClusterView, Isolation, NodeProgress } from "../model/cluster.ts";
+import { assert } from "../model/errors.ts";
+import type { Task } from "../model/task.ts";
+import type { ClusterStep, ClusterWanted, Head, IdleRule } from "./head.ts";
+
+export interface LaunchOrder {
+  readonly cluster: string;
+  /** Its demand is what each node gets. Nothing is submitted if it has nothing to do. */
+  readonly task: Task;
+  readonly isolation?: Isolation;
+  readonly autostop?: IdleRule;
+  readonly noSetup: boolean;
+  readonly command: string;
+  readonly user: string;
+  readonly idempotencyKey: string;
+}
+
+export interface Watch {
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: NodeProgress) => void;
+  /** The cluster is up; the task comes next. */
+  readonly onUp?: (cluster: ClusterView) => void;
+}
+
+export interface LaunchResult {
+  readonly cluster: ClusterView;
+  /** Absent if there was nothing to do but to bring the cluster up. */
+  readonly jobId?: number;
+}
+
+export async function launchTask(
+  head: Head,
+  order: LaunchOrder,
+  watch: Watch,
+): Promise<LaunchResult> {
+  const { task, autostop, cluster: name, noSetup } = order;
+  const cluster = await lastStep(head.launch(wantedBy(order), watch.signal), watch);
+  watch.onUp?.(cluster);
+  if (hasNothingToDo(task, noSetup)) {
+    if (autostop !== undefined) await head.setAutostop(name, autostop, watch.signal);
+    return { cluster };
+  }
+  const { command, user, idempotencyKey } = order;
+  const armed = autostop === undefined ? {} : { autostop };
+  const submission = { cluster: name, tasks: [task], noSetup, command, user, idempotencyKey };
+  const [jobId] = await head.submit({ ...submission, ...armed }, watch.signal);
+  assert(jobId !== undefined, "one task becomes one job");
+  return { cluster, jobId };
+}
+
+/** Whether submitting the task would be pointless. */
+export function hasNothingToDo(task: Task, noSetup: boolean): boolean {
+  const setup = noSetup ? "" : (task.setup ?? "");
+  return (task.run ?? "").trim() === "" && setup.trim() === "";
+}
+
+/** Follows a launch or a start to its end. */
+export async function lastStep(
+  steps: AsyncIterable<ClusterStep>,
+  { onProgress }: Pick<Watch, "onProgress">,
+): Promise<ClusterView> {
+  let cluster: ClusterView | undefined;
+  for await (const step of steps) {
+    if (step.kind === "cluster") cluster = step.cluster;
+    else onProgress?.(step.progress);
+  }
+  assert(cluster !== undefined, "a launch ends with its cluster");
+  return cluster;
+}
+
+function wantedBy({ cluster, task, isolation, command }: LaunchOrder): ClusterWanted {
+  const { cloud, cpus, memoryGb, accelerators } = task.resources;
+  return {
+    cluster,
+    numNodes: task.numNodes,
+    ...(cpus === undefined ? {} : { cpus: cpus.amount }),
+    ...(memoryGb === undefined ? {} : { memoryGb: memoryGb.amount }),
+    ...(accelerators === undefined ? {} : { accelerators }),
+    cloud: cloud ?? "local",
+    ...(isolation === undefined ? {} : { isolation }),
+    command,
+  };
+}

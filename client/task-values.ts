@@ -1,0 +1,125 @@
+// The types of a task's fields: each reader takes a tree and gives the value, or notes a problem.
+//
+// A reader never throws and never stops the others; it gives `undefined` for what it refused and
+// for an explicit null, which in a task file means "not given".
+
+import { envNamePattern } from "../model/ids.ts";
+import { hintText } from "../model/suggest.ts";
+import type { AtLeast } from "../model/task.ts";
+import type { Place, Problem } from "./problem.ts";
+import type { Entry, Tree } from "./task-tree.ts";
+import { isNull, shown } from "./task-tree.ts";
+
+/** Where readers put what they find. Local to one validation. */
+export interface Findings {
+  readonly problems: Problem[];
+  /** What is accepted and has no effect here: told, never an error. */
+  readonly notes: Problem[];
+}
+
+export function refuse(found: Findings, place: Place, what: string): undefined {
+  found.problems.push({ place, what });
+  return undefined;
+}
+
+export function readText(tree: Tree, name: string, found: Findings): string | undefined {
+  if (isNull(tree)) return undefined;
+  if (tree.kind !== "scalar" || typeof tree.value !== "string") {
+    return refuse(found, tree.place, `${name} should be a string, not ${shown(tree)}`);
+  }
+  if (tree.value.includes("\0")) return refuse(found, tree.place, `${name} has a NUL character`);
+  return tree.value;
+}
+
+/** YAML 1.1 had `yes` and `on` too; files from that time keep their meaning. */
+export function readFlag(tree: Tree, name: string, found: Findings): boolean | undefined {
+  if (isNull(tree)) return undefined;
+  const text = tree.kind === "scalar" ? tree.text.toLowerCase() : "";
+  if (["true", "yes", "on"].includes(text)) return true;
+  if (["false", "no", "off"].includes(text)) return false;
+  return refuse(found, tree.place, `${name} should be true or false, not ${shown(tree)}`);
+}
+
+interface WholeRule {
+  readonly name: string;
+  readonly least: number;
+  /** As in "should be a positive int". */
+  readonly called: string;
+}
+
+/** An integer that was written as one: `1.0` is not. */
+export function readWhole(tree: Tree, rule: WholeRule, found: Findings): number | undefined {
+  if (isNull(tree)) return undefined;
+  const whole =
+    tree.kind === "scalar" &&
+    typeof tree.value === "number" &&
+    Number.isSafeInteger(tree.value) &&
+    !/[.e]/i.test(tree.text) &&
+    tree.value >= rule.least;
+  if (whole) return Number(tree.value);
+  return refuse(found, tree.place, `${rule.name} should be ${rule.called}, not ${shown(tree)}`);
+}
+
+/** `4`, `"4"`, `0.5`, `"4+"`; for memory also `"16GB"`. Above zero. */
+export function readAtLeast(tree: Tree, name: string, found: Findings): AtLeast | undefined {
+  if (isNull(tree)) return undefined;
+  const text = tree.kind === "scalar" && typeof tree.value !== "boolean" ? tree.text.trim() : "";
+  const unit = name === "memory" ? "(?:\\s*G(?:i?B)?)?" : "";
+  const match = new RegExp(`^(\\d+(?:\\.\\d*)?|\\.\\d+)${unit}(\\+?)$`, "i").exec(text);
+  const amount = Number(match?.[1] ?? 0);
+  if (match !== null && amount > 0 && Number.isFinite(amount)) {
+    return { amount, orMore: match[2] === "+" };
+  }
+  const right = name === "memory" ? "a positive number of GB such as 16 or 16+" : "such as 4 or 4+";
+  const kind = name === "memory" ? right : `a positive number ${right}`;
+  return refuse(found, tree.place, `${name} should be ${kind}, not ${shown(tree)}`);
+}
+
+export function entriesOf(tree: Tree, name: string, found: Findings): readonly Entry[] {
+  if (isNull(tree)) return [];
+  if (tree.kind === "map") return tree.entries;
+  refuse(found, tree.place, `${name} should be a mapping, not ${shown(tree)}`);
+  return [];
+}
+
+/** Environment variables: names checked, values as they were written, order kept. */
+export function readEnvs(
+  tree: Tree,
+  name: string,
+  found: Findings,
+): Readonly<Record<string, string>> {
+  const out: [string, string][] = [];
+  for (const { key, keyPlace, value } of entriesOf(tree, name, found)) {
+    const text = readEnvValue(value, key, found);
+    if (!envNamePattern.test(key)) {
+      const rule = "letters, digits and underscores, not beginning with a digit";
+      refuse(found, keyPlace, `${JSON.stringify(key)} is no name of a variable: use ${rule}`);
+    } else if (text !== undefined) {
+      out.push([key, text]);
+    }
+  }
+  return Object.fromEntries(out);
+}
+
+function readEnvValue(tree: Tree, key: string, found: Findings): string | undefined {
+  if (tree.kind !== "scalar") {
+    return refuse(found, tree.place, `${key} should be a string, not ${shown(tree)}`);
+  }
+  if (tree.value === null && tree.text !== "null") {
+    const place = tree.place;
+    return refuse(found, place, `${key} has no value: write one, or "" for an empty one`);
+  }
+  if (tree.text.includes("\0")) return refuse(found, tree.place, `${key} has a NUL character`);
+  return tree.text;
+}
+
+/** An entry that no table knows: with the close names that it may have meant. */
+export function unknownField(
+  entry: Entry,
+  among: { readonly of: string; readonly known: readonly string[] },
+  found: Findings,
+): void {
+  const hint = hintText(entry.key, among.known).replace(/\?$/, "?");
+  const end = hint === "" ? `; its fields are ${among.known.join(", ")}` : `.${hint}`;
+  refuse(found, entry.keyPlace, `${JSON.stringify(entry.key)} is no field of ${among.of}${end}`);
+}

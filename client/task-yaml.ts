@@ -1,0 +1,167 @@
+// YAML text as a tree with positions, or the problems of its syntax.
+//
+// YAML 1.2 core, with merge keys (`<<`), which files written for SkyPilot use. Duplicate keys are problems:
+// of two values one would be dropped in silence. Aliases are expanded, and bounded.
+
+import type { Document, ParsedNode, Node as YamlNode } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from "yaml";
+import type { Place, Problem } from "./problem.ts";
+import type { Entry, Tree } from "./task-tree.ts";
+
+/** The number of nodes that a file may have once its aliases are expanded. */
+const nodesMax = 100_000;
+
+export interface YamlReading {
+  /** Absent if the text is not YAML. Problems beside it are of its content. */
+  readonly tree?: Tree;
+  readonly problems: readonly Problem[];
+}
+
+/** Reads one YAML document. An empty text is an empty document: null. */
+export function readYaml(text: string, file: string): YamlReading {
+  const lines = new LineCounter();
+  const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false };
+  const documents = parseAllDocuments(text, options);
+  const source: Source = { text, file, lines, problems: [], nodes: 0 };
+  const list = Array.isArray(documents) ? documents : [];
+  for (const document of list) {
+    for (const { pos, message } of document.errors) {
+      source.problems.push({ place: placeOf(source, pos[0], pos[1]), what: plain(message) });
+    }
+  }
+  if (source.problems.length > 0) return { problems: source.problems };
+  const [first, second] = list;
+  if (second !== undefined) {
+    const [start] = second.range;
+    const what = `the file has ${list.length} documents; a task is one`;
+    source.problems.push({ place: placeOf(source, start, start), what });
+  }
+  return { tree: treeOfDocument(source, first), problems: source.problems };
+}
+
+interface Source {
+  readonly text: string;
+  readonly file: string;
+  readonly lines: LineCounter;
+  readonly problems: Problem[];
+  nodes: number;
+}
+
+function treeOfDocument(source: Source, document: Document.Parsed | undefined): Tree {
+  const nothing: Tree = { kind: "scalar", place: placeOf(source, 0, 0), value: null, text: "" };
+  if (document === undefined || document.contents === null) return nothing;
+  return treeOfNode({ source, document, place: nothing.place }, document.contents);
+}
+
+interface Context {
+  readonly source: Source;
+  readonly document: Document.Parsed;
+  /** Of the nearest thing that has a position. */
+  readonly place: Place;
+}
+
+function treeOfNode(context: Context, node: YamlNode | ParsedNode | null): Tree {
+  const { source, document } = context;
+  source.nodes += 1;
+  const place = node?.range ? placeOf(source, node.range[0], node.range[1]) : context.place;
+  if (source.nodes > nodesMax) return tooMany(source, place);
+  const within = { ...context, place };
+  if (isAlias(node)) {
+    const target = treeOfNode(within, node.resolve(document) ?? null);
+    return { ...target, place };
+  }
+  if (isMap(node)) return { kind: "map", place, entries: entriesOf(within, node.items) };
+  if (isSeq(node)) {
+    return {
+      kind: "list",
+      place,
+      items: node.items.map((item) => treeOfNode(within, asNode(item))),
+    };
+  }
+  if (!isScalar(node)) return { kind: "scalar", place, value: null, text: "" };
+  return { kind: "scalar", place, ...scalarOf(node.value, node.source) };
+}
+
+interface Pair {
+  readonly key: unknown;
+  readonly value: unknown;
+}
+
+function entriesOf(context: Context, pairs: readonly Pair[]): readonly Entry[] {
+  const seen = new Map<string, Place>();
+  const merged: Entry[] = [];
+  const own: Entry[] = [];
+  for (const pair of pairs) {
+    const key = treeOfNode(context, asNode(pair.key));
+    const value = treeOfNode({ ...context, place: key.place }, asNode(pair.value));
+    const name = key.kind === "scalar" ? key.text : "";
+    if (key.kind !== "scalar") {
+      context.source.problems.push({ place: key.place, what: "a field's name should be a string" });
+    } else if (name === "<<") {
+      merged.push(...(value.kind === "map" ? value.entries : []));
+      merged.push(...(value.kind === "list" ? value.items.flatMap(entriesOfTree) : []));
+    } else {
+      checkDuplicate(context.source, seen, { name, place: key.place });
+      own.push({ key: name, keyPlace: key.place, value });
+    }
+  }
+  return [...merged.filter(({ key }) => !own.some((entry) => entry.key === key)), ...own];
+}
+
+function entriesOfTree(tree: Tree): readonly Entry[] {
+  return tree.kind === "map" ? tree.entries : [];
+}
+
+function checkDuplicate(
+  source: Source,
+  seen: Map<string, Place>,
+  key: { readonly name: string; readonly place: Place },
+): void {
+  const first = seen.get(key.name);
+  if (first === undefined) {
+    seen.set(key.name, key.place);
+    return;
+  }
+  const line = first.kind === "text" ? first.line : 0;
+  const what = `"${key.name}" is given twice, first on line ${line}`;
+  source.problems.push({ place: key.place, what });
+}
+
+function tooMany(source: Source, place: Place): Tree {
+  if (source.nodes === nodesMax + 1) {
+    source.problems.push({ place, what: `more than ${nodesMax} values, aliases expanded` });
+  }
+  return { kind: "scalar", place, value: null, text: "" };
+}
+
+function asNode(value: unknown): YamlNode | null {
+  return isAlias(value) || isMap(value) || isSeq(value) || isScalar(value) ? value : null;
+}
+
+function scalarOf(value: unknown, source: string | undefined) {
+  switch (typeof value) {
+    case "string":
+      return { value, text: value };
+    case "number":
+    case "boolean":
+      return { value, text: source ?? String(value) };
+    default:
+      return { value: null, text: source ?? "" };
+  }
+}
+
+function placeOf(source: Source, start: number, end: number): Place {
+  const { line, col } = source.lines.linePos(Math.min(start, source.text.length));
+  const lineStart = source.lines.lineStarts[line - 1] ?? 0;
+  const newline = source.text.indexOf("\n", lineStart);
+  const lineEnd = newline < 0 ? source.text.length : newline;
+  const lineText = source.text.slice(lineStart, lineEnd).replace(/\r$/, "");
+  const width = Math.max(1, Math.min(end, lineEnd) - start);
+  const file = source.file;
+  return { kind: "text", file, line: Math.max(1, line), column: Math.max(1, col), width, lineText };
+}
+
+function plain(message: string): string {
+  const oneLine = message.replace(/\s+/g, " ").replace(/\.$/, "");
+  return `this is not valid YAML: ${oneLine}`;
+}

@@ -1,0 +1,31 @@
+// What the client asks of the machine it runs on: folders, and who the user is.
+
+import { statSync } from "node:fs";
+import { homedir, userInfo } from "node:os";
+import type { TaskWorld } from "./task-fields.ts";
+
+/** What the validator of tasks may ask. */
+export function world(): TaskWorld {
+  return { cwd: process.cwd(), home: homedir(), kindOf };
+}
+
+function kindOf(path: string): "directory" | "file" | "missing" {
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) return "missing";
+    return stat.isDirectory() ? "directory" : "file";
+  } catch {
+    // Through a file, too long, forbidden: as far as this user goes it is not there.
+    return "missing";
+  }
+}
+
+/** Who the head's records name. */
+export function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A user id without a name: common in containers.
+    return process.env["USER"] ?? String(process.getuid?.() ?? "unknown");
+  }
+}
