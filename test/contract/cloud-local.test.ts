@@ -1,0 +1,111 @@
+// The local cloud keeps the contract, and what only folders and agents show.
+
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { LocalCloud } from "../../clouds/cloud-local.ts";
+import { createLocalCloud } from "../../clouds/cloud-local.ts";
+import type { LocalNode, NodeStarter } from "../../clouds/node-starter.ts";
+import { homeAt } from "../../model/home.ts";
+import { silentLog } from "../../runtime/log.ts";
+import { until } from "../support/until.ts";
+import { cloudContract } from "./cloud.contract.ts";
+
+interface Agents extends NodeStarter {
+  readonly running: Map<string, (why: string) => void>;
+  readonly started: LocalNode[];
+}
+
+function fakeAgents(): Agents {
+  const running = new Map<string, (why: string) => void>();
+  const started: LocalNode[] = [];
+  const start: NodeStarter["start"] = async (node) => {
+    const id = `${node.cluster}/${node.id}`;
+    assert.ok(!running.has(id), `${id} runs once`);
+    started.push(node);
+    const ended = new Promise<string>((resolve) => running.set(id, resolve));
+    void ended.then(() => running.delete(id));
+    return {
+      ended,
+      close: async () => {
+        running.get(id)?.("closed");
+        await ended;
+      },
+    };
+  };
+  return { running, started, start };
+}
+
+async function open(agents: Agents, root?: string) {
+  const dir = root ?? (await mkdtemp(join(tmpdir(), "sky-cloud-")));
+  const cloud = createLocalCloud({
+    home: homeAt(dir),
+    starter: agents,
+    machine: { cpus: 8, memoryBytes: 16_000_000_000 },
+    loopbackNet: true,
+    log: silentLog,
+  });
+  const close = async () => {
+    await cloud.close();
+    await rm(dir, { recursive: true, force: true });
+  };
+  return { cloud, dir, close };
+}
+
+cloudContract("local", () => open(fakeAgents()));
+
+const { signal } = new AbortController();
+const capacity = { cpus: 1, memoryBytes: 1, accelerators: [] };
+const oneNode = { token: "t", cluster: "demo", nodes: [{ id: "head", index: 0, capacity }] };
+
+async function comesUp(cloud: LocalCloud): Promise<void> {
+  await until("the node is up", async () => {
+    const [machine] = await cloud.list("demo", signal);
+    return machine?.phase === "up";
+  });
+}
+
+test("local: an agent that ends on its own is started again, one that was stopped is not", async () => {
+  const agents = fakeAgents();
+  const { cloud, close } = await open(agents);
+  await cloud.launch(oneNode, signal);
+  await comesUp(cloud);
+  agents.running.get("demo/head")?.("it crashed");
+  await until("it runs again", () => agents.started.length === 2 && agents.running.size === 1);
+  await cloud.stop(["demo/head"], signal);
+  assert.equal(agents.running.size, 0);
+  assert.equal(agents.started.length, 2);
+  await close();
+});
+
+test("local: a later head finds the nodes of an earlier one as stopped, with their addresses", async () => {
+  const { cloud, dir } = await open(fakeAgents());
+  await cloud.launch(oneNode, signal);
+  await comesUp(cloud);
+  const [before] = await cloud.list("demo", signal);
+  await cloud.close();
+  const later = await open(fakeAgents(), dir);
+  const [found] = await later.cloud.list("demo", signal);
+  assert.deepEqual(found, { ...before, phase: "stopped" });
+  await later.cloud.start(["demo/head"], signal);
+  await comesUp(later.cloud);
+  await later.close();
+});
+
+test("local: a cluster of the same name with another token begins with empty folders", async () => {
+  const { cloud, dir, close } = await open(fakeAgents());
+  await cloud.launch(oneNode, signal);
+  await comesUp(cloud);
+  const home = homeAt(dir).cluster("demo").node("head");
+  await rm(home.home, { recursive: true });
+  await cloud.stop(["demo/head"], signal);
+  await cloud.launch({ ...oneNode, token: "other" }, signal);
+  await comesUp(cloud);
+  assert.ok(existsSync(home.home));
+  await cloud.terminate(["demo/head"], signal);
+  assert.ok(!existsSync(home.root));
+  await close();
+});
