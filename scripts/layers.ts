@@ -85,9 +85,10 @@ export async function runLayer(layer: Layer): Promise<LayerResult> {
 /** One line: `unit          312 passed   0 failed   0 skipped    4.1 s`. */
 export function summaryLine(result: LayerResult): string {
   const { name, passed, failed, skipped, ms } = result;
-  const counts = [`${passed} passed`, `${failed} failed`, `${skipped} skipped`];
-  const seconds = `${(ms / 1000).toFixed(1)} s`;
-  return `${name.padEnd(24)}${counts.map((text) => text.padStart(13)).join("")}${seconds.padStart(10)}`;
+  const counts = [`${passed} passed`, `${failed} failed`, `${skipped} skipped`]
+    .map((text) => text.padStart(13))
+    .join("");
+  return `${name.padEnd(24)}${counts}${`${(ms / 1000).toFixed(1)} s`.padStart(10)}`;
 }
 
 /** The failures and skips of a layer, as text. Empty when there are none. */

@@ -1,8 +1,9 @@
 // `npm run docs:machines`: prints every state table of the sources to `docs/machines/<name>.md`.
 //
-// A table is found by its declaration, `export const gangTable: Table<…>`, so none can be forgotten.
-// The page shows what the code says and nothing else: the file's opening prose and, for each event
-// and phase, the function that decides. `test/golden/machines.test.ts` keeps the pages true.
+// A table is found by its declaration, `export const gangTable: Table<…>`, so none can be
+// forgotten. The page shows what the code says and nothing else: the file's opening prose and, for
+// each event and phase, the function that decides. `test/golden/machines.test.ts` keeps the pages
+// true.
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
