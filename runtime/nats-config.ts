@@ -1,0 +1,113 @@
+// The configuration that we generate for nats-server, and the lines of its log that we read.
+//
+// The file names one nkey user per node, each with its own permissions; there is no user without
+// permissions and no way in without an nkey. It holds no secret: public keys and paths only.
+// Written for nats-server 2.9.10 and later.
+// Source: docs.nats.io, "NATS Server Configuration"; the lines were taken from 2.9.10's own log.
+
+import type { BusPermissions } from "./bus.ts";
+import { busPayloadBytesMax } from "./bus.ts";
+
+export interface NatsUser {
+  /** "U…" */
+  readonly publicKey: string;
+  /** Who it is, for people: `demo/worker1`. */
+  readonly label: string;
+  readonly permissions: BusPermissions;
+}
+
+/** Adds and removes users of the bus. What a join needs of the server. */
+export interface BusUsers {
+  /** Resolves when the user can connect. A known public key gets the new permissions. */
+  add(user: NatsUser): Promise<void>;
+  /** Resolves when the user is cut off. An unknown one is not an error. */
+  remove(publicKey: string): Promise<void>;
+}
+
+export interface NatsConfig {
+  readonly host: string;
+  /** -1 lets the server choose. */
+  readonly port: number;
+  /** Where the server writes the port that it chose. */
+  readonly portsDir: string;
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  readonly authorityFile: string;
+  readonly users: readonly NatsUser[];
+}
+
+/** Above our own cap on messages, which is the one that users hear of. */
+const payloadBytesMax = busPayloadBytesMax + 64 * 1024;
+
+export function natsConfigText(config: NatsConfig): string {
+  return `# Generated. What is changed here is overwritten.
+host: ${quote(config.host)}
+port: ${config.port}
+ports_file_dir: ${quote(config.portsDir)}
+max_payload: ${payloadBytesMax}
+max_connections: 65536
+write_deadline: "10s"
+ping_interval: "20s"
+ping_max: 2
+
+tls {
+  cert_file: ${quote(config.certificateFile)}
+  key_file: ${quote(config.keyFile)}
+  ca_file: ${quote(config.authorityFile)}
+  verify: true
+  timeout: 10
+}
+
+authorization {
+  timeout: 15
+  users: [
+${config.users.map(userText).join("\n")}
+  ]
+}
+`;
+}
+
+function userText(user: NatsUser): string {
+  const { publish, subscribe } = user.permissions;
+  return `    # ${user.label.replace(/\s/g, " ")}
+    { nkey: ${quote(user.publicKey)}, permissions: {
+      publish: { allow: [${publish.map(quote).join(", ")}] },
+      subscribe: { allow: [${subscribe.map(quote).join(", ")}] } } }`;
+}
+
+/** A string of nats-server's format: double quotes, with `"` and `\` escaped. */
+function quote(text: string): string {
+  return `"${text.replace(/[\\"]/g, (c) => `\\${c}`).replace(/\n/g, "\\n")}"`;
+}
+
+/** What a line of the server's log means to us. */
+export type NatsLogEvent =
+  | { readonly kind: "ready" }
+  | { readonly kind: "reloaded" }
+  | { readonly kind: "reload-failed"; readonly why: string }
+  | { readonly kind: "address-in-use" }
+  /** A user published or subscribed what it may not. */
+  | { readonly kind: "denied"; readonly publicKey: string; readonly subject: string }
+  /** Somebody did not get in: no credentials, wrong ones, or no valid certificate. */
+  | { readonly kind: "refused"; readonly why: string };
+
+export function parseNatsLogLine(line: string): NatsLogEvent | undefined {
+  if (line.includes("Server is ready")) return { kind: "ready" };
+  if (line.includes("Reloaded server configuration")) return { kind: "reloaded" };
+  const failed = /Failed to reload server configuration: (.*)$/.exec(line);
+  if (failed) return { kind: "reload-failed", why: failed[1] ?? "" };
+  if (line.includes("address already in use")) return { kind: "address-in-use" };
+  const denied = /(?:Publish|Subscription) Violation - Nkey "(\w+)", Subject "([^"]*)"/.exec(line);
+  if (denied) return { kind: "denied", publicKey: denied[1] ?? "", subject: denied[2] ?? "" };
+  const refused = /(authentication error.*|TLS handshake error.*|Authorization Violation.*)$/.exec(
+    line,
+  );
+  if (refused) return { kind: "refused", why: refused[1] ?? "" };
+  return undefined;
+}
+
+/** The port in the file that the server writes: `{"nats":["tls://127.0.0.1:4222"]}`. */
+export function parsePortsFile(text: string): number | undefined {
+  const match = /"(?:nats|tls):\/\/[^"]*:(\d+)"/.exec(text);
+  return match ? Number(match[1]) : undefined;
+}
