@@ -88,7 +88,7 @@ function commitOf(self: Address, effects: readonly FleetEffect[], at: Instant): 
 
 function eventOf(record: ClusterRecord, cause: string, wallMs: number): StoreEventDraft {
   const { name, status, cloud, resources } = record;
-  return eventDraft(`${name}/cluster`, wallMs, {
+  return eventDraft(name, wallMs, {
     at: wallMs,
     subject: "cluster",
     actor: "fleet",

@@ -1,17 +1,17 @@
 // WatchEvents and Why: what the journal says has happened, and the chain that explains a state.
+//
+// A cluster's own history is under its name, those of its jobs and nodes below it. Sequence numbers
+// rise over all of them, so a reader who knows the last one goes on without a gap.
 
+import { clusterOf } from "../clouds/cluster-record.ts";
 import type { NumberedEvent } from "../model/event.ts";
 import { eventToProto } from "../proto/converters-job.ts";
 import type { sky } from "../proto/gen/sky.js";
 import type { StoreEvent } from "../runtime/store.ts";
 import type { ApiOptions } from "./api-grpc.ts";
 import type { Event } from "./board.ts";
-import { headOf, jobOf } from "./lookup.ts";
-
-export interface Explanation {
-  readonly summary: string;
-  readonly chain: readonly NumberedEvent[];
-}
+import { headOf, jobOf, recordOf } from "./lookup.ts";
+import { whyCluster, whyJob } from "./why.ts";
 
 const pageCount = 1_000;
 
@@ -20,8 +20,9 @@ export async function* watchEvents(
   request: sky.v1.WatchEventsRequest,
   signal: AbortSignal,
 ): AsyncGenerator<sky.v1.WatchEventsResponse.$Properties> {
-  const head = headOf(options, request.cluster, "Watching events");
-  const subject = subjectOf(request.cluster, request.job);
+  const { cluster, job, follow } = request;
+  const head = headOf(options, cluster, "Watching events");
+  const subjects = job === 0 ? [cluster, `${cluster}/`] : [`${cluster}/job/${job}`];
   let after = request.afterSeq;
   let wake = () => {};
   let isNews = true;
@@ -34,13 +35,13 @@ export async function* watchEvents(
   try {
     while (!signal.aborted) {
       isNews = false;
-      const page = await options.store.events({ subject, after, countMax: pageCount });
-      for (const stored of page) {
-        after = stored.seq;
-        yield { event: eventToProto(eventOf(stored)) };
+      const page = await pageOf(options, subjects, after);
+      for (const event of page) {
+        after = event.seq;
+        yield { event: eventToProto(event) };
       }
-      if (page.length === pageCount || isNews) continue;
-      if (!request.follow) return;
+      if (page.length > 0 || isNews) continue;
+      if (!follow) return;
       await new Promise<void>((resolve) => {
         wake = resolve;
       });
@@ -51,20 +52,59 @@ export async function* watchEvents(
   }
 }
 
+export interface Explanation {
+  readonly summary: string;
+  readonly chain: readonly NumberedEvent[];
+}
+
 export async function whyOf(
   options: ApiOptions,
   cluster: string,
   id: number,
 ): Promise<Explanation> {
   const head = headOf(options, cluster, "Explaining");
-  const job = id === 0 ? undefined : jobOf(head.board, cluster, id);
-  const subject = subjectOf(cluster, job?.id ?? 0);
-  const stored = await options.store.events({ subject, after: 0, countMax: pageCount });
-  return { summary: job?.waitingFor ?? job?.status ?? "", chain: stored.map(eventOf) };
+  if (id !== 0) {
+    const job = jobOf(head.board, cluster, id);
+    const chain = await wholeHistory(options, `${cluster}/job/${job.id}`);
+    return { summary: whyJob(job, chain).summary, chain };
+  }
+  const chain = await wholeHistory(options, cluster);
+  const { nodes } = clusterOf(recordOf(options, cluster));
+  const facts = {
+    name: cluster,
+    jobs: head.board.jobs(),
+    nodes: nodes.map((node) => ({ ...node, phase: head.board.nodePhase(node.id) })),
+    autostop: head.board.autostop(),
+    nowWallMs: options.clock.now().wallMs,
+  };
+  return { summary: whyCluster(facts, chain).summary, chain };
 }
 
-function subjectOf(cluster: string, job: number): string {
-  return job === 0 ? `${cluster}/` : `${cluster}/job/${job}`;
+async function wholeHistory(options: ApiOptions, subject: string): Promise<NumberedEvent[]> {
+  const all: NumberedEvent[] = [];
+  for (;;) {
+    const page = await pageOf(options, [subject], all.at(-1)?.seq ?? 0);
+    if (page.length === 0) return all;
+    all.push(...page);
+  }
+}
+
+/** The next events after `after`: of several subjects, only as far as all of them are read. */
+async function pageOf(
+  { store }: ApiOptions,
+  subjects: readonly string[],
+  after: number,
+): Promise<readonly NumberedEvent[]> {
+  const pages = await Promise.all(
+    subjects.map((subject) => store.events({ subject, after, countMax: pageCount })),
+  );
+  const full = pages.filter((page) => page.length === pageCount);
+  const until = Math.min(...full.map((page) => page.at(-1)?.seq ?? 0), Number.MAX_SAFE_INTEGER);
+  return pages
+    .flat()
+    .filter(({ seq }) => seq <= until)
+    .sort((a, b) => a.seq - b.seq)
+    .map(eventOf);
 }
 
 function eventOf(stored: StoreEvent): NumberedEvent {
