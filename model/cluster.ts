@@ -36,6 +36,8 @@ export interface AutostopView {
   readonly verb: "stop" | "down";
   /** The last evaluation, in words: `not idle: job 7 RUNNING`. */
   readonly verdict: string;
+  /** Since when (wall clock) it is idle, while it is. */
+  readonly idleSince?: number;
 }
 
 /** How far a launch or a start has come. */

@@ -64,13 +64,23 @@ export function nodeFromProto(node: sky.v1.Node): NodeView {
 }
 
 export function autostopToProto(autostop: AutostopView): sky.v1.Autostop.$Properties {
-  const { idleMs, verb, verdict } = autostop;
-  return { idleSeconds: idleMs / 1_000, down: verb === "down", verdict };
+  const { idleMs, verb, verdict, idleSince } = autostop;
+  return {
+    idleSeconds: idleMs / 1_000,
+    down: verb === "down",
+    verdict,
+    ...given("idleSince", idleSince),
+  };
 }
 
 export function autostopFromProto(autostop: sky.v1.Autostop): AutostopView {
-  const { idleSeconds, down, verdict } = autostop;
-  return { idleMs: Math.round(idleSeconds * 1_000), verb: down ? "down" : "stop", verdict };
+  const { idleSeconds, down, verdict, idleSince } = autostop;
+  return {
+    idleMs: Math.round(idleSeconds * 1_000),
+    verb: down ? "down" : "stop",
+    verdict,
+    ...given("idleSince", idleSince),
+  };
 }
 
 export function progressToProto(progress: NodeProgress): sky.v1.NodeProgress.$Properties {

@@ -909,6 +909,7 @@ export namespace sky {
             idleSeconds: number;
             down: boolean;
             verdict: string;
+            idleSince: (number|null);
             static encode(message: sky.v1.Autostop.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Autostop & sky.v1.Autostop.$Shape;
         }
@@ -918,6 +919,7 @@ export namespace sky {
                 idleSeconds?: number;
                 down?: boolean;
                 verdict?: string;
+                idleSince?: (number|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.Autostop.$Properties;

@@ -3853,6 +3853,15 @@ export const sky = $root.sky = (() => {
             Autostop.prototype.idleSeconds = 0;
             Autostop.prototype.down = false;
             Autostop.prototype.verdict = "";
+            Autostop.prototype.idleSince = null;
+
+            let $oneOfFields;
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(Autostop.prototype, "_idleSince", {
+                get: $util.oneOfGetter($oneOfFields = ["idleSince"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
 
             Autostop.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -3867,6 +3876,8 @@ export const sky = $root.sky = (() => {
                     writer.uint32(16).bool(message.down);
                 if (message.verdict != null && $Object.hasOwnProperty.call(message, "verdict") && message.verdict !== "")
                     writer.uint32(26).string(message.verdict);
+                if (message.idleSince != null && $Object.hasOwnProperty.call(message, "idleSince"))
+                    writer.uint32(33).double(message.idleSince);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -3925,6 +3936,13 @@ export const sky = $root.sky = (() => {
                                 message.verdict = value;
                             else
                                 delete message.verdict;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 1)
+                                break;
+                            message.idleSince = reader.double();
+                            message._idleSince = "idleSince";
                             continue;
                         }
                     }
