@@ -110,5 +110,7 @@ function isOfChild(error: unknown): boolean {
 
 function errorText(error: unknown): string {
   const cause = error instanceof Error ? (error.cause ?? error) : error;
-  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+  if (!(cause instanceof Error)) return String(cause);
+  const lines = (cause.stack ?? cause.message).split("\n");
+  return lines.filter((line) => !/^\s+at .*\(?node:internal/.test(line)).join("\n");
 }
