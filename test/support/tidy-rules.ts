@@ -115,12 +115,30 @@ function impureUses(source: Source): readonly string[] {
       report(node, nameOf(node["callee"]));
     }
     const parent = ancestors.at(-1);
-    const isProcess = node.type === "Identifier" && node["name"] === "process";
+    const isProcess = nameOf(node) === "process" && !isDeclared("process", ancestors);
     if (isProcess && parent?.type === "MemberExpression" && parent["object"] === node) {
       report(node, nameOf(parent));
     }
   });
   return found;
+}
+
+/** Whether a parameter or a variable of an enclosing scope has that name. */
+function isDeclared(name: string, ancestors: readonly SyntaxNode[]): boolean {
+  return ancestors.some((scope) => {
+    const statements = listOf(scope["body"]).filter(isNode);
+    const declarations = [...statements, scope["left"], scope["init"]].filter(isNode);
+    const variables = declarations.flatMap((d) => listOf(d["declarations"])).filter(isNode);
+    const patterns = [...listOf(scope["params"]), ...variables.map((v) => v["id"])];
+    return patterns.filter(isNode).some((pattern) => binds(pattern, name));
+  });
+}
+
+function binds(pattern: SyntaxNode, name: string): boolean {
+  if (pattern.type === "Identifier") return pattern["name"] === name;
+  const parts = [pattern["left"], pattern["argument"], pattern["value"]];
+  const below = [...parts, ...listOf(pattern["properties"]), ...listOf(pattern["elements"])];
+  return below.filter(isNode).some((part) => binds(part, name));
 }
 
 /** Value imports only: types are gone at run time. */
