@@ -29,16 +29,14 @@ export async function taskFromEntry(
     case "invalid":
       throw new SkyError("task/invalid", { problems: problemsText(entry.problems) });
     case "task":
-      shell.say(`Task from YAML spec: ${entry.file}`);
-      return validTask(shell, parsed, entry);
+      return validTask(shell, parsed, { ...entry, from: `YAML spec: ${entry.file}` });
     case "command":
-      shell.say(`Task from command: ${entry.command}`);
-      return validTask(shell, parsed, { tree: commandTree(entry.command) });
+      return validCommand(shell, parsed, entry.command);
     case "doubtful": {
       const question = `${entry.why} It will be treated as a command to be run remotely. Continue?`;
       if (isSet(parsed, "yes")) throw new WrongUse(entry.why);
       if (!(await shell.confirm(question))) throw new WrongUse("Aborted.");
-      return validTask(shell, parsed, { tree: commandTree(entry.command) });
+      return validCommand(shell, parsed, entry.command);
     }
   }
 }
@@ -49,17 +47,25 @@ export function taskFromFlags(shell: Shell, parsed: Parsed): Task {
   return validTask(shell, parsed, { tree: { kind: "map", place, entries: [] } });
 }
 
+function validCommand(shell: Shell, parsed: Parsed, command: string): Task {
+  return validTask(shell, parsed, { tree: commandTree(command), from: `command: ${command}` });
+}
+
 interface Read {
   readonly tree: Tree;
+  /** What the user is told that the task was made of. */
+  readonly from?: string;
   readonly problems?: readonly Problem[];
 }
 
-function validTask(shell: Shell, parsed: Parsed, { tree, problems = [] }: Read): Task {
+function validTask(shell: Shell, parsed: Parsed, { tree, from, problems = [] }: Read): Task {
   const reading = taskOf(tree, taskFlagsOf(parsed, process.env), world());
   const more = reading.ok ? [] : reading.problems;
   if (problems.length > 0) return taskOrThrow({ ok: false, problems: [...problems, ...more] });
+  const task = taskOrThrow(reading);
+  if (from !== undefined) shell.say(`Task from ${from}`);
   if (reading.ok && reading.notes.length > 0) shell.say(`Note: ${problemsText(reading.notes)}`);
-  return taskOrThrow(reading);
+  return task;
 }
 
 function readEntry(path: string): FileReading {
