@@ -25,9 +25,9 @@ export interface Turn<S, F, M = never> {
   /** What must be on disk before the effects. Absent in volatile actors and idle turns. */
   readonly commit?: Batch;
   /**
-   * Domain effects that a crash must not forget; plain JSON. Stored with the commit, performed after
-   * `effects`, and again with the same token by every later start until one of them succeeded
-   * (`runtime/journal.ts`). Whatever else the actor does must bear that repetition.
+   * Domain effects that a crash must not forget; plain JSON. Stored with the commit, performed
+   * after `effects`, and again with the same token by every later start until one of them
+   * succeeded (`runtime/journal.ts`). Whatever they touch must bear that repetition.
    */
   readonly outbox?: readonly F[];
 }

@@ -1,6 +1,6 @@
 // How long to wait before trying again: longer each time, never longer than a cap, never in step
 // with others. Pure: the jitter comes from the random port that is passed in.
-// Source: the constants are gRPC's, doc/connection-backoff.md in grpc/grpc, which SkyPilot uses too.
+// Source: the multiplier is gRPC's (doc/connection-backoff.md in grpc/grpc), the jitter SkyPilot's.
 
 import { assert } from "../model/errors.ts";
 import type { Random } from "./random.ts";

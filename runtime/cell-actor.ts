@@ -3,15 +3,13 @@
 //     letter ──▶ step ──▶ commit ─ ─ ─ on disk ─ ─ ─▶ effects, in order
 //                  └────▶ next letter's step (does not wait for the disk)
 //
-// `step` runs ahead of the disk: many turns' commits are under way together and the store writes
-// them in one go. Effects do not run ahead: those of a turn are released when its own commit and
-// all earlier ones have resolved, so nobody outside ever sees a state that could still be lost. A
-// turn that commits nothing while nothing is under way performs at once, without a promise.
+// `step` runs ahead of the disk, so the store writes many turns in one go. Effects do not: those of
+// a turn are released when its own commit and all earlier ones have resolved, so nobody outside
+// ever sees a state that could still be lost. A turn that commits nothing performs at once.
 //
-// An actor ends when it is stopped, when `step` throws, when `perform` throws something nobody
-// could expect, or when a commit fails. It then takes no more letters, cancels its timers and
-// aborts its signal; what is already committed is still performed once it is on disk; then it is
-// down. Whoever restarts it reads a journal that nothing is on the way to any more.
+// An actor ends when it is stopped, `step` throws, `perform` throws what nobody could expect, or a
+// commit fails. It then takes no more letters, cancels its timers and aborts its signal; what is
+// committed is still performed once on disk; then it is down, and its journal is at rest.
 
 import type { Address } from "../model/address.ts";
 import { addressText } from "../model/address.ts";
@@ -22,6 +20,7 @@ import type { Clock, Instant } from "./clock.ts";
 import { Context } from "./context.ts";
 import type { OutboxEntry, TurnId } from "./journal.ts";
 import { batchOf, effectToken, outboxEntries, withOutbox } from "./journal.ts";
+import type { Log } from "./log.ts";
 import { Mailbox, Ring } from "./mailbox.ts";
 import type { Batch, Store } from "./store.ts";
 import { Timers } from "./timers.ts";
@@ -48,6 +47,7 @@ export class Cell {
   readonly #held = new Ring<HeldTurn>();
   /** Keys of the outbox whose effects were carried out; the next commit deletes them. */
   #outboxDone: string[] = [];
+  #openLog: Log | undefined;
   #state: unknown;
   #turns = 0;
   #commitsPending = 0;
@@ -70,6 +70,11 @@ export class Cell {
 
   get address(): Address {
     return this.life.address;
+  }
+
+  get #log(): Log {
+    this.#openLog ??= this.life.log();
+    return this.#openLog;
   }
 
   get living(): boolean {
@@ -110,7 +115,7 @@ export class Cell {
   postOwn(message: AnyMessage): void {
     const letter = { message, from: this.life.address.node };
     if (this.#phase !== "living") {
-      this.#host.discarded(letter);
+      this.#host.discarded(letter, this.life.address);
       return;
     }
     this.#mailbox.offerOwn(letter);
@@ -148,7 +153,7 @@ export class Cell {
     this.#timers.cancelAll();
     this.#abort?.abort(this.#cancelled());
     for (let letter = this.#mailbox.take(); letter; letter = this.#mailbox.take()) {
-      if (letter.timer === undefined) this.#host.discarded(letter);
+      if (letter.timer === undefined) this.#host.discarded(letter, this.life.address);
     }
     this.#settle();
   }
@@ -295,9 +300,9 @@ export class Cell {
   /** What `perform` may throw is logged and left to the reconcile; the rest is a bug. */
   #failed(effect: AnyEffect, error: unknown): void {
     if (!this.living && this.#abort !== undefined) {
-      this.life.log.debug("effect ended with its actor", { effect: effect.kind, error });
+      this.#log.debug("effect ended with its actor", { effect: effect.kind, error });
     } else if (isSkyError(error) && error.remedy !== "fix-code") {
-      this.life.log.warn("effect failed", { effect: effect.kind, error });
+      this.#log.warn("effect failed", { effect: effect.kind, error });
     } else {
       this.#crash(`perform threw on ${effect.kind}`, error);
     }
@@ -306,13 +311,13 @@ export class Cell {
   #crash(what: string, error: unknown): void {
     const reason = `${what}: ${errorText(error)}`;
     if (this.#end.crashed) {
-      this.life.log.debug("crashed actor failed again", { what, error });
+      this.#log.debug("crashed actor failed again", { what, error });
       return;
     }
     if (isSkyError(error) && error.remedy !== "fix-code") {
-      this.life.log.warn("actor crashed", { what, error });
+      this.#log.warn("actor crashed", { what, error });
     } else {
-      this.life.log.error("actor crashed", { what, error });
+      this.#log.error("actor crashed", { what, error });
     }
     if (this.living) this.end(reason, true);
     else this.#end = { reason, crashed: true };
@@ -330,7 +335,7 @@ export class Cell {
     commitTo(this.#host.store, batchOf({ deletes })).then(
       () => this.#down(),
       (error: unknown) => {
-        this.life.log.debug("outbox not swept: the next start repeats it", { error });
+        this.#log.debug("outbox not swept: the next start repeats it", { error });
         this.#down();
       },
     );

@@ -51,8 +51,8 @@ export interface CellHost {
   readonly observe: ((turn: TurnReport) => void) | undefined;
   /** @throws SkyError as `System.tell` does. */
   tell(to: Address, message: object): void;
-  /** Nobody will ever take this letter. */
-  discarded(letter: Letter): void;
+  /** Nobody will ever take this letter of an actor that has ended. */
+  discarded(letter: Letter, to: Address): void;
 }
 
 /** One life at one address. */
@@ -60,7 +60,8 @@ export interface Life {
   readonly address: Address;
   /** Rises with every spawn in the system. */
   readonly incarnation: number;
-  readonly log: Log;
+  /** Opens the actor's log. Most actors never write a line. */
+  readonly log: () => Log;
   readonly mailboxMax: number | undefined;
   /** There are letters to take. */
   readonly onReady: () => void;

@@ -14,8 +14,8 @@ export interface MemoryClock extends Clock {
   /** Moves by `ms` and fires what falls due, also what is only started on the way. */
   advance(ms: number): void;
   /**
-   * The same, and calls `settle` after each timer and at the end, so that actors and promises get
-   * to do what they would have done by then.
+   * The same, and calls `settle` first and after each timer, so that actors and promises get to do
+   * what they would have done by then.
    */
   pass(ms: number, settle: () => Promise<void>): Promise<void>;
   /** Moves to the next timer and fires it; false if there is none. */
@@ -32,80 +32,99 @@ export interface MemoryClock extends Clock {
 
 interface Waiting {
   readonly dueMs: number;
-  readonly order: number;
   readonly wake: () => void;
 }
 
-export function createMemoryClock(start: Partial<Instant> = {}): MemoryClock {
-  let { wallMs = 1_700_000_000_000, monoMs = 1_000_000, bootId = "boot-1" } = start;
-  let rate = 1;
-  let orders = 0;
-  const timers = new Set<Waiting>();
+type Goal = Pick<Instant, "monoMs" | "bootId">;
 
-  const move = (ms: number): void => {
-    wallMs += ms;
-    monoMs += ms;
-  };
-  /** Fires the next timer due by `untilMs`; false, at `untilMs`, when there is none. */
-  const fireOne = (untilMs: number): boolean => {
-    const next = earliest(timers);
-    if (next === undefined || next.dueMs > untilMs) {
-      move(Math.max(0, untilMs - monoMs));
+export function createMemoryClock(start: Partial<Instant> = {}): MemoryClock {
+  return new StandingClock({
+    ...{ wallMs: 1_700_000_000_000, monoMs: 1_000_000, bootId: "boot-1" },
+    ...start,
+  });
+}
+
+class StandingClock implements MemoryClock {
+  #now: Instant;
+  #rate = 1;
+  readonly #timers = new Set<Waiting>();
+
+  constructor(start: Instant) {
+    this.#now = start;
+  }
+
+  now(): Instant {
+    return this.#now;
+  }
+
+  after(ms: number, wake: () => void): () => void {
+    const timer = { dueMs: this.#now.monoMs + Math.max(0, ms), wake };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  advance(ms: number): void {
+    const goal = this.#goal(ms);
+    while (this.#fireOne(goal));
+  }
+
+  async pass(ms: number, settle: () => Promise<void>): Promise<void> {
+    const goal = this.#goal(ms);
+    await settle();
+    while (this.#fireOne(goal)) await settle();
+  }
+
+  advanceToNext(): boolean {
+    const next = earliest(this.#timers);
+    return next !== undefined && this.#fireOne({ ...this.#now, monoMs: next.dueMs });
+  }
+
+  jump(wallMs: number): void {
+    this.#now = { ...this.#now, wallMs };
+  }
+
+  drift(rate: number): void {
+    assert(rate > 0, "a clock moves forward");
+    this.#rate = rate;
+  }
+
+  reboot(bootId: string): void {
+    assert(bootId !== this.#now.bootId, "a new boot has a new id");
+    this.#timers.clear();
+    this.#now = { wallMs: this.#now.wallMs, monoMs: 0, bootId };
+  }
+
+  waiting(): { readonly count: number; readonly nextMs: number | undefined } {
+    const next = earliest(this.#timers);
+    const nextMs = next === undefined ? undefined : Math.max(0, next.dueMs - this.#now.monoMs);
+    return { count: this.#timers.size, nextMs };
+  }
+
+  #goal(ms: number): Goal {
+    assert(ms >= 0, "a clock moves forward");
+    return { monoMs: this.#now.monoMs + ms * this.#rate, bootId: this.#now.bootId };
+  }
+
+  /** Fires the next timer that is due by the goal; false, and at the goal, when there is none. */
+  #fireOne(goal: Goal): boolean {
+    // A reboot on the way takes the goal away: it was a reading of another boot.
+    if (goal.bootId !== this.#now.bootId) return false;
+    const next = earliest(this.#timers);
+    if (next === undefined || next.dueMs > goal.monoMs) {
+      this.#moveTo(goal.monoMs);
       return false;
     }
-    timers.delete(next);
-    move(Math.max(0, next.dueMs - monoMs));
+    this.#timers.delete(next);
+    this.#moveTo(next.dueMs);
     next.wake();
     return true;
-  };
-  const goalOf = (ms: number): number => {
-    assert(ms >= 0, "a clock moves forward");
-    return monoMs + ms * rate;
-  };
+  }
 
-  return {
-    now: () => ({ wallMs, monoMs, bootId }),
-    after: (ms, wake) => {
-      orders += 1;
-      const timer = { dueMs: monoMs + Math.max(0, ms), order: orders, wake };
-      timers.add(timer);
-      return () => timers.delete(timer);
-    },
-    advance: (ms) => {
-      const goalMs = goalOf(ms);
-      const boot = bootId;
-      while (boot === bootId && fireOne(goalMs));
-    },
-    pass: async (ms, settle) => {
-      const goalMs = goalOf(ms);
-      const boot = bootId;
-      await settle();
-      while (boot === bootId && fireOne(goalMs)) await settle();
-      await settle();
-    },
-    advanceToNext: () => {
-      const next = earliest(timers);
-      return next !== undefined && fireOne(next.dueMs);
-    },
-    jump: (to) => {
-      wallMs = to;
-    },
-    drift: (to) => {
-      assert(to > 0, "a clock moves forward");
-      rate = to;
-    },
-    reboot: (id) => {
-      assert(id !== bootId, "a new boot has a new id");
-      timers.clear();
-      monoMs = 0;
-      bootId = id;
-    },
-    waiting: () => {
-      const next = earliest(timers);
-      const nextMs = next === undefined ? undefined : Math.max(0, next.dueMs - monoMs);
-      return { count: timers.size, nextMs };
-    },
-  };
+  #moveTo(monoMs: number): void {
+    const ms = Math.max(0, monoMs - this.#now.monoMs);
+    const { wallMs, bootId } = this.#now;
+    this.#now = { wallMs: wallMs + ms, monoMs: this.#now.monoMs + ms, bootId };
+  }
 }
 
 function earliest(timers: ReadonlySet<Waiting>): Waiting | undefined {

@@ -1,4 +1,6 @@
-// What `sky debug` shows of a live system: its actors as a table, and as JSON.
+// What `sky debug` shows of a live system: its actors as a table for people and as JSON for
+// programs, from what `System.inspect` reports. Who asks, and over what, is decided elsewhere.
+// The busiest actors come first: whoever looks has a reason.
 
 import { addressText } from "../model/address.ts";
 import type { ActorReport } from "./actor.ts";

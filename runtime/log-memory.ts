@@ -1,4 +1,6 @@
 // A log that keeps its lines, for tests: what was said, with the fields of all its parents.
+// Children write into the same list, so a test sees one story in the order in which it was told.
+// Fields are kept as they were given, not as text: tests compare values.
 
 import type { Log, LogFields } from "./log.ts";
 

@@ -1,4 +1,6 @@
 // The log port: a constant message and fields. One line per change of phase.
+// Values go into fields, never into the message, so that lines can be counted and searched.
+// `log-pino.ts` writes JSON lines; `log-memory.ts` keeps them for tests.
 
 export type LogFields = Readonly<Record<string, unknown>>;
 

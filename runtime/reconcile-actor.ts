@@ -1,4 +1,6 @@
 // Runs the looks that `reconcile.ts` asks for, with a clock for the waits and a signal for the end.
+// It decides nothing: it carries effects out and hands what became of them back as events. After
+// `close` nothing is looked at any more, and no look is under way.
 
 import type { Backoff } from "./backoff.ts";
 import { backoff } from "./backoff.ts";

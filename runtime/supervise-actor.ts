@@ -34,8 +34,8 @@ export interface SuperviseOptions extends SupervisorSpec {
 
 export interface Supervisor {
   /**
-   * Starts a child after those there are. Resolves when its first turn is on disk. Rejects with what
-   * its start threw, and forgets it.
+   * Starts a child after those there are. Resolves when its first turn is on disk. Rejects with
+   * what its start threw, and forgets it.
    */
   add(child: Child): Promise<void>;
   /** Stops a child for good. */

@@ -1,18 +1,15 @@
 // The actors of one node, and how a message finds its way to one.
 //
-//                     ┌────────────── same node ──────────────┐
-//     tell(to, m) ────┤                                       ├──▶ mailbox ──▶ turns (cell-actor)
-//                     └─ codec ─▶ bus: from.<us>.to.<them> ─▶ codec ┘
+//     same node   tell ────────────────────────────────────────────▶ mailbox ─▶ turns (cell-actor)
+//     other node  tell ─▶ codec ─▶ bus: from.<us>.to.<them> ─▶ codec ─▶ mailbox
 //
-// Within the node a message is handed over as it is, in order, and refused when it cannot be taken.
-// Between nodes it is encoded and published, at most once: what must not be lost is a record and a
-// reconcile, not a repeated message. Who sent a message is read from the subject, which the bus lets
-// nobody else publish, never from what the message says; a request whose answer should go to a third
-// node is dropped, so that nobody can make us speak to others.
-//
-// A request to nobody is refused at once, here and across the bus; a message to nobody that asks for
-// no reply is counted and forgotten. What cannot be decoded is counted, logged and forgotten: a peer
-// can waste our time and nothing else. Nothing here is global; many systems live in one process.
+// Within the node a message is handed over as it is and refused when it cannot be taken. Between
+// nodes it is published, at most once: what must not be lost is a record and a reconcile. Who sent
+// a message is read from its subject, which the bus lets nobody else publish, never from what it
+// says; a request whose answer should go to a third node is dropped, so nobody makes us speak to
+// others. A request to nobody is refused at once, here and across the bus; another message to
+// nobody, and what cannot be decoded, is counted and forgotten: a peer can waste our time, no more.
+// Nothing here is global; many systems live in one process.
 
 import type { Address, Ref } from "../model/address.ts";
 import { addressText, inboxPattern, parseSubject, subjectOf } from "../model/address.ts";
@@ -107,8 +104,7 @@ class LocalSystem implements ActorSystem, CellHost {
   spawn<M extends { readonly kind: string }, S, F extends { readonly kind: string }, A>(
     actor: Actor<M, S, F, A>,
     id: string,
-    args: A,
-    options: SpawnOptions = {},
+    ...[args, options = {}]: [args: A, options?: SpawnOptions]
   ): Ref<M> {
     const { kind } = actor;
     const address = { cluster: this.cluster, node: this.node, kind, id };
@@ -118,12 +114,13 @@ class LocalSystem implements ActorSystem, CellHost {
     assert(this.#find(address) === undefined, `${addressText(address)} is already taken`);
     const at = this.clock.now();
     const first = actor.start(args, at);
-    this.#spawned += 1;
+    const incarnation = this.#spawned + 1;
+    this.#spawned = incarnation;
     const watchers = new Set<Watcher>();
     const cell: Cell = new Cell(this, actor as unknown as AnyActor, {
       address,
-      incarnation: this.#spawned,
-      log: this.#log.child({ kind, id, incarnation: this.#spawned }),
+      incarnation,
+      log: () => this.#log.child({ kind, id, incarnation }),
       mailboxMax: options.mailboxMax,
       onReady: () => this.#dispatcher.ready(cell),
       onDown: (reason, crashed) => this.#gone({ cell, watchers }, reason, crashed),
@@ -201,8 +198,8 @@ class LocalSystem implements ActorSystem, CellHost {
     this.#asks.close(reason);
   }
 
-  discarded(letter: Letter): void {
-    this.#refuse(letter.message, letter.from, "bus/no-such-actor");
+  discarded(letter: Letter, to: Address): void {
+    this.#refuse(letter, "bus/no-such-actor", to);
   }
 
   /** @throws SkyError `mailbox/full`. */
@@ -214,10 +211,10 @@ class LocalSystem implements ActorSystem, CellHost {
     const cell = this.#find(to)?.cell;
     if (cell === undefined || !cell.living) {
       this.#count("letters_to_nobody_total");
-      this.#refuse(message, from, "bus/no-such-actor", to);
+      this.#refuse({ message, from }, "bus/no-such-actor", to);
     } else if (!cell.post(message, from)) {
       this.#count("mailbox_full_total");
-      this.#refuse(message, from, "mailbox/full", to);
+      this.#refuse({ message, from }, "mailbox/full", to);
       throw new SkyError("mailbox/full", { to: addressText(to), count: cell.mailboxCount });
     }
   }
@@ -286,11 +283,10 @@ class LocalSystem implements ActorSystem, CellHost {
   }
 
   /** Tells whoever asked for a reply that none will come. */
-  #refuse(message: AnyMessage, from: string, code: Refusal["code"], to?: Address): void {
+  #refuse({ message, from }: Letter, code: Refusal["code"], to: Address): void {
     const replyTo = replyAddress(message);
     if (replyTo === undefined || replyTo.kind !== askKind) return;
-    const text = to === undefined ? "an actor that has ended" : addressText(to);
-    const refusal: Refusal = { kind: "refusal", code, to: text };
+    const refusal: Refusal = { kind: "refusal", code, to: addressText(to) };
     if (replyTo.node === this.node) {
       this.#asks.refuse(replyTo.id, undefined, (target) => refusalError(refusal, target));
     } else if (this.#isFrom(replyTo, from)) {

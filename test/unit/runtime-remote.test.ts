@@ -10,7 +10,14 @@ import { encodeEnvelope } from "../../proto/envelope.ts";
 import type { AgentMessage, Inspection } from "../../proto/messages.ts";
 import type { Actor, Received } from "../../runtime/actor.ts";
 import { type BusHub, createBusHub } from "../../runtime/bus-memory.ts";
-import { address, type Stage, setStage, settle } from "./runtime-stage.ts";
+import {
+  address,
+  batch,
+  createManualStore,
+  type Stage,
+  setStage,
+  settle,
+} from "./runtime-stage.ts";
 
 type Inspect = Extract<AgentMessage, { readonly kind: "inspect" }>;
 type Taken = Received<AgentMessage>;
@@ -102,13 +109,41 @@ test("a request into a full mailbox on another node is refused at once", async (
 });
 
 test("a request that waits in the mailbox of an actor that ends is refused", async () => {
-  const { hub, head, worker, agent, taken } = pair();
-  // Hears of the request after it was put into the mailbox and before its turn.
-  hub.connect("spy", everything).subscribe("sky.demo.from.head.to.worker1.>", () => {
-    worker.system.stop(agent, "stopped").catch(assert.fail);
-  });
-  await assert.rejects(inspect(head, agent), (error) => isSkyError(error, "bus/no-such-actor"));
-  assert.deepEqual(taken, []);
+  const { head, worker } = pair();
+  const brief: Actor<AgentMessage, null, { readonly kind: "leave" }, undefined> = {
+    kind: "brief",
+    start: () => ({ state: null, effects: [] }),
+    step: (state) => ({ state, effects: [{ kind: "leave" }] }),
+    perform: (_, { self }) => worker.system.stop(self, "one message is enough"),
+  };
+  const ref = worker.system.spawn(brief, "main", undefined);
+  head.system.tell(ref, { kind: "report-inventory" });
+  await assert.rejects(inspect(head, ref), (error) => isSkyError(error, "bus/no-such-actor"));
+});
+
+test("a request to an actor that is about to be down is refused", async () => {
+  const store = createManualStore();
+  const head = setStage();
+  const worker = setStage({ hub: head.hub, node: "worker1", store, clock: head.clock });
+  const ref = worker.spawn();
+  worker.system.tell(ref, { kind: "do", commit: batch("demo/worker1/scripted/one/x") });
+  await settle();
+  const stopped = worker.system.stop(ref, "enough");
+  const asked = inspect(head, ref as Ref<unknown> as Ref<AgentMessage>);
+  await assert.rejects(asked, (error) => isSkyError(error, "bus/no-such-actor"));
+  assert.equal(store.waiting().length, 1, "the actor still waits for the disk");
+  store.finish(1);
+  await stopped;
+});
+
+test("the second reply to a request is a reply to nobody", async () => {
+  const { hub, head, agent } = pair();
+  await inspect(head, agent);
+  const replyTo = { cluster: "demo", node: "head", kind: "ask", id: "1-1" };
+  const reply = encodeEnvelope({ kind: "inspection", json: "{}" }, 1);
+  hub.connect("worker1", everything).publish(subjectOf("worker1", replyTo), reply);
+  await settle();
+  assert.equal(counted(head, "replies_to_nobody_total"), 1);
 });
 
 test("a reply of an older incarnation is dropped", async () => {
