@@ -23,7 +23,6 @@ export interface BenchHome {
 export interface HomeOptions {
   /** Lines of `config.yaml`. */
   readonly config?: string;
-  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Runs `use` against a new home and takes everything away afterwards. */
@@ -33,8 +32,6 @@ export async function withHome<T>(
 ): Promise<T> {
   const root = mkdtempSync(join(tmpdir(), "sky-bench-"));
   if (options.config !== undefined) writeFileSync(join(root, "config.yaml"), options.config);
-  // The SDK hands its environment to the head that it starts.
-  Object.assign(process.env, options.env);
   const { Sky: BundledSky }: { Sky: typeof Sky } = await import(join(checkout, "dist/index.js"));
   const sky = new BundledSky({ home: root });
   const env = { ...process.env, SKY_HOME: root };
@@ -45,7 +42,6 @@ export async function withHome<T>(
     return await use({ sky, root, env, headPid: async () => head });
   } finally {
     await takeDown(sky, pid);
-    for (const name of Object.keys(options.env ?? {})) delete process.env[name];
     rmSync(root, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -18,7 +18,7 @@ import { printed, type Report } from "./report.ts";
 import { throughputReport } from "./throughput.ts";
 
 /** What a cloud's disk takes to flush, where ours takes a fraction of a millisecond. */
-const slowFsync = { env: { SKY_EXTRA_FSYNC_MS: "5" } };
+const slowFsync = { config: "journal:\n  extra_fsync_ms: 5\n" };
 
 type Benchmark = (floor: Floor) => Promise<readonly Report[]>;
 

@@ -17,6 +17,10 @@ export interface Config {
   /** How long the head of this home waits, with nothing to do and nothing to keep, before it ends. */
   readonly idleExitSeconds: number;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
+  readonly journal: {
+    /** Delays every flush of the journal, as a slower disk would. For benchmarks. */
+    readonly extraFsyncMs: number;
+  };
   readonly bus: {
     /** The nats-server to start in `process` isolation; absent = looked for. */
     readonly binary?: string;
@@ -27,21 +31,31 @@ const schema = z.strictObject({
   local: z.strictObject({ isolation: z.enum(["embedded", "process"]).optional() }).optional(),
   idle_exit_seconds: z.number().min(0).optional(),
   log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).optional() }).optional(),
+  journal: z.strictObject({ extra_fsync_ms: z.number().min(0).optional() }).optional(),
   bus: z.strictObject({ binary: z.string().min(1).optional() }).optional(),
 });
 
-const fieldNames = ["local", "isolation", "idle_exit_seconds", "log", "level", "bus", "binary"];
+const fieldNames = [
+  "local",
+  "isolation",
+  "idle_exit_seconds",
+  "log",
+  "level",
+  "bus",
+  "binary",
+].concat(["journal", "extra_fsync_ms"]);
 const idleExitSecondsDefault = 60;
 
 /** @throws SkyError `config/invalid`, with the line or the path of the field. */
 export function parseConfig(file: string, text: string): Config {
   const parsed = schema.safeParse(plainValue(file, text) ?? {});
   if (!parsed.success) throw new SkyError("config/invalid", { file, why: whyOf(parsed.error) });
-  const { local, idle_exit_seconds, log, bus } = parsed.data;
+  const { local, idle_exit_seconds, log, bus, journal } = parsed.data;
   return {
     local: { isolation: local?.isolation ?? "embedded" },
     idleExitSeconds: idle_exit_seconds ?? idleExitSecondsDefault,
     log: { level: log?.level ?? "info" },
+    journal: { extraFsyncMs: journal?.extra_fsync_ms ?? 0 },
     bus: bus?.binary === undefined ? {} : { binary: bus.binary },
   };
 }
