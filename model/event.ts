@@ -1,4 +1,7 @@
-// An event: one change, with who, why and on what evidence. `sky why` prints chains of them.
+// An event: one change, with who, why and on what evidence.
+//
+// The journal keeps them, followers watch them, and `sky why` prints the chain that led to where a
+// job or a cluster is now.
 
 export interface Event {
   readonly at: number;

@@ -48,19 +48,28 @@ export function dialGrpc(target: string, transport: ChannelCredentials): Client 
 export function clientOf<S extends Service>(channel: Client, service: S): ClientOf<S> {
   const calls = Object.entries(service).map(([name, method]) => {
     const call = method.responseStream
-      ? (request: unknown, options: CallOptions) => readStream(channel, method, request, options)
-      : (request: unknown, options: CallOptions) => callOnce(channel, method, request, options);
+      ? (request: unknown, options: CallOptions) =>
+          readStream({ channel, method, request, options })
+      : (request: unknown, options: CallOptions) => callOnce({ channel, method, request, options });
     return [name, call as CallOf<typeof method>] as const;
   });
   return Object.fromEntries(calls) as ClientOf<S>;
 }
 
-function callOnce<QIn, A>(
-  channel: Client,
-  method: UnaryMethod<QIn, unknown, unknown, A>,
-  request: QIn,
-  options: CallOptions,
-): Promise<A> {
+/** One call: over what, of what, with what. */
+interface Call<M, QIn> {
+  readonly channel: Client;
+  readonly method: M;
+  readonly request: QIn;
+  readonly options: CallOptions;
+}
+
+function callOnce<QIn, A>({
+  channel,
+  method,
+  request,
+  options,
+}: Call<UnaryMethod<QIn, unknown, unknown, A>, QIn>): Promise<A> {
   const { signal } = options;
   return new Promise<A>((resolve, reject) => {
     if (signal?.aborted) return reject(cancelled(method.path, signal));
@@ -83,12 +92,12 @@ function callOnce<QIn, A>(
   });
 }
 
-async function* readStream<QIn, A>(
-  channel: Client,
-  method: StreamMethod<QIn, unknown, unknown, A>,
-  request: QIn,
-  options: CallOptions,
-): AsyncGenerator<A, void, undefined> {
+async function* readStream<QIn, A>({
+  channel,
+  method,
+  request,
+  options,
+}: Call<StreamMethod<QIn, unknown, unknown, A>, QIn>): AsyncGenerator<A, void, undefined> {
   const { signal } = options;
   if (signal?.aborted) throw cancelled(method.path, signal);
   const call: ClientReadableStream<A> = channel.makeServerStreamRequest<QIn, A>(

@@ -1,4 +1,7 @@
 // Clusters and their nodes: model ↔ proto, both ways, total by type.
+//
+// The model counts in milliseconds and says "stop" or "down"; the wire says seconds and a flag, as
+// users of the API expect.
 
 import type {
   AutostopView,

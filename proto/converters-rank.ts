@@ -1,4 +1,7 @@
 // Ranks, their ends and what nodes offer: model ↔ proto, both ways, total by type.
+//
+// A part that must be there and is not is `codec/invalid` with its name: a rank without a key, an
+// exit of no kind. Nothing is made up for it.
 
 import type { Address } from "../model/address.ts";
 import type { Exit, RankKey, RankRecord, SweepRecord } from "../model/job.ts";

@@ -1,4 +1,7 @@
 // Small words for converters: fields that may be absent, and fields that must be there.
+//
+// The two sides say "absent" differently: the model leaves a field out, protobuf decodes it to
+// null, or to an empty text where a field has no presence.
 
 import { SkyError } from "../model/errors.ts";
 

@@ -36,9 +36,9 @@ export function createGrpcServer(): Server {
 export function addService<S extends Service>(
   server: Server,
   service: S,
-  handlers: HandlersOf<S>,
-  hearBug: HearBug,
+  options: { readonly handlers: HandlersOf<S>; readonly hearBug: HearBug },
 ): void {
+  const { handlers, hearBug } = options;
   for (const [name, method] of Object.entries(service)) {
     const handler: unknown = handlers[name];
     const type = method.responseStream ? "serverStream" : "unary";

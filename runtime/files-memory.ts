@@ -1,5 +1,7 @@
-// The files port in memory, for tests and simulations. It has files and folders; no links, and
-// modes are taken and forgotten, because nobody can ask for them through the port.
+// The files port in memory, for tests and simulations.
+//
+// It has files and folders; no links, and modes are taken and forgotten, because nobody can ask for
+// them through the port. A tree is a value of its own and outlives a restart.
 
 import { basename, dirname, normalize } from "node:path/posix";
 import { SkyError } from "../model/errors.ts";
@@ -8,41 +10,19 @@ import type { Files } from "./files.ts";
 /** What outlives a restart: absolute paths to contents; a folder is `undefined`. */
 export type MemoryTree = Map<string, Uint8Array | undefined>;
 
-interface Watching {
-  readonly path: string;
-  readonly hear: () => void;
-}
-
 /** `root` exists from the start; nothing outside it is ever removed, nor the root itself. */
 export function createMemoryFiles(root: string, tree: MemoryTree = new Map()): Files {
-  const watching = new Set<Watching>();
+  const { watch, changed } = watchersOf(tree);
   const at = (path: string): Uint8Array | undefined => tree.get(normalize(path));
-  const isFolder = (path: string): boolean => tree.has(path) && tree.get(path) === undefined;
-
-  const changed = (path: string): void => {
-    for (const watch of watching) {
-      if (watch.path !== path && watch.path !== dirname(path)) continue;
-      queueMicrotask(() => {
-        if (watching.has(watch)) watch.hear();
-      });
-    }
-  };
   const put = (verb: string, path: string, content: Uint8Array): void => {
     const place = normalize(path);
-    if (!isFolder(dirname(place))) throw failed(verb, path, "no such file or directory");
-    if (isFolder(place)) throw failed(verb, path, "it is a folder");
+    if (!isFolder(tree, dirname(place))) throw failed(verb, path, "no such file or directory");
+    if (isFolder(tree, place)) throw failed(verb, path, "it is a folder");
     tree.set(place, content);
-    changed(place);
+    changed([place]);
   };
-  const makeDir = (dir: string): void => {
-    if (dir === "/" || dir === "." || isFolder(dir)) return;
-    if (tree.has(dir)) throw failed("make", dir, "it is a file");
-    makeDir(dirname(dir));
-    tree.set(dir, undefined);
-  };
-  makeDir("/");
   tree.set("/", undefined);
-  makeDir(normalize(root));
+  makeDir(tree, normalize(root));
 
   return {
     read: async (path) => at(path)?.slice(),
@@ -52,48 +32,81 @@ export function createMemoryFiles(root: string, tree: MemoryTree = new Map()): F
     replace: async (path, content) => put("replace", path, content.slice()),
     append: async (path, content) =>
       put("append to", path, Buffer.concat([at(path) ?? new Uint8Array(0), content])),
-    list: async (dir) => {
-      const folder = normalize(dir);
-      return [...tree.keys()]
-        .filter((path) => path !== folder && dirname(path) === folder)
+    list: async (dir) =>
+      [...tree.keys()]
+        .filter((path) => path !== "/" && dirname(path) === normalize(dir))
         .map((path) => basename(path))
-        .sort();
-    },
-    makeDir: async (dir) => makeDir(normalize(dir)),
+        .sort(),
+    makeDir: async (dir) => makeDir(tree, normalize(dir)),
     remove: async (path) => {
-      const place = normalize(path);
-      const outside = !place.startsWith(`${normalize(root)}/`);
+      const outside = !normalize(path).startsWith(`${normalize(root)}/`);
       if (outside) throw failed("remove", path, `it is outside ${root}`);
-      for (const one of [...tree.keys()]) {
-        if (one !== place && !one.startsWith(`${place}/`)) continue;
-        tree.delete(one);
-        changed(one);
-      }
+      const gone = treeAt(tree, normalize(path));
+      for (const one of gone) tree.delete(one);
+      changed(gone);
     },
     copyTree: async (from, to) => {
-      makeDir(dirname(normalize(to)));
-      for (const path of copyTree(tree, normalize(from), normalize(to))) changed(path);
+      makeDir(tree, dirname(normalize(to)));
+      changed(copyTree(tree, normalize(from), normalize(to)));
     },
+    watch,
+  };
+}
+
+/** Whoever watches a path hears of it, or of what is in it, in a microtask. */
+function watchersOf(tree: MemoryTree): {
+  readonly watch: Files["watch"];
+  readonly changed: (paths: readonly string[]) => void;
+} {
+  const watching = new Set<{ readonly path: string; readonly hear: () => void }>();
+  return {
     watch: (path, hear) => {
-      if (!isFolder(dirname(normalize(path)))) throw failed("watch", path, "no such folder");
-      const watch = { path: normalize(path), hear };
-      watching.add(watch);
+      const place = normalize(path);
+      if (!isFolder(tree, dirname(place))) throw failed("watch", path, "no such folder");
+      const watcher = { path: place, hear };
+      watching.add(watcher);
       return () => {
-        watching.delete(watch);
+        watching.delete(watcher);
       };
     },
+    changed: (paths) => {
+      const near = (place: string): boolean =>
+        paths.some((path) => path === place || dirname(path) === place);
+      for (const watcher of watching) {
+        if (!near(watcher.path)) continue;
+        queueMicrotask(() => {
+          if (watching.has(watcher)) watcher.hear();
+        });
+      }
+    },
   };
+}
+
+function isFolder(tree: MemoryTree, path: string): boolean {
+  return tree.has(path) && tree.get(path) === undefined;
+}
+
+function makeDir(tree: MemoryTree, dir: string): void {
+  if (isFolder(tree, dir)) return;
+  if (tree.has(dir)) throw failed("make", dir, "it is a file");
+  makeDir(tree, dirname(dir));
+  tree.set(dir, undefined);
+}
+
+/** A path and all that is below it, as far as it exists. */
+function treeAt(tree: MemoryTree, place: string): readonly string[] {
+  return [...tree.keys()].filter((path) => path === place || path.startsWith(`${place}/`));
 }
 
 /** The paths that it wrote. */
 function copyTree(tree: MemoryTree, from: string, to: string): readonly string[] {
   if (!tree.has(from)) throw failed("copy", from, "no such file or directory");
   if (to === from || to.startsWith(`${from}/`)) throw failed("copy", from, `${to} is inside it`);
-  const copies = [...tree]
-    .filter(([path]) => path === from || path.startsWith(`${from}/`))
-    .map(([path, content]) => [`${to}${path.slice(from.length)}`, content?.slice()] as const);
-  for (const [path, content] of copies) tree.set(path, content);
-  return copies.map(([path]) => path);
+  return treeAt(tree, from).map((path) => {
+    const copy = `${to}${path.slice(from.length)}`;
+    tree.set(copy, tree.get(path)?.slice());
+    return copy;
+  });
 }
 
 function failed(verb: string, path: string, why: string): SkyError {

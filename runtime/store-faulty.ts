@@ -1,4 +1,7 @@
-// A store that fails or waits on demand, around any other: for tests of what depends on a commit.
+// A store that fails or waits on demand, around any other.
+//
+// For tests of what depends on a commit: nothing may be done, sent or answered for a state whose
+// commit is held or has failed.
 
 import { SkyError } from "../model/errors.ts";
 import type { Store } from "./store.ts";
@@ -29,6 +32,7 @@ export function createFaultyStore(inner: Store): FaultyStore {
   };
   const inOrder = (work: () => Promise<void>): Promise<void> => {
     const done = last.then(() => write(work));
+    // Only for the order: the caller hears of the failure.
     last = done.catch(() => {});
     return done;
   };

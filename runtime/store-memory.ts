@@ -39,6 +39,7 @@ export function createMemoryStore(
       });
     };
     const done = last.then(turn);
+    // Only for the order: the caller hears of the failure.
     last = done.catch(() => {});
     return done;
   };

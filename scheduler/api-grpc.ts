@@ -42,7 +42,7 @@ export interface ApiOptions {
 export function addHeadServices(server: Server, options: ApiOptions): void {
   const hearBug = (error: unknown, method: string) =>
     options.log.error("request failed", { method, error });
-  addService(server, clusterService, clusterHandlers(options), hearBug);
-  addService(server, jobService, jobHandlers(options), hearBug);
-  addService(server, debugService, debugHandlers(options), hearBug);
+  addService(server, clusterService, { handlers: clusterHandlers(options), hearBug });
+  addService(server, jobService, { handlers: jobHandlers(options), hearBug });
+  addService(server, debugService, { handlers: debugHandlers(options), hearBug });
 }
