@@ -1,0 +1,89 @@
+// The board in memory: what the scheduler announced last, for all who read.
+//
+// It starts empty and is filled by the scheduler's first announcement, which holds every job. Jobs
+// only ever get newer here, because announcements come in the order of the commits.
+
+import type { AutostopView } from "../model/cluster.ts";
+import type { Job } from "../model/job.ts";
+import type { NodePhase } from "../model/node.ts";
+import type { Announcement, Board } from "./board.ts";
+
+export interface WritableBoard extends Board {
+  /** Takes an announcement, then tells those who listen, then those who wait. */
+  apply(announcement: Announcement): void;
+}
+
+interface Waiter {
+  readonly done: (job: Job) => boolean;
+  readonly settle: (job: Job | undefined) => void;
+}
+
+export function boardInMemory(): WritableBoard {
+  const jobs = new Map<number, Job>();
+  const phases = new Map<string, NodePhase>();
+  const listeners = new Set<(announcement: Announcement) => void>();
+  const waiters = new Map<number, Set<Waiter>>();
+  let latest = 0;
+  let autostop: AutostopView | undefined;
+
+  const wake = (job: Job): void => {
+    for (const waiter of waiters.get(job.id) ?? []) if (waiter.done(job)) waiter.settle(job);
+  };
+  return {
+    job: (id) => jobs.get(id),
+    latest: () => jobs.get(latest),
+    jobs: () => [...jobs.values()].sort((a, b) => b.id - a.id),
+    nodePhase: (node) => phases.get(node) ?? "absent",
+    autostop: () => autostop,
+    onAnnouncement: (hear) => {
+      listeners.add(hear);
+      return () => listeners.delete(hear);
+    },
+    until: (id, done, signal) => {
+      const job = jobs.get(id);
+      if (job === undefined || done(job)) return Promise.resolve(job);
+      return waitFor(waiters, { id, done, signal });
+    },
+    apply: (announcement) => {
+      for (const job of announcement.jobs) {
+        jobs.set(job.id, job);
+        latest = Math.max(latest, job.id);
+      }
+      for (const { id, phase } of announcement.nodes ?? []) phases.set(id, phase);
+      if (announcement.autostop !== undefined) autostop = announcement.autostop ?? undefined;
+      for (const hear of [...listeners]) hear(announcement);
+      if (waiters.size > 0) announcement.jobs.forEach(wake);
+    },
+  };
+}
+
+/** Rejects with the signal's reason when it is aborted. */
+function waitFor(
+  waiters: Map<number, Set<Waiter>>,
+  about: { readonly id: number; readonly done: Waiter["done"]; readonly signal: AbortSignal },
+): Promise<Job | undefined> {
+  const { id, done, signal } = about;
+  const { promise, resolve, reject } = Promise.withResolvers<Job | undefined>();
+  const here = waiters.get(id) ?? new Set<Waiter>();
+  waiters.set(id, here);
+  const leave = (): void => {
+    signal.removeEventListener("abort", abort);
+    here.delete(waiter);
+    if (here.size === 0 && waiters.get(id) === here) waiters.delete(id);
+  };
+  const abort = (): void => {
+    leave();
+    reject(signal.reason);
+  };
+  const waiter: Waiter = {
+    done,
+    settle: (job) => {
+      leave();
+      resolve(job);
+    },
+  };
+  here.add(waiter);
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  return promise;
+}

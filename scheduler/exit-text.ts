@@ -1,0 +1,44 @@
+// How a process ended, in words that a user understands.
+
+import type { Exit } from "../model/job.ts";
+
+const names: Readonly<Record<number, string>> = {
+  1: "SIGHUP",
+  2: "SIGINT",
+  3: "SIGQUIT",
+  4: "SIGILL",
+  6: "SIGABRT",
+  7: "SIGBUS",
+  8: "SIGFPE",
+  9: "SIGKILL",
+  11: "SIGSEGV",
+  13: "SIGPIPE",
+  14: "SIGALRM",
+  15: "SIGTERM",
+};
+
+/** `exited with 7`, `was killed by SIGKILL (the kernel's OOM counter rose)`. */
+export function exitText(exit: Exit): string {
+  switch (exit.kind) {
+    case "code":
+      return `exited with ${exit.code}`;
+    case "signal":
+      return signalText(exit.signal, exit.evidence);
+    case "stopped":
+      return `was stopped (${exit.why})`;
+    case "unknown":
+      return `ended and nobody knows how (${exit.evidence})`;
+  }
+}
+
+/** A shell cannot tell `exit 137` from SIGKILL: without evidence, say both. */
+function signalText(signal: number, evidence: string): string {
+  const name = names[signal] ?? `signal ${signal}`;
+  return evidence === ""
+    ? `exited with ${128 + signal} (${name} or exit ${128 + signal})`
+    : `was killed by ${name} (${evidence})`;
+}
+
+export function isSuccess(exit: Exit | undefined): boolean {
+  return exit?.kind === "code" && exit.code === 0;
+}

@@ -1,0 +1,56 @@
+// A job as everybody outside the scheduler sees it.
+
+import type { Job, RankRecord } from "../model/job.ts";
+import { jobStatus } from "../model/job.ts";
+import { resourcesText } from "./demand.ts";
+import type { GangRank } from "./gang.ts";
+import { awaitsSweep, processesOf } from "./gang.ts";
+import type { JobEntry, SchedulerState } from "./table.ts";
+
+/** The name that a job without one is shown under. Source: SkyPilot's queue. */
+export const namelessJob = "-";
+
+export function jobView(state: SchedulerState, entry: JobEntry): Job {
+  const { spec, gang } = entry;
+  const reason = gang.phase === "ended" ? gang.reason : undefined;
+  const waitingFor = waitOf(state, entry);
+  const placed = gang.phase === "queued" ? undefined : gang;
+  return {
+    id: spec.id,
+    name: spec.task.name ?? namelessJob,
+    user: spec.user,
+    status: jobStatus(gang.phase, reason),
+    phase: gang.phase,
+    submittedAt: spec.submittedAt,
+    ...(placed?.startedAt === undefined ? {} : { startedAt: placed.startedAt }),
+    ...(gang.phase === "ended" ? { endedAt: gang.endedAt, reason: gang.reason } : {}),
+    resources: resourcesText(spec.task),
+    numNodes: spec.task.numNodes,
+    attempt: gang.attempt,
+    ranks: (placed?.ranks ?? []).map(rankView),
+    setups: (placed?.setups ?? []).map(rankView),
+    ...(waitingFor === "" ? {} : { waitingFor }),
+    sweeps: placed?.sweeps ?? [],
+  };
+}
+
+function waitOf(state: SchedulerState, { gang, waiting }: JobEntry): string {
+  if (gang.phase === "queued") return waiting;
+  if (gang.phase !== "draining" || gang.outcome.kind === "end") return "";
+  const left = processesOf(gang).filter(({ key, process }) => awaitsSweep(key, process));
+  const nodes = [...new Set(left.map(({ process }) => process.node))].map((id) => {
+    const phase = state.nodesById.get(id)?.phase ?? "gone";
+    return phase === "alive" ? id : `${id} (${phase})`;
+  });
+  return `${nodes.join(", ")} must confirm that attempt ${gang.attempt} is over (${gang.outcome.why})`;
+}
+
+function rankView({
+  devices: _d,
+  asked: _a,
+  ready: _r,
+  swept: _s,
+  ...record
+}: GangRank): RankRecord {
+  return record;
+}

@@ -1,0 +1,34 @@
+// What a node is told of a process that it shall run.
+
+import { assert } from "../model/errors.ts";
+import type { RankKey } from "../model/job.ts";
+import type { RankSpec } from "../proto/messages.ts";
+import { runEnv, setupEnv } from "./env.ts";
+import { processOf } from "./gang.ts";
+import type { JobEntry, SchedulerState } from "./table.ts";
+
+/** The name under which the lines of a job without one are shown. Source: SkyPilot's log prefix. */
+const namelessTask = "task";
+
+export function rankSpec(state: SchedulerState, entry: JobEntry, key: RankKey): RankSpec {
+  const { spec, gang } = entry;
+  const { task } = spec;
+  assert(gang.phase !== "queued", `job ${spec.id} has a place`);
+  const process = processOf(gang, key);
+  assert(process !== undefined, `job ${spec.id} has the process`);
+  const { cluster } = state;
+  const about = { cluster, job: spec.id, submittedAt: spec.submittedAt, task };
+  const isSetup = key.phase === "setup";
+  const peers = isSetup ? gang.setups : gang.ranks;
+  const input = { ...about, ips: peers.map(({ ip }) => ip), rank: peers.indexOf(process) };
+  const capacity = state.nodesById.get(process.node)?.node.capacity;
+  const nodeHasDevices = (capacity?.accelerators.length ?? 0) > 0;
+  return {
+    taskName: task.name ?? namelessTask,
+    script: (isSetup ? task.setup : task.run) ?? "",
+    env: isSetup ? setupEnv(input) : runEnv({ ...input, devices: process.devices, nodeHasDevices }),
+    secrets: state.secrets.get(spec.id) ?? {},
+    ...(spec.workdir === undefined ? {} : { workdirSource: spec.workdir }),
+    goWhenReady: gang.phase === "preparing" && gang.goWhenReady,
+  };
+}

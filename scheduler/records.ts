@@ -1,0 +1,148 @@
+// The scheduler's records: what is on disk of each job, of the nodes and of the cluster's settings.
+//
+// A job's spec is written once and never changes; its state is written whenever it changed. A spec
+// without a state is a job that still waits for its first placement, so that a bulk submission
+// writes one record a job. Secrets are in neither. Keys start with the cluster's name, so that
+// taking a cluster down is the deletion of a prefix.
+
+import { SkyError } from "../model/errors.ts";
+import type { Task } from "../model/task.ts";
+import type { StoreRecord } from "../runtime/store.ts";
+import type { AutostopState } from "./autostop.ts";
+import type { GangRank, GangState, PlacedState } from "./gang.ts";
+import { newGang } from "./gang.ts";
+
+/** What was submitted. Never changes. */
+export interface JobSpec {
+  readonly id: number;
+  /** Without its secrets. */
+  readonly task: Task;
+  readonly hasSecrets: boolean;
+  readonly workdir?: string;
+  readonly user: string;
+  readonly noSetup: boolean;
+  readonly submittedAt: number;
+}
+
+export interface JobState {
+  readonly gang: GangState;
+  /** Attempts whose logs the head has completely. */
+  readonly logs: readonly number[];
+}
+
+export interface JobRecord extends JobState {
+  readonly spec: JobSpec;
+}
+
+/** What is kept of a node: its boot, and processes of ended jobs that may still run there. */
+export interface NodeRecord {
+  readonly bootId: string;
+  readonly ghosts: readonly string[];
+}
+
+/** The ids that an idempotency key stands for: `count` of them from `first`. */
+export interface KeyRecord {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** The nodes that the job at the head of the line will get. */
+export interface Reservation {
+  readonly job: number;
+  readonly nodes: readonly string[];
+}
+
+export interface ClusterRecord {
+  readonly autostop: AutostopState;
+  /** Set while the cluster takes no jobs. */
+  readonly closed?: Closed;
+  readonly reservation?: Reservation;
+}
+
+export interface Closed {
+  readonly verb: "stopped" | "terminated";
+  readonly why: "asked" | "autostop";
+}
+
+export interface Records {
+  readonly jobs: readonly JobRecord[];
+  readonly nodes: ReadonlyMap<string, NodeRecord>;
+  readonly keys: ReadonlyMap<string, KeyRecord>;
+  readonly cluster: ClusterRecord;
+}
+
+/** Keys of the scheduler's records, below its cluster's prefix. */
+export const recordKeys = {
+  prefix: (cluster: string) => `${cluster}/`,
+  spec: (cluster: string, job: number) => `${cluster}/job/${job}/spec`,
+  state: (cluster: string, job: number) => `${cluster}/job/${job}/state`,
+  node: (cluster: string, node: string) => `${cluster}/node/${node}`,
+  key: (cluster: string, key: string) => `${cluster}/key/${encodeURIComponent(key)}`,
+  cluster: (cluster: string) => `${cluster}/scheduler`,
+} as const;
+
+/** What the records say. Records of others under the same prefix are passed over. */
+export function readRecords(cluster: string, records: readonly StoreRecord[]): Records {
+  const specs = new Map<number, JobSpec>();
+  const states = new Map<number, JobState>();
+  const nodes = new Map<string, NodeRecord>();
+  const keys: (readonly [string, KeyRecord])[] = [];
+  let settings: ClusterRecord = { autostop: { phase: "off", running: 0 } };
+  for (const { key, value } of records) {
+    if (!key.startsWith(recordKeys.prefix(cluster))) continue;
+    const [kind = "", id = "", part = ""] = key.slice(cluster.length + 1).split("/");
+    if (kind === "job" && part === "spec") specs.set(Number(id), parse(key, value));
+    if (kind === "job" && part === "state") states.set(Number(id), parse(key, value));
+    if (kind === "node" && part === "") nodes.set(id, parse(key, value));
+    if (kind === "key") keys.push([decodeURIComponent(id), parse(key, value)]);
+    if (key === recordKeys.cluster(cluster)) settings = parse(key, value);
+  }
+  const jobs = [...specs.values()]
+    .sort((a, b) => a.id - b.id)
+    .map((spec): JobRecord => jobOf(spec, states.get(spec.id)));
+  const oldestFirst = keys.sort(([, a], [, b]) => a.first - b.first);
+  return { jobs, nodes, keys: new Map(oldestFirst), cluster: settings };
+}
+
+/** The state as it is stored: without the terms, which follow from the spec. */
+export function stateRecord(state: JobState): string {
+  return JSON.stringify({ ...state, gang: { ...state.gang, terms: undefined } });
+}
+
+export function gangTermsOf(spec: JobSpec): GangState["terms"] {
+  const { task, noSetup } = spec;
+  return {
+    job: spec.id,
+    hasSetup: isGiven(task.setup) && !noSetup,
+    hasRun: isGiven(task.run),
+    restartsMax: task.maxRestarts,
+  };
+}
+
+function jobOf(spec: JobSpec, state: JobState | undefined): JobRecord {
+  const terms = gangTermsOf(spec);
+  if (state === undefined) return { spec, gang: newGang(terms), logs: [] };
+  return { spec, gang: awake({ ...state.gang, terms }), logs: state.logs };
+}
+
+/** Whether a process stands ready is the node's to say, again after every start of the head. */
+function awake(gang: GangState): GangState {
+  if (gang.phase !== "preparing" && gang.phase !== "setting-up") return gang;
+  const unready = (list: readonly GangRank[]): readonly GangRank[] =>
+    list.map((process) => (process.pid === undefined ? { ...process, ready: false } : process));
+  const placed: PlacedState = gang;
+  return { ...placed, ranks: unready(gang.ranks), setups: unready(gang.setups) };
+}
+
+function isGiven(script: string | undefined): boolean {
+  return script !== undefined && script.trim() !== "";
+}
+
+/** Our own records: their shape is trusted, their being JSON is checked. */
+function parse<T>(key: string, value: string): T {
+  try {
+    return JSON.parse(value) as T;
+  } catch (cause) {
+    throw new SkyError("codec/invalid", { what: `record ${key}`, why: "not JSON" }, { cause });
+  }
+}

@@ -1,0 +1,335 @@
+// What agents report, and how it is reconciled with what the scheduler wants.
+//
+// Who reports is taken from the bus, never from the message: a node speaks for its own processes
+// only. Reports may come twice, late, or about attempts that are long over: what is over is
+// acknowledged so that the node stops repeating it, and what still runs of it is stopped.
+//
+// An inventory is the whole truth of a node at one moment. It is compared with what should be
+// there, by level: nothing else needs to arrive for the two to agree in the end.
+
+import type { RankKey } from "../model/job.ts";
+import { rankKeyText } from "../model/job.ts";
+import type { AgentReport, RankReport } from "../proto/messages.ts";
+import { advance, awaited, jobsOn, layGhost, repeat } from "./advance.ts";
+import type { GangRank, PlacedState } from "./gang.ts";
+import { awaitsSweep, processesOf, processOf } from "./gang.ts";
+import { changePhase } from "./node-set.ts";
+import type { JobEntry, NodeEntry, SchedulerState } from "./table.ts";
+import type { Draft } from "./turn.ts";
+import { tellAgent, tellHistory } from "./turn.ts";
+
+type Report = Exclude<AgentReport, { readonly kind: "inventory" }>;
+type Inventory = Extract<AgentReport, { readonly kind: "inventory" }>;
+
+export function report(
+  state: SchedulerState,
+  draft: Draft,
+  { from, message }: { readonly from: string; readonly message: Report },
+): void {
+  const node = state.nodesById.get(from);
+  if (node === undefined) {
+    state.reportsRefused += 1;
+    return;
+  }
+  const { key } = message;
+  const found = current(state, key);
+  if (found === undefined) {
+    stale(state, draft, { node, message });
+    return;
+  }
+  if (found.process.node !== from) {
+    state.reportsRefused += 1;
+    return;
+  }
+  if (message.kind === "rank-prepared") node.failures = 0;
+  take(state, draft, { ...found, node, message });
+}
+
+export function inventory(
+  state: SchedulerState,
+  draft: Draft,
+  { from, message }: { readonly from: string; readonly message: Inventory },
+): void {
+  const node = state.nodesById.get(from);
+  if (node === undefined) {
+    state.reportsRefused += 1;
+    return;
+  }
+  noteBoot(state, draft, { node, bootId: message.bootId });
+  const reported = new Map(message.ranks.map((rank) => [rankKeyText(rank.key), rank]));
+  for (const rank of message.ranks) takeRank(state, draft, { node, rank });
+  for (const entry of jobsOn(state, node)) missing(state, draft, { entry, node, reported });
+  for (const ghost of [...node.ghosts]) {
+    if (!reported.has(ghost)) layGhost(state, draft, { node, ghost });
+  }
+  if (node.phase === "absent" && state.closed === undefined) {
+    changePhase(state, draft, { node, phase: "alive", evidence: "it joined" });
+  }
+}
+
+/** The head has every byte of an attempt's logs: its directories on the nodes may go. */
+export function logsComplete(
+  state: SchedulerState,
+  draft: Draft,
+  { job, attempt }: { readonly job: number; readonly attempt: number },
+): void {
+  const entry = state.jobs.get(job);
+  if (entry === undefined || entry.logs.includes(attempt)) return;
+  entry.logs = [...entry.logs, attempt];
+  draft.durable.add(job);
+  for (const { node, key } of placesOf(entry, attempt)) {
+    tellAgent(state, draft, { node, message: { kind: "forget", key } });
+  }
+}
+
+interface Current {
+  readonly entry: JobEntry;
+  readonly gang: PlacedState;
+  readonly process: GangRank;
+}
+
+/** The process that a key names, if it is of an attempt that is not over. */
+function current(state: SchedulerState, key: RankKey): Current | undefined {
+  const entry = state.jobs.get(key.job);
+  const gang = entry?.gang;
+  if (entry === undefined || gang === undefined) return undefined;
+  if (gang.phase === "queued" || gang.phase === "ended") return undefined;
+  const process = processOf(gang, key);
+  return process === undefined ? undefined : { entry, gang, process };
+}
+
+function take(
+  state: SchedulerState,
+  draft: Draft,
+  about: Current & { readonly node: NodeEntry; readonly message: Report },
+): void {
+  const { entry, gang, process, node, message } = about;
+  const { key } = message;
+  if (message.kind === "rank-exited") {
+    const isAwaited = gang.phase === "draining" && awaitsSweep(key, process);
+    if (process.exit !== undefined && !isAwaited) {
+      tellAgent(state, draft, { node: node.node.id, message: { kind: "acknowledge", key } });
+      return;
+    }
+    const kind = key.phase === "setup" ? "setup-exited" : "rank-exited";
+    advance(state, draft, { entry, event: { ...message, kind } });
+    return;
+  }
+  advance(state, draft, { entry, event: message });
+}
+
+/** A report about something that is over. */
+function stale(
+  state: SchedulerState,
+  draft: Draft,
+  { node, message }: { readonly node: NodeEntry; readonly message: Report },
+): void {
+  const { key } = message;
+  const { id } = node.node;
+  const ghost = rankKeyText(key);
+  switch (message.kind) {
+    case "rank-refused":
+      return;
+    case "rank-prepared":
+    case "rank-started":
+      stopStranger(state, draft, { id, key });
+      return;
+    case "rank-exited":
+      if (node.ghosts.has(ghost)) {
+        stopStranger(state, draft, { id, key });
+        return;
+      }
+      tellAgent(state, draft, { node: id, message: { kind: "acknowledge", key } });
+      return;
+    case "rank-swept":
+      layGhost(state, draft, { node, ghost });
+      tellAgent(state, draft, { node: id, message: { kind: "acknowledge", key } });
+      return;
+  }
+}
+
+function stopStranger(
+  state: SchedulerState,
+  draft: Draft,
+  { id, key }: { readonly id: string; readonly key: RankKey },
+): void {
+  const { graceMs } = state.options;
+  tellAgent(state, draft, { node: id, message: { kind: "stop", key, graceMs, why: "cancelled" } });
+}
+
+function noteBoot(
+  state: SchedulerState,
+  draft: Draft,
+  { node, bootId }: { readonly node: NodeEntry; readonly bootId: string },
+): void {
+  if (node.bootId === bootId) return;
+  const { id } = node.node;
+  const before = node.bootId;
+  node.bootId = bootId;
+  draft.nodeRecords.add(node);
+  if (before === "") return;
+  tellHistory(draft, {
+    subject: `node/${id}`,
+    actor: `agent:${id}`,
+    kind: "restarted",
+    cause: `${id} restarted: what ran there before is gone`,
+    evidence: { bootId, before },
+  });
+  for (const ghost of [...node.ghosts]) layGhost(state, draft, { node, ghost });
+  for (const entry of jobsOn(state, node)) {
+    advance(state, draft, { entry, event: { kind: "node-restarted", node: id } });
+  }
+}
+
+/** Takes what a node says of one process as if it were said anew. */
+function takeRank(
+  state: SchedulerState,
+  draft: Draft,
+  { node, rank }: { readonly node: NodeEntry; readonly rank: RankReport },
+): void {
+  const from = node.node.id;
+  const { key } = rank;
+  const found = current(state, key);
+  if (found === undefined) {
+    takeStranger(state, draft, { node, rank });
+    return;
+  }
+  const say = (message: Report): void => report(state, draft, { from, message });
+  switch (rank.phase) {
+    case "preparing":
+      found.entry.preparingAt = draft.at.monoMs;
+      return;
+    case "ready":
+      say({ kind: "rank-prepared", key });
+      demand(state, draft, { entry: found.entry, node, key });
+      return;
+    case "running":
+      say({ kind: "rank-started", key, pid: rank.pid, startedAt: rank.startedAt });
+      demand(state, draft, { entry: found.entry, node, key });
+      return;
+    case "exited":
+      takeExited(state, draft, { node, rank });
+  }
+}
+
+function takeExited(
+  state: SchedulerState,
+  draft: Draft,
+  {
+    node,
+    rank,
+  }: { readonly node: NodeEntry; readonly rank: Extract<RankReport, { readonly phase: "exited" }> },
+): void {
+  const from = node.node.id;
+  const { key, pid, startedAt, exit, endedAt, logBytes, sweep } = rank;
+  const say = (message: Report): void => report(state, draft, { from, message });
+  if (pid !== undefined && startedAt !== undefined) {
+    say({ kind: "rank-started", key, pid, startedAt });
+  }
+  say({ kind: "rank-exited", key, exit, endedAt, logBytes });
+  const found = current(state, key);
+  if (sweep !== undefined) say({ kind: "rank-swept", key, sweep });
+  else if (found !== undefined) demand(state, draft, { entry: found.entry, node, key });
+}
+
+/** Sends again what a process that the node has should do next. */
+function demand(
+  state: SchedulerState,
+  draft: Draft,
+  {
+    entry,
+    node,
+    key,
+  }: { readonly entry: JobEntry; readonly node: NodeEntry; readonly key: RankKey },
+): void {
+  const { gang } = entry;
+  if (gang.phase === "queued" || gang.phase === "ended") return;
+  const kind = awaited(gang, key);
+  const { id } = node.node;
+  if (kind === "go") tellAgent(state, draft, { node: id, message: { kind, key } });
+  if (kind === "stop") stopStranger(state, draft, { id, key });
+}
+
+/** Something that the node has of an attempt that is over, or of a job that nobody knows. */
+function takeStranger(
+  state: SchedulerState,
+  draft: Draft,
+  { node, rank }: { readonly node: NodeEntry; readonly rank: RankReport },
+): void {
+  const { key } = rank;
+  const { id } = node.node;
+  const ghost = rankKeyText(key);
+  if (rank.phase !== "exited") {
+    stopStranger(state, draft, { id, key });
+    return;
+  }
+  if (node.ghosts.has(ghost) && rank.sweep === undefined) {
+    stopStranger(state, draft, { id, key });
+    return;
+  }
+  layGhost(state, draft, { node, ghost });
+  tellAgent(state, draft, { node: id, message: { kind: "acknowledge", key } });
+  const entry = state.jobs.get(key.job);
+  if (entry === undefined || entry.logs.includes(key.attempt)) {
+    tellAgent(state, draft, { node: id, message: { kind: "forget", key } });
+  }
+}
+
+/** What should be on the node and is not in its inventory. */
+function missing(
+  state: SchedulerState,
+  draft: Draft,
+  {
+    entry,
+    node,
+    reported,
+  }: {
+    readonly entry: JobEntry;
+    readonly node: NodeEntry;
+    readonly reported: ReadonlyMap<string, RankReport>;
+  },
+): void {
+  const { gang } = entry;
+  const { id } = node.node;
+  for (const { key, process } of processesOf(gang)) {
+    if (process.node !== id || !process.asked || reported.has(rankKeyText(key))) continue;
+    const now = current(state, key);
+    if (now === undefined) return;
+    const kind = awaited(now.gang, key);
+    const isGone = kind === "go" || (kind === undefined && now.process.exit === undefined);
+    if (isGone && now.gang.phase !== "preparing") {
+      const evidence = `${id} does not know of it`;
+      const exit = { kind: "unknown", evidence } as const;
+      const endedAt = draft.at.wallMs;
+      const exitedKind = key.phase === "setup" ? "setup-exited" : "rank-exited";
+      advance(state, draft, {
+        entry,
+        event: { kind: exitedKind, key, exit, endedAt, logBytes: 0 },
+      });
+    } else if (kind !== undefined) {
+      repeat(state, draft, { entry, node: id });
+    }
+  }
+}
+
+/** Where an attempt had its processes. */
+function placesOf(
+  { spec, gang }: JobEntry,
+  attempt: number,
+): readonly { readonly node: string; readonly key: RankKey }[] {
+  const job = spec.id;
+  if (gang.phase !== "queued" && gang.attempt === attempt) {
+    return processesOf(gang).map(({ key, process }) => ({ key, node: process.node }));
+  }
+  const past = gang.past.find((over) => over.attempt === attempt);
+  if (past === undefined) return [];
+  const ranks = past.ranks.map((node, index) => {
+    const key: RankKey = { job, attempt, phase: "run", index };
+    return { node, key };
+  });
+  const setups = past.setups.map(({ index, node }) => {
+    const key: RankKey = { job, attempt, phase: "setup", index };
+    return { node, key };
+  });
+  return [...ranks, ...setups];
+}

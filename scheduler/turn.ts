@@ -1,0 +1,181 @@
+// One turn of the scheduler while it is being made: what must be written, told and announced.
+//
+// The modules that decide add to a draft; `finish` makes the turn of it: one commit with every
+// record that changed and the events that explain why, then the effects, the nodes first (they are
+// what a user waits for), then the board, then the replies: who hears of a job finds it there.
+
+import type { Address } from "../model/address.ts";
+import { headNode } from "../model/address.ts";
+import type { AutostopView } from "../model/cluster.ts";
+import type { Event } from "../model/event.ts";
+import type { NodePhase } from "../model/node.ts";
+import type { AgentMessage } from "../proto/messages.ts";
+import type { RuntimeEffect, Turn } from "../runtime/actor.ts";
+import type { Instant } from "../runtime/clock.ts";
+import type { Batch, StoreRecord } from "../runtime/store.ts";
+import type { Announcement } from "./board.ts";
+import { jobView } from "./job-view.ts";
+import type { SchedulerMessage } from "./messages.ts";
+import type { ClusterRecord } from "./records.ts";
+import { recordKeys, stateRecord } from "./records.ts";
+import type { NodeEntry, SchedulerState } from "./table.ts";
+import { entryOf } from "./table.ts";
+import type { Secrets } from "./vault.ts";
+import { verdict } from "./why.ts";
+
+/** What the scheduler sends itself besides what others send it. */
+export type SchedulerInput =
+  | SchedulerMessage
+  | { readonly kind: "secrets-kept"; readonly submission: number }
+  | { readonly kind: "secrets-refused"; readonly submission: number; readonly why: string };
+
+export type SchedulerEffect =
+  | { readonly kind: "announce"; readonly announcement: Announcement }
+  | { readonly kind: "request-shutdown"; readonly verb: "stop" | "down" }
+  /** Answered by `secrets-kept` or `secrets-refused`. */
+  | {
+      readonly kind: "keep-secrets";
+      readonly submission: number;
+      readonly secrets: readonly (readonly [job: number, secrets: Secrets])[];
+    }
+  | { readonly kind: "remove-secrets"; readonly jobs: readonly number[] };
+
+export type SchedulerTurn = Turn<SchedulerState, SchedulerEffect, SchedulerInput>;
+
+type Effect = SchedulerEffect | RuntimeEffect<SchedulerInput>;
+
+export interface Draft {
+  readonly at: Instant;
+  /** Jobs to announce, and those of them whose state must be written. */
+  readonly changed: Set<number>;
+  readonly durable: Set<number>;
+  readonly puts: StoreRecord[];
+  readonly deletes: string[];
+  readonly events: Event[];
+  readonly tells: Effect[];
+  readonly timers: Effect[];
+  readonly replies: Effect[];
+  readonly others: SchedulerEffect[];
+  readonly nodePhases: Map<string, NodePhase>;
+  readonly nodeRecords: Set<NodeEntry>;
+  clusterChanged: boolean;
+  autostopChanged: boolean;
+  /** Something may be placed now that could not be before. */
+  mayPlace: boolean;
+}
+
+export function newDraft(at: Instant): Draft {
+  return {
+    at,
+    changed: new Set(),
+    durable: new Set(),
+    puts: [],
+    deletes: [],
+    events: [],
+    tells: [],
+    timers: [],
+    replies: [],
+    others: [],
+    nodePhases: new Map(),
+    nodeRecords: new Set(),
+    clusterChanged: false,
+    autostopChanged: false,
+    mayPlace: false,
+  };
+}
+
+export function tellAgent(
+  state: SchedulerState,
+  draft: Draft,
+  to: { readonly node: string; readonly message: AgentMessage },
+): void {
+  const { cluster } = state;
+  const address: Address = { cluster, node: to.node, kind: "agent", id: "main" };
+  draft.tells.push({ kind: "tell", to: address, message: to.message });
+}
+
+export function reply(draft: Draft, to: Address, message: object): void {
+  draft.replies.push({ kind: "tell", to, message });
+}
+
+/** One timer of a name; starting replaces. */
+export function startTimer(draft: Draft, name: string, ms: number, message: SchedulerInput): void {
+  draft.timers.push({ kind: "start-timer", name, ms, message });
+}
+
+/** Adds to the history. */
+export function tellHistory(
+  draft: Draft,
+  event: Omit<Event, "at" | "evidence"> & { readonly evidence?: Event["evidence"] },
+): void {
+  draft.events.push({ at: draft.at.wallMs, evidence: {}, ...event });
+}
+
+export function finish(state: SchedulerState, draft: Draft): SchedulerTurn {
+  const announce = announcementOf(state, draft);
+  const effects: Effect[] = [
+    ...draft.tells,
+    ...draft.timers,
+    ...(announce === undefined ? [] : [{ kind: "announce" as const, announcement: announce }]),
+    ...draft.replies,
+    ...draft.others,
+  ];
+  const commit = commitOf(state, draft);
+  return { state, effects, ...(commit === undefined ? {} : { commit }) };
+}
+
+function announcementOf(state: SchedulerState, draft: Draft): Announcement | undefined {
+  const { changed, events, nodePhases, autostopChanged } = draft;
+  const anything = changed.size + events.length + nodePhases.size > 0 || autostopChanged;
+  if (!anything) return undefined;
+  const nodes = [...nodePhases].map(([id, phase]) => ({ id, phase }));
+  return {
+    jobs: [...changed].map((id) => jobView(state, entryOf(state, id))),
+    events,
+    ...(nodes.length === 0 ? {} : { nodes }),
+    ...(autostopChanged ? { autostop: autostopView(state, draft) } : {}),
+  };
+}
+
+function autostopView({ autostop }: SchedulerState, { at }: Draft): AutostopView | null {
+  if (autostop.phase === "off") return null;
+  const { idleMs, verb } = autostop;
+  const since = autostop.phase === "idle" ? { idleSince: autostop.since.wallMs } : {};
+  return { idleMs, verb, verdict: verdict(autostop, at), ...since };
+}
+
+function commitOf(state: SchedulerState, draft: Draft): Batch | undefined {
+  const { cluster } = state;
+  const puts = [...draft.puts];
+  for (const id of draft.durable) {
+    const { gang, logs } = entryOf(state, id);
+    puts.push({ key: recordKeys.state(cluster, id), value: stateRecord({ gang, logs }) });
+  }
+  for (const { node, bootId, ghosts } of draft.nodeRecords) {
+    const value = JSON.stringify({ bootId, ghosts: [...ghosts] });
+    puts.push({ key: recordKeys.node(cluster, node.id), value });
+  }
+  if (draft.clusterChanged) {
+    puts.push({ key: recordKeys.cluster(cluster), value: JSON.stringify(clusterRecord(state)) });
+  }
+  const events = draft.events.map((event) => ({
+    subject: event.subject === "cluster" ? cluster : `${cluster}/${event.subject}`,
+    wallMs: event.at,
+    body: JSON.stringify(event),
+  }));
+  if (puts.length + draft.deletes.length + events.length === 0) return undefined;
+  return { puts, deletes: draft.deletes, events };
+}
+
+function clusterRecord({ autostop, closed, reservation }: SchedulerState): ClusterRecord {
+  return {
+    autostop,
+    ...(closed === undefined ? {} : { closed }),
+    ...(reservation === undefined ? {} : { reservation }),
+  };
+}
+
+/** Where replies to the scheduler go. */
+export function schedulerAddress(cluster: string): Address {
+  return { cluster, node: headNode, kind: "scheduler", id: "main" };
+}

@@ -1,0 +1,463 @@
+// A small world for the scheduler: its actor's pure step, a store of records, agents that behave as
+// the contract says, a bus that can lose what it carries, and a clock that only the test moves.
+//
+// Everything is a function of the calls made and of the random numbers given, so a failure is a
+// seed. Each node's truth is what runs there; the invariants look at that, not at the calls.
+
+import assert from "node:assert/strict";
+import type { Exit, Job, RankKey } from "../../model/job.ts";
+import { rankKeyText } from "../../model/job.ts";
+import type { Node, NodePhase } from "../../model/node.ts";
+import type { Capacity } from "../../model/resources.ts";
+import type { Task } from "../../model/task.ts";
+import type { AgentMessage, AgentReport, RankReport, RankSpec } from "../../proto/messages.ts";
+import type { Received } from "../../runtime/actor.ts";
+import type { Instant } from "../../runtime/clock.ts";
+import type { StoreRecord } from "../../runtime/store.ts";
+import type { Event } from "../../scheduler/board.ts";
+import { boardInMemory } from "../../scheduler/board-memory.ts";
+import type { CancelReply, SubmitReply } from "../../scheduler/messages.ts";
+import { startScheduler, stepScheduler } from "../../scheduler/scheduler.ts";
+import type { SchedulerOptions, SchedulerState } from "../../scheduler/table.ts";
+import type { SchedulerInput, SchedulerTurn } from "../../scheduler/turn.ts";
+
+export const cluster = "demo";
+const gib = 1024 ** 3;
+
+export function capacity(cpus: number, gpus = 0): Capacity {
+  const accelerators = gpus > 0 ? [{ name: "V100", count: gpus }] : [];
+  return { cpus, memoryBytes: 16 * gib, accelerators };
+}
+
+export function nodesOf(capacities: readonly Capacity[]): readonly Node[] {
+  return capacities.map((one, index) => ({
+    id: index === 0 ? "head" : `worker${index}`,
+    index,
+    ip: `127.0.0.${index + 1}`,
+    capacity: one,
+  }));
+}
+
+export function task(change: Partial<Task> = {}): Task {
+  return {
+    numNodes: 1,
+    resources: {},
+    envs: {},
+    secrets: {},
+    run: "true",
+    priority: 0,
+    maxRestarts: 0,
+    ...change,
+  };
+}
+
+/** What a node knows of one process. */
+interface Process {
+  readonly key: RankKey;
+  readonly spec: RankSpec | undefined;
+  phase: "ready" | "running" | "exited";
+  pid: number;
+  startedAt: number;
+  endedAt: number;
+  exit: Exit | undefined;
+  swept: boolean;
+  acknowledged: boolean;
+}
+
+export interface Agent {
+  readonly id: string;
+  up: boolean;
+  bootId: string;
+  readonly processes: Map<string, Process>;
+}
+
+/** What happens to a message: how many copies arrive. */
+export type Fate = (from: string, to: string, message: object) => number;
+
+export interface WorldOptions {
+  readonly nodes: readonly Node[];
+  readonly options?: Partial<SchedulerOptions>;
+  readonly fate?: Fate;
+}
+
+export class World {
+  readonly nodes: readonly Node[];
+  readonly agents = new Map<string, Agent>();
+  readonly records = new Map<string, string>();
+  readonly events: Event[] = [];
+  readonly replies: object[] = [];
+  readonly shutdowns: string[] = [];
+  readonly vault = new Map<number, Readonly<Record<string, string>>>();
+  readonly timers = new Map<string, { readonly due: number; readonly message: SchedulerInput }>();
+  /** Every start of a process, for "never twice" and "never together". */
+  readonly starts: string[] = [];
+  /** The most one turn ever committed, and how many turns did. */
+  commits = 0;
+  readonly options: Partial<SchedulerOptions>;
+  board = boardInMemory();
+  state: SchedulerState;
+  fate: Fate;
+  now = 1_000;
+  pids = 100;
+
+  constructor({ nodes, options = {}, fate = () => 1 }: WorldOptions) {
+    this.nodes = nodes;
+    this.options = options;
+    this.fate = fate;
+    for (const { id } of nodes) {
+      this.agents.set(id, { id, up: true, bootId: `boot-${id}`, processes: new Map() });
+    }
+    this.state = this.start();
+  }
+
+  get at(): Instant {
+    return { wallMs: this.now, monoMs: this.now, bootId: "boot" };
+  }
+
+  /** Starts the head from what is on disk; whatever it had in memory is gone. */
+  restartHead(): void {
+    this.timers.clear();
+    this.board = boardInMemory();
+    this.queue.length = 0;
+    this.state = this.start();
+    this.pump();
+  }
+
+  /** All nodes join and are alive. */
+  join(): this {
+    for (const id of this.agents.keys()) this.phase(id, "alive");
+    return this;
+  }
+
+  phase(node: string, phase: NodePhase): void {
+    this.say({ kind: "node-phase-changed", node, phase, evidence: "the test says so" });
+  }
+
+  submit(tasks: readonly Task[], change: { key?: string; noSetup?: boolean } = {}): SubmitReply {
+    const before = this.replies.length;
+    this.say({
+      kind: "submit",
+      tasks,
+      workdirs: tasks.map(() => undefined),
+      idempotencyKey: change.key ?? "",
+      user: "ann",
+      noSetup: change.noSetup ?? false,
+      replyTo: { cluster, node: "skyhead", kind: "ask", id: "1" },
+    });
+    return this.replies[before] as SubmitReply;
+  }
+
+  /** The ids of tasks that must be taken. */
+  submitted(...tasks: readonly Task[]): readonly number[] {
+    const answer = this.submit(tasks);
+    assert.equal(answer.kind, "submitted", JSON.stringify(answer));
+    return answer.kind === "submitted" ? answer.jobs : [];
+  }
+
+  cancel(jobs: readonly number[] | "all"): CancelReply | undefined {
+    const before = this.replies.length;
+    const replyTo = { cluster, node: "skyhead", kind: "ask", id: "2" };
+    this.say({ kind: "cancel", jobs, user: "ann", replyTo });
+    return this.replies[before] as CancelReply | undefined;
+  }
+
+  job(id: number): Job {
+    const job = this.board.job(id);
+    assert.ok(job !== undefined, `job ${id} is on the board`);
+    return job;
+  }
+
+  /** Gives the scheduler one message and lets everything that follows happen. */
+  say(message: SchedulerInput, from = "skyhead"): void {
+    this.queue.push({ from, message });
+    this.pump();
+  }
+
+  /** A process that runs on a node ends by itself. */
+  exit(key: RankKey, exit: Exit = { kind: "code", code: 0 }): void {
+    const found = this.find(key);
+    assert.ok(found?.process.phase === "running", `${rankKeyText(key)} runs`);
+    this.end(found.process, exit);
+    this.tellExit(found.agent, found.process);
+    this.pump();
+  }
+
+  /** The run rank of a job's current attempt. */
+  rank(job: number, index: number): RankKey {
+    return { job, attempt: this.job(job).attempt, phase: "run", index };
+  }
+
+  running(): readonly { readonly agent: Agent; readonly process: Process }[] {
+    return this.every().filter(({ process }) => process.phase === "running");
+  }
+
+  /** Moves the clock, firing timers in their order. */
+  pass(ms: number): void {
+    const end = this.now + ms;
+    for (let count = 0; count < 100_000; count += 1) {
+      const due = [...this.timers].filter(([, timer]) => timer.due <= end);
+      const [next] = due.sort(([, a], [, b]) => a.due - b.due);
+      if (next === undefined) break;
+      const [name, { due: at, message }] = next;
+      this.timers.delete(name);
+      this.now = Math.max(this.now, at);
+      this.say(message);
+    }
+    this.now = end;
+  }
+
+  /** The node's machine starts again: nothing of before runs. */
+  reboot(id: string): void {
+    const agent = this.agent(id);
+    agent.bootId += "+";
+    for (const process of agent.processes.values()) {
+      if (process.phase !== "exited") {
+        this.end(process, { kind: "unknown", evidence: "the machine restarted" });
+      }
+    }
+    agent.up = true;
+    this.reportInventory(agent);
+    this.pump();
+  }
+
+  /** What an agent repeats until it is acknowledged, and its inventory. */
+  reconnect(id: string): void {
+    const agent = this.agent(id);
+    agent.up = true;
+    this.reportInventory(agent);
+    this.pump();
+  }
+
+  agent(id: string): Agent {
+    const agent = this.agents.get(id);
+    assert.ok(agent !== undefined, `node ${id}`);
+    return agent;
+  }
+
+  every(): readonly { readonly agent: Agent; readonly process: Process }[] {
+    return [...this.agents.values()].flatMap((agent) =>
+      [...agent.processes.values()].map((process) => ({ agent, process })),
+    );
+  }
+
+  private readonly queue: { readonly from: string; readonly message: SchedulerInput }[] = [];
+  private readonly inboxes: { readonly to: string; readonly message: AgentMessage }[] = [];
+
+  private start(): SchedulerState {
+    const records = [...this.records].map(([key, value]): StoreRecord => ({ key, value }));
+    const { nodes, options } = this;
+    const args = { cluster, nodes, records, secrets: new Map(this.vault), options };
+    const turn = startScheduler(args, this.at);
+    this.perform(turn);
+    return turn.state;
+  }
+
+  private pump(): void {
+    for (let count = 0; count < 1_000_000; count += 1) {
+      const inbox = this.inboxes.shift();
+      if (inbox !== undefined) {
+        const agent = this.agent(inbox.to);
+        if (agent.up) this.obey(agent, inbox.message);
+        continue;
+      }
+      const next = this.queue.shift();
+      if (next === undefined) return;
+      const message = { ...next.message, at: this.at, from: next.from } as Received<SchedulerInput>;
+      this.perform(stepScheduler(this.state, message));
+    }
+    assert.fail("the world does not come to rest");
+  }
+
+  private perform(turn: SchedulerTurn): void {
+    if (turn.commit !== undefined) {
+      this.commits += 1;
+      for (const key of turn.commit.deletes) this.records.delete(key);
+      for (const { key, value } of turn.commit.puts) this.records.set(key, value);
+      for (const { body } of turn.commit.events) this.events.push(JSON.parse(body) as Event);
+    }
+    for (const effect of turn.effects) {
+      switch (effect.kind) {
+        case "tell":
+          if (effect.to.kind === "agent") this.send(effect.to.node, effect.message as AgentMessage);
+          else this.replies.push(effect.message);
+          break;
+        case "start-timer":
+          this.timers.set(effect.name, { due: this.now + effect.ms, message: effect.message });
+          break;
+        case "cancel-timer":
+          this.timers.delete(effect.name);
+          break;
+        case "announce":
+          this.board.apply(effect.announcement);
+          break;
+        case "request-shutdown":
+          this.shutdowns.push(effect.verb);
+          break;
+        case "keep-secrets":
+          for (const [job, values] of effect.secrets) this.vault.set(job, values);
+          this.queue.push({
+            from: "skyhead",
+            message: { kind: "secrets-kept", submission: effect.submission },
+          });
+          break;
+        case "remove-secrets":
+          for (const job of effect.jobs) this.vault.delete(job);
+      }
+    }
+  }
+
+  private send(to: string, message: AgentMessage): void {
+    for (let copies = this.fate("skyhead", to, message); copies > 0; copies -= 1) {
+      this.inboxes.push({ to, message });
+    }
+  }
+
+  private report(agent: Agent, message: AgentReport): void {
+    for (let copies = this.fate(agent.id, "skyhead", message); copies > 0; copies -= 1) {
+      this.queue.push({ from: agent.id, message });
+    }
+  }
+
+  /** What an agent does, as `proto/messages.ts` says. */
+  private obey(agent: Agent, message: AgentMessage): void {
+    switch (message.kind) {
+      case "prepare":
+        this.prepare(agent, message);
+        return;
+      case "go": {
+        const process = agent.processes.get(rankKeyText(message.key));
+        if (process?.phase === "ready") this.begin(agent, process);
+        return;
+      }
+      case "stop":
+        this.stop(agent, message);
+        return;
+      case "acknowledge": {
+        const process = agent.processes.get(rankKeyText(message.key));
+        if (process !== undefined) process.acknowledged = true;
+        return;
+      }
+      case "forget":
+        agent.processes.delete(rankKeyText(message.key));
+        return;
+      case "report-inventory":
+        this.reportInventory(agent);
+        return;
+      case "inspect":
+    }
+  }
+
+  private prepare(
+    agent: Agent,
+    { key, spec }: Extract<AgentMessage, { readonly kind: "prepare" }>,
+  ): void {
+    const known = agent.processes.get(rankKeyText(key));
+    if (known === undefined) {
+      const process: Process = {
+        ...{ key, spec, phase: "ready", pid: 0, startedAt: 0, endedAt: 0, exit: undefined },
+        ...{ swept: false, acknowledged: false },
+      };
+      agent.processes.set(rankKeyText(key), process);
+      this.report(agent, { kind: "rank-prepared", key });
+      if (spec.goWhenReady) this.begin(agent, process);
+    } else if (known.phase === "ready") {
+      this.report(agent, { kind: "rank-prepared", key });
+    } else if (known.phase === "running") {
+      this.report(agent, { kind: "rank-started", key, pid: known.pid, startedAt: known.startedAt });
+    } else if (known.pid === 0) {
+      this.report(agent, { kind: "rank-refused", key, why: "it was stopped before" });
+    } else {
+      this.tellExit(agent, known);
+    }
+  }
+
+  private begin(agent: Agent, process: Process): void {
+    this.starts.push(rankKeyText(process.key));
+    this.pids += 1;
+    process.phase = "running";
+    process.pid = this.pids;
+    process.startedAt = this.now;
+    const { key, pid, startedAt } = process;
+    this.report(agent, { kind: "rank-started", key, pid, startedAt });
+  }
+
+  private stop(agent: Agent, { key, why }: Extract<AgentMessage, { readonly kind: "stop" }>): void {
+    const text = rankKeyText(key);
+    let process = agent.processes.get(text);
+    if (process === undefined) {
+      process = {
+        ...{ key, spec: undefined, phase: "exited", pid: 0, startedAt: 0, endedAt: this.now },
+        ...{ exit: { kind: "stopped", why }, swept: true, acknowledged: false },
+      };
+      agent.processes.set(text, process);
+    }
+    const ran = process.phase === "running";
+    if (process.phase !== "exited") this.end(process, { kind: "stopped", why });
+    process.swept = true;
+    process.acknowledged = false;
+    if (ran || process.pid > 0) this.tellExit(agent, process);
+    const sweep = { node: agent.id, found: ran ? 1 : 0, killed: ran ? 1 : 0, survivors: 0 };
+    this.report(agent, { kind: "rank-swept", key, sweep: { ...sweep, unproven: [] } });
+  }
+
+  private end(process: Process, exit: Exit): void {
+    process.phase = "exited";
+    process.exit = exit;
+    process.endedAt = this.now;
+  }
+
+  private tellExit(agent: Agent, { key, exit, endedAt }: Process): void {
+    if (!agent.up || exit === undefined) return;
+    this.report(agent, { kind: "rank-exited", key, exit, endedAt, logBytes: 0 });
+  }
+
+  private reportInventory(agent: Agent): void {
+    if (!agent.up) return;
+    const ranks = [...agent.processes.values()].map((process) => this.rankReport(agent, process));
+    const { capacity: has = capacity(1) } = this.nodes.find(({ id }) => id === agent.id) ?? {};
+    const { bootId } = agent;
+    this.report(agent, { kind: "inventory", bootId, capacity: has, version: "test", ranks });
+  }
+
+  private rankReport(agent: Agent, process: Process): RankReport {
+    const { key, phase, pid, startedAt, endedAt, exit, swept } = process;
+    if (phase === "ready") return { phase, key };
+    if (phase === "running") return { phase, key, pid, startedAt };
+    const sweep = { node: agent.id, found: 0, killed: 0, survivors: 0, unproven: [] };
+    return {
+      ...{ phase, key, endedAt, logBytes: 0 },
+      exit: exit ?? { kind: "unknown", evidence: "never" },
+      ...(pid > 0 ? { pid, startedAt } : {}),
+      ...(swept ? { sweep } : {}),
+    };
+  }
+
+  private find(key: RankKey): { readonly agent: Agent; readonly process: Process } | undefined {
+    return this.every().find(({ process }) => rankKeyText(process.key) === rankKeyText(key));
+  }
+}
+
+/** What must be true of the world after every message. */
+export function checkWorld(world: World): void {
+  const devices = new Map<string, number>();
+  for (const { agent, process } of world.running()) {
+    const attempts = world
+      .running()
+      .filter(({ process: other }) => other.key.job === process.key.job)
+      .map(({ process: other }) => other.key.attempt);
+    assert.equal(new Set(attempts).size, 1, `job ${process.key.job}: two attempts run together`);
+    const visible = process.spec?.env["CUDA_VISIBLE_DEVICES"] ?? "";
+    const share = Math.min(1, shareOf(world, process.key.job));
+    for (const device of visible.split(",").filter((text) => text !== "")) {
+      const text = `${agent.id}/${device}`;
+      const total = (devices.get(text) ?? 0) + share;
+      devices.set(text, total);
+      assert.ok(total <= 1.0001, `device ${text} is held by two jobs`);
+    }
+  }
+  assert.equal(new Set(world.starts).size, world.starts.length, "no process starts twice");
+}
+
+function shareOf(world: World, job: number): number {
+  return world.state.jobs.get(job)?.spec.task.resources.accelerators?.count ?? 0;
+}
