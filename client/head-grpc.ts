@@ -157,7 +157,7 @@ class Line {
     signal: AbortSignal,
     make: (client: HeadClient) => AsyncIterable<T>,
   ): Promise<AsyncIterable<T>> {
-    return this.#watched(make(await this.#connected(signal)));
+    return this.#watched(make(await this.#connected(signal)), signal);
   }
 
   /** A launch or a start: repeated from the beginning, because it sets a level. */
@@ -189,17 +189,19 @@ class Line {
     return this.#client;
   }
 
-  async *#watched<T>(replies: AsyncIterable<T>): AsyncGenerator<T> {
+  async *#watched<T>(replies: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
     try {
       yield* replies;
-    } catch (error) {
+    } catch (thrown) {
+      const error = asSeenHere(thrown, signal);
       if (isSkyError(error, "head/unreachable")) this.close();
       throw error;
     }
   }
 
-  /** Returns after a pause if the call should be made again; throws what it was given if not. */
-  async #again(error: unknown, attempt: number, signal: AbortSignal): Promise<void> {
+  /** Returns after a pause if the call should be made again; throws if not. */
+  async #again(thrown: unknown, attempt: number, signal: AbortSignal): Promise<void> {
+    const error = asSeenHere(thrown, signal);
     const retry = isSkyError(error) && error.remedy === "retry" && attempt < attemptsMax;
     if (!retry) throw error;
     if (error.code === "head/unreachable") this.close();
@@ -207,6 +209,12 @@ class Line {
       throw new SkyError("core/cancelled", { what: "the call" }, { cause });
     });
   }
+}
+
+/** A call that was cancelled, and not by us: the head cut it when it ended. */
+function asSeenHere(error: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted || !isSkyError(error, "core/cancelled")) return error;
+  return new SkyError("head/unreachable", { why: "it cut the connection" }, { cause: error });
 }
 
 function stepFromProto(reply: StepReply): ClusterStep {

@@ -1,0 +1,194 @@
+// The SDK over a real gRPC connection to a head of a few lines: keys, retries, resumption, aborts.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isSkyError, Sky } from "../../client/index.ts";
+import { SkyError } from "../../model/errors.ts";
+import type { Job } from "../../model/job.ts";
+import { jobToProto } from "../../proto/converters-job.ts";
+import { rankKeyToProto } from "../../proto/converters-rank.ts";
+import { stage } from "./client-stage.ts";
+
+const job: Job = {
+  ...{ id: 7, name: "t", user: "u", status: "SUCCEEDED", phase: "ended", submittedAt: 1 },
+  ...{ resources: "1x [CPU:0.5]", numNodes: 1, attempt: 1, setups: [], sweeps: [] },
+  ranks: [{ rank: 0, node: "head", ip: "127.0.0.1", pid: 11, exit: { kind: "code", code: 0 } }],
+  reason: { code: "all-ranks-exited-0", params: {} },
+};
+
+test("a submission that is repeated carries the same key", async (t) => {
+  const keys: string[] = [];
+  const { home } = await stage(t, {
+    jobs: {
+      submit: async ({ idempotencyKey, tasks }) => {
+        keys.push(idempotencyKey);
+        if (keys.length < 3) throw new SkyError("mailbox/full", { to: "scheduler", count: 1 });
+        return { jobIds: tasks.map((_, index) => index + 1) };
+      },
+    },
+  });
+  const sky = new Sky({ home });
+  assert.deepEqual(await sky.submitMany("demo", [{ run: "a" }, { run: "b" }]), [1, 2]);
+  assert.equal(keys.length, 3);
+  assert.equal(new Set(keys).size, 1);
+  await sky.submitMany("demo", [{ run: "c" }]);
+  assert.equal(new Set(keys).size, 2, "another submission is another one");
+  sky.close();
+});
+
+test("an error that is not for retrying is asked once and arrives typed", async (t) => {
+  let asked = 0;
+  const { home } = await stage(t, {
+    jobs: {
+      listJobs: async () => {
+        asked += 1;
+        throw new SkyError("cluster/not-found", { name: "dema", hint: " Did you mean 'demo'?" });
+      },
+    },
+  });
+  const sky = new Sky({ home });
+  await assert.rejects(sky.queue("dema"), (error: unknown) => {
+    assert.ok(isSkyError(error, "cluster/not-found"));
+    assert.equal(error.message, "Cluster dema not found. Did you mean 'demo'?");
+    return true;
+  });
+  assert.equal(asked, 1);
+  sky.close();
+});
+
+test("an invalid task never reaches the head, and every problem is told", async (t) => {
+  const { home } = await stage(t, {});
+  const sky = new Sky({ home });
+  const tasks = [{ run: "a" }, { num_nodes: 0 }, { runn: "b" }] as never;
+  await assert.rejects(sky.submitMany("demo", tasks), (error: unknown) => {
+    assert.ok(isSkyError(error, "task/invalid"));
+    assert.match(error.message, /^tasks\[1\]\.num_nodes: /m);
+    assert.match(error.message, /^tasks\[2\]\.runn: /m);
+    return true;
+  });
+});
+
+test("a log goes on where it was when the head comes back", async (t) => {
+  const text = "0123456789";
+  const key = rankKeyToProto({ job: 7, attempt: 1, phase: "run", index: 0 });
+  let streams = 0;
+  const self = await stage(t, {
+    jobs: {
+      tailLogs: async function* ({ offsets }) {
+        streams += 1;
+        const first = streams === 1;
+        yield { job: jobToProto(job) };
+        const from = offsets[0]?.offset ?? 0;
+        const data = Buffer.from(first ? text.slice(0, 4) : text.slice(from));
+        yield { chunk: { key, offset: from, data } };
+        if (first) setImmediate(() => self.cut());
+        if (first) await new Promise(() => {});
+        yield { ended: jobToProto(job) };
+      },
+    },
+  });
+  const sky = new Sky({ home: self.home });
+  const log = sky.logs("demo", 7);
+  let got = "";
+  let served = false;
+  for await (const { bytes, offset, rank, node, pid } of log) {
+    assert.deepEqual([offset, rank, node, pid], [got.length, 0, "head", 11]);
+    got += Buffer.from(bytes).toString();
+    if (!served) await self.serve();
+    served = true;
+  }
+  assert.equal(got, text);
+  const { status, ranks, reasonText } = await log.outcome;
+  assert.equal(status, "SUCCEEDED");
+  assert.equal(ranks[0]?.exitCode, 0);
+  assert.equal(reasonText, "every rank exited with 0");
+  sky.close();
+});
+
+test("an aborted signal ends a call and a stream with core/cancelled", async (t) => {
+  const { home } = await stage(t, {
+    jobs: {
+      getJob: () => new Promise(() => {}),
+      tailLogs: async function* () {
+        await new Promise(() => {});
+      },
+    },
+  });
+  const abort = new AbortController();
+  const sky = new Sky({ home, signal: abort.signal });
+  const isCancelled = (error: unknown): boolean => isSkyError(error, "core/cancelled");
+  const log = sky.logs("demo", 7);
+  const calls = [
+    assert.rejects(sky.job("demo", 7), isCancelled),
+    assert.rejects(async () => {
+      for await (const _ of log);
+    }, isCancelled),
+  ];
+  setTimeout(() => abort.abort(), 50);
+  await Promise.all(calls);
+  await assert.rejects(log.outcome, isCancelled);
+  sky.close();
+});
+
+test("wait is woken by events and reads the record", async (t) => {
+  let status: Job["status"] = "RUNNING";
+  const { home } = await stage(t, {
+    jobs: {
+      getJob: async () => ({ job: jobToProto({ ...job, status }) }),
+      watchEvents: async function* ({ afterSeq }) {
+        const common = {
+          at: 1,
+          subject: "job/7",
+          actor: "x",
+          kind: "phase",
+          cause: "",
+          evidence: {},
+        };
+        yield { event: { ...common, seq: afterSeq + 1, from: "", to: "draining" } };
+        status = "SUCCEEDED";
+        yield { event: { ...common, seq: afterSeq + 2, from: "", to: "ended" } };
+      },
+    },
+  });
+  const sky = new Sky({ home });
+  assert.equal((await sky.wait("demo", 7)).status, "SUCCEEDED");
+  sky.close();
+});
+
+test("launch brings the cluster up, then submits with autostop in the same call", async (t) => {
+  const said: string[] = [];
+  const cluster = {
+    ...{ name: "demo", status: 2, cloud: "local", isolation: "embedded", launchedAt: 1 },
+    ...{ resources: "2x Local", command: "", nodes: [] },
+  };
+  const { home } = await stage(t, {
+    clusters: {
+      launch: async function* ({ cluster: name, numNodes, cpus, accelerators }) {
+        said.push(
+          `launch ${name} ${numNodes} ${cpus} ${accelerators?.name}:${accelerators?.count}`,
+        );
+        yield { progress: { nodesUp: 1, nodesWanted: 2, text: "starting" } };
+        yield { cluster };
+      },
+    },
+    jobs: {
+      submit: async ({ autostop, noSetup, tasks }) => {
+        said.push(`submit ${autostop?.idleSeconds} ${autostop?.down} ${noSetup} ${tasks[0]?.run}`);
+        return { jobIds: [3] };
+      },
+    },
+  });
+  const sky = new Sky({ home });
+  const progress: number[] = [];
+  const { jobId } = await sky.launch(
+    { run: "hostname", resources: { cpus: 1, accelerators: "v100" } },
+    {
+      ...{ cluster: "demo", numNodes: 2, cpus: 4, idleSeconds: 60, down: true },
+      onProgress: ({ nodesUp }) => progress.push(nodesUp),
+    },
+  );
+  assert.equal(jobId, 3);
+  assert.deepEqual(progress, [1]);
+  assert.deepEqual(said, ["launch demo 2 4 V100:1", "submit 60 true false hostname"]);
+  sky.close();
+});
