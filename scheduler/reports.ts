@@ -62,8 +62,9 @@ export function inventory(
   for (const ghost of [...node.ghosts]) {
     if (!reported.has(ghost)) layGhost(state, draft, { node, ghost });
   }
-  if (node.phase === "absent" && state.closed === undefined) {
-    changePhase(state, draft, { node, phase: "alive", evidence: "it joined" });
+  const isNews = node.phase === "absent" || node.phase === "suspect";
+  if (isNews && state.closed === undefined) {
+    changePhase(state, draft, { node, phase: "alive", evidence: "its inventory came" });
   }
 }
 

@@ -1,0 +1,142 @@
+// Liveness as a volatile actor on the head: it beats, listens to beats, and tells the scheduler.
+//
+// The head's own beat goes through the bus and back like any other. What must always hold: the
+// scheduler hears of every change of a node's phase, in order, with the evidence.
+
+import { beatPattern, beatSender, beatSubject, headNode } from "../model/address.ts";
+import { isSkyError } from "../model/errors.ts";
+import { decodeEnvelope, encodeEnvelope } from "../proto/envelope.ts";
+import type { Beat } from "../proto/messages.ts";
+import type { Actor, RuntimeEffect, Turn } from "../runtime/actor.ts";
+import type { Bus } from "../runtime/bus.ts";
+import type { Log } from "../runtime/log.ts";
+import type { Liveness, LivenessOptions, PhaseChange } from "./liveness.ts";
+import {
+  dismissNode,
+  expectNode,
+  heardNode,
+  heardSelf,
+  newLiveness,
+  nextBeat,
+} from "./liveness.ts";
+import type { NodeReport } from "./messages.ts";
+
+export interface LivenessArgs {
+  readonly cluster: string;
+  /** Nodes that had joined before the head started (`joinedNodes`). */
+  readonly expected: readonly string[];
+  readonly options?: Partial<LivenessOptions>;
+}
+
+export type LivenessMessage =
+  | { readonly kind: "beat-due" }
+  | { readonly kind: "beat-heard"; readonly node: string }
+  | { readonly kind: "node-dismissed"; readonly node: string };
+
+export type LivenessEffect =
+  | { readonly kind: "listen"; readonly cluster: string }
+  | { readonly kind: "publish-beat"; readonly cluster: string; readonly beat: Beat };
+
+interface State {
+  readonly cluster: string;
+  readonly liveness: Liveness;
+}
+
+type LivenessTurn = Turn<State, LivenessEffect, LivenessMessage>;
+
+export interface LivenessPorts {
+  readonly bus: Bus;
+  readonly log: Log;
+}
+
+export type LivenessActor = Actor<LivenessMessage, State, LivenessEffect, LivenessArgs>;
+
+export function livenessActor(ports: LivenessPorts): LivenessActor {
+  return {
+    kind: "liveness",
+    start: ({ cluster, expected, options }, at) => {
+      const state: State = { cluster, liveness: newLiveness(options) };
+      const changes = expected.flatMap((node) => expectNode(state.liveness, node, at));
+      const { effects } = beat(state, at.bootId);
+      return { state, effects: [{ kind: "listen", cluster }, ...tell(state, changes), ...effects] };
+    },
+    step: (state, message): LivenessTurn => {
+      const { liveness } = state;
+      const { at } = message;
+      switch (message.kind) {
+        case "beat-due":
+          return beat(state, at.bootId);
+        case "beat-heard": {
+          const { node } = message;
+          const isSelf = node === headNode;
+          const changes = isSelf ? heardSelf(liveness, at) : heardNode(liveness, node, at);
+          return { state, effects: tell(state, changes) };
+        }
+        case "node-dismissed":
+          return { state, effects: tell(state, dismissNode(liveness, message.node, at)) };
+      }
+    },
+    perform: (effect, context) => {
+      if (effect.kind === "publish-beat") {
+        publish(ports, effect.cluster, effect.beat);
+        return;
+      }
+      const stop = ports.bus.subscribe(beatPattern(effect.cluster), ({ subject, payload }) => {
+        const node = beatSender(subject);
+        if (node === undefined || !isBeat(payload)) return;
+        context.tellSelf({ kind: "beat-heard", node });
+      });
+      context.signal.addEventListener("abort", stop, { once: true });
+    },
+  };
+}
+
+function beat(state: State, bootId: string): LivenessTurn {
+  const { cluster, liveness } = state;
+  return {
+    state,
+    effects: [
+      { kind: "publish-beat", cluster, beat: nextBeat(liveness, bootId) },
+      {
+        kind: "start-timer",
+        name: "beat",
+        ms: liveness.options.beatMs,
+        message: { kind: "beat-due" },
+      },
+    ],
+  };
+}
+
+function tell(
+  { cluster }: State,
+  changes: readonly PhaseChange[],
+): readonly RuntimeEffect<LivenessMessage>[] {
+  return changes.map((change) => {
+    const message: NodeReport = { kind: "node-phase-changed", ...change };
+    return {
+      kind: "tell",
+      to: { cluster, node: headNode, kind: "scheduler", id: "main" },
+      message,
+    };
+  });
+}
+
+/** A beat that cannot be sent is a beat that does not come back: time stops counting. */
+function publish({ bus, log }: LivenessPorts, cluster: string, message: Beat): void {
+  try {
+    bus.publish(beatSubject(cluster, headNode), encodeEnvelope(message, 0));
+  } catch (error) {
+    if (!isSkyError(error, "bus/closed")) throw error;
+    log.debug("the head's beat was not sent: the bus is closed", { cluster });
+  }
+}
+
+/** Whatever else is published there is no sign of life. */
+function isBeat(payload: Uint8Array): boolean {
+  try {
+    return decodeEnvelope(payload).message.kind === "beat";
+  } catch (error) {
+    if (isSkyError(error, "codec/invalid")) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,99 @@
+// Liveness: which nodes beat. Pure; volatile: after a start of the head it is learnt anew.
+//
+// A silence is measured in counted time: time between two of the head's own beats that both came
+// back through the bus, close to each other. While the bus is down, or the head itself stands
+// still, no time is counted, so neither is ever taken for the loss of a node.
+
+import type { NodePhase } from "../model/node.ts";
+import type { Beat } from "../proto/messages.ts";
+import type { Instant } from "../runtime/clock.ts";
+import type { NodeEvent, NodeState } from "./node.ts";
+import { stepNode } from "./node.ts";
+
+export interface LivenessOptions {
+  readonly beatMs: number;
+  readonly suspectMs: number;
+  readonly lostMs: number;
+}
+
+export const livenessDefaults: LivenessOptions = {
+  beatMs: 1_000,
+  suspectMs: 3_000,
+  lostMs: 10_000,
+};
+
+/** Two of the head's beats that are further apart than this many periods do not count. */
+const gapPeriodsMax = 2.5;
+
+/** A table that its owner changes in place. */
+export interface Liveness {
+  readonly options: LivenessOptions;
+  readonly nodes: Map<string, NodeState>;
+  /** Milliseconds in which the head heard itself. */
+  counted: number;
+  heardSelfAt: Instant | undefined;
+  seq: number;
+}
+
+export interface PhaseChange {
+  readonly node: string;
+  readonly phase: NodePhase;
+  readonly evidence: string;
+}
+
+export function newLiveness(options: Partial<LivenessOptions> = {}): Liveness {
+  return {
+    options: { ...livenessDefaults, ...options },
+    ...{ nodes: new Map(), counted: 0, heardSelfAt: undefined, seq: 0 },
+  };
+}
+
+/** The head's next beat. */
+export function nextBeat(liveness: Liveness, bootId: string): Beat {
+  liveness.seq += 1;
+  return { kind: "beat", seq: liveness.seq, bootId, headSeq: liveness.seq };
+}
+
+/** The head heard itself: time counts, and whoever was silent for too long is told of. */
+export function heardSelf(liveness: Liveness, at: Instant): readonly PhaseChange[] {
+  const { heardSelfAt: before, options } = liveness;
+  liveness.heardSelfAt = at;
+  if (before === undefined || before.bootId !== at.bootId) return [];
+  const gap = at.monoMs - before.monoMs;
+  if (gap < 0 || gap > gapPeriodsMax * options.beatMs) return [];
+  liveness.counted += gap;
+  const { suspectMs, lostMs } = options;
+  return [...liveness.nodes].flatMap(([node, state]) => {
+    if (state.phase !== "alive" && state.phase !== "suspect") return [];
+    const silentMs = liveness.counted - state.heardAt;
+    if (silentMs < suspectMs) return [];
+    return tellNode(liveness, { node, at, event: { kind: "silent", silentMs, suspectMs, lostMs } });
+  });
+}
+
+export function heardNode(liveness: Liveness, node: string, at: Instant): readonly PhaseChange[] {
+  const { counted } = liveness;
+  return tellNode(liveness, { node, at, event: { kind: "beat-heard", counted } });
+}
+
+/** This node had joined before the head started. */
+export function expectNode(liveness: Liveness, node: string, at: Instant): readonly PhaseChange[] {
+  const { counted } = liveness;
+  return tellNode(liveness, { node, at, event: { kind: "expected", counted } });
+}
+
+/** This node was stopped on purpose: its silence means nothing. */
+export function dismissNode(liveness: Liveness, node: string, at: Instant): readonly PhaseChange[] {
+  return tellNode(liveness, { node, at, event: { kind: "dismissed" } });
+}
+
+function tellNode(
+  liveness: Liveness,
+  { node, at, event }: { readonly node: string; readonly at: Instant; readonly event: NodeEvent },
+): readonly PhaseChange[] {
+  const state = liveness.nodes.get(node) ?? { phase: "absent" };
+  const outcome = stepNode(state, { ...event, at });
+  if (!outcome.taken) return [];
+  liveness.nodes.set(node, outcome.state);
+  return outcome.effects.map(({ phase, evidence }) => ({ node, phase, evidence }));
+}
