@@ -62,7 +62,8 @@ export function errorFromGrpc(failure: GrpcFailure, cause: unknown): SkyError {
   const { method, status, details, timeoutMs } = failure;
   switch (status) {
     case grpcCancelled:
-      return new SkyError("core/cancelled", { what: method }, { cause });
+      // Our own cancellations never come here: the head is going, and cuts what is left.
+      return new SkyError("head/unreachable", { why: "it ended the call" }, { cause });
     case grpcDeadlineExceeded:
       return new SkyError("bus/timeout", { ms: timeoutMs ?? "?", to: method }, { cause });
     case grpcUnavailable:

@@ -196,6 +196,35 @@ serving(
   },
 );
 
+test("grpc: a server that closes cuts what does not end by itself", {
+  timeout: 30_000,
+}, async () => {
+  const dir = mkdtempSync(join(tmpdir(), "sky-grpc-"));
+  const path = join(dir, "api.sock");
+  const left: string[] = [];
+  const server = createGrpcServer();
+  const handlers: Jobs = {
+    ...idle,
+    watchEvents: async function* (_, { signal }) {
+      yield { event: { seq: 1 } };
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      left.push("watch");
+    },
+  };
+  addService(server, jobService, { handlers, hearBug: (error) => left.push(String(error)) });
+  const insecure = ServerCredentials.createInsecure();
+  await listenPrivately(path, (short) => listenGrpc(server, `unix:${short}`, insecure));
+  const head = dialHead(`unix:${path}`);
+  const read = async (): Promise<void> => {
+    for await (const _ of head.jobs.watchEvents({}, {})) void closeGrpcServer(server, 20);
+  };
+  await assert.rejects(read(), (error) => isSkyError(error, "head/unreachable"));
+  await until("the handler has left", () => left.length > 0);
+  assert.deepEqual(left, ["watch"]);
+  head.close();
+  rmSync(dir, { recursive: true });
+});
+
 test("grpc: nobody at the socket is head/unreachable, at once", async () => {
   const head = dialHead(`unix:${join(tmpdir(), "sky-nobody.sock")}`);
   await assert.rejects(head.debug.version({}, { timeoutMs }), (error) =>

@@ -104,7 +104,7 @@ test("errors: what is not ours is our bug; what gRPC knows has a code of ours", 
   assert.equal(asSkyError(new TypeError("x is undefined")).code, "core/broken-invariant");
   const failure = { method: "/m", details: "d", detail: undefined, timeoutMs: 5 };
   const codeOf = (status: number): string => errorFromGrpc({ ...failure, status }, null).code;
-  assert.equal(codeOf(1), "core/cancelled");
+  assert.equal(codeOf(1), "head/unreachable");
   assert.equal(codeOf(4), "bus/timeout");
   assert.equal(codeOf(14), "head/unreachable");
   assert.equal(codeOf(13), "core/broken-invariant");
