@@ -36,6 +36,8 @@ export interface NatsOptions {
   readonly random: Random;
   /** How long the first connection may take, trying again and again. */
   readonly connectMs: number;
+  /** How long one try may take. A server that dislikes our certificate lets us wait that long. */
+  readonly attemptMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -47,7 +49,7 @@ export type NatsIdentity =
 
 const waitMsMin = 50;
 const waitMsMax = 3_000;
-const attemptMs = 5_000;
+const attemptMsDefault = 5_000;
 /** A half-open connection is noticed after two of these. */
 const pingMs = 10_000;
 
@@ -90,7 +92,7 @@ function connectionOptions(options: NatsOptions, wait: Waits) {
     ignoreAuthErrorAbort: true,
     ignoreClusterUpdates: true,
     reconnectDelayHandler: () => wait.ms,
-    timeout: attemptMs,
+    timeout: options.attemptMs ?? attemptMsDefault,
     pingInterval: pingMs,
     maxPingOut: 2,
     noAsyncTraces: true,

@@ -5,6 +5,7 @@
 // Written for nats-server 2.9.10 and later.
 // Source: docs.nats.io, "NATS Server Configuration"; the lines were taken from 2.9.10's own log.
 
+import { assert } from "../model/errors.ts";
 import type { BusPermissions } from "./bus.ts";
 import { busPayloadBytesMax } from "./bus.ts";
 
@@ -40,6 +41,7 @@ export interface NatsConfig {
 const payloadBytesMax = busPayloadBytesMax + 64 * 1024;
 
 export function natsConfigText(config: NatsConfig): string {
+  assert(config.users.length > 0, "nats-server without users would let everybody in");
   return `# Generated. What is changed here is overwritten.
 host: ${quote(config.host)}
 port: ${config.port}
@@ -67,12 +69,18 @@ ${config.users.map(userText).join("\n")}
 `;
 }
 
+/** An empty list would allow everything, so it is written as a denial. */
+function allowText(patterns: readonly string[]): string {
+  if (patterns.length === 0) return `{ deny: [">"] }`;
+  return `{ allow: [${patterns.map(quote).join(", ")}] }`;
+}
+
 function userText(user: NatsUser): string {
   const { publish, subscribe } = user.permissions;
   return `    # ${user.label.replace(/\s/g, " ")}
     { nkey: ${quote(user.publicKey)}, permissions: {
-      publish: { allow: [${publish.map(quote).join(", ")}] },
-      subscribe: { allow: [${subscribe.map(quote).join(", ")}] } } }`;
+      publish: ${allowText(publish)},
+      subscribe: ${allowText(subscribe)} } }`;
 }
 
 /** A string of nats-server's format: double quotes, with `"` and `\` escaped. */

@@ -5,7 +5,8 @@
 // way share the next. What an earlier head left running is ended first, by pid and start time.
 //
 // What must always hold: the port stays the same through restarts, because nodes remember it; a
-// user that was added can connect when `add` resolves.
+// user that was added can connect when `add` resolves; there is never a moment without users, in
+// which anybody could.
 
 import { rmSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
@@ -27,6 +28,7 @@ import {
   writeNatsConfig,
   writePrivate,
 } from "./nats-process-os.ts";
+import { createUserNkey } from "./nkeys-nats.ts";
 import { signalProcess } from "./process-identity-os.ts";
 
 export { findNatsServer, natsServerRemedy } from "./nats-process-os.ts";
@@ -110,6 +112,9 @@ class Server implements NatsServer {
     this.#binary = binary;
     this.#files = natsFilesIn(options.dir);
     this.#log = new NatsLog(this.#files.log, (event) => this.#count(event));
+    // Without any user nats-server lets everybody in. Nobody has the seed of this one.
+    const { publicKey } = createUserNkey();
+    this.#remember({ publicKey, label: "nobody", permissions: { publish: [], subscribe: [] } });
     for (const user of options.users) this.#remember(user);
   }
 
