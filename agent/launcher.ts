@@ -130,7 +130,7 @@ __skylet_stand() { # RUNNER TOKEN LOGGER-PID UMASK STAGE LEAF
   umask "$4"
   SHLVL=1
   [ \${#__skylet_spec[@]} -eq 3 ] || export -- "\${__skylet_spec[@]:3}"
-  : >"$2/started"
+  printf '%s\\n' "$EPOCHREALTIME" >"$2/started"
   printf 's %s\\n' "$2" >&6
   exec 6>&-
   cd -- "\${__skylet_spec[1]}" || exit 1

@@ -132,9 +132,10 @@ export class Pool {
   }
 
   #onReport(report: SlotReport): void {
-    if (report.kind === "fifos-made") return this.#onFifos();
-    if (report.kind === "warm") return this.#onWarm(report);
-    if (report.kind === "closed" && !this.#lent.has(report.token)) this.#onUnused(report.token);
+    const { kind, token } = report;
+    if (kind === "fifos-made") this.#onFifos();
+    else if (kind === "warm") this.#onWarm(report);
+    else if (kind === "closed" && !this.#lent.has(token)) this.#onUnused(token);
     this.#options.onReport(report);
   }
 

@@ -21,8 +21,8 @@ import { removeSlotFiles, startPool } from "./pool-os.ts";
 import type { CgroupMount } from "./proc.ts";
 import { isAbsent, isAlive, namesIn, signalProcess } from "./proc-os.ts";
 import {
-  changedAt,
   deathOf,
+  endedAt,
   failed,
   isMarked,
   keeperLives,
@@ -32,6 +32,7 @@ import {
   readClaim,
   readExit,
   readReport,
+  startedAt,
 } from "./rank-dir-os.ts";
 import type { Claim } from "./rank-files.ts";
 import { rankFiles, specProblem } from "./rank-files.ts";
@@ -90,6 +91,8 @@ class ProcessOs implements ProcessPort {
   readonly #byDir = new Map<string, Rank>();
   readonly #byToken = new Map<string, Rank>();
   readonly #preparing = new Set<string>();
+  /** Ranks whose shim has said its last word, though its process may take a moment to go. */
+  readonly #closedDirs = new Set<string>();
   readonly #listeners = new Set<(event: ProcessEvent) => void>();
   readonly #clearing = new Set<Promise<unknown>>();
   #pool: Pool | undefined;
@@ -145,8 +148,8 @@ class ProcessOs implements ProcessPort {
   async signal(dir: string, signal: "TERM" | "KILL"): Promise<void> {
     const rank = this.#byDir.get(dir);
     if (rank === undefined) return;
-    if (rank.phase === "claiming" || rank.phase === "ready") return rank.slot?.drop();
-    if (rank.claim === undefined) return;
+    if (rank.phase === "claiming" || rank.phase === "ready") rank.slot?.drop();
+    if (rank.phase !== "running" || rank.claim === undefined) return;
     if (signal === "KILL") mark(dir, rankFiles.killed);
     await signalRank(this.#sweepOptions(rank.claim, dir), signal);
   }
@@ -170,7 +173,8 @@ class ProcessOs implements ProcessPort {
   async inventory(): Promise<readonly ProcessReport[]> {
     const reports: ProcessReport[] = [];
     for (const name of namesIn(this.#options.ranksDir)) {
-      const report = readReport(`${this.#options.ranksDir}/${name}`, this.#bootId);
+      const dir = `${this.#options.ranksDir}/${name}`;
+      const report = readReport(dir, { bootId: this.#bootId, closed: this.#closedDirs.has(dir) });
       if (report) reports.push(report);
     }
     return reports;
@@ -212,9 +216,12 @@ class ProcessOs implements ProcessPort {
       const settle = (refusal: SkyError | undefined): void => {
         cancel();
         rank.settle = undefined;
-        if (refusal === undefined) return resolve();
-        slot.drop();
-        reject(refusal);
+        if (refusal === undefined) {
+          resolve();
+        } else {
+          slot.drop();
+          reject(refusal);
+        }
       };
       const rank: Rank = {
         dir,
@@ -241,15 +248,20 @@ class ProcessOs implements ProcessPort {
       case "ready":
         rank.claim = readClaim(rank.dir);
         rank.phase = "ready";
-        return rank.settle?.(undefined);
+        rank.settle?.(undefined);
+        break;
       case "claimed":
-        return rank.settle?.(new SkyError("process/claimed", { dir: rank.dir }));
+        rank.settle?.(new SkyError("process/claimed", { dir: rank.dir }));
+        break;
       case "started":
-        return this.#onStarted(rank);
+        this.#onStarted(rank);
+        break;
       case "ended":
-        return this.#onEnded(rank);
+        this.#onEnded(rank);
+        break;
       case "closed":
-        return this.#onClosed(rank);
+        this.#onClosed(rank);
+        break;
       default:
     }
   }
@@ -260,7 +272,7 @@ class ProcessOs implements ProcessPort {
     rank.slot?.drop();
     // The secrets in it are in the process now; the disk need not keep them.
     unlinkIfThere(`${rank.dir}/${rankFiles.spec}`);
-    const wallMs = changedAt(rank.dir, rankFiles.started) ?? this.#options.clock.now().wallMs;
+    const wallMs = startedAt(rank.dir) ?? this.#options.clock.now().wallMs;
     this.#emit({ kind: "started", dir: rank.dir, pid: rank.claim?.runner.pid ?? 0, wallMs });
     this.#watch();
   }
@@ -287,6 +299,7 @@ class ProcessOs implements ProcessPort {
 
   #onClosed(rank: Rank): void {
     this.#byDir.delete(rank.dir);
+    this.#closedDirs.add(rank.dir);
     this.#byToken.delete(rank.token);
     rank.slot?.drop();
     this.#pool?.giveBack(rank.token);
@@ -295,8 +308,8 @@ class ProcessOs implements ProcessPort {
     else this.#cgroups?.remove(rank.token);
     rank.settle?.(failed("prepare", "the shim ended before it was ready"));
     const { dir } = rank;
-    const wallMs = changedAt(dir, rankFiles.lost) ?? changedAt(dir, rankFiles.exit);
-    if (exit === undefined || wallMs === undefined) return;
+    if (exit === undefined) return;
+    const wallMs = endedAt(dir, startedAt(dir) ?? 0);
     this.#emit({ kind: "exited", dir, exit, wallMs, logBytes: logBytes(dir) });
   }
 

@@ -9,7 +9,14 @@ import type { Exit } from "../model/job.ts";
 import type { ProcessReport, ProcessSpec } from "../runtime/process.ts";
 import { isAbsent, isAlive, readText } from "./proc-os.ts";
 import type { Claim, ExitEvidence } from "./rank-files.ts";
-import { encodeSpec, exitOf, parseClaim, parseExitLine, rankFiles } from "./rank-files.ts";
+import {
+  encodeSpec,
+  exitOf,
+  parseClaim,
+  parseExitLine,
+  parseStarted,
+  rankFiles,
+} from "./rank-files.ts";
 
 /**
  * Makes the directory and what the shim will read. @throws SkyError `process/claimed` if there is
@@ -66,6 +73,12 @@ function statFile(dir: string, name: string) {
   }
 }
 
+/** When the rank started, if it did. Exact where its shell knows the time to the microsecond. */
+export function startedAt(dir: string): number | undefined {
+  const text = readText(`${dir}/${rankFiles.started}`);
+  return text === undefined ? undefined : (parseStarted(text) ?? changedAt(dir, rankFiles.started));
+}
+
 /** How the rank ended, if its directory says so. */
 export function readExit(dir: string, oomKills: number): Exit | undefined {
   const lost = readText(`${dir}/${rankFiles.lost}`);
@@ -86,23 +99,32 @@ export function keeperLives(claim: Claim, bootId: string): boolean {
 }
 
 /** What a directory tells of its rank. `undefined` if nobody ever claimed it. */
-export function readReport(dir: string, bootId: string): ProcessReport | undefined {
+export function readReport(
+  dir: string,
+  { bootId, closed }: { readonly bootId: string; readonly closed: boolean },
+): ProcessReport | undefined {
   const claim = readClaim(dir);
   if (claim === undefined) {
     return isMarked(dir, rankFiles.script) ? { phase: "never-started", dir } : undefined;
   }
-  const startedWallMs = changedAt(dir, rankFiles.started);
-  const lives = keeperLives(claim, bootId);
+  const startedWallMs = startedAt(dir);
+  const lives = !closed && keeperLives(claim, bootId);
   if (startedWallMs === undefined) return { phase: lives ? "prepared" : "never-started", dir };
   const { pid } = claim.runner;
   if (lives) return { phase: "running", dir, pid, startedWallMs };
   const exit = readExit(dir, 0) ?? { kind: "unknown", evidence: deathOf(claim, bootId) };
-  const endedWallMs =
+  const endedWallMs = endedAt(dir, startedWallMs);
+  return { phase: "exited", dir, pid, startedWallMs, exit, endedWallMs, logBytes: logBytes(dir) };
+}
+
+/** When the rank ended. File times are coarse: none is before the start. */
+export function endedAt(dir: string, startedWallMs: number): number {
+  const ended =
     changedAt(dir, rankFiles.lost) ??
     changedAt(dir, rankFiles.exit) ??
     changedAt(dir, rankFiles.log) ??
     startedWallMs;
-  return { phase: "exited", dir, pid, startedWallMs, exit, endedWallMs, logBytes: logBytes(dir) };
+  return Math.max(ended, startedWallMs);
 }
 
 /** Why there is no exit code. */

@@ -2,7 +2,7 @@
 //
 // The directory is the rank's truth on its node: it is written by the shim (`launcher.ts`) and by
 // the agent, one small file per fact, and survives both. A file that another process may still be
-// writing counts only once it ends in a newline. Times are the files' own modification times.
+// writing counts only once it ends in a newline. An end's time is the modification time of its file.
 
 import type { Exit } from "../model/job.ts";
 
@@ -69,6 +69,12 @@ export function parseClaim(text: string): Claim | undefined {
 export function parseExitLine(text: string | undefined): number | undefined {
   const match = /^(\d{1,3})\n$/.exec(text ?? "");
   return match === null ? undefined : Number(match[1]);
+}
+
+/** The moment in a `started` file (bash's EPOCHREALTIME, whose point depends on the locale). */
+export function parseStarted(text: string): number | undefined {
+  const match = /^(\d+)\D(\d{6})\n$/.exec(text);
+  return match === null ? undefined : Number(match[1]) * 1_000 + Number(match[2]) / 1_000;
 }
 
 /** What is known of how a rank ended, beside its code. */

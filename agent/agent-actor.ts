@@ -1,0 +1,388 @@
+// The actor `agent/main` of a node: takes the head's orders, runs ranks, reports.
+//
+// Volatile: its truth is the ranks' directories, which it reads when it starts. It obeys the head
+// only; what anybody else sends is counted and ignored. Whatever the head has not acknowledged is
+// said again about every two seconds, and the whole inventory after each start, each reconnect of
+// the bus and whenever the head asks: no single message needs to arrive.
+
+import type { Address } from "../model/address.ts";
+import { headNode } from "../model/address.ts";
+import { errorText } from "../model/errors.ts";
+import type { NodeHome } from "../model/home.ts";
+import { rankDir } from "../model/home.ts";
+import type { RankKey, SweepRecord } from "../model/job.ts";
+import { parseRankKey, rankKeyText } from "../model/job.ts";
+import type { Capacity } from "../model/resources.ts";
+import type { AgentMessage, AgentReport, RankReport, RankSpec } from "../proto/messages.ts";
+import type { Actor, EffectContext, Received, RuntimeEffect, Turn } from "../runtime/actor.ts";
+import type { Instant } from "../runtime/clock.ts";
+import type { Files } from "../runtime/files.ts";
+import type { Log } from "../runtime/log.ts";
+import type { ProcessEvent, ProcessPort } from "../runtime/process.ts";
+import type { LogShipper } from "./log-ship-actor.ts";
+import type { RankEffect, RankEvent, RankState } from "./rank.ts";
+import { isOver, isUnheard, rankReport, rankStep, stopUnheard } from "./rank.ts";
+import type { RankRecords } from "./rank-records.ts";
+
+export type AgentActorMessage = AgentMessage | OwnMessage;
+
+/** What the agent's own parts tell it. */
+type OwnMessage =
+  | { readonly kind: "process-event"; readonly event: ProcessEvent }
+  | { readonly kind: "rank-event"; readonly key: RankKey; readonly event: RankEvent }
+  | { readonly kind: "bus-connected" }
+  | { readonly kind: "repeat-due" };
+
+export interface AgentArguments {
+  readonly cluster: string;
+  readonly node: string;
+  readonly capacity: Capacity;
+  readonly version: string;
+  /** Ranks of earlier agents, as their directories tell. */
+  readonly ranks: readonly RankState[];
+}
+
+export interface AgentState extends Omit<AgentArguments, "ranks"> {
+  readonly bootId: string;
+  /** Changed in place. */
+  readonly ranks: Map<string, RankState>;
+  /** Orders that did not come from the head. */
+  strangers: number;
+}
+
+export type AgentEffect =
+  | Exclude<RankEffect, { readonly kind: "report" | "start-grace" | "stop-grace" }>
+  | { readonly kind: "prepare"; readonly key: RankKey; readonly spec: RankSpec }
+  | { readonly kind: "forget"; readonly key: RankKey }
+  | { readonly kind: "answer"; readonly to: Address; readonly json: string };
+
+export interface AgentPorts {
+  readonly home: NodeHome;
+  readonly node: string;
+  readonly process: ProcessPort;
+  readonly files: Files;
+  readonly records: RankRecords;
+  readonly logs: LogShipper;
+  readonly log: Log;
+}
+
+export const agentActorKind = "agent";
+
+type AgentTurn = Turn<AgentState, AgentEffect, AgentActorMessage>;
+type Effects = (AgentEffect | RuntimeEffect<AgentActorMessage>)[];
+
+const repeatMs = 2_000;
+
+/** The actor over these ports. */
+export function agentActor(
+  ports: AgentPorts,
+): Actor<AgentActorMessage, AgentState, AgentEffect, AgentArguments> {
+  return { kind: agentActorKind, start, step, perform: (effect, at) => perform(ports, effect, at) };
+}
+
+// ---- pure
+
+export function start(args: AgentArguments, at: Instant): AgentTurn {
+  const { ranks, ...rest } = args;
+  const state: AgentState = { ...rest, bootId: at.bootId, ranks: new Map(), strangers: 0 };
+  const effects: Effects = [];
+  for (const rank of ranks) {
+    state.ranks.set(rankKeyText(rank.key), rank);
+    effects.push(...resumed(rank));
+  }
+  effects.push(inventory(state), ...repeatLater(state));
+  return { state, effects };
+}
+
+/** What goes on for a rank of an earlier agent. */
+function resumed(rank: RankState): Effects {
+  const { key } = rank;
+  switch (rank.phase) {
+    case "running":
+      return [{ kind: "ship-log", key }];
+    case "stopping":
+      return [{ kind: "ship-log", key }, graceTimer(key, rank.graceMs)];
+    case "exited":
+      return [{ kind: "end-log", key, logBytes: rank.end.logBytes }];
+    default:
+      return [];
+  }
+}
+
+export function step(state: AgentState, message: Received<AgentActorMessage>): AgentTurn {
+  if (!isAllowed(state, message)) {
+    state.strangers += 1;
+    return { state, effects: [] };
+  }
+  const effects: Effects = [];
+  take(state, message, effects);
+  return { state, effects };
+}
+
+/** The head gives orders; everything else comes from this node itself. */
+function isAllowed(state: AgentState, { kind, from }: Received<AgentActorMessage>): boolean {
+  return from === (isOwn(kind) ? state.node : headNode);
+}
+
+function isOwn(kind: AgentActorMessage["kind"]): boolean {
+  return ["process-event", "rank-event", "bus-connected", "repeat-due"].includes(kind);
+}
+
+function take(state: AgentState, message: Received<AgentActorMessage>, effects: Effects): void {
+  const { at } = message;
+  switch (message.kind) {
+    case "prepare":
+      prepare(state, message, effects);
+      break;
+    case "go":
+      advance(state, message.key, { kind: "go-asked", at }, effects);
+      break;
+    case "stop":
+      stop(state, message, effects);
+      break;
+    case "acknowledge":
+      advance(state, message.key, { kind: "acknowledged", at }, effects);
+      break;
+    case "forget":
+      forget(state, message.key, effects);
+      break;
+    case "report-inventory":
+    case "bus-connected":
+      effects.push(inventory(state));
+      break;
+    case "inspect":
+      effects.push({ kind: "answer", to: message.replyTo, json: inspection(state) });
+      break;
+    case "process-event":
+      heard(state, message, effects);
+      break;
+    case "rank-event":
+      advance(state, message.key, { ...message.event, at }, effects);
+      break;
+    case "repeat-due":
+      repeat(state, at, effects);
+      break;
+  }
+}
+
+function repeat(state: AgentState, at: Instant, effects: Effects): void {
+  for (const { key } of state.ranks.values()) {
+    advance(state, key, { kind: "repeat-due", at }, effects);
+  }
+  effects.push(...repeatLater(state));
+}
+
+function prepare(
+  state: AgentState,
+  { key, spec, at }: Received<Extract<AgentMessage, { readonly kind: "prepare" }>>,
+  effects: Effects,
+): void {
+  if (state.ranks.has(rankKeyText(key))) {
+    advance(state, key, { kind: "prepare-asked", at }, effects);
+    return;
+  }
+  state.ranks.set(rankKeyText(key), { phase: "preparing", key, go: false });
+  effects.push({ kind: "prepare", key, spec });
+}
+
+function stop(
+  state: AgentState,
+  message: Received<Extract<AgentMessage, { readonly kind: "stop" }>>,
+  effects: Effects,
+): void {
+  const { key, graceMs, why, at } = message;
+  if (state.ranks.has(rankKeyText(key))) {
+    advance(state, key, { kind: "stop-asked", graceMs, why, at }, effects);
+    return;
+  }
+  const [next, wanted] = stopUnheard(key, { graceMs, why });
+  enter(state, next, wanted, effects);
+}
+
+/** A rank that is still doing something is not forgotten: the head must have meant another. */
+function forget(state: AgentState, key: RankKey, effects: Effects): void {
+  const rank = state.ranks.get(rankKeyText(key));
+  if (rank && !isOver(rank)) return;
+  state.ranks.delete(rankKeyText(key));
+  effects.push({ kind: "forget", key });
+}
+
+function heard(
+  state: AgentState,
+  { event, at }: Received<Extract<OwnMessage, { readonly kind: "process-event" }>>,
+  effects: Effects,
+): void {
+  const key = parseRankKey(event.dir.slice(event.dir.lastIndexOf("/") + 1));
+  if (key === undefined) return;
+  if (event.kind === "started") {
+    const { pid, wallMs: startedAt } = event;
+    advance(state, key, { kind: "started", pid, startedAt, at }, effects);
+  } else {
+    const { exit, wallMs: endedAt, logBytes } = event;
+    advance(state, key, { kind: "exited", exit, endedAt, logBytes, at }, effects);
+  }
+}
+
+function advance(
+  state: AgentState,
+  key: RankKey,
+  event: RankEvent & { readonly at: Instant },
+  effects: Effects,
+): void {
+  const rank = state.ranks.get(rankKeyText(key));
+  if (rank === undefined) return;
+  const outcome = rankStep(rank, event);
+  if (outcome.taken) enter(state, outcome.state, outcome.effects, effects);
+}
+
+function enter(
+  state: AgentState,
+  rank: RankState,
+  wanted: readonly RankEffect[],
+  effects: Effects,
+): void {
+  const before = state.ranks.get(rankKeyText(rank.key));
+  state.ranks.set(rankKeyText(rank.key), rank);
+  for (const effect of wanted) effects.push(translated(state, effect));
+  const newlyUnheard = isUnheard(rank) && !(before && isUnheard(before));
+  if (newlyUnheard) effects.push(...repeatLater(state));
+}
+
+function translated(
+  state: AgentState,
+  effect: RankEffect,
+): AgentEffect | RuntimeEffect<AgentActorMessage> {
+  switch (effect.kind) {
+    case "report":
+      return told(state, effect.report);
+    case "start-grace":
+      return graceTimer(effect.key, effect.ms);
+    case "stop-grace":
+      return { kind: "cancel-timer", name: `grace ${rankKeyText(effect.key)}` };
+    default:
+      return effect;
+  }
+}
+
+function graceTimer(key: RankKey, ms: number): RuntimeEffect<AgentActorMessage> {
+  const message = { kind: "rank-event", key, event: { kind: "grace-over" } } as const;
+  return { kind: "start-timer", name: `grace ${rankKeyText(key)}`, ms, message };
+}
+
+function repeatLater(state: AgentState): Effects {
+  if (![...state.ranks.values()].some(isUnheard)) return [];
+  return [{ kind: "start-timer", name: "repeat", ms: repeatMs, message: { kind: "repeat-due" } }];
+}
+
+function told(state: AgentState, message: AgentReport): RuntimeEffect<AgentActorMessage> {
+  const to: Address = { cluster: state.cluster, node: headNode, kind: "scheduler", id: "main" };
+  return { kind: "tell", to, message };
+}
+
+function inventory(state: AgentState): RuntimeEffect<AgentActorMessage> {
+  const { bootId, capacity, version } = state;
+  const ranks: RankReport[] = [];
+  for (const rank of state.ranks.values()) {
+    const seen = rankReport(rank);
+    if (seen) ranks.push(seen);
+  }
+  return told(state, { kind: "inventory", bootId, capacity, version, ranks });
+}
+
+function inspection(state: AgentState): string {
+  const ranks = [...state.ranks.values()].map((rank) => ({
+    rank: rankKeyText(rank.key),
+    phase: rank.phase,
+  }));
+  const { node, version, bootId, capacity, strangers } = state;
+  return JSON.stringify({ node, version, bootId, capacity, strangers, ranks });
+}
+
+// ---- the edge
+
+type Context = EffectContext<AgentActorMessage>;
+
+async function perform(ports: AgentPorts, effect: AgentEffect, context: Context): Promise<void> {
+  const { home, process, logs, records } = ports;
+  switch (effect.kind) {
+    case "prepare":
+      await prepareRank(ports, effect, context);
+      break;
+    case "go":
+      process.go(rankDir(home, effect.key));
+      break;
+    case "terminate":
+      await terminateRank(ports, effect, context.clock.now().wallMs);
+      break;
+    case "sweep":
+      await sweepRank(ports, effect.key, context);
+      break;
+    case "ship-log":
+      logs.ship(effect.key);
+      break;
+    case "end-log":
+      logs.end(effect.key, effect.logBytes);
+      break;
+    case "forget":
+      logs.forget(effect.key);
+      await records.remove(effect.key);
+      break;
+    case "answer":
+      context.tell(effect.to, { kind: "inspection", json: effect.json });
+      break;
+  }
+}
+
+/** Never throws: the sweep that follows says what became of it. */
+async function terminateRank(
+  { home, process, records, log }: AgentPorts,
+  { key, why, graceMs }: Extract<AgentEffect, { readonly kind: "terminate" }>,
+  wallMs: number,
+): Promise<void> {
+  try {
+    await records.writeStop(key, { why, graceMs, wallMs });
+    await process.signal(rankDir(home, key), "TERM");
+  } catch (error) {
+    log.error("stop failed", { rank: rankKeyText(key), why: errorText(error) });
+  }
+}
+
+/** Never throws: what goes wrong is the answer. */
+async function prepareRank(
+  { home, process, files, records }: AgentPorts,
+  { key, spec }: Extract<AgentEffect, { readonly kind: "prepare" }>,
+  context: Context,
+): Promise<void> {
+  const cwd = `${home.home}/sky_workdir`;
+  const answer = (event: RankEvent): void => context.tellSelf({ kind: "rank-event", key, event });
+  try {
+    await records.writeSecrets(key, Object.values(spec.secrets));
+    if (spec.workdirSource !== undefined) await files.copyTree(spec.workdirSource, cwd);
+    await process.prepare({
+      dir: rankDir(home, key),
+      script: spec.script,
+      cwd,
+      home: home.home,
+      env: { ...spec.env, ...spec.secrets },
+      goWhenReady: spec.goWhenReady,
+    });
+    answer({ kind: "prepared" });
+  } catch (error) {
+    answer({ kind: "refused", why: errorText(error) });
+  }
+}
+
+/** Never throws: a sweep that failed found nothing and proved nothing, and is repeated. */
+async function sweepRank(ports: AgentPorts, key: RankKey, context: Context): Promise<void> {
+  const { node, process, records, home, log } = ports;
+  let sweep: SweepRecord;
+  try {
+    sweep = { node, ...(await process.sweep(rankDir(home, key))) };
+    await records.writeSweep(key, sweep);
+  } catch (error) {
+    const why = errorText(error);
+    log.error("sweep failed", { rank: rankKeyText(key), why });
+    sweep = { node, found: 0, killed: 0, survivors: 1, unproven: [`the sweep failed: ${why}`] };
+  }
+  context.tellSelf({ kind: "rank-event", key, event: { kind: "swept", sweep } });
+}

@@ -1,0 +1,112 @@
+// The skylet: what runs on a node, put together. No decision is made here.
+//
+// An agent may end or be killed at any moment; its ranks run on, and the next agent in the same
+// folder takes them over. `close` is the orderly version of that and leaves running ranks alone.
+
+import { headNode } from "../model/address.ts";
+import type { NodeHome } from "../model/home.ts";
+import { rankDir } from "../model/home.ts";
+import type { Capacity } from "../model/resources.ts";
+import type { System } from "../runtime/actor.ts";
+import type { Bus } from "../runtime/bus.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Files } from "../runtime/files.ts";
+import type { Log } from "../runtime/log.ts";
+import type { ProcessPort } from "../runtime/process.ts";
+import type { Random } from "../runtime/random.ts";
+import type { StreamPort, StreamTarget } from "../runtime/stream.ts";
+import { agentActor } from "./agent-actor.ts";
+import { startBeats } from "./beat-actor.ts";
+import type { OpenLog } from "./log-ship-actor.ts";
+import { createLogShipper } from "./log-ship-actor.ts";
+import { startProcessOs } from "./process-os.ts";
+import { rankFiles } from "./rank-files.ts";
+import { rankRecordsAt } from "./rank-records.ts";
+
+export interface AgentOptions {
+  readonly cluster: string;
+  readonly node: string;
+  readonly system: System;
+  readonly bus: Bus;
+  /** Made for this agent and closed with it. Absent = real processes. */
+  readonly process?: ProcessPort | (() => Promise<ProcessPort>);
+  readonly streams: StreamPort;
+  /** Where the head takes logs. */
+  readonly streamTarget: StreamTarget;
+  readonly files: Files;
+  readonly home: NodeHome;
+  readonly capacity: Capacity;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly version: string;
+  /** How a log is read and watched; the file system by default. */
+  readonly openLog?: (path: string, onChange: () => void) => OpenLog;
+}
+
+export interface RunningAgent {
+  /** Ends the agent. Running ranks run on; what only stood ready never starts. */
+  close(): Promise<void>;
+}
+
+/** The agent's mailbox is as large as a burst of orders for the node may be. */
+const mailboxMax = 8_192;
+
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const { system, bus, files, home, node, clock, log } = options;
+  for (const dir of [home.home, home.state, home.ranks]) await files.makeDir(dir, 0o700);
+  await files.makeDir(`${home.home}/sky_workdir`, 0o755);
+  const process = await openProcesses(options);
+  const records = rankRecordsAt(home, node, files);
+  const logs = createLogShipper({
+    ...options,
+    target: options.streamTarget,
+    pathOf: (key) => `${rankDir(home, key)}/${rankFiles.log}`,
+    secretsOf: records.readSecrets,
+  });
+  // Events are heard from before the inventory, so that none falls between the two.
+  const early: (() => void)[] = [];
+  let tell = (message: () => void): void => void early.push(message);
+  const stopHearing = process.onEvent((event) => {
+    tell(() => system.tell(ref, { kind: "process-event", event }));
+  });
+  const ranks = await records.resume(await process.inventory(), clock.now().wallMs);
+  const actor = agentActor({ home, node, process, files, records, logs, log });
+  const { cluster, capacity, version } = options;
+  const ref = system.spawn(
+    actor,
+    "main",
+    { cluster, node, capacity, version, ranks },
+    { mailboxMax },
+  );
+  tell = (message) => message();
+  for (const message of early) message();
+  const stopWatching = bus.onChange((connected) => {
+    if (connected) system.tell(ref, { kind: "bus-connected" });
+  });
+  const stopBeats = startBeats(system, bus);
+  log.info("agent started", { cluster, node, head: headNode, ranks: ranks.length, version });
+  return {
+    close: async () => {
+      stopWatching();
+      stopHearing();
+      await stopBeats();
+      await system.stop(ref, "the agent ends");
+      logs.close();
+      await process.close();
+    },
+  };
+}
+
+async function openProcesses(options: AgentOptions): Promise<ProcessPort> {
+  if (typeof options.process === "function") return await options.process();
+  if (options.process !== undefined) return options.process;
+  const { home, cluster, node, clock, random, log } = options;
+  return await startProcessOs({
+    stateDir: home.state,
+    ranksDir: home.ranks,
+    home: home.home,
+    name: `${cluster}-${node}`,
+    ...{ clock, random, log },
+  });
+}

@@ -1,0 +1,85 @@
+// The node's heartbeat: one small message a second on the beat subject, and the newest of the
+// head's beats that this node saw. Volatile, and any of them may be lost.
+//
+// A beat carries the head's newest number back, so that the head can tell a dead node from a dead
+// bus: it counts only time in which its own beats came round.
+
+import { beatSubject, headNode } from "../model/address.ts";
+import { isSkyError } from "../model/errors.ts";
+import { decodeEnvelope, encodeEnvelope } from "../proto/envelope.ts";
+import type { Beat } from "../proto/messages.ts";
+import type { Actor, System, Turn } from "../runtime/actor.ts";
+import type { Bus } from "../runtime/bus.ts";
+
+export type BeatMessage =
+  | { readonly kind: "beat-due" }
+  | { readonly kind: "head-beat"; readonly seq: number };
+
+export interface BeatState {
+  readonly seq: number;
+  readonly headSeq: number;
+}
+
+export type BeatEffect = { readonly kind: "publish"; readonly beat: Beat };
+
+export const beatActorKind = "beat";
+export const beatMs = 1_000;
+
+export function beatActor(
+  publish: (beat: Beat) => void,
+): Actor<BeatMessage, BeatState, BeatEffect, undefined> {
+  return {
+    kind: beatActorKind,
+    start: (_, at) => beat({ seq: 0, headSeq: 0 }, at.bootId),
+    step: (state, message) =>
+      message.kind === "head-beat"
+        ? { state: { ...state, headSeq: message.seq }, effects: [] }
+        : beat(state, message.at.bootId),
+    perform: (effect) => publish(effect.beat),
+  };
+}
+
+function beat(before: BeatState, bootId: string): Turn<BeatState, BeatEffect, BeatMessage> {
+  const state = { ...before, seq: before.seq + 1 };
+  return {
+    state,
+    effects: [
+      { kind: "publish", beat: { kind: "beat", ...state, bootId } },
+      { kind: "start-timer", name: "beat", ms: beatMs, message: { kind: "beat-due" } },
+    ],
+  };
+}
+
+/** Starts beating on the bus. Returns what stops it. */
+export function startBeats(system: System, bus: Bus): () => Promise<void> {
+  const { cluster, node } = system;
+  const publish = (message: Beat): void => {
+    try {
+      bus.publish(beatSubject(cluster, node), encodeEnvelope(message, 0));
+    } catch (error) {
+      // Beats may be lost; a bus that was closed is on its way out with us.
+      if (!isSkyError(error, "bus/closed")) throw error;
+    }
+  };
+  const ref = system.spawn(beatActor(publish), "main", undefined);
+  const unsubscribe = bus.subscribe(beatSubject(cluster, headNode), ({ payload }) => {
+    const seq = seqOf(payload);
+    if (seq !== undefined) system.tell(ref, { kind: "head-beat", seq });
+  });
+  return async () => {
+    unsubscribe();
+    await system.stop(ref, "the agent ends");
+  };
+}
+
+/** The number of a beat, or `undefined` if it is not one. */
+function seqOf(payload: Uint8Array): number | undefined {
+  try {
+    const { message } = decodeEnvelope(payload);
+    return message.kind === "beat" ? message.seq : undefined;
+  } catch (error) {
+    // Garbage on the head's subject is a beat that was lost.
+    if (isSkyError(error, "codec/invalid")) return undefined;
+    throw error;
+  }
+}
