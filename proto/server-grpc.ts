@@ -25,6 +25,8 @@ const detailsCharsMax = 200;
 type UnaryHandler = (request: unknown, context: CallContext) => Promise<unknown>;
 type StreamHandler = (request: unknown, context: CallContext) => AsyncIterable<unknown>;
 
+type Answering = Pick<Service[string], "path" | "responseSerialize">;
+
 /** Hears of errors that are not the caller's: bugs of ours, for the log. */
 export type HearBug = (error: unknown, method: string) => void;
 
@@ -41,12 +43,12 @@ export function addService<S extends Service>(
   const { handlers, hearBug } = options;
   for (const [name, method] of Object.entries(service)) {
     const handler: unknown = handlers[name];
+    const { path, requestDeserialize } = method;
     const type = method.responseStream ? "serverStream" : "unary";
     const handle = method.responseStream
-      ? streamCall(handler as StreamHandler, method.path, hearBug)
-      : unaryCall(handler as UnaryHandler, method.path, hearBug);
-    const { path, responseSerialize, requestDeserialize } = method;
-    const added = server.register(path, handle, responseSerialize, requestDeserialize, type);
+      ? streamCall(handler as StreamHandler, method, hearBug)
+      : unaryCall(handler as UnaryHandler, method, hearBug);
+    const added = server.register(path, handle, asItIs, requestDeserialize, type);
     assert(added, `${path} is served once`);
   }
 }
@@ -76,44 +78,61 @@ export async function closeGrpcServer(server: Server, graceMs: number): Promise<
   });
 }
 
-function unaryCall(handler: UnaryHandler, method: string, hearBug: HearBug): UntypedHandleCall {
-  return (call: ServerUnaryCall<unknown, unknown>, reply: sendUnaryData<unknown>): void => {
-    const context = contextOf(call);
-    const answer = async (): Promise<unknown> => handler(call.request, context);
+function unaryCall(handler: UnaryHandler, method: Answering, hearBug: HearBug): UntypedHandleCall {
+  return (call: ServerUnaryCall<unknown, Buffer>, reply: sendUnaryData<Buffer>): void => {
+    const answer = async (): Promise<Buffer> =>
+      method.responseSerialize(await handler(call.request, contextOf(call)));
     answer().then(
       (response) => reply(null, response),
-      (error: unknown) => reply(statusOf(error, method, hearBug)),
+      (error: unknown) => reply(statusOf(error, method.path, hearBug)),
     );
   };
 }
 
-function streamCall(handler: StreamHandler, method: string, hearBug: HearBug): UntypedHandleCall {
-  return (call: ServerWritableStream<unknown, unknown>): void => {
+function streamCall(
+  handler: StreamHandler,
+  method: Answering,
+  hearBug: HearBug,
+): UntypedHandleCall {
+  return (call: ServerWritableStream<unknown, Buffer>): void => {
     const context = contextOf(call);
-    pump(call, handler, context).then(
+    const messages = encoded(() => handler(call.request, context), method);
+    pump(call, messages, context.signal).then(
       () => call.end(),
       (error: unknown) => {
         if (context.signal.aborted) call.end();
-        else call.emit("error", statusOf(error, method, hearBug));
+        else call.emit("error", statusOf(error, method.path, hearBug));
       },
     );
   };
 }
 
-/** Writes what the generator yields, no faster than the transport takes it. */
+/** Messages are encoded here, where a failure is a bug that is heard; grpc-js would hide it. */
+async function* encoded(
+  open: () => AsyncIterable<unknown>,
+  method: Answering,
+): AsyncGenerator<Buffer, void, undefined> {
+  for await (const message of open()) yield method.responseSerialize(message);
+}
+
+function asItIs(encodedBefore: Buffer): Buffer {
+  return encodedBefore;
+}
+
+/** Writes what comes, no faster than the transport takes it. */
 async function pump(
-  call: ServerWritableStream<unknown, unknown>,
-  handler: StreamHandler,
-  { signal, peer }: CallContext,
+  call: ServerWritableStream<unknown, Buffer>,
+  messages: AsyncIterable<Buffer>,
+  signal: AbortSignal,
 ): Promise<void> {
-  for await (const message of handler(call.request, { signal, peer })) {
+  for await (const message of messages) {
     if (signal.aborted) return;
     if (!call.write(message)) await once(call, "drain", { signal });
   }
 }
 
 function contextOf(
-  call: ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>,
+  call: ServerUnaryCall<unknown, Buffer> | ServerWritableStream<unknown, Buffer>,
 ): CallContext {
   const gone = new AbortController();
   const what = call.getPath();

@@ -185,6 +185,33 @@ serving(
 );
 const ends: string[] = [];
 
+const closed: string[] = [];
+serving(
+  "what cannot be encoded ends the call at both ends, and is heard as the bug that it is",
+  {
+    watchEvents: async function* () {
+      try {
+        for (let i = 0; i < 1_000; i += 1) yield { event: { seq: i === 3 ? 0.5 : i } };
+      } finally {
+        closed.push("watch");
+      }
+    },
+    submit: async () => ({ jobIds: [0.5] }),
+  },
+  async ({ head, bugs }) => {
+    const broken = (error: unknown): boolean => isSkyError(error, "core/broken-invariant");
+    const read = async (): Promise<void> => {
+      for await (const { event } of head.jobs.watchEvents({}, { timeoutMs })) {
+        assert.ok((event?.seq ?? 9) < 3);
+      }
+    };
+    await assert.rejects(read(), broken);
+    await until("the generator is closed", () => closed.length === 1);
+    assert.equal(bugs.length, 1);
+    await assert.rejects(head.jobs.submit({}, { timeoutMs }), broken);
+  },
+);
+
 serving(
   "a deadline that passes is a timeout; a service that is not there says so",
   { why: () => new Promise(() => {}) },
