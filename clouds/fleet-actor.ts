@@ -32,6 +32,8 @@ export interface FleetPorts {
 export interface HeadsPort {
   open(record: ClusterRecord): Promise<void>;
   declare(name: string, nodes: readonly Node[]): void;
+  /** Its nodes are stopped: their silence is no loss. */
+  dismiss(record: ClusterRecord): void;
   /** Ends all jobs, proven, and takes no more. */
   close(name: string, verb: "stopped" | "terminated"): Promise<void>;
   /** Keeps the logs, forgets all else. Answers where the logs are; empty if there were none. */
@@ -148,6 +150,9 @@ class FleetEdge {
       case "declare":
         await this.#opened;
         heads.declare(effect.name, effect.nodes);
+        return;
+      case "dismiss":
+        heads.dismiss(effect.record);
         return;
       case "close-head":
         await this.#opened;

@@ -109,6 +109,7 @@ export function sawStopping(s: In<"stopping">, { machines }: Event<"seen">): Nex
     { phase: "stopped", record, waiters: [], looks: 0 },
     [
       { kind: "save", record, cause: "every node is stopped" },
+      { kind: "dismiss", record },
       ...s.waiters.map((to) => answer(to, clusterReply(record))),
     ],
   ];

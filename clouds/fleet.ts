@@ -100,6 +100,7 @@ export type FleetEffect =
   | { readonly kind: "erase"; readonly name: string }
   | { readonly kind: "open-head"; readonly record: ClusterRecord }
   | { readonly kind: "declare"; readonly name: string; readonly nodes: readonly Node[] }
+  | { readonly kind: "dismiss"; readonly record: ClusterRecord }
   | { readonly kind: "close-head"; readonly name: string; readonly verb: "stopped" | "terminated" }
   | {
       readonly kind: "act";

@@ -27,6 +27,8 @@ export interface FleetsOptions {
 export type Progress = { readonly record: ClusterRecord; readonly nodesUp: number };
 
 export interface Fleets {
+  /** Brings back what the journal holds: each cluster goes on where it was. Once, first. */
+  restore(): Promise<void>;
   record(name: string): ClusterRecord | undefined;
   /** In the order of their names. */
   records(): readonly ClusterRecord[];
@@ -43,15 +45,8 @@ export interface Fleets {
   onProgress(name: string, hear: (progress: Progress) => void): () => void;
 }
 
-/** Brings back what the journal holds: each cluster goes on where it was. */
-export async function openFleets(options: FleetsOptions): Promise<Fleets> {
-  const fleets = new FleetTable(options);
-  const prefix = `${homeCluster}/${headNode}/${fleetKind}/`;
-  for (const stored of await options.store.read(prefix)) {
-    const record = recordValue(stored) as ClusterRecord;
-    if (stored.key === fleetRecordKey(addressOf(record.name))) fleets.restore(record);
-  }
-  return fleets;
+export function createFleets(options: FleetsOptions): Fleets {
+  return new FleetTable(options);
 }
 
 /** Requests end with their outcome, or with the caller's patience: this is only a backstop. */
@@ -78,9 +73,14 @@ class FleetTable implements Fleets {
     };
   }
 
-  restore(record: ClusterRecord): void {
-    this.#records.set(record.name, record);
-    this.#actor(record.name, record);
+  async restore(): Promise<void> {
+    const prefix = `${homeCluster}/${headNode}/${fleetKind}/`;
+    for (const stored of await this.#options.store.read(prefix)) {
+      const record = recordValue(stored) as ClusterRecord;
+      if (stored.key !== fleetRecordKey(addressOf(record.name))) continue;
+      this.#records.set(record.name, record);
+      this.#actor(record.name, record);
+    }
   }
 
   record(name: string): ClusterRecord | undefined {

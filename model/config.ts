@@ -43,7 +43,9 @@ const fieldNames = [
   "level",
   "bus",
   "binary",
-].concat(["journal", "extra_fsync_ms"]);
+  "journal",
+  "extra_fsync_ms",
+];
 const idleExitSecondsDefault = 60;
 
 /** @throws SkyError `config/invalid`, with the line or the path of the field. */

@@ -8,6 +8,7 @@ import type { Cloud } from "../clouds/cloud.ts";
 import type { Fleets } from "../clouds/fleets-actor.ts";
 import type { Isolation } from "../model/cluster.ts";
 import { addService } from "../proto/server-grpc.ts";
+import type { CallContext, HandlersOf, Service } from "../proto/services.ts";
 import { clusterService, debugService, jobService } from "../proto/services.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
@@ -37,12 +38,45 @@ export interface ApiOptions {
   };
   /** What the process adds to `sky debug`. */
   readonly inspect: () => Readonly<Record<string, unknown>>;
+  /** A call begins. Returns what ends it. */
+  readonly enter: () => () => void;
 }
 
 export function addHeadServices(server: Server, options: ApiOptions): void {
   const hearBug = (error: unknown, method: string) =>
     options.log.error("request failed", { method, error });
-  addService(server, clusterService, { handlers: clusterHandlers(options), hearBug });
-  addService(server, jobService, { handlers: jobHandlers(options), hearBug });
-  addService(server, debugService, { handlers: debugHandlers(options), hearBug });
+  const { enter } = options;
+  const serve = <S extends Service>(service: S, handlers: HandlersOf<S>): void =>
+    addService(server, service, { handlers: counted(handlers, enter), hearBug });
+  serve(clusterService, clusterHandlers(options));
+  serve(jobService, jobHandlers(options));
+  serve(debugService, debugHandlers(options));
+}
+
+type Handler = (request: never, context: CallContext) => Promise<unknown> | AsyncIterable<unknown>;
+
+/** The same handlers, each call entered until its answer is there or its stream has ended. */
+function counted<H extends object>(handlers: H, enter: () => () => void): H {
+  const wrapped = Object.entries(handlers).map(([name, handler]) => {
+    const call: Handler = (request, context) => {
+      const leave = enter();
+      try {
+        const answer = (handler as Handler)(request, context);
+        return answer instanceof Promise ? answer.finally(leave) : leavingAtEnd(answer, leave);
+      } catch (error) {
+        leave();
+        throw error;
+      }
+    };
+    return [name, call] as const;
+  });
+  return Object.fromEntries(wrapped) as unknown as H;
+}
+
+async function* leavingAtEnd(stream: AsyncIterable<unknown>, leave: () => void) {
+  try {
+    yield* stream;
+  } finally {
+    leave();
+  }
 }

@@ -16,5 +16,7 @@ export interface Head {
   readonly logs: LogStore;
   readonly workdirs: Workdirs;
   declare(nodes: readonly Node[]): void;
+  /** These nodes are gone on purpose: their silence is no loss. */
+  dismiss(nodes: readonly string[]): void;
   close(reason: string): Promise<void>;
 }

@@ -1,0 +1,89 @@
+// `skyhead`: the head of one home. It serves the API on the home's socket, runs the schedulers of
+// all its clusters, and starts the nodes of local ones.
+//
+//     skyhead [--home DIR]        DIR defaults to $SKY_HOME, then ~/.sky
+//
+// One lives per home; a second one leaves with 75. When it takes calls it writes `ready` to
+// descriptor 3, if that is open. TERM and INT end it in order; ranks run on and are found again.
+
+import { closeSync, fstatSync, writeSync } from "node:fs";
+import { homedir } from "node:os";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { errorText } from "../model/errors.ts";
+import { homeAt } from "../model/home.ts";
+import { createPinoLog } from "../runtime/log-pino.ts";
+import { readConfig } from "./skyhead/config.ts";
+import { startHeadProcess } from "./skyhead/head-process.ts";
+import { takeLock } from "./skyhead/lock.ts";
+
+/** EX_TEMPFAIL of sysexits.h: another one holds the home. */
+const exitHeld = 75;
+const readyDescriptor = 3;
+
+await main();
+
+async function main(): Promise<void> {
+  const home = homeAt(homeRoot());
+  const lock = takeLock(home.lock);
+  if (lock === undefined) process.exit(exitHeld);
+  const config = readConfig(home);
+  const { log, close } = createPinoLog({ destination: home.headLog, level: config.log.level });
+  let isEnding = false;
+  const end = (code: number): void => {
+    close();
+    lock.release();
+    process.exit(code);
+  };
+  const crash = (error: unknown): void => {
+    log.error("head crashed", { error });
+    process.stderr.write(`skyhead: ${errorText(error)}\n`);
+    end(1);
+  };
+  process.on("uncaughtException", crash);
+  process.on("unhandledRejection", crash);
+
+  const head = await startHeadProcess({
+    ...{ home, config, log },
+    onIdle: () => void stop("it was idle"),
+    onBroken: crash,
+  });
+  const stop = async (why: string): Promise<void> => {
+    if (isEnding) return;
+    isEnding = true;
+    log.info("head ends", { why, ranks: "those that run, run on" });
+    await head.close(why).catch(crash);
+    end(0);
+  };
+  process.on("SIGTERM", () => void stop("SIGTERM"));
+  process.on("SIGINT", () => void stop("SIGINT"));
+  log.info("head is ready", { home: home.root, pid: process.pid });
+  sayReady();
+}
+
+function homeRoot(): string {
+  const { values } = parseArgs({ options: { home: { type: "string" } } });
+  const chosen = values.home ?? process.env["SKY_HOME"] ?? "";
+  return chosen === "" ? `${homedir()}/.sky` : resolve(chosen);
+}
+
+/** Whoever started us waits for this word. Nobody may be there: then there is nobody to tell. */
+function sayReady(): void {
+  try {
+    if (!isPipe(readyDescriptor)) return;
+    writeSync(readyDescriptor, "ready\n");
+    closeSync(readyDescriptor);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
+  }
+}
+
+/** A descriptor that Node opened for itself is no pipe of ours. */
+function isPipe(descriptor: number): boolean {
+  try {
+    const found = fstatSync(descriptor);
+    return found.isFIFO() || found.isSocket();
+  } catch {
+    return false; // Not open.
+  }
+}

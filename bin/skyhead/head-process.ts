@@ -1,0 +1,187 @@
+// The parts of a head's process, put together: journal, clusters, nodes, API.
+//
+//     journal ─ fleets ─┬─ local cloud ─ lane (embedded | process) ─ agents
+//                       └─ heads: one system of actors per cluster, with its board and logs
+//     API on the home's socket, over all of them
+//
+// The API opens last, so whoever is served finds everything. Closing goes the other way round and
+// leaves ranks running.
+
+import { mkdirSync } from "node:fs";
+import { availableParallelism, totalmem } from "node:os";
+import type { Server } from "@grpc/grpc-js";
+import { ServerCredentials } from "@grpc/grpc-js";
+import type { LocalCloud } from "../../clouds/cloud-local.ts";
+import { createLocalCloud } from "../../clouds/cloud-local.ts";
+import type { Fleets } from "../../clouds/fleets-actor.ts";
+import { createFleets, homeCluster } from "../../clouds/fleets-actor.ts";
+import { headNode } from "../../model/address.ts";
+import type { Config } from "../../model/config.ts";
+import { SkyError } from "../../model/errors.ts";
+import type { Home } from "../../model/home.ts";
+import { closeGrpcServer, createGrpcServer, listenGrpc } from "../../proto/server-grpc.ts";
+import { createBusHub } from "../../runtime/bus-memory.ts";
+import { headPermissions } from "../../runtime/bus-permissions.ts";
+import { createOsClock } from "../../runtime/clock-os.ts";
+import { createOsFiles } from "../../runtime/files-os.ts";
+import { batchOf } from "../../runtime/journal.ts";
+import type { Log } from "../../runtime/log.ts";
+import { createMetrics } from "../../runtime/metrics.ts";
+import { createOsRandom } from "../../runtime/random-os.ts";
+import type { SocketAddress } from "../../runtime/socket-os.ts";
+import { listenPrivately } from "../../runtime/socket-os.ts";
+import type { Store } from "../../runtime/store.ts";
+import { openSqliteStore } from "../../runtime/store-sqlite.ts";
+import type { ActorSystem } from "../../runtime/system-actor.ts";
+import { createSystem } from "../../runtime/system-actor.ts";
+import { addHeadServices } from "../../scheduler/api-grpc.ts";
+import type { Heads } from "../../scheduler/heads-os.ts";
+import { createHeads } from "../../scheduler/heads-os.ts";
+import { packageVersion } from "../version.ts";
+import type { IdleWatch } from "./idle.ts";
+import { watchIdle } from "./idle.ts";
+import type { LanePorts } from "./lane.ts";
+import { Lanes } from "./lanes.ts";
+
+export interface HeadProcessOptions {
+  readonly home: Home;
+  readonly config: Config;
+  readonly log: Log;
+  /** Nothing was asked for a while, and nothing must be kept: the process may end. */
+  readonly onIdle: () => void;
+  /** Something that cannot go on: the process must end, and be started anew. */
+  readonly onBroken: (why: string) => void;
+}
+
+/** Given up when the disk is full, so that the journal can still be written. */
+const ballastMib = 8;
+const callGraceMs = 500;
+
+/** Resolves when the API takes calls. */
+export async function startHeadProcess(options: HeadProcessOptions): Promise<HeadProcess> {
+  const { home, config } = options;
+  for (const dir of [home.root, home.head]) mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const store = await openSqliteStore({ path: home.journal, ballastMib, ...config.journal });
+  const head = new HeadProcess(options, store, await nextIncarnation(store));
+  await head.open();
+  return head;
+}
+
+export class HeadProcess {
+  readonly #options: HeadProcessOptions;
+  readonly #store: Store;
+  readonly #ports: Omit<LanePorts, "onSession">;
+  readonly #server: Server = createGrpcServer();
+  readonly #lanes: Lanes;
+  readonly #heads: Heads;
+  readonly #cloud: LocalCloud;
+  readonly #system: ActorSystem;
+  readonly #fleets: Fleets;
+  readonly #idle: IdleWatch;
+  #address: SocketAddress | undefined;
+
+  constructor(options: HeadProcessOptions, store: Store, incarnation: number) {
+    const { home, config, log } = options;
+    const clock = createOsClock();
+    const ports = { clock, random: createOsRandom(), log, metrics: createMetrics(), incarnation };
+    this.#options = options;
+    this.#store = store;
+    this.#ports = ports;
+    this.#lanes = new Lanes({
+      ...ports,
+      ...{ home, config, server: this.#server },
+      onSession: (session) => this.#heads.take(session),
+    });
+    this.#heads = createHeads({
+      ...{ ...ports, home, store, files: createOsFiles(home.root) },
+      busOf: async ({ name, isolation }) => (await this.#lanes.get(isolation)).headBus(name),
+      onAlive: (cluster, nodes) => this.#fleets.alive(cluster, nodes),
+      onShutdown: (cluster, verb) => this.#fleets.windDown(cluster, verb, "it was idle"),
+      onBroken: options.onBroken,
+    });
+    this.#cloud = createLocalCloud({
+      ...{ home, log, loopbackNet: process.platform === "linux" },
+      starter: {
+        start: async (node, signal) => {
+          const isolation = this.#fleets.record(node.cluster)?.isolation;
+          const lane = await this.#lanes.get(isolation ?? config.local.isolation);
+          return lane.startNode(node, signal);
+        },
+      },
+      machine: { cpus: availableParallelism(), memoryBytes: totalmem() },
+    });
+    const bus = createBusHub().connect(headNode, headPermissions(homeCluster));
+    this.#system = createSystem({ ...ports, store, bus, cluster: homeCluster, node: headNode });
+    const cloud = (name: string) => this.#cloudNamed(name);
+    this.#fleets = createFleets({
+      ...{ system: this.#system, store },
+      ports: { cloud, heads: this.#heads },
+    });
+    this.#idle = watchIdle({
+      ...{ clock, idleMs: config.idleExitSeconds * 1_000, onIdle: options.onIdle },
+      isNeeded: () => this.#fleets.records().some(({ status }) => status !== "STOPPED"),
+    });
+  }
+
+  async open(): Promise<void> {
+    const { home, config, log } = this.#options;
+    await this.#fleets.restore();
+    const { clock } = this.#ports;
+    addHeadServices(this.#server, {
+      ...{ ...this.#ports, fleets: this.#fleets, heads: this.#heads, store: this.#store },
+      cloud: (name) => this.#cloudNamed(name),
+      isolation: config.local.isolation,
+      about: {
+        version: packageVersion(),
+        pid: process.pid,
+        home: home.root,
+        startedAt: clock.now().wallMs,
+      },
+      inspect: () => this.#inspect(),
+      enter: () => this.#idle.enter(),
+    });
+    this.#address = await listenPrivately(home.socket, (path) =>
+      listenGrpc(this.#server, `unix:${path}`, ServerCredentials.createInsecure()),
+    );
+    log.debug("listening", { socket: home.socket });
+  }
+
+  /** Ends the API, then the agents, then the rest. Ranks run on. */
+  async close(why: string): Promise<void> {
+    this.#idle.close();
+    await closeGrpcServer(this.#server, callGraceMs);
+    this.#address?.release();
+    await this.#system.close(why);
+    await this.#cloud.close();
+    await this.#heads.closeAll(why);
+    await this.#lanes.close();
+    await this.#store.close();
+  }
+
+  #cloudNamed(name: string): LocalCloud {
+    if (name !== this.#cloud.name) throw new SkyError("cloud/unknown", { cloud: name });
+    return this.#cloud;
+  }
+
+  #inspect(): Readonly<Record<string, unknown>> {
+    return {
+      pid: process.pid,
+      incarnation: this.#ports.incarnation,
+      rssBytes: process.memoryUsage.rss(),
+      cpu: process.cpuUsage(),
+      store: this.#store.counts(),
+      actors: this.#system.inspect(),
+      lanes: this.#lanes.inspect(),
+    };
+  }
+}
+
+const incarnationKey = `${homeCluster}/${headNode}/incarnation`;
+
+/** How often a head of this home has started: what it says is newer than what others said. */
+async function nextIncarnation(store: Store): Promise<number> {
+  const [last] = await store.read(incarnationKey);
+  const next = Number(last?.value ?? 0) + 1;
+  await store.commit(batchOf({ puts: [{ key: incarnationKey, value: String(next) }] }));
+  return next;
+}

@@ -1,0 +1,32 @@
+// A lane: how the nodes of one isolation run and how they reach their head.
+//
+// `embedded` has agents in this process, over a bus and streams in memory. `process` has skylets of
+// their own, over a nats-server and TLS. Heads, fleets and agents are the same in both.
+
+import type { LocalNode, RunningNode } from "../../clouds/node-starter.ts";
+import type { Bus } from "../../runtime/bus.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Log } from "../../runtime/log.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
+import type { Random } from "../../runtime/random.ts";
+import type { StreamSession } from "../../runtime/stream.ts";
+
+export interface Lane {
+  /** The head's own end of the bus of one cluster. The caller closes it. */
+  headBus(cluster: string): Promise<Bus>;
+  startNode(node: LocalNode, signal: AbortSignal): Promise<RunningNode>;
+  inspect(): Readonly<Record<string, unknown>>;
+  /** After the last node has ended. */
+  close(): Promise<void>;
+}
+
+/** What a lane needs of the process that it is part of. */
+export interface LanePorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly incarnation: number;
+  /** Takes a session of the bulk wire that a node dialled. */
+  readonly onSession: (session: StreamSession) => void;
+}

@@ -1,0 +1,48 @@
+// The lanes of this process, each opened when its first cluster needs it.
+
+import type { Server } from "@grpc/grpc-js";
+import type { Isolation } from "../../model/cluster.ts";
+import type { Config } from "../../model/config.ts";
+import type { Home } from "../../model/home.ts";
+import { openEmbeddedLane } from "./embedded.ts";
+import type { Lane, LanePorts } from "./lane.ts";
+import { openProcessLane } from "./processes.ts";
+
+export interface LanesOptions extends LanePorts {
+  readonly home: Home;
+  readonly config: Config;
+  /** Where nodes join: services may be added while it listens. */
+  readonly server: Server;
+}
+
+export class Lanes {
+  readonly #options: LanesOptions;
+  readonly #opening = new Map<Isolation, Promise<Lane>>();
+  readonly #open = new Map<Isolation, Lane>();
+
+  constructor(options: LanesOptions) {
+    this.#options = options;
+  }
+
+  /** One that failed to open is tried again by the next call. */
+  get(isolation: Isolation): Promise<Lane> {
+    const known = this.#opening.get(isolation);
+    if (known !== undefined) return known;
+    const open = isolation === "embedded" ? openEmbeddedLane : openProcessLane;
+    const opening = open(this.#options);
+    this.#opening.set(isolation, opening);
+    opening.then(
+      (lane) => this.#open.set(isolation, lane),
+      () => this.#opening.delete(isolation),
+    );
+    return opening;
+  }
+
+  inspect(): Readonly<Record<string, unknown>> {
+    return Object.fromEntries([...this.#open].map(([name, lane]) => [name, lane.inspect()]));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((lane) => lane.close()));
+  }
+}
