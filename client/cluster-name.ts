@@ -1,4 +1,5 @@
 // The rule for a cluster's name, with a message that says what would be right.
+// It is checked before anything is asked or started: a name ends up in paths and subjects.
 
 import { SkyError } from "../model/errors.ts";
 import { clusterNameLengthMax, clusterPattern } from "../model/ids.ts";

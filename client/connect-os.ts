@@ -73,6 +73,7 @@ async function bringUp(home: Home, signal: AbortSignal): Promise<void> {
     if (end === "ready") return;
     if (end !== "held") throw startFailed(home, end);
     // Another one holds the home: it will listen soon, or give the home up.
+    // An abort ends the pause early; the loop's condition sees it.
     await pause(dialPauseMs, undefined, { signal: until }).catch(() => {});
     if (await isListening(home)) return;
   }
@@ -104,6 +105,7 @@ async function startHead(home: Home, signal: AbortSignal): Promise<string> {
     if (signal.aborted) return "held";
     return error instanceof Error ? error.message : String(error);
   } finally {
+    // The race is over: the loser's news is not needed.
     exited.catch(() => {});
     news.destroy();
     child.unref();

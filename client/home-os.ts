@@ -1,4 +1,5 @@
 // Which home a client works with: `SKY_HOME`, or `~/.sky`. Two homes never meet.
+// Everything that the client writes lies below it.
 
 import { homedir } from "node:os";
 import { resolve } from "node:path";

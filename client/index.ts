@@ -29,7 +29,7 @@ export type {
   LaunchOptions,
   LogsOptions,
   SkyOptions,
-} from "./sky-os.ts";
+} from "./sky-options.ts";
 export { Sky } from "./sky-os.ts";
 export type { ResourcesSpec, TaskSpec } from "./task-spec.ts";
 export type { Job, Rank } from "./view.ts";

@@ -4,7 +4,7 @@
 // was seen is cut off, and after a break the next stream starts at the remembered offsets. A gap
 // would be a lie, so it is an error. Retries are bounded, and counted anew after progress.
 
-import { assert, isSkyError } from "../model/errors.ts";
+import { assert, isSkyError, SkyError } from "../model/errors.ts";
 import type { Job, RankKey } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";
 import type { LogEvent, LogOffset, LogQuery } from "./head.ts";
@@ -39,27 +39,32 @@ const pauseMsMax = 5_000;
 export async function* followLog(query: LogQuery, ports: FollowPorts): AsyncGenerator<FollowEvent> {
   const state: FollowState = { query, offsets: new Map(), job: undefined, failures: 0 };
   for (const { key, offset } of query.offsets) state.offsets.set(rankKeyText(key), { key, offset });
-  while (true) {
-    try {
-      for await (const event of ports.open(resumed(state))) {
-        state.failures = 0;
-        const out = taken(state, event);
-        if (out !== undefined) yield out;
-        if (out?.kind === "ended") return;
-      }
-      // The stream ended without the job's end: the head went away in good order.
-      state.failures += 1;
-      assert(
-        state.failures <= retriesMax,
-        "the log's stream ends without saying how the job ended",
-      );
-    } catch (error) {
-      state.failures += 1;
-      const again = isSkyError(error) && error.remedy === "retry" && state.failures <= retriesMax;
-      if (!again) throw error;
-    }
+  for (;;) {
+    const broken = yield* followOnce(state, ports);
+    if (broken === undefined) return;
+    state.failures += 1;
+    const again = isSkyError(broken) && broken.remedy === "retry" && state.failures <= retriesMax;
+    if (!again) throw broken;
     await ports.pause(Math.min(pauseMsMax, pauseMsFirst * 2 ** (state.failures - 1)));
   }
+}
+
+/** One stream to its end. Gives what broke it, or nothing if it said how the job ended. */
+async function* followOnce(
+  state: FollowState,
+  ports: FollowPorts,
+): AsyncGenerator<FollowEvent, unknown> {
+  try {
+    for await (const event of ports.open(resumed(state))) {
+      state.failures = 0;
+      const out = taken(state, event);
+      if (out !== undefined) yield out;
+      if (out?.kind === "ended") return undefined;
+    }
+  } catch (error) {
+    return error;
+  }
+  return new SkyError("head/unreachable", { why: "the log's stream ended before the job's end" });
 }
 
 interface FollowState {

@@ -1,4 +1,5 @@
 // A job's log as a program reads it: chunks by rank and offset, and the job at the end.
+// Bytes are never decoded; what a chunk says about its rank is from the job's record.
 
 import { SkyError } from "../model/errors.ts";
 import type { Job as JobRecord } from "../model/job.ts";

@@ -1,4 +1,5 @@
 // The names of Linux's signals, by number. Source: signal(7), x86 and ARM.
+// Node's own table knows only the signals of the machine it runs on.
 
 const names = [
   ...["SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE"],

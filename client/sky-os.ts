@@ -6,7 +6,7 @@
 
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import type { ClusterView, Isolation, NodeProgress } from "../model/cluster.ts";
+import type { ClusterView } from "../model/cluster.ts";
 import { assert, SkyError } from "../model/errors.ts";
 import type { NumberedEvent } from "../model/event.ts";
 import type { Task } from "../model/task.ts";
@@ -17,72 +17,22 @@ import { headOver } from "./head-grpc.ts";
 import { homeOf } from "./home-os.ts";
 import type { LaunchResult } from "./launch.ts";
 import { lastStep, launchTask } from "./launch.ts";
-import type { LogChunk, LogStream } from "./log-stream.ts";
+import type { LogStream } from "./log-stream.ts";
 import { logStream } from "./log-stream.ts";
+import type {
+  AutostopOptions,
+  CallOptions,
+  EventsOptions,
+  ExecOptions,
+  LaunchOptions,
+  LogsOptions,
+  SkyOptions,
+} from "./sky-options.ts";
 import { taskFromSpec } from "./task-file.ts";
 import type { ResourcesSpec, TaskSpec } from "./task-spec.ts";
 import { type Job, jobView } from "./view.ts";
 import { followEvents, waitForJob } from "./wait.ts";
 import { userName, world } from "./world-os.ts";
-
-export interface SkyOptions {
-  /** The state folder. Default: `SKY_HOME`, else `~/.sky`. */
-  readonly home?: string;
-  /** Ends everything that this object does. */
-  readonly signal?: AbortSignal;
-  /** Hears of what is worth knowing and is no error. */
-  readonly onWarning?: (text: string) => void;
-}
-
-export interface CallOptions {
-  readonly signal?: AbortSignal;
-}
-
-export interface LaunchOptions extends CallOptions {
-  readonly cluster: string;
-  /** These stand in the place of the task's own. */
-  readonly numNodes?: number;
-  readonly cpus?: number | string;
-  /** In GB. */
-  readonly memory?: number | string;
-  readonly accelerators?: string | Readonly<Record<string, number>>;
-  readonly cloud?: string;
-  /** How local nodes run. Default: as configured, else `embedded`. */
-  readonly isolation?: Isolation;
-  /** Stop (or with `down`, take down) the cluster when it has been idle for so long. */
-  readonly idleSeconds?: number;
-  readonly down?: boolean;
-  readonly noSetup?: boolean;
-  readonly onProgress?: (progress: NodeProgress) => void;
-}
-
-export interface ExecOptions extends CallOptions {
-  readonly cluster: string;
-}
-
-export interface LogsOptions extends CallOptions {
-  /** Go on until the job has ended. Default true. */
-  readonly follow?: boolean;
-  /** Only this rank's log of the run. Default: all ranks, and the setup. */
-  readonly rank?: number;
-  /** Begin at this byte. With `rank`, of that log; otherwise of each rank's. Default 0. */
-  readonly offset?: number;
-  /** Begin this many lines before the end. */
-  readonly tail?: number;
-}
-
-export interface AutostopOptions extends CallOptions {
-  readonly idleSeconds: number;
-  readonly down?: boolean;
-}
-
-export interface EventsOptions extends CallOptions {
-  /** Only the events of this job. */
-  readonly job?: number;
-  readonly follow?: boolean;
-  /** Go on after this event. */
-  readonly afterSeq?: number;
-}
 
 /**
  * Clusters and jobs, from a program.
@@ -340,8 +290,6 @@ export class Sky {
     return signal === undefined ? this.#signal : AbortSignal.any([this.#signal, signal]);
   }
 }
-
-export type { LogChunk, LogStream };
 
 /** All problems of all tasks at once. */
 function tasksFromSpecs(tasks: readonly TaskSpec[]): readonly Task[] {

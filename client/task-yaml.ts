@@ -1,7 +1,7 @@
 // YAML text as a tree with positions, or the problems of its syntax.
 //
-// YAML 1.2 core, with merge keys (`<<`), which files written for SkyPilot use. Duplicate keys are problems:
-// of two values one would be dropped in silence. Aliases are expanded, and bounded.
+// YAML 1.2 core, with merge keys (`<<`), which files written for SkyPilot use. Duplicate keys are
+// problems: of two values one would be dropped in silence. Aliases are expanded, and bounded.
 
 import type { Document, ParsedNode, Node as YamlNode } from "yaml";
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from "yaml";

@@ -37,7 +37,7 @@ export interface Rank {
   readonly pid?: number;
   readonly startedAt?: number;
   readonly endedAt?: number;
-  /** As a shell shows it: 137 for a rank that was killed. Null until it is known, or if nobody can. */
+  /** As a shell shows it: 137 for a rank that was killed. Null as long as nobody knows it. */
   readonly exitCode: number | null;
   /** `SIGKILL`, when a signal ended it. */
   readonly signal: string | null;

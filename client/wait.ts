@@ -37,21 +37,32 @@ export async function* followEvents(
   query: EventQuery,
   ports: WaitPorts,
 ): AsyncGenerator<NumberedEvent> {
-  let afterSeq = query.afterSeq;
-  for (let failures = 0; ; ) {
-    try {
-      for await (const event of head.watchEvents({ ...query, afterSeq }, ports.signal)) {
-        failures = 0;
-        if (event.seq <= afterSeq) continue;
-        afterSeq = event.seq;
-        yield event;
-      }
-      return;
-    } catch (error) {
-      failures += 1;
-      const again = isSkyError(error) && error.remedy === "retry" && failures <= retriesMax;
-      if (!again) throw error;
+  const state = { afterSeq: query.afterSeq, failures: 0 };
+  for (;;) {
+    const events = () => head.watchEvents({ ...query, afterSeq: state.afterSeq }, ports.signal);
+    const broken = yield* eventsOnce(state, events);
+    if (broken === undefined) return;
+    state.failures += 1;
+    const again = isSkyError(broken) && broken.remedy === "retry" && state.failures <= retriesMax;
+    if (!again) throw broken;
+    await ports.pause(Math.min(pauseMsMax, pauseMsFirst * 2 ** (state.failures - 1)));
+  }
+}
+
+/** One stream to its end. Gives what broke it. */
+async function* eventsOnce(
+  state: { afterSeq: number; failures: number },
+  open: () => AsyncIterable<NumberedEvent>,
+): AsyncGenerator<NumberedEvent, unknown> {
+  try {
+    for await (const event of open()) {
+      state.failures = 0;
+      if (event.seq <= state.afterSeq) continue;
+      state.afterSeq = event.seq;
+      yield event;
     }
-    await ports.pause(Math.min(pauseMsMax, pauseMsFirst * 2 ** (failures - 1)));
+    return undefined;
+  } catch (error) {
+    return error;
   }
 }

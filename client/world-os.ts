@@ -1,4 +1,5 @@
 // What the client asks of the machine it runs on: folders, and who the user is.
+// What the pure files need of it is passed in from here.
 
 import { statSync } from "node:fs";
 import { homedir, userInfo } from "node:os";

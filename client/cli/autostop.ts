@@ -1,4 +1,5 @@
 // `sky autostop`: stop a cluster, or take it down, when it has been idle for a while.
+// Source of its default and of its questions: SkyPilot, spec §1.2.
 
 import { allClustersFlag, type CliCommand, yesFlag } from "./command.ts";
 import { WrongUse } from "./exit-codes.ts";

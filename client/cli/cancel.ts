@@ -1,4 +1,5 @@
 // `sky cancel`: end jobs, and answer when nothing of them is left.
+// Jobs that had ended already keep their outcome, and that is no error.
 
 import { userName } from "../world-os.ts";
 import { type CliCommand, yesFlag } from "./command.ts";

@@ -1,4 +1,5 @@
 // `sky check`: which clouds can be used.
+// The local cloud needs nothing installed, so it is always there.
 
 import type { CliCommand } from "./command.ts";
 import { exitCodes } from "./exit-codes.ts";

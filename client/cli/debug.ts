@@ -1,4 +1,5 @@
 // `sky debug`: what the head's process is doing, as JSON for people.
+// What it prints may change with every version: no program should read it.
 
 import type { CliCommand } from "./command.ts";
 import { exitCodes } from "./exit-codes.ts";

@@ -1,4 +1,5 @@
 // `sky down`: take clusters down; nothing of them is left but their logs.
+// A cluster that is gone already is not an error for its neighbours.
 
 import { allClustersFlag, type CliCommand, yesFlag } from "./command.ts";
 import { actOnGroup } from "./group.ts";

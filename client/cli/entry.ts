@@ -1,4 +1,5 @@
 // ENTRYPOINT and flags of launch and exec as a validated task.
+// Everything that is wrong with them is told at once, before anything is asked or started.
 
 import { readFileSync, statSync } from "node:fs";
 import { SkyError } from "../../model/errors.ts";

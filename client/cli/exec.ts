@@ -1,4 +1,5 @@
 // `sky exec`: run a task on a cluster that is up. No provisioning, no setup.
+// The job's outcome is the exit code, unless the job is left to itself with -d.
 
 import { randomUUID } from "node:crypto";
 import { assert } from "../../model/errors.ts";

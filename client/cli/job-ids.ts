@@ -1,4 +1,5 @@
 // Job ids on a command line.
+// They are whole numbers from 1, one row for each cluster.
 
 import { WrongUse } from "./exit-codes.ts";
 

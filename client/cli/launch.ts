@@ -1,4 +1,6 @@
 // `sky launch`: bring a cluster up, or reuse it, and run a task on it.
+//
+// What is wrong with the request is found before anything is asked or started.
 
 import { randomBytes, randomUUID } from "node:crypto";
 import type { ClusterView, Isolation } from "../../model/cluster.ts";

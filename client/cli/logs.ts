@@ -1,13 +1,13 @@
 // `sky logs`: follow a job's log, ask for its status, or fetch the files.
+// Exits with the job's outcome; a job that goes on when we stop looking has not finished.
 
-import type { Head } from "../head.ts";
+import { nodesOf } from "./cluster-nodes.ts";
 import type { CliCommand } from "./command.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import { exitCodeOfJob, WrongUse } from "./exit-codes.ts";
 import { isSet, numberFlag, wordAt, wordsAt } from "./flags.ts";
 import { followJob } from "./follow.ts";
 import { jobIdOf } from "./job-ids.ts";
-import { unknownCluster } from "./names.ts";
 import type { Shell } from "./shell.ts";
 import { syncDown } from "./sync-down.ts";
 
@@ -51,15 +51,4 @@ async function printStatus(shell: Shell, cluster: string, job: number): Promise<
   const { id, status } = await head.getJob({ cluster, job }, shell.interrupt);
   shell.print(`Job ${id}: ${status}`);
   return exitCodeOfJob(status);
-}
-
-/** How many nodes a cluster has. @throws SkyError `cluster/not-found`. */
-export async function nodesOf(shell: Shell, head: Head, cluster: string): Promise<number> {
-  const known = await head.status([], shell.interrupt);
-  const found = known.find(({ name }) => name === cluster);
-  if (found !== undefined) return found.nodes.length;
-  throw unknownCluster(
-    cluster,
-    known.map(({ name }) => name),
-  );
 }

@@ -1,5 +1,5 @@
-// The `sky` command: finds the command, reads its flags, runs it, and turns what went wrong into one
-// message and an exit code.
+// The `sky` command: finds the command, reads its flags, runs it, and turns what went wrong into
+// one message and an exit code.
 //
 // Start-up time is felt on every call: only the named command is loaded, and it loads the heavy
 // things (gRPC, YAML, prompts) when it needs them.

@@ -1,4 +1,5 @@
 // `-o json`: whether it was asked for, and how it is printed.
+// JSON is for programs: its fields are those of the SDK's types.
 
 import { WrongUse } from "./exit-codes.ts";
 import { type Parsed, textFlag } from "./flags.ts";

@@ -1,4 +1,5 @@
 // `sky queue`: the jobs of clusters, newest first.
+// A cluster that cannot answer is told and does not hide the others.
 
 import { errorText } from "../../model/errors.ts";
 import { isTerminal } from "../../model/job.ts";

@@ -1,4 +1,5 @@
 // `sky start`: start stopped clusters again.
+// One that is up already is left alone and told.
 
 import { lastStep } from "../launch.ts";
 import { allClustersFlag, type CliCommand, yesFlag } from "./command.ts";

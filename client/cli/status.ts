@@ -1,4 +1,5 @@
 // `sky status`: the clusters of this home.
+// What the head knows is always fresh; nothing is cached on the way.
 
 import type { AutostopView, ClusterView } from "../../model/cluster.ts";
 import { type CliCommand, outputFlag } from "./command.ts";

@@ -1,4 +1,5 @@
 // `sky stop`: end a cluster's jobs and nodes, keep its record.
+// Its job history is there again when it is started.
 
 import { allClustersFlag, type CliCommand, yesFlag } from "./command.ts";
 import { actOnGroup } from "./group.ts";

@@ -10,9 +10,9 @@ import { SkyError } from "../../model/errors.ts";
 import type { Job, RankKey } from "../../model/job.ts";
 import type { Head } from "../head.ts";
 import { followLog, type LogPiece } from "../log-follow.ts";
+import { nodesOf } from "./cluster-nodes.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { jobIdOf } from "./job-ids.ts";
-import { nodesOf } from "./logs.ts";
 import { globMatches, isGlob } from "./names.ts";
 import type { Shell } from "./shell.ts";
 

@@ -42,8 +42,15 @@ function printable(text: string): string {
   return text.replace(/\s+/g, " ").replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
 }
 
-const wide =
-  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]|\p{Emoji_Presentation}/u;
+/** East Asian wide and full-width characters, and emoji. Source: Unicode UAX #11. */
+const wide = new RegExp(
+  [
+    "[\\u1100-\\u115f\\u2e80-\\ua4cf\\uac00-\\ud7a3\\uf900-\\ufaff]",
+    "[\\ufe30-\\ufe6f\\uff00-\\uff60]",
+    "\\p{Emoji_Presentation}",
+  ].join("|"),
+  "u",
+);
 
 function displayWidth(text: string): number {
   let width = 0;

@@ -1,4 +1,5 @@
 // `sky why`: the chain of events that led to the state of a job or a cluster.
+// Times are UTC, to the millisecond; facts are printed as they were recorded.
 
 import type { NumberedEvent } from "../../model/event.ts";
 import { type CliCommand, outputFlag } from "./command.ts";

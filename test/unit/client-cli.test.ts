@@ -1,4 +1,5 @@
 // The pure parts of the command line: names, ids, times, tables, exit codes, entry points.
+// No process is started: what the commands print is in test/golden.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,5 @@
 // Following a log over connections that break: each byte once, in order, or an error.
+// The head is a generator that breaks where the property says.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

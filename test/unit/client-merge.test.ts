@@ -1,4 +1,5 @@
 // The merged view: every log's bytes, exactly, in whole lines with prefixes.
+// A view is taken apart again by its prefixes and compared with what was written.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,5 @@
 // The SDK over a real gRPC connection to a head of a few lines: keys, retries, resumption, aborts.
+// The connection is real, so that what breaks is what breaks for a user.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

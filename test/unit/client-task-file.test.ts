@@ -1,4 +1,5 @@
 // Task files: what is valid comes out typed, and every problem points at its place.
+// The machine is a function: nothing here touches a disk.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
