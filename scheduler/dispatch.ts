@@ -11,7 +11,7 @@
 import { assert } from "../model/errors.ts";
 import { advance, setWaiting } from "./advance.ts";
 import { plural } from "./demand.ts";
-import type { GangRank } from "./gang.ts";
+import type { GangRank } from "./gang-state.ts";
 import type { Queued } from "./queue.ts";
 import type { JobEntry, NodeEntry, SchedulerState, ShapeEntry } from "./table.ts";
 import { entryOf, isLiving, nodeOf } from "./table.ts";

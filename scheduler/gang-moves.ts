@@ -1,21 +1,41 @@
-// The decisions behind the gang's table: one function for each cell that does something.
+// The gang's moves up to the first exit or stop: placed, getting ready, setup, barrier, running.
 //
-// Each takes the state of its phase and one event, and gives the next state with the effects to
-// perform once it is stored. Pure.
+// One function for each cell of the table that does something: it takes the state of its phase and
+// one event, and gives the next state with the effects to perform once it is stored. Pure.
 
-import type { Exit, RankKey, SweepRecord } from "../model/job.ts";
+import type { Exit, RankKey } from "../model/job.ts";
 import type { Reason } from "../model/reason.ts";
 import { reasons, reasonText } from "../model/reason.ts";
-import type { Stamped, Transition } from "../runtime/machine.ts";
 import { exitText, isSuccess } from "./exit-text.ts";
+import {
+  conclude,
+  drain,
+  lostWhileDraining,
+  nothingToRun,
+  requeue,
+  restartedWhileDraining,
+} from "./gang-drain.ts";
+import type { Live, Next, On } from "./gang-parts.ts";
+import {
+  acknowledge,
+  actorOf,
+  endReason,
+  failure,
+  inPlay,
+  isOn,
+  mark,
+  markExit,
+  markStart,
+  nameOf,
+  note,
+  processes,
+  runsOn,
+  then,
+  toAll,
+} from "./gang-parts.ts";
 import type {
-  Draining,
-  Ended,
   GangEffect,
-  GangEvent,
   GangRank,
-  GangState,
-  Note,
   Outcome,
   PlacedState,
   Preparing,
@@ -24,12 +44,9 @@ import type {
   Starting,
   StopCause,
   Waiting,
-} from "./gang.ts";
-import { awaitsSweep, processesOf, processOf } from "./gang.ts";
+} from "./gang-state.ts";
+import { processOf } from "./gang-state.ts";
 
-type Next = Transition<GangState, GangEffect>;
-type On<K extends GangEvent["kind"]> = Stamped<Extract<GangEvent, { readonly kind: K }>>;
-type Live = Preparing | SettingUp | Starting | Running;
 type Going = Starting | Running;
 
 // ---- the queue
@@ -307,321 +324,4 @@ function fail(state: Live, reason: Reason, why: StopCause): Next {
       : { kind: "end", reason };
   const [next, effects] = drain(state, outcome, why);
   return [next, [note("scheduler", "failed", text, reason.params), ...effects]];
-}
-
-// ---- draining
-
-/** Everything that may run is stopped, and every node must answer. */
-function drain(state: Live, outcome: Outcome, why: StopCause): Next {
-  const { terms, attempt, restarts, tries, past, ranks, setups, sweeps, startedAt } = state;
-  const next: Draining = {
-    phase: "draining",
-    ...{ terms, attempt, restarts, tries, past, ranks, setups, sweeps, outcome },
-    ...(startedAt === undefined ? {} : { startedAt }),
-  };
-  const stops = inPlay(next).map(
-    ({ key, process }): GangEffect => ({ kind: "stop", key, node: process.node, why }),
-  );
-  const nodes = [...new Set(inPlay(next).map(({ process }) => process.node))].join(", ");
-  return [
-    next,
-    [
-      ...stops,
-      { kind: "start-deadline", name: "drain" },
-      note("scheduler", "phase", `stopping and sweeping ${nodes}`),
-    ],
-  ];
-}
-
-export function startedWhileDraining(state: Draining, event: On<"rank-started">): Next {
-  return [markStart(state, event), []];
-}
-
-export function exitedWhileDraining(
-  state: Draining,
-  event: On<"rank-exited"> | On<"setup-exited">,
-): Next {
-  const process = processOf(state, event.key);
-  if (process === undefined || process.exit !== undefined) return [state, []];
-  const next = markExit(state, event);
-  return [reconsidered(next, event.key, event.exit), []];
-}
-
-/**
- * A rank that seemed never to have got ready had run after all: what it did counts. Only one that
- * was stopped by us goes back to the queue.
- */
-function reconsidered(state: Draining, key: RankKey, exit: Exit): Draining {
-  if (state.outcome.kind === "end" || state.outcome.counted) return state;
-  if (exit.kind === "stopped" || key.phase === "setup") return state;
-  const reason: Reason = isSuccess(exit)
-    ? { code: "all-ranks-exited-0", params: {} }
-    : failure(state, key, exit);
-  return { ...state, outcome: { kind: "end", reason } };
-}
-
-export function swept(state: Draining, { key, sweep, at }: On<"rank-swept">): Next {
-  const process = processOf(state, key);
-  if (process === undefined || !process.asked) return [state, []];
-  if (process.swept) return [state, [acknowledge(state, key)]];
-  const sweeps = [...state.sweeps, sweep];
-  const evidence = sweepEvidence(key, sweep);
-  const told = note(`agent:${process.node}`, "swept", sweepText(key, sweep), evidence);
-  // A survivor is no end: the node is asked again until it finds none, or the deadline passes.
-  if (sweep.survivors > 0) return [{ ...state, sweeps }, [told]];
-  const next = mark({ ...state, sweeps }, key, { swept: true });
-  return settle(next, at.wallMs, [acknowledge(state, key), told]);
-}
-
-export function lostWhileDraining(state: Draining, event: On<"node-lost">): Next {
-  // A new attempt must not run beside an old one: without the node's word, wait.
-  if (state.outcome.kind === "requeue") return [state, []];
-  const here = inPlay(state).filter(({ process }) => process.node === event.node);
-  const why = `${event.node} is lost: ${event.evidence}`;
-  return settle(...unproven(state, here, why, event.at.wallMs));
-}
-
-export function restartedWhileDraining(state: Draining, event: On<"node-restarted">): Next {
-  const here = inPlay(state).filter(({ process }) => process.node === event.node);
-  if (here.length === 0) return [state, []];
-  const restartedReason: Reason = { code: "node-restarted", params: { node: event.node } };
-  const doubtful = state.outcome.kind === "requeue" && !state.outcome.counted;
-  let next: Draining = doubtful
-    ? { ...state, outcome: { kind: "end", reason: restartedReason } }
-    : state;
-  const exit: Exit = { kind: "stopped", why: "node-lost" };
-  for (const { key, process } of here) {
-    const ended = process.exit === undefined ? { exit, endedAt: event.at.wallMs } : {};
-    next = mark(next, key, { ...ended, swept: true });
-  }
-  const sweep: SweepRecord = noSweep(event.node, []);
-  const told = note(`agent:${event.node}`, "swept", `${event.node} restarted: nothing is left`);
-  return settle({ ...next, sweeps: [...next.sweeps, sweep] }, event.at.wallMs, [told]);
-}
-
-export function endedWhileDraining(
-  state: Draining,
-  event: On<"cancel-requested"> | On<"cluster-closed">,
-): Next {
-  // What it ends as was decided before.
-  if (state.outcome.kind === "end") return [state, []];
-  const reason = endReason(event);
-  const next: Draining = { ...state, outcome: { kind: "end", reason } };
-  const asked = note(actorOf(event), event.kind, reasonText(reason));
-  return settle(next, event.at.wallMs, [asked, { kind: "start-deadline", name: "drain" }]);
-}
-
-export function notSweptInTime(state: Draining, event: On<"deadline-passed">): Next {
-  if (state.outcome.kind === "requeue") return [state, []];
-  const why = `no answer within ${event.waited}`;
-  return settle(...unproven(state, inPlay(state), why, event.at.wallMs));
-}
-
-type Named = ReturnType<typeof processesOf>;
-
-/** Nobody can know what is left of these. The record says so, and their nodes take no work. */
-function unproven(
-  state: Draining,
-  left: Named,
-  why: string,
-  wallMs: number,
-): [Draining, number, readonly GangEffect[]] {
-  const effects: GangEffect[] = [];
-  const lostToUs = why.includes("is lost");
-  const exit: Exit = lostToUs
-    ? { kind: "stopped", why: "node-lost" }
-    : { kind: "unknown", evidence: why };
-  let next = state;
-  for (const { key, process } of left) {
-    const ended = process.exit === undefined ? { exit, endedAt: wallMs } : {};
-    next = mark(next, key, { ...ended, swept: true });
-    const sweep = noSweep(process.node, [why]);
-    next = { ...next, sweeps: [...next.sweeps, sweep] };
-    effects.push({ kind: "haunt", node: process.node, key });
-    effects.push(note("scheduler", "swept", sweepText(key, sweep), sweepEvidence(key, sweep)));
-  }
-  return [next, wallMs, effects];
-}
-
-/** Ends or requeues the gang once no node has anything left to say. */
-function settle(state: Draining, wallMs: number, effects: readonly GangEffect[]): Next {
-  if (inPlay(state).length > 0) return [state, effects];
-  const { outcome } = state;
-  if (outcome.kind === "end") return conclude(state, outcome.reason, wallMs, effects);
-  return requeue(state, outcome, [...effects, note("scheduler", "requeued", outcome.why)]);
-}
-
-// ---- ends
-
-const nothingToRun: Reason = { code: "nothing-to-run", params: {} };
-
-type PlacedFields = Omit<Ended, "phase" | "reason" | "endedAt">;
-
-function conclude(
-  state: PlacedFields,
-  reason: Reason,
-  endedAt: number,
-  before: readonly GangEffect[],
-  actor = "scheduler",
-): Next {
-  const { terms, attempt, restarts, tries, past, ranks, setups, sweeps, startedAt } = state;
-  const next: Ended = {
-    phase: "ended",
-    ...{ terms, attempt, restarts, tries, past, ranks, setups, sweeps, reason, endedAt },
-    ...(startedAt === undefined ? {} : { startedAt }),
-  };
-  return [
-    next,
-    [
-      ...before,
-      { kind: "stop-deadline" },
-      { kind: "release" },
-      { kind: "conclude" },
-      note(actor, "ended", reasonText(reason), { reason: reason.code, ...reason.params }),
-    ],
-  ];
-}
-
-function requeue(
-  state: PlacedState,
-  { why, counted }: { readonly why: string; readonly counted: boolean },
-  before: readonly GangEffect[],
-): Next {
-  const { terms, attempt, restarts, tries, past, ranks, setups } = state;
-  const over = {
-    attempt,
-    ranks: ranks.map(({ node }) => node),
-    setups: setups.map(({ rank, node }) => ({ index: rank, node })),
-  };
-  const next: Waiting = {
-    phase: "queued",
-    terms,
-    attempt: attempt + 1,
-    restarts: counted ? restarts + 1 : restarts,
-    tries: counted ? 0 : tries + 1,
-    past: [...past.slice(-pastAttemptsMax + 1), over],
-    notBefore: 0,
-    why,
-  };
-  return [
-    next,
-    [
-      ...before,
-      { kind: "stop-deadline" },
-      { kind: "release" },
-      { kind: "requeue", pause: !counted },
-    ],
-  ];
-}
-
-/** Attempts whose directories we can still ask nodes to forget; older ones an inventory finds. */
-const pastAttemptsMax = 20;
-
-// ---- small parts
-
-function processes(state: PlacedState, phase: RankKey["phase"]): readonly GangRank[] {
-  return phase === "setup" ? state.setups : state.ranks;
-}
-
-function inPlay(state: PlacedState): Named {
-  return processesOf(state).filter(({ key, process }) => awaitsSweep(key, process));
-}
-
-function isOn(state: PlacedState, node: string): boolean {
-  return [...state.ranks, ...state.setups].some((process) => process.node === node);
-}
-
-/** Whether something that was asked of this node has not ended. */
-function runsOn(state: PlacedState, node: string): boolean {
-  return processesOf(state).some(
-    ({ process }) => process.node === node && process.exit === undefined,
-  );
-}
-
-function mark<S extends PlacedState>(state: S, key: RankKey, change: Partial<GangRank>): S {
-  const edit = (list: readonly GangRank[]): readonly GangRank[] =>
-    list.map((process) => (process.rank === key.index ? { ...process, ...change } : process));
-  return key.phase === "setup"
-    ? { ...state, setups: edit(state.setups) }
-    : { ...state, ranks: edit(state.ranks) };
-}
-
-function markStart<S extends PlacedState>(
-  state: S,
-  { key, pid, startedAt }: On<"rank-started">,
-): S {
-  return mark(state, key, { ready: true, pid, startedAt });
-}
-
-function markExit<S extends PlacedState>(
-  state: S,
-  { key, exit, endedAt, logBytes }: On<"rank-exited"> | On<"setup-exited">,
-): S {
-  return mark(state, key, { exit, endedAt, logBytes });
-}
-
-function toAll(
-  kind: "prepare" | "go",
-  state: PlacedState,
-  phase: RankKey["phase"],
-): readonly GangEffect[] {
-  return processesOf(state)
-    .filter(({ key }) => key.phase === phase)
-    .map(({ key, process }) => ({ kind, key, node: process.node }));
-}
-
-function acknowledge(state: PlacedState, key: RankKey): GangEffect {
-  return { kind: "acknowledge", key, node: processOf(state, key)?.node ?? "?" };
-}
-
-function failure(state: PlacedState, key: RankKey, exit: Exit): Reason {
-  const node = processOf(state, key)?.node ?? "?";
-  const params = { rank: String(key.index), node, outcome: exitText(exit) };
-  return { code: exit.kind === "unknown" ? "exit-unknown" : "rank-failed", params };
-}
-
-function endReason(event: On<"cancel-requested"> | On<"cluster-closed">): Reason {
-  return event.kind === "cancel-requested"
-    ? { code: "cancelled-by-user", params: { user: event.user } }
-    : { code: "cluster-stopped", params: { verb: event.verb } };
-}
-
-function actorOf(event: On<"cancel-requested"> | On<"cluster-closed">): string {
-  return event.kind === "cancel-requested" ? `user:${event.user}` : "scheduler";
-}
-
-function nameOf(key: RankKey): string {
-  return key.phase === "setup" ? "setup" : `rank ${key.index}`;
-}
-
-function noSweep(node: string, reasonsUnproven: readonly string[]): SweepRecord {
-  return { node, found: 0, killed: 0, survivors: 0, unproven: reasonsUnproven };
-}
-
-function sweepText(key: RankKey, sweep: SweepRecord): string {
-  const { node, found, killed, survivors, unproven: doubts } = sweep;
-  const what = `${nameOf(key)} on ${node}`;
-  if (doubts.length > 0) return `${what}: what is left is not proven: ${doubts.join("; ")}`;
-  if (survivors > 0) return `${what}: ${survivors} of ${found} processes survive`;
-  return `${what}: ${found} left over, ${killed} killed, none survives`;
-}
-
-function sweepEvidence(key: RankKey, sweep: SweepRecord): Readonly<Record<string, string>> {
-  const { node, found, killed, survivors } = sweep;
-  const counts = { found: String(found), killed: String(killed), survivors: String(survivors) };
-  return { process: nameOf(key), node, ...counts, unproven: sweep.unproven.join("; ") };
-}
-
-function note(
-  actor: string,
-  kind: string,
-  cause: string,
-  evidence: Readonly<Record<string, string>> = {},
-): GangEffect {
-  const told: Note = { actor, kind, cause, evidence };
-  return { kind: "note", note: told };
-}
-
-function then([state, effects]: Next, before: readonly GangEffect[]): Next {
-  return [state, [...before, ...effects]];
 }

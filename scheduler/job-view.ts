@@ -3,8 +3,8 @@
 import type { Job, RankRecord } from "../model/job.ts";
 import { jobStatus } from "../model/job.ts";
 import { resourcesText } from "./demand.ts";
-import type { GangRank } from "./gang.ts";
-import { awaitsSweep, processesOf } from "./gang.ts";
+import type { GangRank } from "./gang-state.ts";
+import { awaitsSweep, processesOf } from "./gang-state.ts";
 import type { JobEntry, SchedulerState } from "./table.ts";
 
 /** The name that a job without one is shown under. Source: SkyPilot's queue. */

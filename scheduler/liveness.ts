@@ -62,7 +62,10 @@ export function heardSelf(liveness: Liveness, at: Instant): readonly PhaseChange
   const gap = at.monoMs - before.monoMs;
   if (gap < 0 || gap > gapPeriodsMax * options.beatMs) return [];
   liveness.counted += gap;
-  const { suspectMs, lostMs } = options;
+  // Beats come a little early or late: without slack a whole period could be added to the wait.
+  const slackMs = options.beatMs / 4;
+  const suspectMs = options.suspectMs - slackMs;
+  const lostMs = options.lostMs - slackMs;
   return [...liveness.nodes].flatMap(([node, state]) => {
     if (state.phase !== "alive" && state.phase !== "suspect") return [];
     const silentMs = liveness.counted - state.heardAt;

@@ -4,7 +4,7 @@ import { assert } from "../model/errors.ts";
 import type { RankKey } from "../model/job.ts";
 import type { RankSpec } from "../proto/messages.ts";
 import { runEnv, setupEnv } from "./env.ts";
-import { processOf } from "./gang.ts";
+import { processOf } from "./gang-state.ts";
 import type { JobEntry, SchedulerState } from "./table.ts";
 
 /** The name under which the lines of a job without one are shown. Source: SkyPilot's log prefix. */

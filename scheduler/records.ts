@@ -9,8 +9,8 @@ import { SkyError } from "../model/errors.ts";
 import type { Task } from "../model/task.ts";
 import type { StoreRecord } from "../runtime/store.ts";
 import type { AutostopState } from "./autostop.ts";
-import type { GangRank, GangState, PlacedState } from "./gang.ts";
-import { newGang } from "./gang.ts";
+import type { GangRank, GangState, PlacedState } from "./gang-state.ts";
+import { newGang } from "./gang-state.ts";
 
 /** What was submitted. Never changes. */
 export interface JobSpec {

@@ -8,7 +8,7 @@ import { assert } from "../model/errors.ts";
 import { advance, adviseAutostop, setWaiting } from "./advance.ts";
 import { demandOf, demandProblem, needOf, shapeOf, tooBig } from "./demand.ts";
 import { itsTurn, keepFor } from "./dispatch.ts";
-import { newGang } from "./gang.ts";
+import { newGang } from "./gang-state.ts";
 import type { ApiRequest, SubmitReply } from "./messages.ts";
 import type { JobRecord, JobSpec } from "./records.ts";
 import { gangTermsOf, recordKeys } from "./records.ts";

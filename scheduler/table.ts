@@ -11,7 +11,7 @@ import type { Node, NodePhase } from "../model/node.ts";
 import type { DeviceShare } from "../model/resources.ts";
 import type { AutostopState } from "./autostop.ts";
 import type { Need } from "./demand.ts";
-import type { GangState } from "./gang.ts";
+import type { GangState } from "./gang-state.ts";
 import type { ApiRequest, CancelReply, Done, SubmitReply } from "./messages.ts";
 import type { Placer } from "./placement.ts";
 import type { Queue, Queued } from "./queue.ts";

@@ -1,0 +1,241 @@
+// The gang's way out: stopping, sweeping, and the end or the queue again.
+//
+// As in `gang-moves.ts`, one function for each cell of the table. What must always hold: a gang
+// leaves `draining` only when every node has said that nothing is left, or the record says of
+// which nodes nobody can know.
+
+import type { Exit, RankKey, SweepRecord } from "../model/job.ts";
+import type { Reason } from "../model/reason.ts";
+import { reasonText } from "../model/reason.ts";
+import { isSuccess } from "./exit-text.ts";
+import type { Live, Named, Next, On } from "./gang-parts.ts";
+import {
+  acknowledge,
+  actorOf,
+  endReason,
+  failure,
+  inPlay,
+  mark,
+  markExit,
+  markStart,
+  noSweep,
+  note,
+  sweepEvidence,
+  sweepText,
+} from "./gang-parts.ts";
+import type {
+  Draining,
+  Ended,
+  GangEffect,
+  Outcome,
+  PlacedState,
+  StopCause,
+  Waiting,
+} from "./gang-state.ts";
+import { processOf } from "./gang-state.ts";
+
+// ---- draining
+
+/** Everything that may run is stopped, and every node must answer. */
+export function drain(state: Live, outcome: Outcome, why: StopCause): Next {
+  const { terms, attempt, restarts, tries, past, ranks, setups, sweeps, startedAt } = state;
+  const next: Draining = {
+    phase: "draining",
+    ...{ terms, attempt, restarts, tries, past, ranks, setups, sweeps, outcome },
+    ...(startedAt === undefined ? {} : { startedAt }),
+  };
+  const stops = inPlay(next).map(
+    ({ key, process }): GangEffect => ({ kind: "stop", key, node: process.node, why }),
+  );
+  const nodes = [...new Set(inPlay(next).map(({ process }) => process.node))].join(", ");
+  return [
+    next,
+    [
+      ...stops,
+      { kind: "start-deadline", name: "drain" },
+      note("scheduler", "phase", `stopping and sweeping ${nodes}`),
+    ],
+  ];
+}
+
+export function startedWhileDraining(state: Draining, event: On<"rank-started">): Next {
+  return [markStart(state, event), []];
+}
+
+export function exitedWhileDraining(
+  state: Draining,
+  event: On<"rank-exited"> | On<"setup-exited">,
+): Next {
+  const process = processOf(state, event.key);
+  if (process === undefined || process.exit !== undefined) return [state, []];
+  const next = markExit(state, event);
+  return [reconsidered(next, event.key, event.exit), []];
+}
+
+/**
+ * A rank that seemed never to have got ready had run after all: what it did counts. Only one that
+ * was stopped by us goes back to the queue.
+ */
+function reconsidered(state: Draining, key: RankKey, exit: Exit): Draining {
+  if (state.outcome.kind === "end" || state.outcome.counted) return state;
+  if (exit.kind === "stopped" || key.phase === "setup") return state;
+  const reason: Reason = isSuccess(exit)
+    ? { code: "all-ranks-exited-0", params: {} }
+    : failure(state, key, exit);
+  return { ...state, outcome: { kind: "end", reason } };
+}
+
+export function swept(state: Draining, { key, sweep, at }: On<"rank-swept">): Next {
+  const process = processOf(state, key);
+  if (process === undefined || !process.asked) return [state, []];
+  if (process.swept) return [state, [acknowledge(state, key)]];
+  const sweeps = [...state.sweeps, sweep];
+  const evidence = sweepEvidence(key, sweep);
+  const told = note(`agent:${process.node}`, "swept", sweepText(key, sweep), evidence);
+  // A survivor is no end: the node is asked again until it finds none, or the deadline passes.
+  if (sweep.survivors > 0) return [{ ...state, sweeps }, [told]];
+  const next = mark({ ...state, sweeps }, key, { swept: true });
+  return settle(next, at.wallMs, [acknowledge(state, key), told]);
+}
+
+export function lostWhileDraining(state: Draining, event: On<"node-lost">): Next {
+  // A new attempt must not run beside an old one: without the node's word, wait.
+  if (state.outcome.kind === "requeue") return [state, []];
+  const here = inPlay(state).filter(({ process }) => process.node === event.node);
+  const why = `${event.node} is lost: ${event.evidence}`;
+  return settle(...unproven(state, here, why, event.at.wallMs));
+}
+
+export function restartedWhileDraining(state: Draining, event: On<"node-restarted">): Next {
+  const here = inPlay(state).filter(({ process }) => process.node === event.node);
+  if (here.length === 0) return [state, []];
+  const restartedReason: Reason = { code: "node-restarted", params: { node: event.node } };
+  const doubtful = state.outcome.kind === "requeue" && !state.outcome.counted;
+  let next: Draining = doubtful
+    ? { ...state, outcome: { kind: "end", reason: restartedReason } }
+    : state;
+  const exit: Exit = { kind: "stopped", why: "node-lost" };
+  for (const { key, process } of here) {
+    const ended = process.exit === undefined ? { exit, endedAt: event.at.wallMs } : {};
+    next = mark(next, key, { ...ended, swept: true });
+  }
+  const sweep: SweepRecord = noSweep(event.node, []);
+  const told = note(`agent:${event.node}`, "swept", `${event.node} restarted: nothing is left`);
+  return settle({ ...next, sweeps: [...next.sweeps, sweep] }, event.at.wallMs, [told]);
+}
+
+export function endedWhileDraining(
+  state: Draining,
+  event: On<"cancel-requested"> | On<"cluster-closed">,
+): Next {
+  // What it ends as was decided before.
+  if (state.outcome.kind === "end") return [state, []];
+  const reason = endReason(event);
+  const next: Draining = { ...state, outcome: { kind: "end", reason } };
+  const asked = note(actorOf(event), event.kind, reasonText(reason));
+  return settle(next, event.at.wallMs, [asked, { kind: "start-deadline", name: "drain" }]);
+}
+
+export function notSweptInTime(state: Draining, event: On<"deadline-passed">): Next {
+  if (state.outcome.kind === "requeue") return [state, []];
+  const why = `no answer within ${event.waited}`;
+  return settle(...unproven(state, inPlay(state), why, event.at.wallMs));
+}
+
+/** Nobody can know what is left of these. The record says so, and their nodes take no work. */
+function unproven(
+  state: Draining,
+  left: Named,
+  why: string,
+  wallMs: number,
+): [Draining, number, readonly GangEffect[]] {
+  const effects: GangEffect[] = [];
+  const lostToUs = why.includes("is lost");
+  const exit: Exit = lostToUs
+    ? { kind: "stopped", why: "node-lost" }
+    : { kind: "unknown", evidence: why };
+  let next = state;
+  for (const { key, process } of left) {
+    const ended = process.exit === undefined ? { exit, endedAt: wallMs } : {};
+    next = mark(next, key, { ...ended, swept: true });
+    const sweep = noSweep(process.node, [why]);
+    next = { ...next, sweeps: [...next.sweeps, sweep] };
+    effects.push({ kind: "haunt", node: process.node, key });
+    effects.push(note("scheduler", "swept", sweepText(key, sweep), sweepEvidence(key, sweep)));
+  }
+  return [next, wallMs, effects];
+}
+
+/** Ends or requeues the gang once no node has anything left to say. */
+function settle(state: Draining, wallMs: number, effects: readonly GangEffect[]): Next {
+  if (inPlay(state).length > 0) return [state, effects];
+  const { outcome } = state;
+  if (outcome.kind === "end") return conclude(state, outcome.reason, wallMs, effects);
+  return requeue(state, outcome, [...effects, note("scheduler", "requeued", outcome.why)]);
+}
+
+// ---- ends
+
+export const nothingToRun: Reason = { code: "nothing-to-run", params: {} };
+
+export type PlacedFields = Omit<Ended, "phase" | "reason" | "endedAt">;
+
+export function conclude(
+  state: PlacedFields,
+  reason: Reason,
+  endedAt: number,
+  before: readonly GangEffect[],
+  actor = "scheduler",
+): Next {
+  const { terms, attempt, restarts, tries, past, ranks, setups, sweeps, startedAt } = state;
+  const next: Ended = {
+    phase: "ended",
+    ...{ terms, attempt, restarts, tries, past, ranks, setups, sweeps, reason, endedAt },
+    ...(startedAt === undefined ? {} : { startedAt }),
+  };
+  return [
+    next,
+    [
+      ...before,
+      { kind: "stop-deadline" },
+      { kind: "release" },
+      { kind: "conclude" },
+      note(actor, "ended", reasonText(reason), { reason: reason.code, ...reason.params }),
+    ],
+  ];
+}
+
+export function requeue(
+  state: PlacedState,
+  { why, counted }: { readonly why: string; readonly counted: boolean },
+  before: readonly GangEffect[],
+): Next {
+  const { terms, attempt, restarts, tries, past, ranks, setups } = state;
+  const over = {
+    attempt,
+    ranks: ranks.map(({ node }) => node),
+    setups: setups.map(({ rank, node }) => ({ index: rank, node })),
+  };
+  const next: Waiting = {
+    phase: "queued",
+    terms,
+    attempt: attempt + 1,
+    restarts: counted ? restarts + 1 : restarts,
+    tries: counted ? 0 : tries + 1,
+    past: [...past.slice(-pastAttemptsMax + 1), over],
+    notBefore: 0,
+    why,
+  };
+  return [
+    next,
+    [
+      ...before,
+      { kind: "stop-deadline" },
+      { kind: "release" },
+      { kind: "requeue", pause: !counted },
+    ],
+  ];
+}
+
+/** Attempts whose directories we can still ask nodes to forget; older ones an inventory finds. */
+const pastAttemptsMax = 20;

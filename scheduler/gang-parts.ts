@@ -1,0 +1,133 @@
+// What the gang's moves are made of: marks on processes, effects in bulk, words for the history.
+//
+// Nothing here decides anything.
+
+import type { Exit, RankKey, SweepRecord } from "../model/job.ts";
+import type { Reason } from "../model/reason.ts";
+import type { Stamped, Transition } from "../runtime/machine.ts";
+import { exitText } from "./exit-text.ts";
+import type {
+  GangEffect,
+  GangEvent,
+  GangRank,
+  GangState,
+  Note,
+  PlacedState,
+  Preparing,
+  Running,
+  SettingUp,
+  Starting,
+} from "./gang-state.ts";
+import { awaitsSweep, processesOf, processOf } from "./gang-state.ts";
+
+export type Next = Transition<GangState, GangEffect>;
+export type On<K extends GangEvent["kind"]> = Stamped<Extract<GangEvent, { readonly kind: K }>>;
+export type Live = Preparing | SettingUp | Starting | Running;
+export type Named = ReturnType<typeof processesOf>;
+
+export function processes(state: PlacedState, phase: RankKey["phase"]): readonly GangRank[] {
+  return phase === "setup" ? state.setups : state.ranks;
+}
+
+export function inPlay(state: PlacedState): Named {
+  return processesOf(state).filter(({ key, process }) => awaitsSweep(key, process));
+}
+
+export function isOn(state: PlacedState, node: string): boolean {
+  return [...state.ranks, ...state.setups].some((process) => process.node === node);
+}
+
+/** Whether something that was asked of this node has not ended. */
+export function runsOn(state: PlacedState, node: string): boolean {
+  return processesOf(state).some(
+    ({ process }) => process.node === node && process.exit === undefined,
+  );
+}
+
+export function mark<S extends PlacedState>(state: S, key: RankKey, change: Partial<GangRank>): S {
+  const edit = (list: readonly GangRank[]): readonly GangRank[] =>
+    list.map((process) => (process.rank === key.index ? { ...process, ...change } : process));
+  return key.phase === "setup"
+    ? { ...state, setups: edit(state.setups) }
+    : { ...state, ranks: edit(state.ranks) };
+}
+
+export function markStart<S extends PlacedState>(
+  state: S,
+  { key, pid, startedAt }: On<"rank-started">,
+): S {
+  return mark(state, key, { ready: true, pid, startedAt });
+}
+
+export function markExit<S extends PlacedState>(
+  state: S,
+  { key, exit, endedAt, logBytes }: On<"rank-exited"> | On<"setup-exited">,
+): S {
+  return mark(state, key, { exit, endedAt, logBytes });
+}
+
+export function toAll(
+  kind: "prepare" | "go",
+  state: PlacedState,
+  phase: RankKey["phase"],
+): readonly GangEffect[] {
+  return processesOf(state)
+    .filter(({ key }) => key.phase === phase)
+    .map(({ key, process }) => ({ kind, key, node: process.node }));
+}
+
+export function acknowledge(state: PlacedState, key: RankKey): GangEffect {
+  return { kind: "acknowledge", key, node: processOf(state, key)?.node ?? "?" };
+}
+
+export function failure(state: PlacedState, key: RankKey, exit: Exit): Reason {
+  const node = processOf(state, key)?.node ?? "?";
+  const params = { rank: String(key.index), node, outcome: exitText(exit) };
+  return { code: exit.kind === "unknown" ? "exit-unknown" : "rank-failed", params };
+}
+
+export function endReason(event: On<"cancel-requested"> | On<"cluster-closed">): Reason {
+  return event.kind === "cancel-requested"
+    ? { code: "cancelled-by-user", params: { user: event.user } }
+    : { code: "cluster-stopped", params: { verb: event.verb } };
+}
+
+export function actorOf(event: On<"cancel-requested"> | On<"cluster-closed">): string {
+  return event.kind === "cancel-requested" ? `user:${event.user}` : "scheduler";
+}
+
+export function nameOf(key: RankKey): string {
+  return key.phase === "setup" ? "setup" : `rank ${key.index}`;
+}
+
+export function noSweep(node: string, reasonsUnproven: readonly string[]): SweepRecord {
+  return { node, found: 0, killed: 0, survivors: 0, unproven: reasonsUnproven };
+}
+
+export function sweepText(key: RankKey, sweep: SweepRecord): string {
+  const { node, found, killed, survivors, unproven: doubts } = sweep;
+  const what = `${nameOf(key)} on ${node}`;
+  if (doubts.length > 0) return `${what}: what is left is not proven: ${doubts.join("; ")}`;
+  if (survivors > 0) return `${what}: ${survivors} of ${found} processes survive`;
+  return `${what}: ${found} left over, ${killed} killed, none survives`;
+}
+
+export function sweepEvidence(key: RankKey, sweep: SweepRecord): Readonly<Record<string, string>> {
+  const { node, found, killed, survivors } = sweep;
+  const counts = { found: String(found), killed: String(killed), survivors: String(survivors) };
+  return { process: nameOf(key), node, ...counts, unproven: sweep.unproven.join("; ") };
+}
+
+export function note(
+  actor: string,
+  kind: string,
+  cause: string,
+  evidence: Readonly<Record<string, string>> = {},
+): GangEffect {
+  const told: Note = { actor, kind, cause, evidence };
+  return { kind: "note", note: told };
+}
+
+export function then([state, effects]: Next, before: readonly GangEffect[]): Next {
+  return [state, [...before, ...effects]];
+}
