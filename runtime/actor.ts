@@ -44,7 +44,18 @@ export type RuntimeEffect<M> =
     }
   | { readonly kind: "cancel-timer"; readonly name: string };
 
-/** A kind of actor. `M` its messages, `S` its state, `F` its domain effects, `A` its arguments. */
+/**
+ * A kind of actor. `M` its messages, `S` its state, `F` its domain effects, `A` its arguments.
+ *
+ * @example
+ * const counter: Actor<Add, number, Print, { from: number }> = {
+ *   kind: "counter",
+ *   start: ({ from }) => ({ state: from, effects: [] }),
+ *   step: (sum, { by }) => ({ state: sum + by, effects: [{ kind: "print", text: `${sum + by}` }] }),
+ *   perform: ({ text }) => console.log(text),
+ * };
+ * system.tell(system.spawn(counter, "main", { from: 7 }), { kind: "add", by: 1 });
+ */
 export interface Actor<
   M extends { readonly kind: string },
   S,
@@ -52,6 +63,11 @@ export interface Actor<
   A,
 > {
   readonly kind: string;
+  /**
+   * The kinds of messages that other nodes may send it; all that the codec knows, if absent. Others
+   * are counted and dropped, so that no peer can hand `step` what it was not written for.
+   */
+  readonly fromOtherNodes?: readonly M["kind"][];
   /** Durable actors read their records before they are spawned and get them in `args`. */
   readonly start: (args: A, at: Instant) => Turn<S, F, M>;
   readonly step: (state: S, message: Received<M>) => Turn<S, F, M>;

@@ -13,7 +13,7 @@
 
 import type { Address } from "../model/address.ts";
 import { addressText } from "../model/address.ts";
-import { errorText, isSkyError, SkyError } from "../model/errors.ts";
+import { assert, errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { ActorReport, RuntimeEffect } from "./actor.ts";
 import type { AnyActor, AnyEffect, AnyMessage, AnyTurn, CellHost, Letter, Life } from "./cell.ts";
 import type { Clock, Instant } from "./clock.ts";
@@ -104,6 +104,11 @@ export class Cell {
     this.#accept(first, undefined, at);
   }
 
+  /** Whether other nodes may send it messages of this kind. */
+  isOpenTo(kind: string): boolean {
+    return this.#actor.fromOtherNodes?.includes(kind) ?? true;
+  }
+
   /** Puts a message of somebody else in line; false if the mailbox is full. */
   post(message: AnyMessage, from: string): boolean {
     if (!this.#mailbox.offer({ message, from })) return false;
@@ -188,7 +193,10 @@ export class Cell {
     let turn: AnyTurn;
     try {
       turn = this.#actor.step(this.#state, { ...letter.message, at, from: letter.from });
+      assert(turn !== undefined, "step answers with a turn");
     } catch (error) {
+      // Nothing of this letter was taken: who asked may know at once.
+      if (letter.timer === undefined) this.#host.discarded(letter, this.life.address);
       this.#crash(`step threw on ${letter.message.kind}`, error);
       return;
     }

@@ -274,6 +274,13 @@ class LocalSystem implements ActorSystem, CellHost {
   }
 
   #deliverRemote(to: Address, message: WireMessage, from: string): void {
+    if (this.#find(to)?.cell.isOpenTo(message.kind) === false) {
+      this.#count("unexpected_messages_total");
+      this.#log.warn("message dropped: look into its sender", {
+        ...{ from, to: addressText(to), kind: message.kind },
+      });
+      return;
+    }
     try {
       this.#deliver(to, message, from);
     } catch (error) {

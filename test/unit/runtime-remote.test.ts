@@ -220,6 +220,33 @@ test("the sender is who the subject says, whatever the payload says", async () =
   assert.equal(denied.length, 1);
 });
 
+test("an actor that says what other nodes may send it gets nothing else from them", async () => {
+  const { head, worker } = pair();
+  const taken: Taken[] = [];
+  const actor = { ...inspected(taken), kind: "picky", fromOtherNodes: ["inspect"] as const };
+  const picky = worker.system.spawn(actor, "main", undefined);
+  head.system.tell(picky, { kind: "report-inventory" });
+  await inspect(head, picky);
+  worker.system.tell(picky, { kind: "report-inventory" });
+  await settle();
+  assert.deepEqual(
+    taken.map(({ kind, from }) => `${kind} from ${from}`),
+    ["inspect from head", "report-inventory from worker1"],
+  );
+  assert.equal(counted(worker, "unexpected_messages_total"), 1);
+});
+
+test("a step that answers a message with nothing ends its actor and no other", async () => {
+  const { head, worker, agent } = pair();
+  const blind: Actor<AgentMessage, null, never, undefined> = {
+    ...{ kind: "blind", start: () => ({ state: null, effects: [] }), perform: () => {} },
+    step: () => undefined as never,
+  };
+  const ref = worker.system.spawn(blind, "main", undefined);
+  await assert.rejects(inspect(head, ref), (error) => isSkyError(error, "bus/no-such-actor"));
+  assert.equal((await inspect(head, agent)).kind, "inspection");
+});
+
 test("what cannot be decoded is counted and dropped, and the node lives on", async () => {
   const { hub, head, worker, agent } = pair();
   const spy = hub.connect("head", everything);
