@@ -51,7 +51,7 @@ export type RuntimeEffect<M> =
  * const counter: Actor<Add, number, Print, { from: number }> = {
  *   kind: "counter",
  *   start: ({ from }) => ({ state: from, effects: [] }),
- *   step: (sum, { by }) => ({ state: sum + by, effects: [{ kind: "print", text: `${sum + by}` }] }),
+ *   step: (sum, { by }) => ({ state: sum + by, effects: [{ kind: "print", text: `+${by}` }] }),
  *   perform: ({ text }) => console.log(text),
  * };
  * system.tell(system.spawn(counter, "main", { from: 7 }), { kind: "add", by: 1 });
