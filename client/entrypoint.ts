@@ -3,12 +3,13 @@
 // The words are joined by spaces. If that names a file whose YAML is a mapping, it is a task;
 // otherwise it is a command. One word that ends in .yaml or .yml was surely meant as a file: when
 // it is not there the caller asks, and when it cannot be parsed that is an error, not a command.
-// Source: SkyPilot, spec §1.1. Reading the file is the caller's.
+// Source: SkyPilot, spec §1.1. Reading the file is the caller's, and so is loading a YAML parser,
+// which a command does not need.
 
 import type { Problem } from "./problem.ts";
 import type { Tree } from "./task-tree.ts";
 import { isNull } from "./task-tree.ts";
-import { readYaml } from "./task-yaml.ts";
+import type { YamlReading } from "./task-yaml.ts";
 
 export type FileReading =
   | { readonly kind: "text"; readonly text: string }
@@ -32,14 +33,19 @@ export type Entrypoint =
 /** The name of a task that is a command. Source: SkyPilot, spec §1.1. */
 export const commandTaskName = "sky-cmd";
 
+/** The words of ENTRYPOINT as the one text that is a path or a command. */
+export function entryText(words: readonly string[]): string {
+  return words.join(" ").trim();
+}
+
+/** `file` is what is found when `text` is taken for a path. */
 export function resolveEntrypoint(
-  words: readonly string[],
-  read: (path: string) => FileReading,
+  text: string,
+  file: FileReading,
+  readYaml: (text: string, file: string) => YamlReading,
 ): Entrypoint {
-  const text = words.join(" ").trim();
   if (text === "") return { kind: "none" };
   const named = /^\S+\.ya?ml$/i.test(text);
-  const file = read(text);
   if (file.kind !== "text")
     return named ? doubtful(text, file) : { kind: "command", command: text };
   const { tree, problems } = readYaml(file.text, text);

@@ -5,7 +5,7 @@ import { readFileSync, statSync } from "node:fs";
 import { SkyError } from "../../model/errors.ts";
 import type { Task } from "../../model/task.ts";
 import type { FileReading } from "../entrypoint.ts";
-import { commandTree, resolveEntrypoint } from "../entrypoint.ts";
+import { commandTree, entryText, resolveEntrypoint } from "../entrypoint.ts";
 import { type Problem, problemsText } from "../problem.ts";
 import { taskOf, taskOrThrow } from "../task-file.ts";
 import type { Tree } from "../task-tree.ts";
@@ -23,7 +23,13 @@ export async function taskFromEntry(
   words: readonly string[],
   parsed: Parsed,
 ): Promise<Task | undefined> {
-  const entry = resolveEntrypoint(words, readEntry);
+  const text = entryText(words);
+  const file: FileReading = text === "" ? { kind: "missing" } : readEntry(text);
+  // A command is the common case and needs no parser.
+  const yaml = file.kind === "text" ? await import("../task-yaml.ts") : undefined;
+  const entry = resolveEntrypoint(text, file, (content, path) => {
+    return yaml?.readYaml(content, path) ?? { problems: [] };
+  });
   switch (entry.kind) {
     case "none":
       return undefined;

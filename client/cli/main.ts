@@ -5,13 +5,13 @@
 // things (gRPC, YAML, prompts) when it needs them.
 
 import { Command, CommanderError } from "commander";
-import { errorText, isSkyError } from "../../model/errors.ts";
 import { hintText } from "../../model/suggest.ts";
 import { homeOf } from "../home-os.ts";
 import { packageVersion } from "../version-os.ts";
 import type { CliCommand } from "./command.ts";
 import { type ExitCode, exitCodeOfError, exitCodes, WrongUse } from "./exit-codes.ts";
 import { applySpec } from "./flags.ts";
+import { failureText } from "./message.ts";
 import { type Shell, terminalShell } from "./shell.ts";
 
 const commands = {
@@ -139,8 +139,7 @@ function onInterrupt(): AbortSignal {
 
 function failed(shell: Shell, error: unknown): ExitCode {
   if (shell.interrupt.aborted) return exitCodes.interrupted;
-  const isTask = isSkyError(error, "task/invalid");
-  shell.say(isTask ? error.message : `Error: ${errorText(error)}`);
+  shell.say(failureText(error));
   const stack = error instanceof Error ? error.stack : undefined;
   if (process.env["SKYPILOT_DEBUG"] === "1" && stack !== undefined) shell.say(stack);
   return exitCodeOfError(error);

@@ -26,7 +26,7 @@ export function namesMeant(given: readonly string[], known: readonly string[]): 
 }
 
 export function unknownCluster(name: string, known: readonly string[]): SkyError {
-  return new SkyError("cluster/not-found", { name, hint: hintText(name, known) });
+  return new SkyError("cluster/not-found", { name: `'${name}'`, hint: hintText(name, known) });
 }
 
 export function isGlob(text: string): boolean {

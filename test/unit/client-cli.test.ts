@@ -12,7 +12,8 @@ import { commandText, taskFlagsOf } from "../../client/cli/task-flags.ts";
 import { agoText, durationText, idleText } from "../../client/cli/times.ts";
 import { checkedClusterName } from "../../client/cluster-name.ts";
 import type { FileReading } from "../../client/entrypoint.ts";
-import { resolveEntrypoint } from "../../client/entrypoint.ts";
+import { entryText, resolveEntrypoint } from "../../client/entrypoint.ts";
+import { readYaml } from "../../client/task-yaml.ts";
 import { jobView } from "../../client/view.ts";
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { Exit, Job } from "../../model/job.ts";
@@ -152,8 +153,9 @@ const files: Readonly<Record<string, FileReading>> = {
 };
 
 test("ENTRYPOINT is a task file or a command", () => {
-  const kindOf = (...words: readonly string[]): string =>
-    resolveEntrypoint(words, (path) => files[path] ?? { kind: "missing" }).kind;
+  const kindOf = (...words: readonly string[]): string => kindOfText(entryText(words));
+  const kindOfText = (text: string): string =>
+    resolveEntrypoint(text, files[text] ?? { kind: "missing" }, readYaml).kind;
   assert.equal(kindOf(), "none");
   assert.equal(kindOf(" "), "none");
   assert.equal(kindOf("task.yaml"), "task");
