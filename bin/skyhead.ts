@@ -57,7 +57,7 @@ async function main(): Promise<void> {
   };
   process.on("SIGTERM", () => void stop("SIGTERM"));
   process.on("SIGINT", () => void stop("SIGINT"));
-  log.info("head is ready", { home: home.root, pid: process.pid });
+  log.info("head is ready", { home: home.root });
   sayReady();
 }
 

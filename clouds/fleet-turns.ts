@@ -45,8 +45,7 @@ export function sawRunning(s: In<"init"> | In<"up">, event: Event<"seen">): Next
   if (actions.length > 0) effects.push({ kind: "act", record, actions });
   const next = { ...s, record, looks: changed ? 0 : s.looks + 1 };
   if (next.phase === "init") {
-    const nodesUp = event.machines.filter(({ phase }) => phase === "up").length;
-    effects.push({ kind: "progress", record, nodesUp });
+    effects.push({ kind: "progress", record, nodesUp: s.alive.length });
   }
   if (!isSettled) effects.push({ kind: "look-later", ms: pace(next.looks) });
   return [next, effects];

@@ -156,8 +156,8 @@ async function openHead(options: HeadsOptions, record: ClusterRecord): Promise<H
   const log = options.log.child({ cluster });
   const bus = await options.busOf(record);
   const system = createSystem({
-    ...{ cluster, incarnation, clock, bus, store, log, metrics },
-    node: headNode,
+    ...{ cluster, incarnation, clock, bus, store, metrics },
+    ...{ node: headNode, log: options.log },
   });
   const board = boardInMemory();
   const folder = home.cluster(cluster);

@@ -40,7 +40,7 @@ async function startEmbedded(ports: LanePorts, wires: Wires): Promise<RunningNod
   const { clock, random, metrics, incarnation } = ports;
   const { node, bus, streams, target } = wires;
   const { cluster, id, home, capacity } = node;
-  const log = ports.log.child({ cluster, node: id });
+  const { log } = ports;
   const system = createSystem({ cluster, node: id, incarnation, clock, bus, log, metrics });
   const agent = await startAgent({
     ...{ cluster, node: id, system, bus, streams, streamTarget: target },
