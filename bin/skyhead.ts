@@ -21,7 +21,10 @@ import { takeLock } from "./skyhead/lock.ts";
 const exitHeld = 75;
 const readyDescriptor = 3;
 
-await main();
+await main().catch((error: unknown) => {
+  process.stderr.write(`skyhead: ${errorText(error)}\n`);
+  process.exit(1);
+});
 
 async function main(): Promise<void> {
   const home = homeAt(homeRoot());
@@ -70,7 +73,7 @@ function homeRoot(): string {
 /** Whoever started us waits for this word. Nobody may be there: then there is nobody to tell. */
 function sayReady(): void {
   try {
-    if (!isPipe(readyDescriptor)) return;
+    if (!isGiven(readyDescriptor)) return;
     writeSync(readyDescriptor, "ready\n");
     closeSync(readyDescriptor);
   } catch (error) {
@@ -78,11 +81,11 @@ function sayReady(): void {
   }
 }
 
-/** A descriptor that Node opened for itself is no pipe of ours. */
-function isPipe(descriptor: number): boolean {
+/** Whether whoever started us opened it; what Node opens for itself is neither pipe nor file. */
+function isGiven(descriptor: number): boolean {
   try {
     const found = fstatSync(descriptor);
-    return found.isFIFO() || found.isSocket();
+    return found.isFIFO() || found.isSocket() || found.isFile();
   } catch {
     return false; // Not open.
   }
