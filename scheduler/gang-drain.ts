@@ -37,17 +37,24 @@ import { processOf } from "./gang-state.ts";
 // ---- draining
 
 /** Everything that may run is stopped, and every node must answer. */
-export function drain(state: Live, outcome: Outcome, why: StopCause): Next {
+export function drain(
+  state: Live,
+  outcome: Outcome,
+  { why, wallMs }: { readonly why: StopCause; readonly wallMs: number },
+): Next {
   const { terms, attempt, restarts, tries, past, ranks, setups, sweeps, startedAt } = state;
   const next: Draining = {
     phase: "draining",
     ...{ terms, attempt, restarts, tries, past, ranks, setups, sweeps, outcome },
     ...(startedAt === undefined ? {} : { startedAt }),
   };
-  const stops = inPlay(next).map(
+  const left = inPlay(next);
+  // Between setup and the barrier nothing may be in play.
+  if (left.length === 0) return settle(next, wallMs, []);
+  const stops = left.map(
     ({ key, process }): GangEffect => ({ kind: "stop", key, node: process.node, why }),
   );
-  const nodes = [...new Set(inPlay(next).map(({ process }) => process.node))].join(", ");
+  const nodes = [...new Set(left.map(({ process }) => process.node))].join(", ");
   return [
     next,
     [
@@ -69,7 +76,8 @@ export function exitedWhileDraining(
   const process = processOf(state, event.key);
   if (process === undefined || process.exit !== undefined) return [state, []];
   const next = markExit(state, event);
-  return [reconsidered(next, event.key, event.exit), []];
+  // A setup that was done before the stop reached it needs no sweep, so this may be the last word.
+  return settle(reconsidered(next, event.key, event.exit), event.at.wallMs, []);
 }
 
 /**

@@ -127,58 +127,84 @@ function open(state: Preparing | SettingUp, wallMs: number): Next {
   ];
 }
 
-export function refused(state: Preparing, { key, why }: On<"rank-refused">): Next {
+export function refused(state: Preparing, { key, why, at }: On<"rank-refused">): Next {
   const node = processOf(state, key)?.node ?? "?";
-  return giveBack(state, [node], `${node} refused to prepare ${nameOf(key)}: ${why}`);
+  return giveBack(state, [node], {
+    why: `${node} refused to prepare ${nameOf(key)}: ${why}`,
+    wallMs: at.wallMs,
+  });
 }
 
-export function refusedAfterSetup(state: SettingUp, { key, why }: On<"rank-refused">): Next {
+export function refusedAfterSetup(state: SettingUp, { key, why, at }: On<"rank-refused">): Next {
   if (key.phase === "setup") return [state, []];
   const node = processOf(state, key)?.node ?? "?";
-  return giveBack(state, [node], `${node} refused to prepare ${nameOf(key)}: ${why}`);
+  return giveBack(state, [node], {
+    why: `${node} refused to prepare ${nameOf(key)}: ${why}`,
+    wallMs: at.wallMs,
+  });
 }
 
 /** A shim that stood at the barrier ended: nothing of the job has started. */
 export function diedAtBarrier(
   state: Preparing | SettingUp,
-  { key, exit }: On<"rank-exited"> | On<"setup-exited">,
+  { key, exit, at }: On<"rank-exited"> | On<"setup-exited">,
 ): Next {
   if (processOf(state, key)?.asked !== true) return [state, []];
   const node = processOf(state, key)?.node ?? "?";
-  return giveBack(state, [node], `${nameOf(key)} on ${node} ${exitText(exit)} before its start`);
+  return giveBack(state, [node], {
+    why: `${nameOf(key)} on ${node} ${exitText(exit)} before its start`,
+    wallMs: at.wallMs,
+  });
 }
 
 export function notReadyInTime(
   state: Preparing | SettingUp,
-  { waited }: On<"deadline-passed">,
+  { waited, at }: On<"deadline-passed">,
 ): Next {
   if (state.phase === "setting-up" && state.stage === "setup") return [state, []];
   const isSetup = state.phase === "preparing" && state.terms.hasSetup;
   const late = processes(state, isSetup ? "setup" : "run").filter(({ ready }) => !ready);
   const nodes = [...new Set(late.map(({ node }) => node))];
   if (nodes.length === 0 && !isOwnBarrier(state)) return [state, []];
-  return giveBack(state, nodes, `${nodes.join(", ")} did not get ready within ${waited}`);
+  return giveBack(state, nodes, {
+    why: `${nodes.join(", ")} did not get ready within ${waited}`,
+    wallMs: at.wallMs,
+  });
 }
 
 export function lostWhilePreparing(state: Preparing, event: On<"node-lost">): Next {
   if (!isOn(state, event.node)) return [state, []];
-  return giveBack(state, [], `${event.node} was lost before the start: ${event.evidence}`);
+  return giveBack(state, [], {
+    why: `${event.node} was lost before the start: ${event.evidence}`,
+    wallMs: event.at.wallMs,
+  });
 }
 
 export function restartedWhilePreparing(state: Preparing, event: On<"node-restarted">): Next {
   if (!isOn(state, event.node)) return [state, []];
   if (state.goWhenReady) return restarted(state, event);
-  return giveBack(state, [], `${event.node} restarted before the start`);
+  return giveBack(state, [], {
+    why: `${event.node} restarted before the start`,
+    wallMs: event.at.wallMs,
+  });
 }
 
 /**
  * All nodes are given back and the job waits again. Ranks behind a barrier can not have started,
  * so nothing needs to be confirmed; one that was its own barrier may have.
  */
-function giveBack(state: Preparing | SettingUp, blamed: readonly string[], why: string): Next {
+function giveBack(
+  state: Preparing | SettingUp,
+  blamed: readonly string[],
+  { why, wallMs }: { readonly why: string; readonly wallMs: number },
+): Next {
   const shuns = blamed.map((node): GangEffect => ({ kind: "shun", node }));
   if (isOwnBarrier(state)) {
-    const [next, effects] = drain(state, { kind: "requeue", why, counted: false }, "cancelled");
+    const [next, effects] = drain(
+      state,
+      { kind: "requeue", why, counted: false },
+      { why: "cancelled", wallMs },
+    );
     return [next, [...shuns, ...effects]];
   }
   const stops = inPlay(state).map(
@@ -204,7 +230,7 @@ export function setupExited(state: SettingUp, event: On<"setup-exited">): Next {
   if (isSuccess(exit)) return afterSetup(next, at.wallMs, [acknowledge(next, key)]);
   const node = processOf(state, key)?.node ?? "?";
   const params = { node, rank: String(key.index), outcome: exitText(exit) };
-  return fail(next, { code: "setup-failed", params }, "peer-failed");
+  return fail(next, { code: "setup-failed", params }, { why: "peer-failed", wallMs: at.wallMs });
 }
 
 /** Goes on to the barrier once every setup is done. */
@@ -284,7 +310,8 @@ export function exited(state: Going, event: On<"rank-exited">): Next {
   const { key, exit, at } = event;
   if (processOf(state, key)?.exit !== undefined) return [state, [acknowledge(state, key)]];
   const next = markExit(state, event);
-  if (!isSuccess(exit)) return fail(next, failure(next, key, exit), "peer-failed");
+  if (!isSuccess(exit))
+    return fail(next, failure(next, key, exit), { why: "peer-failed", wallMs: at.wallMs });
   const effects = [acknowledge(next, key)];
   if (!next.ranks.every((rank) => isSuccess(rank.exit))) return [next, effects];
   return conclude(next, { code: "all-ranks-exited-0", params: {} }, at.wallMs, effects);
@@ -293,7 +320,11 @@ export function exited(state: Going, event: On<"rank-exited">): Next {
 export function lost(state: Live, event: On<"node-lost">): Next {
   if (!runsOn(state, event.node)) return [state, []];
   const params = { node: event.node, evidence: event.evidence };
-  const [next, effects] = fail(state, { code: "node-lost", params }, "node-lost");
+  const [next, effects] = fail(
+    state,
+    { code: "node-lost", params },
+    { why: "node-lost", wallMs: event.at.wallMs },
+  );
   return next.phase === "draining"
     ? then(lostWhileDraining(next, event), effects)
     : [next, effects];
@@ -302,26 +333,34 @@ export function lost(state: Live, event: On<"node-lost">): Next {
 export function restarted(state: Live, event: On<"node-restarted">): Next {
   if (!runsOn(state, event.node)) return [state, []];
   const reason: Reason = { code: "node-restarted", params: { node: event.node } };
-  const [next, effects] = fail(state, reason, "node-lost");
+  const [next, effects] = fail(state, reason, { why: "node-lost", wallMs: event.at.wallMs });
   return next.phase === "draining"
     ? then(restartedWhileDraining(next, event), effects)
     : [next, effects];
 }
 
 export function stopped(state: Live, event: On<"cancel-requested"> | On<"cluster-closed">): Next {
-  const [next, effects] = drain(state, { kind: "end", reason: endReason(event) }, "cancelled");
+  const [next, effects] = drain(
+    state,
+    { kind: "end", reason: endReason(event) },
+    { why: "cancelled", wallMs: event.at.wallMs },
+  );
   const asked = note(actorOf(event), event.kind, reasonText(endReason(event)));
   return [next, [asked, ...effects]];
 }
 
 /** The job failed: it ends, or is tried again if that may help and was asked for. */
-function fail(state: Live, reason: Reason, why: StopCause): Next {
+function fail(
+  state: Live,
+  reason: Reason,
+  how: { readonly why: StopCause; readonly wallMs: number },
+): Next {
   const mayRestart = reasons[reason.code].retry === "if-asked";
   const text = reasonText(reason);
   const outcome: Outcome =
     mayRestart && state.restarts < state.terms.restartsMax
       ? { kind: "requeue", why: text, counted: true }
       : { kind: "end", reason };
-  const [next, effects] = drain(state, outcome, why);
+  const [next, effects] = drain(state, outcome, how);
   return [next, [note("scheduler", "failed", text, reason.params), ...effects]];
 }

@@ -243,13 +243,22 @@ export class World {
   private readonly queue: { readonly from: string; readonly message: SchedulerInput }[] = [];
   private readonly inboxes: { readonly to: string; readonly message: AgentMessage }[] = [];
 
+  /** What a head that starts now would know, without anybody hearing of it. */
+  rebuilt(): SchedulerState {
+    return this.startTurn().state;
+  }
+
   private start(): SchedulerState {
+    const turn = this.startTurn();
+    this.perform(turn);
+    return turn.state;
+  }
+
+  private startTurn(): SchedulerTurn {
     const records = [...this.records].map(([key, value]): StoreRecord => ({ key, value }));
     const { nodes, options } = this;
     const args = { cluster, nodes, records, secrets: new Map(this.vault), options };
-    const turn = startScheduler(args, this.at);
-    this.perform(turn);
-    return turn.state;
+    return startScheduler(args, this.at);
   }
 
   private pump(): void {
@@ -444,8 +453,9 @@ export function checkWorld(world: World): void {
     const attempts = world
       .running()
       .filter(({ process: other }) => other.key.job === process.key.job)
+      .filter(({ process: other }) => other.key.phase === "run")
       .map(({ process: other }) => other.key.attempt);
-    assert.equal(new Set(attempts).size, 1, `job ${process.key.job}: two attempts run together`);
+    assert.ok(new Set(attempts).size <= 1, `job ${process.key.job}: two attempts run together`);
     const visible = process.spec?.env["CUDA_VISIBLE_DEVICES"] ?? "";
     const share = Math.min(1, shareOf(world, process.key.job));
     for (const device of visible.split(",").filter((text) => text !== "")) {
