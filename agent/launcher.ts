@@ -127,12 +127,12 @@ __skylet_stand() { # RUNNER TOKEN LOGGER-PID UMASK STAGE LEAF
   printf 'r %s\\n' "$2" >&6
   read -r __skylet_word <&3 || exit 0
   exec 3<&-
-  umask "$4"
   SHLVL=1
   [ \${#__skylet_spec[@]} -eq 3 ] || export -- "\${__skylet_spec[@]:3}"
   printf '%s\\n' "$EPOCHREALTIME" >"$2/started"
   printf 's %s\\n' "$2" >&6
   exec 6>&-
+  umask "$4"
   cd -- "\${__skylet_spec[1]}" || exit 1
   unset OLDPWD REPLY
   printf -v __skylet_script %q "\${__skylet_spec[0]}/script"

@@ -5,7 +5,7 @@
 // report, at once, or, where the shim itself was killed, by a look at /proc once a second while
 // any rank runs. An agent that starts again finds its ranks on disk and goes on listening.
 
-import { mkdirSync, renameSync, statSync, symlinkSync, unlinkSync } from "node:fs";
+import { mkdirSync, renameSync, symlinkSync } from "node:fs";
 import { SkyError } from "../model/errors.ts";
 import type { SweepRecord } from "../model/job.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -14,12 +14,14 @@ import type { ProcessEvent, ProcessPort, ProcessReport, ProcessSpec } from "../r
 import type { Random } from "../runtime/random.ts";
 import { hexToken } from "../runtime/random.ts";
 import type { Cgroups } from "./cgroup-os.ts";
-import { findCgroups, tokenPattern } from "./cgroup-os.ts";
+import { findCgroups } from "./cgroup-os.ts";
 import type { SlotReport } from "./launcher-os.ts";
+import type { LeftoverOptions } from "./leftovers-os.ts";
+import { clearLeftovers, clearUnused } from "./leftovers-os.ts";
 import type { Pool, Slot } from "./pool-os.ts";
-import { removeSlotFiles, startPool } from "./pool-os.ts";
+import { startPool } from "./pool-os.ts";
 import type { CgroupMount } from "./proc.ts";
-import { isAbsent, isAlive, namesIn, signalProcess } from "./proc-os.ts";
+import { isAlive, namesIn, signalProcess } from "./proc-os.ts";
 import {
   deathOf,
   endedAt,
@@ -29,10 +31,12 @@ import {
   layRankDir,
   logBytes,
   mark,
+  placeProblem,
   readClaim,
   readExit,
   readReport,
   startedAt,
+  unmark,
 } from "./rank-dir-os.ts";
 import type { Claim } from "./rank-files.ts";
 import { rankFiles, specProblem } from "./rank-files.ts";
@@ -80,6 +84,8 @@ interface Rank {
   phase: "claiming" | "ready" | "running" | "ended";
   claim: Claim | undefined;
   settle: ((refusal: SkyError | undefined) => void) | undefined;
+  /** We let go of it: if it has not started, it never will. */
+  dropped: boolean;
   /** Its end is being put in order because its shim was killed. */
   mourned: boolean;
 }
@@ -88,6 +94,7 @@ class ProcessOs implements ProcessPort {
   readonly #options: ProcessOsOptions;
   readonly #cgroups: Cgroups | undefined;
   readonly #bootId: string;
+  readonly #slotsDir: string;
   readonly #byDir = new Map<string, Rank>();
   readonly #byToken = new Map<string, Rank>();
   readonly #preparing = new Set<string>();
@@ -103,6 +110,7 @@ class ProcessOs implements ProcessPort {
     const { stateDir, name, cgroupKinds } = options;
     this.#options = options;
     this.#bootId = options.clock.now().bootId;
+    this.#slotsDir = `${stateDir}/slots`;
     this.#cgroups = findCgroups({ stateDir, name, ...(cgroupKinds && { kinds: cgroupKinds }) });
   }
 
@@ -110,7 +118,7 @@ class ProcessOs implements ProcessPort {
     mkdirSync(this.#options.stateDir, { recursive: true, mode: 0o700 });
     mkdirSync(this.#options.ranksDir, { recursive: true, mode: 0o700 });
     for (const name of namesIn(this.#options.ranksDir)) this.#attach(name);
-    this.#clearLeftovers();
+    this.#inBackground(clearLeftovers(this.#leftovers()));
     this.#pool = await startPool({
       ...this.#options,
       cgroups: this.#cgroups,
@@ -124,7 +132,7 @@ class ProcessOs implements ProcessPort {
 
   async prepare(spec: ProcessSpec): Promise<void> {
     const { dir } = spec;
-    const problem = specProblem(spec) ?? problemOfPlace(spec);
+    const problem = specProblem(spec) ?? placeProblem(spec.cwd);
     if (problem) throw new SkyError("process/failed", { what: "prepare", why: problem });
     if (this.#closed) throw new SkyError("process/failed", { what: "prepare", why: "closed" });
     if (this.#byDir.has(dir) || this.#preparing.has(dir)) {
@@ -148,14 +156,15 @@ class ProcessOs implements ProcessPort {
   async signal(dir: string, signal: "TERM" | "KILL"): Promise<void> {
     const rank = this.#byDir.get(dir);
     if (rank === undefined) return;
-    if (rank.phase === "claiming" || rank.phase === "ready") rank.slot?.drop();
+    if (rank.phase === "claiming" || rank.phase === "ready") drop(rank);
     if (rank.phase !== "running" || rank.claim === undefined) return;
     if (signal === "KILL") mark(dir, rankFiles.killed);
     await signalRank(this.#sweepOptions(rank.claim, dir), signal);
   }
 
   async sweep(dir: string): Promise<Omit<SweepRecord, "node">> {
-    this.#byDir.get(dir)?.slot?.drop();
+    const rank = this.#byDir.get(dir);
+    if (rank) drop(rank);
     const claim = readClaim(dir);
     if (claim === undefined || claim.bootId !== this.#bootId) {
       return { found: 0, killed: 0, survivors: 0, unproven: [] };
@@ -188,12 +197,12 @@ class ProcessOs implements ProcessPort {
   async close(): Promise<void> {
     this.#closed = true;
     for (const rank of this.#byDir.values()) {
-      if (rank.phase !== "running") rank.slot?.drop();
+      if (rank.phase !== "running") drop(rank);
       rank.settle?.(new SkyError("process/failed", { what: "prepare", why: "closed" }));
     }
     await this.#pool?.close();
     await Promise.all(this.#clearing);
-    await this.#clearUnused();
+    await clearUnused(this.#leftovers());
   }
 
   // ---- orders
@@ -206,9 +215,8 @@ class ProcessOs implements ProcessPort {
   async #order(spec: ProcessSpec, slot: Slot): Promise<void> {
     const { dir } = spec;
     const { token } = slot;
-    const slotsDir = `${this.#options.stateDir}/slots`;
-    renameSync(`${slotsDir}/${token}.log`, `${dir}/${rankFiles.log}`);
-    symlinkSync(dir, `${slotsDir}/${token}`);
+    renameSync(`${this.#slotsDir}/${token}.log`, `${dir}/${rankFiles.log}`);
+    symlinkSync(dir, `${this.#slotsDir}/${token}`);
     const settled = new Promise<void>((resolve, reject) => {
       const cancel = this.#options.clock.after(prepareTimeoutMs, () =>
         rank.settle?.(failed("prepare", `the shim did not answer in ${prepareTimeoutMs} ms`)),
@@ -219,7 +227,7 @@ class ProcessOs implements ProcessPort {
         if (refusal === undefined) {
           resolve();
         } else {
-          slot.drop();
+          drop(rank);
           reject(refusal);
         }
       };
@@ -230,6 +238,7 @@ class ProcessOs implements ProcessPort {
         phase: "claiming",
         claim: undefined,
         settle,
+        dropped: false,
         mourned: false,
       };
       this.#byDir.set(dir, rank);
@@ -269,9 +278,9 @@ class ProcessOs implements ProcessPort {
   #onStarted(rank: Rank): void {
     rank.phase = "running";
     rank.claim ??= readClaim(rank.dir);
-    rank.slot?.drop();
+    drop(rank);
     // The secrets in it are in the process now; the disk need not keep them.
-    unlinkIfThere(`${rank.dir}/${rankFiles.spec}`);
+    unmark(rank.dir, rankFiles.spec);
     const wallMs = startedAt(rank.dir) ?? this.#options.clock.now().wallMs;
     this.#emit({ kind: "started", dir: rank.dir, pid: rank.claim?.runner.pid ?? 0, wallMs });
     this.#watch();
@@ -301,7 +310,10 @@ class ProcessOs implements ProcessPort {
     this.#byDir.delete(rank.dir);
     this.#closedDirs.add(rank.dir);
     this.#byToken.delete(rank.token);
-    rank.slot?.drop();
+    if (rank.phase === "ready" && !rank.dropped) {
+      mark(rank.dir, rankFiles.lost, "it ended while it stood ready, before it was started\n");
+    }
+    drop(rank);
     this.#pool?.giveBack(rank.token);
     const exit = this.#exitOf(rank);
     if (rank.claim) this.#inBackground(clearLeaf(this.#sweepOptions(rank.claim, rank.dir)));
@@ -374,30 +386,11 @@ class ProcessOs implements ProcessPort {
     if (claim === undefined || !keeperLives(claim, this.#bootId)) return;
     const { token } = claim;
     const phase = isMarked(dir, rankFiles.started) ? "running" : "ready";
-    const base = { dir, token, slot: undefined, claim, settle: undefined, mourned: false };
-    const rank: Rank = { ...base, phase };
+    const base = { dir, token, slot: undefined, claim, settle: undefined };
+    const rank: Rank = { ...base, phase, dropped: true, mourned: false };
     this.#byDir.set(dir, rank);
     this.#byToken.set(token, rank);
     if (isMarked(dir, rankFiles.exit)) this.#onEnded(rank);
-  }
-
-  /** Slots and cgroups of earlier agents that no living rank uses. */
-  #clearLeftovers(): void {
-    const slotsDir = `${this.#options.stateDir}/slots`;
-    const tokens = namesIn(slotsDir).map((name) => name.split(".")[0] ?? "");
-    for (const token of new Set([...tokens, ...(this.#cgroups?.leaves() ?? [])])) {
-      if (!tokenPattern.test(token) || this.#byToken.has(token)) continue;
-      removeSlotFiles(slotsDir, token);
-      this.#inBackground(this.#clearToken(token));
-    }
-  }
-
-  async #clearToken(token: string): Promise<void> {
-    for (let round = 0; round < 20; round += 1) {
-      if (this.#cgroups?.remove(token) ?? true) return;
-      this.#cgroups?.killAll(token);
-      await passed(this.#options.clock, 2 ** Math.min(round, 6));
-    }
   }
 
   /** Waits until whatever an earlier agent had prepared has either started or ended. */
@@ -415,16 +408,18 @@ class ProcessOs implements ProcessPort {
 
   // ---- the rest
 
-  /** After the pool has ended: leaves of slots that nobody used, and the parent if none is left. */
-  async #clearUnused(): Promise<void> {
-    const unused = (this.#cgroups?.leaves() ?? []).filter((token) => !this.#byToken.has(token));
-    await Promise.all(unused.map((token) => this.#clearToken(token)));
-    this.#cgroups?.removeParent();
+  #leftovers(): LeftoverOptions {
+    return {
+      slotsDir: this.#slotsDir,
+      cgroups: this.#cgroups,
+      clock: this.#options.clock,
+      isUsed: (token) => this.#byToken.has(token),
+    };
   }
 
   #sweepOptions(claim: Claim, rankDir: string): SweepOptions {
-    const slotsDir = `${this.#options.stateDir}/slots`;
-    return { claim, rankDir, slotsDir, cgroups: this.#cgroups, clock: this.#options.clock };
+    const { clock } = this.#options;
+    return { claim, rankDir, slotsDir: this.#slotsDir, cgroups: this.#cgroups, clock };
   }
 
   /** What nobody waits for, except `close`. A failure is a bug, and said. */
@@ -441,19 +436,7 @@ class ProcessOs implements ProcessPort {
   }
 }
 
-function problemOfPlace(spec: ProcessSpec): string | undefined {
-  try {
-    return statSync(spec.cwd).isDirectory() ? undefined : `${spec.cwd} is no directory`;
-  } catch (error) {
-    if (isAbsent(error)) return `${spec.cwd} does not exist`;
-    throw error;
-  }
-}
-
-function unlinkIfThere(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (!isAbsent(error)) throw error;
-  }
+function drop(rank: Rank): void {
+  rank.dropped = true;
+  rank.slot?.drop();
 }

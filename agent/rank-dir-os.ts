@@ -3,7 +3,7 @@
 // Synchronous: a handful of tiny local files per rank, each call in the tens of microseconds, and
 // the order of these steps matters. The log itself is never read here.
 
-import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { SkyError } from "../model/errors.ts";
 import type { Exit } from "../model/job.ts";
 import type { ProcessReport, ProcessSpec } from "../runtime/process.ts";
@@ -37,6 +37,16 @@ export function layRankDir(spec: ProcessSpec): void {
   writeFileSync(`${spec.dir}/${rankFiles.spec}`, encodeSpec(spec), { mode: 0o600 });
 }
 
+/** Why nothing can run in this working directory, or `undefined`. */
+export function placeProblem(cwd: string): string | undefined {
+  try {
+    return statSync(cwd).isDirectory() ? undefined : `${cwd} is no directory`;
+  } catch (error) {
+    if (isAbsent(error)) return `${cwd} does not exist`;
+    throw error;
+  }
+}
+
 export function failed(what: string, cause: unknown): SkyError {
   const why = cause instanceof Error ? cause.message : String(cause);
   return new SkyError("process/failed", { what, why }, { cause });
@@ -49,6 +59,10 @@ export function readClaim(dir: string): Claim | undefined {
 /** An empty file whose presence and time are the fact. */
 export function mark(dir: string, name: string, text = ""): void {
   writeFileSync(`${dir}/${name}`, text, { mode: 0o600 });
+}
+
+export function unmark(dir: string, name: string): void {
+  rmSync(`${dir}/${name}`, { force: true });
 }
 
 export function isMarked(dir: string, name: string): boolean {
@@ -109,11 +123,13 @@ export function readReport(
   }
   const startedWallMs = startedAt(dir);
   const lives = !closed && keeperLives(claim, bootId);
-  if (startedWallMs === undefined) return { phase: lives ? "prepared" : "never-started", dir };
+  if (startedWallMs === undefined && !isMarked(dir, rankFiles.lost)) {
+    return { phase: lives ? "prepared" : "never-started", dir };
+  }
   const { pid } = claim.runner;
-  if (lives) return { phase: "running", dir, pid, startedWallMs };
+  if (lives) return { phase: "running", dir, pid, startedWallMs: startedWallMs ?? 0 };
   const exit = readExit(dir, 0) ?? { kind: "unknown", evidence: deathOf(claim, bootId) };
-  const endedWallMs = endedAt(dir, startedWallMs);
+  const endedWallMs = endedAt(dir, startedWallMs ?? 0);
   return { phase: "exited", dir, pid, startedWallMs, exit, endedWallMs, logBytes: logBytes(dir) };
 }
 

@@ -1,0 +1,259 @@
+// The memory version of the process port: scripted programs on a machine that is a value.
+//
+// A *machine* is a node as the kernel and the disk see it; its agents come and go (`open`,
+// `crash`), its ranks run on, and a `reboot` ends them all. A rank's script is a program of steps
+// (`programText`); any other text ends at once with 0. Time is the clock's, so a simulation
+// decides when things happen; a log's bytes go wherever `append` puts them.
+
+import { SkyError } from "../model/errors.ts";
+import type { Exit, SweepRecord } from "../model/job.ts";
+import type { Clock } from "./clock.ts";
+import type { ProcessEvent, ProcessPort, ProcessReport, ProcessSpec } from "./process.ts";
+
+export type ProgramStep =
+  /** Bytes in base64. */
+  | { readonly do: "write"; readonly base64: string }
+  | { readonly do: "wait"; readonly ms: number }
+  /** Until a signal ends it. */
+  | { readonly do: "wait-for-ever" }
+  | { readonly do: "ignore-term" }
+  /** Leaves a process behind that no signal to the rank's own process reaches. */
+  | { readonly do: "leave-survivor" }
+  | { readonly do: "exit"; readonly code: number }
+  | { readonly do: "die"; readonly signal: number }
+  /** Its shim is killed: nobody sees how it ends. */
+  | { readonly do: "lose-shim" };
+
+const programMark = "#skylet-program ";
+
+/** A program as the text of a script. */
+export function programText(steps: readonly ProgramStep[]): string {
+  return `${programMark}${JSON.stringify(steps)}`;
+}
+
+export function parseProgram(script: string): readonly ProgramStep[] {
+  if (!script.startsWith(programMark)) return [];
+  return JSON.parse(script.slice(programMark.length)) as readonly ProgramStep[];
+}
+
+export interface MemoryMachineOptions {
+  readonly clock: Clock;
+  readonly append: (path: string, bytes: Uint8Array) => void | Promise<void>;
+}
+
+export interface MemoryMachine {
+  /** The port of an agent that starts now. There is one at a time. */
+  open(): ProcessPort;
+  /** The agent is killed: what stood ready never starts, what runs runs on. */
+  crash(): void;
+  /** Everything ends, and nobody saw how. */
+  reboot(): void;
+  /** Processes that live now, survivors included. */
+  living(): number;
+}
+
+export function createMemoryMachine(options: MemoryMachineOptions): MemoryMachine {
+  return new Machine(options);
+}
+
+type Phase = "prepared" | "never-started" | "running" | "exited";
+
+interface Rank {
+  readonly dir: string;
+  readonly pid: number;
+  readonly steps: ProgramStep[];
+  phase: Phase;
+  startedWallMs: number | undefined;
+  endedWallMs: number;
+  exit: Exit | undefined;
+  logBytes: number;
+  survivors: number;
+  ignoresTerm: boolean;
+  cancelWait: () => void;
+}
+
+const pidFirst = 1_000;
+
+class Machine implements MemoryMachine {
+  readonly #options: MemoryMachineOptions;
+  readonly #ranks = new Map<string, Rank>();
+  #listeners = new Set<(event: ProcessEvent) => void>();
+  /** Rises with every agent, so that a port of a dead one does nothing. */
+  #agents = 0;
+
+  constructor(options: MemoryMachineOptions) {
+    this.#options = options;
+  }
+
+  open(): ProcessPort {
+    this.crash();
+    this.#agents += 1;
+    const agent = this.#agents;
+    const only = <T>(work: () => T, otherwise: T): T =>
+      agent === this.#agents ? work() : otherwise;
+    const swept = { found: 0, killed: 0, survivors: 0, unproven: [] };
+    return {
+      prepare: async (spec) => only(() => this.#prepare(spec), undefined),
+      go: (dir) => only(() => this.#go(dir), undefined),
+      signal: async (dir, signal) => only(() => this.#signal(dir, signal), undefined),
+      sweep: async (dir) => only(() => this.#sweep(dir), swept),
+      inventory: async () => only(() => [...this.#ranks.values()].map(reportOf), []),
+      onEvent: (hear) => {
+        if (agent === this.#agents) this.#listeners.add(hear);
+        return () => this.#listeners.delete(hear);
+      },
+      close: async () => only(() => this.crash(), undefined),
+    };
+  }
+
+  crash(): void {
+    this.#agents += 1;
+    this.#listeners = new Set();
+    for (const rank of this.#ranks.values()) {
+      if (rank.phase === "prepared") rank.phase = "never-started";
+    }
+  }
+
+  reboot(): void {
+    this.crash();
+    for (const rank of this.#ranks.values()) {
+      rank.survivors = 0;
+      if (rank.phase !== "running") continue;
+      rank.cancelWait();
+      this.#end(rank, {
+        kind: "unknown",
+        evidence: "the machine was restarted while the rank ran",
+      });
+    }
+  }
+
+  living(): number {
+    let count = 0;
+    for (const { phase, survivors } of this.#ranks.values()) {
+      count += survivors + (phase === "running" ? 1 : 0);
+    }
+    return count;
+  }
+
+  #prepare(spec: ProcessSpec): void {
+    const { dir } = spec;
+    if (this.#ranks.has(dir)) throw new SkyError("process/claimed", { dir });
+    const rank: Rank = {
+      dir,
+      pid: pidFirst + this.#ranks.size,
+      steps: [...parseProgram(spec.script)],
+      phase: "prepared",
+      startedWallMs: undefined,
+      endedWallMs: 0,
+      exit: undefined,
+      logBytes: 0,
+      survivors: 0,
+      ignoresTerm: false,
+      cancelWait: () => {},
+    };
+    this.#ranks.set(dir, rank);
+    if (spec.goWhenReady) this.#go(dir);
+  }
+
+  #go(dir: string): void {
+    const rank = this.#ranks.get(dir);
+    if (rank?.phase !== "prepared") return;
+    const { wallMs } = this.#options.clock.now();
+    rank.phase = "running";
+    rank.startedWallMs = wallMs;
+    this.#soon({ kind: "started", dir, pid: rank.pid, wallMs });
+    this.#wait(rank, 0);
+  }
+
+  #wait(rank: Rank, ms: number): void {
+    rank.cancelWait = this.#options.clock.after(ms, () => void this.#run(rank));
+  }
+
+  /** Steps until one waits or ends it. */
+  async #run(rank: Rank): Promise<void> {
+    while (rank.phase === "running") {
+      const step = rank.steps.shift() ?? { do: "exit", code: 0 };
+      if (step.do === "wait") return this.#wait(rank, step.ms);
+      if (step.do === "wait-for-ever") return;
+      if (step.do === "write") await this.#write(rank, step.base64);
+      else this.#act(rank, step);
+    }
+  }
+
+  #act(rank: Rank, step: ProgramStep): void {
+    switch (step.do) {
+      case "ignore-term":
+        rank.ignoresTerm = true;
+        break;
+      case "leave-survivor":
+        rank.survivors += 1;
+        break;
+      case "exit":
+        this.#end(rank, { kind: "code", code: step.code });
+        break;
+      case "die":
+        this.#end(rank, signalExit(step.signal));
+        break;
+      case "lose-shim":
+        rank.survivors = 0;
+        this.#end(rank, { kind: "unknown", evidence: "the shim was killed" });
+        break;
+      default:
+    }
+  }
+
+  async #write(rank: Rank, base64: string): Promise<void> {
+    const bytes = Buffer.from(base64, "base64");
+    rank.logBytes += bytes.length;
+    await this.#options.append(`${rank.dir}/log`, bytes);
+  }
+
+  #signal(dir: string, signal: "TERM" | "KILL"): void {
+    const rank = this.#ranks.get(dir);
+    if (rank === undefined) return;
+    if (rank.phase === "prepared") rank.phase = "never-started";
+    if (rank.phase !== "running" || (signal === "TERM" && rank.ignoresTerm)) return;
+    rank.cancelWait();
+    this.#end(rank, signalExit(signal === "TERM" ? 15 : 9));
+  }
+
+  #sweep(dir: string): Omit<SweepRecord, "node"> {
+    const rank = this.#ranks.get(dir);
+    if (rank === undefined) return { found: 0, killed: 0, survivors: 0, unproven: [] };
+    const found = rank.survivors + (rank.phase === "running" ? 1 : 0);
+    rank.survivors = 0;
+    this.#signal(dir, "KILL");
+    return { found, killed: found, survivors: 0, unproven: [] };
+  }
+
+  #end(rank: Rank, exit: Exit): void {
+    const { wallMs } = this.#options.clock.now();
+    rank.phase = "exited";
+    rank.exit = exit;
+    rank.endedWallMs = wallMs;
+    this.#soon({ kind: "exited", dir: rank.dir, exit, wallMs, logBytes: rank.logBytes });
+  }
+
+  /** To those who listen then, and never from inside a call of theirs. */
+  #soon(event: ProcessEvent): void {
+    const agent = this.#agents;
+    this.#options.clock.after(0, () => {
+      if (agent !== this.#agents) return;
+      for (const hear of this.#listeners) hear(event);
+    });
+  }
+}
+
+function signalExit(signal: number): Exit {
+  const code = 128 + signal;
+  return { kind: "signal", signal, evidence: `${code}: signal ${signal} or exit ${code}` };
+}
+
+function reportOf(rank: Rank): ProcessReport {
+  const { dir, pid, phase, startedWallMs, endedWallMs, exit, logBytes } = rank;
+  if (phase === "running") return { phase, dir, pid, startedWallMs: startedWallMs ?? 0 };
+  if (phase !== "exited" || exit === undefined) {
+    return { phase: phase === "prepared" ? "prepared" : "never-started", dir };
+  }
+  return { phase, dir, pid, startedWallMs, exit, endedWallMs, logBytes };
+}
