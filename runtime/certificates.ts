@@ -3,12 +3,16 @@
 // Every node has a certificate of its cluster's head. The subject's common name is
 // `<cluster>/<node>`; that, and never what a peer says of itself, is who it is on the bulk wire.
 
+import { headNode } from "../model/address.ts";
 import { clusterPattern, tokenPattern } from "../model/ids.ts";
 
 export interface PeerName {
   readonly cluster: string;
   readonly node: string;
 }
+
+/** The head's own name. It serves all clusters of its home; no node may have its node id. */
+export const headPeer: PeerName = { cluster: "sky", node: headNode };
 
 /** The name of a node in its certificate and on the bulk wire. */
 export function peerText(name: PeerName): string {

@@ -13,8 +13,10 @@ import {
   constants,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
@@ -81,8 +83,12 @@ export interface NatsRun extends ProcessIdentity {
   readonly port: number;
 }
 
+/** Makes the directory, and takes away what killed servers left in it. */
 export function natsFilesIn(dir: string): NatsFiles {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
+  for (const name of readdirSync(dir)) {
+    if (/^nats-server_\d+\.ports$/.test(name)) rmSync(`${dir}/${name}`, { force: true });
+  }
   const log = `${dir}/nats-server.log`;
   closeSync(openSync(log, "a", 0o600));
   return {

@@ -62,11 +62,14 @@ export function createStreamHub(options: StreamHubOptions = {}): StreamHub {
 
 function portOf(hub: Hub, peer: string): StreamPort {
   return {
-    dial: async ({ host }, signal) => {
+    dial: async ({ host, peer: wanted }, signal) => {
       if (signal.aborted) throw new SkyError("stream/closed", { why: "the dial was cancelled" });
       const listening = hub.listeners.get(host);
       if (listening === undefined) {
         throw new SkyError("stream/closed", { why: `nobody listens at ${host}` });
+      }
+      if (wanted !== undefined && wanted !== listening.peer) {
+        throw new SkyError("stream/denied", { why: `${listening.peer} is there, not ${wanted}` });
       }
       return join(hub, peer, listening);
     },

@@ -25,6 +25,8 @@ export interface StreamPort {
 export interface StreamTarget {
   readonly host: string;
   readonly port: number;
+  /** Who must be there, `<cluster>/<node>`; absent = whoever proves to be that host. Only to dial. */
+  readonly peer?: string;
 }
 
 export interface StreamListener {
