@@ -109,7 +109,7 @@ export type LogEvent =
       readonly offset: number;
       readonly bytes: Uint8Array;
     }
-  /** Last: every byte has been sent. */
+  /** Last, if the job has ended: every byte has been sent. */
   | { readonly kind: "ended"; readonly job: Job };
 
 export interface EventQuery extends JobOf {

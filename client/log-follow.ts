@@ -49,14 +49,13 @@ export async function* followLog(query: LogQuery, ports: FollowPorts): AsyncGene
   }
 }
 
-/** One stream to its end. Gives what broke it, or nothing if it said how the job ended. */
+/** One stream to its end. Gives what broke it, or nothing if there is no more to come. */
 async function* followOnce(
   state: FollowState,
   ports: FollowPorts,
 ): AsyncGenerator<FollowEvent, unknown> {
   try {
     for await (const event of ports.open(resumed(state))) {
-      state.failures = 0;
       const out = taken(state, event);
       if (out !== undefined) yield out;
       if (out?.kind === "ended") return undefined;
@@ -64,6 +63,8 @@ async function* followOnce(
   } catch (error) {
     return error;
   }
+  // Without `follow`, the log of a job that goes on ends where it is.
+  if (!state.query.follow) return undefined;
   return new SkyError("head/unreachable", { why: "the log's stream ended before the job's end" });
 }
 
@@ -86,6 +87,8 @@ function taken(state: FollowState, event: LogEvent): FollowEvent | undefined {
   switch (event.kind) {
     case "job":
     case "ended":
+      // The first words of a new stream are no progress.
+      if (event.job.phase !== state.job?.phase) state.failures = 0;
       state.job = event.job;
       return event;
     case "chunk":
@@ -104,6 +107,7 @@ function chunkTaken(
   assert(seen >= 0, `the log of ${text} has a gap: wanted ${wanted}, got ${chunk.offset}`);
   const bytes = chunk.bytes.subarray(Math.min(seen, chunk.bytes.length));
   if (bytes.length === 0) return undefined;
+  state.failures = 0;
   state.offsets.set(text, { key, offset: wanted + bytes.length });
   return { kind: "piece", piece: { key, ...ownerOf(state.job, key), offset: wanted, bytes } };
 }

@@ -26,8 +26,8 @@ export interface LogChunk {
 /** To be iterated once. */
 export interface LogStream extends AsyncIterable<LogChunk> {
   /**
-   * The job as it was when the last byte had been read. Rejects as the iteration does, and when the
-   * iteration is left early.
+   * The job as it was when the last byte had been read: ended, if the log was followed. Rejects as
+   * the iteration does, and when the iteration is left early.
    */
   readonly outcome: Promise<Job>;
 }
@@ -51,11 +51,13 @@ export function logStream(head: Head, request: LogsRequest, ports: LogPorts): Lo
   // Whoever wants the outcome awaits it; nobody has to.
   outcome.catch(() => {});
   async function* chunks(): AsyncGenerator<LogChunk> {
+    let job: JobRecord | undefined;
     try {
       for await (const event of opened(head, request, ports)) {
         if (event.kind === "piece") yield chunkOf(event.piece);
-        if (event.kind === "ended") resolve(jobView(event.job));
+        else job = event.job;
       }
+      if (job !== undefined) resolve(jobView(job));
     } catch (error) {
       reject(error);
       throw error;

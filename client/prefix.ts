@@ -16,7 +16,7 @@ export interface LineOrigin {
 }
 
 export interface PrefixView {
-  /** The task's name; `task` where it has none. */
+  /** The task's name, or `-` where it has none: that reads `task`. */
   readonly taskName: string;
   /** Nodes of the cluster, not of the job. */
   readonly clusterNodes: number;
@@ -36,5 +36,5 @@ function nodeParts({ phase, rank, node }: LineOrigin): string[] {
 
 function nameOf({ phase }: LineOrigin, { taskName }: PrefixView): string {
   if (phase === "setup") return "setup";
-  return taskName === "" ? "task" : taskName;
+  return taskName === "" || taskName === "-" ? "task" : taskName;
 }

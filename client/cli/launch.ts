@@ -3,7 +3,7 @@
 // What is wrong with the request is found before anything is asked or started.
 
 import { randomBytes, randomUUID } from "node:crypto";
-import type { ClusterView, Isolation } from "../../model/cluster.ts";
+import type { ClusterView, Isolation, NodeProgress } from "../../model/cluster.ts";
 import { SkyError } from "../../model/errors.ts";
 import type { Task } from "../../model/task.ts";
 import { checkedClusterName } from "../cluster-name.ts";
@@ -71,10 +71,9 @@ function watch(shell: Shell) {
   let last = "";
   return {
     signal: shell.interrupt,
-    onProgress: (progress: { nodesUp: number; nodesWanted: number; text: string }): void => {
-      const line = `${progress.text} (${progress.nodesUp} of ${progress.nodesWanted} nodes up)`;
-      if (line !== last) shell.say(line);
-      last = line;
+    onProgress: ({ text }: NodeProgress): void => {
+      if (text !== last) shell.say(text);
+      last = text;
     },
     onUp: ({ name, nodes }: ClusterView): void => {
       const count = nodes.length === 1 ? "1 node" : `${nodes.length} nodes`;

@@ -118,7 +118,7 @@ test("prefixes are SkyPilot's", () => {
   assert.equal(linePrefix(far, many), "(worker1, rank=1, pid=9, ip=127.1.0.2) ");
   assert.equal(linePrefix(setup, many), "(setup, worker1, pid=9, ip=127.1.0.2) ");
   assert.equal(linePrefix(run, one), "(train, pid=7) ");
-  assert.equal(linePrefix(run, { ...one, taskName: "" }), "(task, pid=7) ");
+  assert.equal(linePrefix(run, { ...one, taskName: "-" }), "(task, pid=7) ");
   assert.equal(linePrefix({ ...run, phase: "setup" }, one), "(setup, pid=7) ");
   const { pid: _unknown, ...early } = run;
   assert.equal(linePrefix(early, many), "(head, rank=0) ");
