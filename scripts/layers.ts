@@ -14,6 +14,8 @@ export const checkout = resolve(import.meta.dirname, "..");
 /** SKY_TEST_VERBOSE=1 shows what the tests themselves print. */
 const verbose = Boolean(process.env["SKY_TEST_VERBOSE"]);
 
+const saidCharactersMax = 4_000;
+
 export interface Layer {
   readonly name: string;
   /** Paths relative to the checkout. */
@@ -45,41 +47,62 @@ export function testFiles(folder: string, pattern = /\.test\.ts$/): readonly str
 }
 
 export async function runLayer(layer: Layer): Promise<LayerResult> {
+  const { name, concurrency = 2, fileTimeoutMs = 120_000 } = layer;
   const startedAt = performance.now();
-  const ran = new Set<string>();
-  const failures: string[] = [];
-  const skips: string[] = [];
-  let passed = 0;
+  const tally: Tally = { passed: 0, ran: new Set(), failures: [], skips: [] };
   Object.assign(process.env, layer.env);
-
-  const take = (event: EventData.TestPass | EventData.TestFail, error?: unknown): void => {
-    const name = nameOf(event);
-    if (event.details.type === "suite" && error === undefined) return;
-    if (event.skip !== undefined && event.skip !== false) {
-      skips.push(`${name}: ${event.skip === true ? "without a reason" : event.skip}`);
-      return;
+  const waiting = [...layer.files];
+  const lane = async (): Promise<void> => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      await runFile(file, fileTimeoutMs, tally);
     }
-    ran.add(name);
-    if (error === undefined) passed += 1;
-    // A parent fails because a child did: the child is reported already.
-    else if (!isOfChild(error)) failures.push(`${name}\n${errorText(error)}`);
   };
-
-  if (layer.files.length > 0) {
-    const events = run({
-      files: layer.files.map((file) => join(checkout, file)),
-      concurrency: layer.concurrency ?? 2,
-      timeout: layer.fileTimeoutMs ?? 120_000,
-    });
-    for await (const { type, data } of events) {
-      if (type === "test:pass") take(data);
-      if (type === "test:fail") take(data, data.details.error);
-      if (type === "test:stderr" && verbose) process.stderr.write(data.message);
-    }
-  }
+  await Promise.all(Array.from({ length: concurrency }, lane));
+  const { passed, ran, failures, skips } = tally;
   const ms = performance.now() - startedAt;
-  const { name } = layer;
   return { name, passed, failed: failures.length, skipped: skips.length, ms, ran, failures, skips };
+}
+
+interface Tally {
+  passed: number;
+  readonly ran: Set<string>;
+  readonly failures: string[];
+  readonly skips: string[];
+}
+
+/** The runner's own time limit ends tests and not processes: a handle left open would hang us. */
+async function runFile(file: string, timeoutMs: number, tally: Tally): Promise<void> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), timeoutMs);
+  let said = "";
+  for await (const { type, data } of run({ files: [join(checkout, file)], signal: late.signal })) {
+    if (late.signal.aborted) break;
+    if (type === "test:pass") count(tally, data);
+    // A file that crashed has said why on its standard error, and the runner does not know it.
+    if (type === "test:fail") count(tally, data, crashOf(data.details.error, said));
+    if (type === "test:stderr") said = (said + data.message).slice(-saidCharactersMax);
+    if (type === "test:stderr" && verbose) process.stderr.write(data.message);
+  }
+  clearTimeout(timer);
+  if (late.signal.aborted) tally.failures.push(`${file}\ndid not end within ${timeoutMs} ms`);
+}
+
+function count(
+  tally: Tally,
+  event: EventData.TestPass | EventData.TestFail,
+  error?: unknown,
+): void {
+  const name = nameOf(event);
+  if (event.details.type === "suite" && error === undefined) return;
+  if (event.skip !== undefined && event.skip !== false) {
+    tally.skips.push(`${name}: ${event.skip === true ? "without a reason" : event.skip}`);
+    return;
+  }
+  // A parent fails because a child did: the child is reported already.
+  if (error !== undefined && isOfChild(error)) return;
+  tally.ran.add(name);
+  if (error === undefined) tally.passed += 1;
+  else tally.failures.push(`${name}\n${errorText(error)}`);
 }
 
 /** One line: `unit          312 passed   0 failed   0 skipped    4.1 s`. */
@@ -102,6 +125,11 @@ function nameOf(event: EventData.TestPass | EventData.TestFail): string {
   const file = event.file === undefined ? "" : `${relative(checkout, event.file)}: `;
   const isFile = event.file === undefined || resolve(event.name) === event.file;
   return isFile ? relative(checkout, resolve(event.name)) : `${file}${event.name}`;
+}
+
+function crashOf(error: unknown, said: string): unknown {
+  const failed = error instanceof Error && Reflect.get(error, "exitCode") !== undefined;
+  return failed ? new Error(`${error.message}\n${said}`) : error;
 }
 
 function isOfChild(error: unknown): boolean {
