@@ -129,7 +129,7 @@ function nameOf(event: EventData.TestPass | EventData.TestFail): string {
 
 function crashOf(error: unknown, said: string): unknown {
   const failed = error instanceof Error && Reflect.get(error, "exitCode") !== undefined;
-  return failed ? new Error(`${error.message}\n${said}`) : error;
+  return failed ? `${error.message}\n${said}` : error;
 }
 
 function isOfChild(error: unknown): boolean {
