@@ -42,7 +42,8 @@ export function adviseAutostop(state: SchedulerState, draft: Draft, event: Autos
   state.autostop = outcome.state;
   for (const effect of outcome.effects) {
     if (effect.kind === "start-autostop-timer") {
-      startTimer(draft, "autostop", effect.ms, { kind: "autostop-due" });
+      const message = { kind: "autostop-due" } as const;
+      startTimer(draft, { name: "autostop", ms: effect.ms, message });
     } else if (effect.kind === "cancel-autostop-timer") {
       draft.timers.push({ kind: "cancel-timer", name: "autostop" });
     } else {
@@ -133,7 +134,8 @@ export function keepReconciling(state: SchedulerState, draft: Draft): void {
   const waits = (node: NodeEntry): boolean => node.shunnedUntil > 0 || node.ghosts.size > 0;
   if (state.moving.size === 0 && !state.nodes.some(waits)) return;
   state.reconciling = true;
-  startTimer(draft, "reconcile", state.options.reconcileMs, { kind: "reconcile-due" });
+  const message = { kind: "reconcile-due" } as const;
+  startTimer(draft, { name: "reconcile", ms: state.options.reconcileMs, message });
 }
 
 export function setWaiting(draft: Draft, entry: JobEntry, why: string): void {
@@ -259,7 +261,8 @@ export function startDeadline(
   const { attempt } = entry.gang;
   const ms = name === "prepare" ? state.options.prepareMs : state.options.drainMs;
   entry.deadline = true;
-  startTimer(draft, `job-${id}`, ms, { kind: "job-deadline", job: id, attempt, name });
+  const message = { kind: "job-deadline", job: id, attempt, name } as const;
+  startTimer(draft, { name: `job-${id}`, ms, message });
 }
 
 function release(state: SchedulerState, draft: Draft, entry: JobEntry): void {
@@ -288,7 +291,8 @@ function requeue(
   const { pauseMs, pauseMaxMs } = state.options;
   const ms = pauseAfter(gang.tries, pauseMs, pauseMaxMs);
   entry.gang = { ...gang, notBefore: draft.at.wallMs + ms };
-  startTimer(draft, `retry-${spec.id}`, ms, { kind: "retry-due", job: spec.id });
+  const message = { kind: "retry-due", job: spec.id } as const;
+  startTimer(draft, { name: `retry-${spec.id}`, ms, message });
 }
 
 function shun(state: SchedulerState, draft: Draft, node: NodeEntry): void {

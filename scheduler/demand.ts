@@ -94,7 +94,8 @@ export function tooBig(
   if (able >= numNodes) return undefined;
   const lack = lackOf(nodes, demand, need);
   if (able === 0) return lack;
-  return `${plural(numNodes, "node")} asked; only ${able} of ${nodes.length} could hold it: ${lack}`;
+  const asked = `${plural(numNodes, "node")} asked`;
+  return `${asked}; only ${able} of ${nodes.length} could hold it: ${lack}`;
 }
 
 /** Whether a node with nothing else on it holds `need`. */

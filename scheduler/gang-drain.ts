@@ -4,7 +4,7 @@
 // leaves `draining` only when every node has said that nothing is left, or the record says of
 // which nodes nobody can know.
 
-import type { Exit, RankKey, SweepRecord } from "../model/job.ts";
+import type { Exit, RankKey } from "../model/job.ts";
 import type { Reason } from "../model/reason.ts";
 import { reasonText } from "../model/reason.ts";
 import { isSuccess } from "./exit-text.ts";
@@ -18,7 +18,6 @@ import {
   mark,
   markExit,
   markStart,
-  noSweep,
   note,
   sweepEvidence,
   sweepText,
@@ -60,7 +59,7 @@ export function drain(
     [
       ...stops,
       { kind: "start-deadline", name: "drain" },
-      note("scheduler", "phase", `stopping and sweeping ${nodes}`),
+      note({ actor: "scheduler", kind: "phase", cause: `stopping and sweeping ${nodes}` }),
     ],
   ];
 }
@@ -99,7 +98,12 @@ export function swept(state: Draining, { key, sweep, at }: On<"rank-swept">): Ne
   if (process.swept) return [state, [acknowledge(state, key)]];
   const sweeps = [...state.sweeps, sweep];
   const evidence = sweepEvidence(key, sweep);
-  const told = note(`agent:${process.node}`, "swept", sweepText(key, sweep), evidence);
+  const told = note({
+    actor: `agent:${process.node}`,
+    kind: "swept",
+    cause: sweepText(key, sweep),
+    evidence,
+  });
   // A survivor is no end: the node is asked again until it finds none, or the deadline passes.
   if (sweep.survivors > 0) return [{ ...state, sweeps }, [told]];
   const next = mark({ ...state, sweeps }, key, { swept: true });
@@ -111,25 +115,28 @@ export function lostWhileDraining(state: Draining, event: On<"node-lost">): Next
   if (state.outcome.kind === "requeue") return [state, []];
   const here = inPlay(state).filter(({ process }) => process.node === event.node);
   const why = `${event.node} is lost: ${event.evidence}`;
-  return settle(...unproven(state, here, why, event.at.wallMs));
+  const exit: Exit = { kind: "stopped", why: "node-lost" };
+  return giveUpOn(state, here, { why, exit, wallMs: event.at.wallMs });
 }
 
+/**
+ * What ran on the node before is dead, and that is said of it; but only the node's own answer to
+ * `stop` makes sure that a message on its way does not start it again.
+ */
 export function restartedWhileDraining(state: Draining, event: On<"node-restarted">): Next {
   const here = inPlay(state).filter(({ process }) => process.node === event.node);
   if (here.length === 0) return [state, []];
-  const restartedReason: Reason = { code: "node-restarted", params: { node: event.node } };
-  const doubtful = state.outcome.kind === "requeue" && !state.outcome.counted;
-  let next: Draining = doubtful
-    ? { ...state, outcome: { kind: "end", reason: restartedReason } }
-    : state;
+  const reason: Reason = { code: "node-restarted", params: { node: event.node } };
+  const isDoubtful = state.outcome.kind === "requeue" && !state.outcome.counted;
   const exit: Exit = { kind: "stopped", why: "node-lost" };
+  let next: Draining = isDoubtful ? { ...state, outcome: { kind: "end", reason } } : state;
   for (const { key, process } of here) {
-    const ended = process.exit === undefined ? { exit, endedAt: event.at.wallMs } : {};
-    next = mark(next, key, { ...ended, swept: true });
+    if (process.exit === undefined) next = mark(next, key, { exit, endedAt: event.at.wallMs });
   }
-  const sweep: SweepRecord = noSweep(event.node, []);
-  const told = note(`agent:${event.node}`, "swept", `${event.node} restarted: nothing is left`);
-  return settle({ ...next, sweeps: [...next.sweeps, sweep] }, event.at.wallMs, [told]);
+  const stops = here.map(
+    ({ key, process }): GangEffect => ({ kind: "stop", key, node: process.node, why: "node-lost" }),
+  );
+  return [next, stops];
 }
 
 export function endedWhileDraining(
@@ -140,46 +147,49 @@ export function endedWhileDraining(
   if (state.outcome.kind === "end") return [state, []];
   const reason = endReason(event);
   const next: Draining = { ...state, outcome: { kind: "end", reason } };
-  const asked = note(actorOf(event), event.kind, reasonText(reason));
+  const asked = note({ actor: actorOf(event), kind: event.kind, cause: reasonText(reason) });
   return settle(next, event.at.wallMs, [asked, { kind: "start-deadline", name: "drain" }]);
 }
 
 export function notSweptInTime(state: Draining, event: On<"deadline-passed">): Next {
   if (state.outcome.kind === "requeue") return [state, []];
   const why = `no answer within ${event.waited}`;
-  return settle(...unproven(state, inPlay(state), why, event.at.wallMs));
+  const exit: Exit = { kind: "unknown", evidence: why };
+  return giveUpOn(state, inPlay(state), { why, exit, wallMs: event.at.wallMs });
 }
 
 /** Nobody can know what is left of these. The record says so, and their nodes take no work. */
-function unproven(
+function giveUpOn(
   state: Draining,
   left: Named,
-  why: string,
-  wallMs: number,
-): [Draining, number, readonly GangEffect[]] {
+  how: { readonly why: string; readonly exit: Exit; readonly wallMs: number },
+): Next {
+  const { why, exit, wallMs } = how;
   const effects: GangEffect[] = [];
-  const lostToUs = why.includes("is lost");
-  const exit: Exit = lostToUs
-    ? { kind: "stopped", why: "node-lost" }
-    : { kind: "unknown", evidence: why };
   let next = state;
   for (const { key, process } of left) {
+    const { node } = process;
     const ended = process.exit === undefined ? { exit, endedAt: wallMs } : {};
-    next = mark(next, key, { ...ended, swept: true });
-    const sweep = noSweep(process.node, [why]);
-    next = { ...next, sweeps: [...next.sweeps, sweep] };
-    effects.push({ kind: "haunt", node: process.node, key });
-    effects.push(note("scheduler", "swept", sweepText(key, sweep), sweepEvidence(key, sweep)));
+    const sweep = { node, found: 0, killed: 0, survivors: 0, unproven: [why] };
+    next = mark({ ...next, sweeps: [...next.sweeps, sweep] }, key, { ...ended, swept: true });
+    const cause = sweepText(key, sweep);
+    const evidence = sweepEvidence(key, sweep);
+    effects.push({ kind: "haunt", node, key });
+    effects.push(note({ actor: "scheduler", kind: "swept", cause, evidence }));
   }
-  return [next, wallMs, effects];
+  return settle(next, wallMs, effects);
 }
 
 /** Ends or requeues the gang once no node has anything left to say. */
 function settle(state: Draining, wallMs: number, effects: readonly GangEffect[]): Next {
   if (inPlay(state).length > 0) return [state, effects];
   const { outcome } = state;
-  if (outcome.kind === "end") return conclude(state, outcome.reason, wallMs, effects);
-  return requeue(state, outcome, [...effects, note("scheduler", "requeued", outcome.why)]);
+  if (outcome.kind === "end")
+    return conclude(state, { reason: outcome.reason, endedAt: wallMs, effects });
+  return requeue(state, outcome, [
+    ...effects,
+    note({ actor: "scheduler", kind: "requeued", cause: outcome.why }),
+  ]);
 }
 
 // ---- ends
@@ -190,11 +200,14 @@ export type PlacedFields = Omit<Ended, "phase" | "reason" | "endedAt">;
 
 export function conclude(
   state: PlacedFields,
-  reason: Reason,
-  endedAt: number,
-  before: readonly GangEffect[],
-  actor = "scheduler",
+  end: {
+    readonly reason: Reason;
+    readonly endedAt: number;
+    readonly effects?: readonly GangEffect[];
+    readonly actor?: string;
+  },
 ): Next {
+  const { reason, endedAt, effects = [], actor = "scheduler" } = end;
   const { terms, attempt, restarts, tries, past, ranks, setups, sweeps, startedAt } = state;
   const next: Ended = {
     phase: "ended",
@@ -204,11 +217,16 @@ export function conclude(
   return [
     next,
     [
-      ...before,
+      ...effects,
       { kind: "stop-deadline" },
       { kind: "release" },
       { kind: "conclude" },
-      note(actor, "ended", reasonText(reason), { reason: reason.code, ...reason.params }),
+      note({
+        actor,
+        kind: "ended",
+        cause: reasonText(reason),
+        evidence: { reason: reason.code, ...reason.params },
+      }),
     ],
   ];
 }

@@ -7,14 +7,7 @@ import type { Exit, RankKey } from "../model/job.ts";
 import type { Reason } from "../model/reason.ts";
 import { reasons, reasonText } from "../model/reason.ts";
 import { exitText, isSuccess } from "./exit-text.ts";
-import {
-  conclude,
-  drain,
-  lostWhileDraining,
-  nothingToRun,
-  requeue,
-  restartedWhileDraining,
-} from "./gang-drain.ts";
+import { conclude, drain, lostWhileDraining, nothingToRun, requeue } from "./gang-drain.ts";
 import type { Live, Next, On } from "./gang-parts.ts";
 import {
   acknowledge,
@@ -45,7 +38,7 @@ import type {
   StopCause,
   Waiting,
 } from "./gang-state.ts";
-import { processOf } from "./gang-state.ts";
+import { processesOf, processOf } from "./gang-state.ts";
 
 type Going = Starting | Running;
 
@@ -55,7 +48,7 @@ export function placed(state: Waiting, { ranks, setups, at }: On<"placed">): Nex
   const { terms, attempt, restarts, tries, past } = state;
   const course = { terms, attempt, restarts, tries, past, sweeps: [] };
   if (!terms.hasSetup && !terms.hasRun) {
-    return conclude({ ...course, ranks, setups: [] }, nothingToRun, at.wallMs, []);
+    return conclude({ ...course, ranks, setups: [] }, { reason: nothingToRun, endedAt: at.wallMs });
   }
   const goWhenReady = !terms.hasSetup && ranks.length === 1;
   const asked = (list: readonly GangRank[]) => list.map((rank) => ({ ...rank, asked: true }));
@@ -72,7 +65,11 @@ export function placed(state: Waiting, { ranks, setups, at }: On<"placed">): Nex
     [
       ...toAll("prepare", next, terms.hasSetup ? "setup" : "run"),
       { kind: "start-deadline", name: "prepare" },
-      note("scheduler", "placed", `attempt ${attempt} was placed on ${nodes}`),
+      note({
+        actor: "scheduler",
+        kind: "placed",
+        cause: `attempt ${attempt} was placed on ${nodes}`,
+      }),
     ],
   ];
 }
@@ -83,7 +80,11 @@ export function endedWhileQueued(
 ): Next {
   const { terms, attempt, restarts, tries, past } = state;
   const course = { terms, attempt, restarts, tries, past, sweeps: [], ranks: [], setups: [] };
-  return conclude(course, endReason(event), event.at.wallMs, [], actorOf(event));
+  return conclude(course, {
+    reason: endReason(event),
+    endedAt: event.at.wallMs,
+    actor: actorOf(event),
+  });
 }
 
 // ---- getting ready
@@ -101,7 +102,7 @@ export function preparedFirst(state: Preparing, { key, at }: On<"rank-prepared">
     [
       ...toAll("go", settingUp, "setup"),
       { kind: "stop-deadline" },
-      note("scheduler", "phase", why),
+      note({ actor: "scheduler", kind: "phase", cause: why }),
     ],
   ];
 }
@@ -123,7 +124,11 @@ function open(state: Preparing | SettingUp, wallMs: number): Next {
   const why = `all ${ranks.length} ranks stand ready`;
   return [
     next,
-    [...toAll("go", next, "run"), { kind: "stop-deadline" }, note("scheduler", "phase", why)],
+    [
+      ...toAll("go", next, "run"),
+      { kind: "stop-deadline" },
+      note({ actor: "scheduler", kind: "phase", cause: why }),
+    ],
   ];
 }
 
@@ -213,7 +218,7 @@ function giveBack(
   return requeue(state, { why, counted: false }, [
     ...shuns,
     ...stops,
-    note("scheduler", "gave-back", why),
+    note({ actor: "scheduler", kind: "gave-back", cause: why }),
   ]);
 }
 
@@ -237,7 +242,8 @@ export function setupExited(state: SettingUp, event: On<"setup-exited">): Next {
 function afterSetup(state: SettingUp, wallMs: number, effects: readonly GangEffect[]): Next {
   const done = state.setups.every(({ exit, swept }) => isSuccess(exit) || swept);
   if (!done || state.stage === "barrier") return [state, effects];
-  if (!state.terms.hasRun) return conclude(state, nothingToRun, wallMs, effects);
+  if (!state.terms.hasRun)
+    return conclude(state, { reason: nothingToRun, endedAt: wallMs, effects });
   const ranks = state.ranks.map((rank) => ({ ...rank, asked: true }));
   const next: SettingUp = { ...state, stage: "barrier", ranks };
   return [
@@ -246,7 +252,7 @@ function afterSetup(state: SettingUp, wallMs: number, effects: readonly GangEffe
       ...effects,
       ...toAll("prepare", next, "run"),
       { kind: "start-deadline", name: "prepare" },
-      note("scheduler", "setup-done", "setup exited with 0 on every node"),
+      note({ actor: "scheduler", kind: "setup-done", cause: "setup exited with 0 on every node" }),
     ],
   ];
 }
@@ -284,7 +290,10 @@ export function startedAtOnce(state: Preparing, event: On<"rank-started">): Next
   const next: Running = { ...rest, phase: "running", tries: 0, startedAt: event.startedAt };
   const { rank, node } = next.ranks[0] ?? { rank: 0, node: "?" };
   const why = `rank ${rank} started on ${node}`;
-  return [next, [{ kind: "stop-deadline" }, note(`agent:${node}`, "phase", why)]];
+  return [
+    next,
+    [{ kind: "stop-deadline" }, note({ actor: `agent:${node}`, kind: "phase", cause: why })],
+  ];
 }
 
 export function started<S extends SettingUp | Going>(state: S, event: On<"rank-started">): Next {
@@ -294,7 +303,7 @@ export function started<S extends SettingUp | Going>(state: S, event: On<"rank-s
     return [next, []];
   }
   const why = `all ${next.ranks.length} ranks started`;
-  return [{ ...next, phase: "running" }, [note("scheduler", "phase", why)]];
+  return [{ ...next, phase: "running" }, [note({ actor: "scheduler", kind: "phase", cause: why })]];
 }
 
 /** A short job may be over before its start was heard of. */
@@ -314,7 +323,8 @@ export function exited(state: Going, event: On<"rank-exited">): Next {
     return fail(next, failure(next, key, exit), { why: "peer-failed", wallMs: at.wallMs });
   const effects = [acknowledge(next, key)];
   if (!next.ranks.every((rank) => isSuccess(rank.exit))) return [next, effects];
-  return conclude(next, { code: "all-ranks-exited-0", params: {} }, at.wallMs, effects);
+  const reason: Reason = { code: "all-ranks-exited-0", params: {} };
+  return conclude(next, { reason, endedAt: at.wallMs, effects });
 }
 
 export function lost(state: Live, event: On<"node-lost">): Next {
@@ -332,11 +342,15 @@ export function lost(state: Live, event: On<"node-lost">): Next {
 
 export function restarted(state: Live, event: On<"node-restarted">): Next {
   if (!runsOn(state, event.node)) return [state, []];
+  const exit: Exit = { kind: "stopped", why: "node-lost" };
+  const here = processesOf(state).filter(({ process }) => process.node === event.node);
+  let dead = state;
+  for (const { key, process } of here) {
+    if (!process.asked || process.exit !== undefined) continue;
+    dead = mark(dead, key, { exit, endedAt: event.at.wallMs });
+  }
   const reason: Reason = { code: "node-restarted", params: { node: event.node } };
-  const [next, effects] = fail(state, reason, { why: "node-lost", wallMs: event.at.wallMs });
-  return next.phase === "draining"
-    ? then(restartedWhileDraining(next, event), effects)
-    : [next, effects];
+  return fail(dead, reason, { why: "node-lost", wallMs: event.at.wallMs });
 }
 
 export function stopped(state: Live, event: On<"cancel-requested"> | On<"cluster-closed">): Next {
@@ -345,7 +359,11 @@ export function stopped(state: Live, event: On<"cancel-requested"> | On<"cluster
     { kind: "end", reason: endReason(event) },
     { why: "cancelled", wallMs: event.at.wallMs },
   );
-  const asked = note(actorOf(event), event.kind, reasonText(endReason(event)));
+  const asked = note({
+    actor: actorOf(event),
+    kind: event.kind,
+    cause: reasonText(endReason(event)),
+  });
   return [next, [asked, ...effects]];
 }
 
@@ -362,5 +380,11 @@ function fail(
       ? { kind: "requeue", why: text, counted: true }
       : { kind: "end", reason };
   const [next, effects] = drain(state, outcome, how);
-  return [next, [note("scheduler", "failed", text, reason.params), ...effects]];
+  return [
+    next,
+    [
+      note({ actor: "scheduler", kind: "failed", cause: text, evidence: reason.params }),
+      ...effects,
+    ],
+  ];
 }

@@ -100,10 +100,6 @@ export function nameOf(key: RankKey): string {
   return key.phase === "setup" ? "setup" : `rank ${key.index}`;
 }
 
-export function noSweep(node: string, reasonsUnproven: readonly string[]): SweepRecord {
-  return { node, found: 0, killed: 0, survivors: 0, unproven: reasonsUnproven };
-}
-
 export function sweepText(key: RankKey, sweep: SweepRecord): string {
   const { node, found, killed, survivors, unproven: doubts } = sweep;
   const what = `${nameOf(key)} on ${node}`;
@@ -118,13 +114,7 @@ export function sweepEvidence(key: RankKey, sweep: SweepRecord): Readonly<Record
   return { process: nameOf(key), node, ...counts, unproven: sweep.unproven.join("; ") };
 }
 
-export function note(
-  actor: string,
-  kind: string,
-  cause: string,
-  evidence: Readonly<Record<string, string>> = {},
-): GangEffect {
-  const told: Note = { actor, kind, cause, evidence };
+export function note(told: Note): GangEffect {
   return { kind: "note", note: told };
 }
 

@@ -42,7 +42,8 @@ function waitOf(state: SchedulerState, { gang, waiting }: JobEntry): string {
     const phase = state.nodesById.get(id)?.phase ?? "gone";
     return phase === "alive" ? id : `${id} (${phase})`;
   });
-  return `${nodes.join(", ")} must confirm that attempt ${gang.attempt} is over (${gang.outcome.why})`;
+  const who = nodes.join(", ");
+  return `${who} must confirm that attempt ${gang.attempt} is over (${gang.outcome.why})`;
 }
 
 function rankView({

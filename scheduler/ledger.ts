@@ -35,7 +35,7 @@ interface NodeRow {
 export interface Ledger {
   readonly nodeCount: number;
   fits(node: number, need: Need): boolean;
-  /** Gives `job` what it needs of `node`. @throws SkyError `core/broken-invariant` unless it fits. */
+  /** Gives `job` what it needs. @throws SkyError `core/broken-invariant` unless it fits. */
   take(job: number, node: number, need: Need): readonly DeviceShare[];
   /** Puts a holding back as it was recorded, also if the node was declared smaller since. */
   restore(job: number, node: number, holding: Holding): void;

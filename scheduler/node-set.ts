@@ -1,4 +1,8 @@
 // The scheduler's nodes: which there are, and which of them take work.
+//
+// A node counts as soon as it is declared and takes work only while it is alive. What must always
+// hold: the placer is closed for exactly the nodes that take no work, and holds for each job that
+// has not ended what its record says.
 
 import type { Node, NodePhase } from "../model/node.ts";
 import { advance, jobsOn } from "./advance.ts";

@@ -6,8 +6,8 @@
 // small is skipped. A need that fits nowhere is refused at the root.
 //
 // What must always hold: a leaf shows exactly what the ledger says, or nothing while the node is
-// closed. A node is closed for reasons that add up (not alive, shunned, haunted, reserved): it opens
-// when the last one is gone.
+// closed. A node is closed for reasons that add up (not alive, shunned, haunted, reserved), and
+// opens when the last one is gone.
 
 import { assert } from "../model/errors.ts";
 import type { Capacity, DeviceShare } from "../model/resources.ts";
@@ -146,7 +146,7 @@ function createTrees(capacities: readonly Capacity[]): Trees {
         search.device = device;
         search.deviceNeed = need.shareMilli > 0 ? need.shareMilli : need.wholeDevices;
       }
-      return descend(search, 1, 0, width);
+      return descend(search, 1, 0);
     },
   };
 }
@@ -172,14 +172,15 @@ interface Search {
   deviceNeed: number;
 }
 
-/** The first leaf of the subtree `at`, which spans `count` leaves from `low`, that has it all. */
-function descend(search: Search, at: number, low: number, count: number): number {
+/** The first leaf that has it all in the subtree `at`, whose leaves begin with `low`. */
+function descend(search: Search, at: number, low: number): number {
+  const count = search.width >> (31 - Math.clz32(at));
   if (low + count <= search.from) return -1;
   if ((search.cpus[at] ?? -1) < search.need.cpuMilli) return -1;
   if ((search.memory[at] ?? -1) < search.need.memoryBytes) return -1;
   if ((search.device[at] ?? -1) < search.deviceNeed) return -1;
   if (count === 1) return low;
   const half = count >> 1;
-  const left = descend(search, 2 * at, low, half);
-  return left >= 0 ? left : descend(search, 2 * at + 1, low + half, half);
+  const left = descend(search, 2 * at, low);
+  return left >= 0 ? left : descend(search, 2 * at + 1, low + half);
 }

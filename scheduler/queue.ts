@@ -44,21 +44,6 @@ export function createQueue(): Queue {
   /** Lines that are neither empty nor parked, by their first jobs. */
   const order: Line[] = [];
 
-  const enter = (line: Line): void => {
-    const [first] = line.jobs;
-    if (first !== undefined && !line.parked) order.splice(position(order, first), 0, line);
-  };
-  const leave = (line: Line): void => {
-    const [first] = line.jobs;
-    if (first !== undefined && !line.parked) order.splice(position(order, first), 1);
-  };
-  /** Changes a line while it is out of the order, if the change is about its first job. */
-  const change = (line: Line, atFirst: boolean, edit: () => void): void => {
-    if (atFirst) leave(line);
-    edit();
-    if (atFirst) enter(line);
-  };
-
   return {
     get size() {
       return jobs.size;
@@ -70,7 +55,7 @@ export function createQueue(): Queue {
       lines.set(job.shape, line);
       jobs.set(job.id, job);
       const at = indexOf(line.jobs, job);
-      change(line, at === 0, () => line.jobs.splice(at, 0, job));
+      change(order, line, () => line.jobs.splice(at, 0, job));
     },
     remove: (id) => {
       const job = jobs.get(id);
@@ -78,7 +63,7 @@ export function createQueue(): Queue {
       if (job === undefined || line === undefined) return;
       jobs.delete(id);
       const at = indexOf(line.jobs, job);
-      change(line, at === 0, () => line.jobs.splice(at, 1));
+      change(order, line, () => line.jobs.splice(at, 1));
       if (line.jobs.length === 0) lines.delete(line.shape);
     },
     first: () => order[0]?.jobs[0],
@@ -87,19 +72,29 @@ export function createQueue(): Queue {
     park: (shape) => {
       const line = lines.get(shape);
       if (line === undefined || line.parked) return;
-      leave(line);
-      line.parked = true;
+      change(order, line, () => {
+        line.parked = true;
+      });
     },
     unparkAll: () => {
       for (const line of lines.values()) {
-        if (!line.parked) continue;
-        line.parked = false;
-        enter(line);
+        change(order, line, () => {
+          line.parked = false;
+        });
       }
     },
     parked: () => [...lines.values()].flatMap((line) => (line.parked ? line.jobs : [])),
     isParked: (shape) => lines.get(shape)?.parked === true,
   };
+}
+
+/** Changes a line while it is out of the order, because the change may move it. */
+function change(order: Line[], line: Line, edit: () => void): void {
+  const [first] = line.jobs;
+  if (first !== undefined && !line.parked) order.splice(position(order, first), 1);
+  edit();
+  const [next] = line.jobs;
+  if (next !== undefined && !line.parked) order.splice(position(order, next), 0, line);
 }
 
 function before(a: Queued, b: Queued): boolean {

@@ -55,8 +55,8 @@ export function inventory(
     state.reportsRefused += 1;
     return;
   }
-  noteBoot(state, draft, { node, bootId: message.bootId });
   const reported = new Map(message.ranks.map((rank) => [rankKeyText(rank.key), rank]));
+  noteBoot(state, draft, { node, bootId: message.bootId, reported });
   for (const rank of message.ranks) takeRank(state, draft, { node, rank });
   for (const entry of jobsOn(state, node)) missing(state, draft, { entry, node, reported });
   for (const ghost of [...node.ghosts]) {
@@ -158,11 +158,8 @@ function stopStranger(
   tellAgent(state, draft, { node: id, message: { kind: "stop", key, graceMs, why: "cancelled" } });
 }
 
-function noteBoot(
-  state: SchedulerState,
-  draft: Draft,
-  { node, bootId }: { readonly node: NodeEntry; readonly bootId: string },
-): void {
+/** A node that restarted has nothing of before; what it says is alive was begun since. */
+function noteBoot(state: SchedulerState, draft: Draft, { node, bootId, reported }: Boot): void {
   if (node.bootId === bootId) return;
   const { id } = node.node;
   const before = node.bootId;
@@ -170,16 +167,26 @@ function noteBoot(
   draft.nodeRecords.add(node);
   if (before === "") return;
   tellHistory(draft, {
-    subject: `node/${id}`,
-    actor: `agent:${id}`,
-    kind: "restarted",
+    ...{ subject: `node/${id}`, actor: `agent:${id}`, kind: "restarted" },
     cause: `${id} restarted: what ran there before is gone`,
     evidence: { bootId, before },
   });
-  for (const ghost of [...node.ghosts]) layGhost(state, draft, { node, ghost });
-  for (const entry of jobsOn(state, node)) {
-    advance(state, draft, { entry, event: { kind: "node-restarted", node: id } });
+  const isAlive = (key: string): boolean => (reported.get(key)?.phase ?? "exited") !== "exited";
+  for (const ghost of [...node.ghosts]) {
+    if (!isAlive(ghost)) layGhost(state, draft, { node, ghost });
   }
+  for (const entry of jobsOn(state, node)) {
+    const died = processesOf(entry.gang).some(
+      ({ key, process }) => process.node === id && process.asked && !isAlive(rankKeyText(key)),
+    );
+    if (died) advance(state, draft, { entry, event: { kind: "node-restarted", node: id } });
+  }
+}
+
+interface Boot {
+  readonly node: NodeEntry;
+  readonly bootId: string;
+  readonly reported: ReadonlyMap<string, RankReport>;
 }
 
 /** Takes what a node says of one process as if it were said anew. */

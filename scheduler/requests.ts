@@ -180,7 +180,7 @@ function refusalOf(state: SchedulerState, request: SubmitRequest): SubmitReply |
   return misfit(state, request);
 }
 
-/** The first task that no set of the cluster's nodes could ever hold. Equal ones are judged once. */
+/** The first task that the cluster could never hold. Equal ones are judged once. */
 function misfit(state: SchedulerState, { tasks }: SubmitRequest): SubmitReply | undefined {
   const capacities = state.nodes.map(({ node }) => node.capacity);
   const judged = new Set<string>();

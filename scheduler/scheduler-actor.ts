@@ -1,7 +1,7 @@
 // The scheduler as a durable actor: `scheduler/main` on the head. The thin edge around the step.
 //
-// It performs what a turn decided, after the turn is on disk: the board hears of it, the vault keeps
-// and forgets secrets, and a shutdown is asked of whoever can do it.
+// It performs what a turn decided, after the turn is on disk: the board hears of it, the vault
+// keeps and forgets secrets, and a shutdown is asked of whoever can do it.
 
 import { errorText } from "../model/errors.ts";
 import type { Actor } from "../runtime/actor.ts";

@@ -260,7 +260,8 @@ function resumeQueued(state: SchedulerState, draft: Draft, entry: JobEntry): voi
     wait(state, draft, entry);
     return;
   }
-  startTimer(draft, `retry-${spec.id}`, left, { kind: "retry-due", job: spec.id });
+  const message = { kind: "retry-due", job: spec.id } as const;
+  startTimer(draft, { name: `retry-${spec.id}`, ms: left, message });
 }
 
 /** Stands in line. */

@@ -99,8 +99,11 @@ export function reply(draft: Draft, to: Address, message: object): void {
 }
 
 /** One timer of a name; starting replaces. */
-export function startTimer(draft: Draft, name: string, ms: number, message: SchedulerInput): void {
-  draft.timers.push({ kind: "start-timer", name, ms, message });
+export function startTimer(
+  draft: Draft,
+  timer: { readonly name: string; readonly ms: number; readonly message: SchedulerInput },
+): void {
+  draft.timers.push({ kind: "start-timer", ...timer });
 }
 
 /** Adds to the history. */
