@@ -1,0 +1,38 @@
+// config.yaml: defaults, values, and errors that name the field.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseConfig } from "../../model/config.ts";
+import { isSkyError } from "../../model/errors.ts";
+
+test("an empty file means the defaults", () => {
+  const config = parseConfig("c", "");
+  assert.equal(config.local.isolation, "embedded");
+  assert.equal(config.idleExitSeconds, 60);
+  assert.deepEqual(parseConfig("c", "# nothing\n"), config);
+});
+
+test("what is set is taken, the rest keeps its default", () => {
+  const config = parseConfig("c", "local:\n  isolation: process\nidle_exit_seconds: 0.5\n");
+  assert.equal(config.local.isolation, "process");
+  assert.equal(config.idleExitSeconds, 0.5);
+  assert.equal(config.log.level, "info");
+});
+
+test("what is wrong is refused with the file and the field", () => {
+  const rows: readonly [string, RegExp][] = [
+    ["local:\n  isolatoin: process\n", /local\.isolatoin.*Did you mean 'isolation'\?/],
+    ["local:\n  isolation: docker\n", /local\.isolation/],
+    ["idle_exit_seconds: soon\n", /idle_exit_seconds/],
+    ["idle_exit_seconds: -1\n", /idle_exit_seconds/],
+    ["- a list\n", /c: /],
+    ["local: [\n", /c:\d+:\d+/],
+  ];
+  for (const [text, expected] of rows) {
+    assert.throws(
+      () => parseConfig("c", text),
+      (error) => isSkyError(error, "config/invalid") && expected.test(error.message),
+      text,
+    );
+  }
+});

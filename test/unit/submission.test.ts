@@ -1,0 +1,103 @@
+// What the head refuses whoever asks, and the words in which it says so.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { newRecord } from "../../clouds/cluster-record.ts";
+import { isSkyError } from "../../model/errors.ts";
+import type { Job } from "../../model/job.ts";
+import type { Task } from "../../model/task.ts";
+import { autostopSetting } from "../../scheduler/autostop-setting.ts";
+import { headOf, jobOf, recordOf, upHeadOf } from "../../scheduler/lookup.ts";
+import {
+  clusterNameProblem,
+  nodeCountProblem,
+  submissionProblem,
+} from "../../scheduler/submission.ts";
+
+const task: Task = {
+  numNodes: 1,
+  resources: {},
+  envs: {},
+  secrets: {},
+  run: "true",
+  priority: 0,
+  maxRestarts: 0,
+};
+
+test("a task in order passes; anything else is named by its field", () => {
+  const rows: readonly [Partial<Task>, string | undefined][] = [
+    [{}, undefined],
+    [{ workdir: "/w", name: "train-1", envs: { A: "é\n$" }, numNodes: 4 }, undefined],
+    [{ resources: { accelerators: { name: "V100", count: 0.5 } } }, undefined],
+    [{ resources: { accelerators: { name: "V100", count: 4 } } }, undefined],
+    [{ resources: { accelerators: { name: "V100", count: 1.5 } } }, "tasks[0].accelerators"],
+    [{ resources: { accelerators: { name: "V100", count: 0 } } }, "tasks[0].accelerators"],
+    [{ resources: { cpus: { amount: 0, orMore: false } } }, "tasks[0].cpus"],
+    [{ resources: { memoryGb: { amount: Number.NaN, orMore: true } } }, "tasks[0].memory"],
+    [{ numNodes: 0 }, "tasks[0].num_nodes"],
+    [{ numNodes: 1.5 }, "tasks[0].num_nodes"],
+    [{ name: "Train!" }, "tasks[0].name"],
+    [{ workdir: "relative" }, "tasks[0].workdir"],
+    [{ envs: { "A-B": "1" } }, "tasks[0].envs"],
+    [{ secrets: { A: "a\0b" } }, "tasks[0].secrets"],
+    [{ run: "a\0b" }, "tasks[0].run"],
+    [{ maxRestarts: -1 }, "tasks[0].max_restarts"],
+  ];
+  for (const [change, field] of rows) {
+    assert.equal(submissionProblem([{ ...task, ...change }])?.field, field, JSON.stringify(change));
+  }
+  assert.equal(submissionProblem([])?.field, "tasks");
+  assert.equal(submissionProblem([task, { ...task, numNodes: 0 }])?.field, "tasks[1].num_nodes");
+});
+
+test("cluster names and node counts", () => {
+  for (const name of ["a", "demo", "train-8x", "x1"]) {
+    assert.equal(clusterNameProblem(name), undefined);
+  }
+  for (const name of ["", "Demo", "1a", "a-", "a.b", "_home", "a".repeat(64)]) {
+    assert.equal(clusterNameProblem(name)?.field, "cluster", name);
+  }
+  assert.equal(nodeCountProblem(1), undefined);
+  for (const count of [0, -1, 1.5, Number.NaN, 1e9]) assert.ok(nodeCountProblem(count));
+});
+
+test("autostop: seconds, negative to cancel", () => {
+  assert.deepEqual(autostopSetting({ idleSeconds: 0.1, down: true }), {
+    idleMs: 100,
+    verb: "down",
+  });
+  assert.equal(autostopSetting({ idleSeconds: -1, down: false }), undefined);
+  assert.throws(() => autostopSetting({ idleSeconds: Number.NaN, down: false }));
+});
+
+test("what is not found is named with what is close; what is not up says its status", () => {
+  const record = newRecord(
+    {
+      name: "demo",
+      numNodes: 1,
+      asked: {},
+      capacity: { cpus: 1, memoryBytes: 1, accelerators: [] },
+      cloud: "local",
+      isolation: "embedded",
+      token: "t",
+      command: "",
+    },
+    0,
+  );
+  const clusters = {
+    fleets: {
+      record: (name: string) => (name === "demo" ? record : undefined),
+      records: () => [record],
+    },
+    heads: { get: () => "the head" },
+  };
+  assert.equal(recordOf(clusters, "demo"), record);
+  assert.equal(headOf(clusters, "demo", "Reading"), "the head");
+  assert.throws(() => recordOf(clusters, "dmo"), /Did you mean 'demo'\?/);
+  assert.throws(
+    () => upHeadOf(clusters, "demo", "Submitting jobs"),
+    (error) => isSkyError(error, "cluster/not-up") && /status: INIT/.test(error.message),
+  );
+  const board = { job: () => undefined, latest: () => undefined as Job | undefined };
+  assert.throws(() => jobOf(board, "demo", 7), /Job 7 not found on cluster 'demo'/);
+});
