@@ -88,30 +88,9 @@ export interface ExitEvidence {
 /** Signal numbers that a shell can report as 128 + n. Source: signal(7), Linux. */
 const signalMax = 64;
 
-const signalNames: Readonly<Record<number, string>> = {
-  1: "SIGHUP",
-  2: "SIGINT",
-  3: "SIGQUIT",
-  4: "SIGILL",
-  5: "SIGTRAP",
-  6: "SIGABRT",
-  7: "SIGBUS",
-  8: "SIGFPE",
-  9: "SIGKILL",
-  10: "SIGUSR1",
-  11: "SIGSEGV",
-  12: "SIGUSR2",
-  13: "SIGPIPE",
-  14: "SIGALRM",
-  15: "SIGTERM",
-  24: "SIGXCPU",
-  25: "SIGXFSZ",
-  31: "SIGSYS",
-};
-
 /**
- * How a rank ended. A shell cannot tell `exit 137` from SIGKILL, so above 128 the evidence says
- * both, unless we know better: our own kill, or the kernel's count of out-of-memory kills.
+ * How a rank ended. A shell cannot tell `exit 137` from SIGKILL, so above 128 there is no evidence,
+ * unless we know better: our own kill, or the kernel's count of out-of-memory kills.
  */
 export function exitOf(code: number, evidence: ExitEvidence): Exit {
   if (evidence.logLost !== undefined) {
@@ -127,8 +106,7 @@ export function exitOf(code: number, evidence: ExitEvidence): Exit {
     const count = `${evidence.oomKills} out-of-memory kills in its cgroup`;
     return { kind: "signal", signal, evidence: `137: SIGKILL by the kernel, ${count}` };
   }
-  const name = signalNames[signal] ?? `signal ${signal}`;
-  return { kind: "signal", signal, evidence: `${code}: ${name} or exit ${code}` };
+  return { kind: "signal", signal, evidence: "" };
 }
 
 /** The spec file's content. @throws nothing: `specProblem` must have said `undefined`. */

@@ -28,7 +28,7 @@ export type JobStatus =
 /** How a process of a rank ended. Exactly one of the four. */
 export type Exit =
   | { readonly kind: "code"; readonly code: number }
-  /** The shell said 128 + n. Without other evidence it may be an exit code of the program itself. */
+  /** The shell said 128 + n. With empty evidence it may be an exit code of the program itself. */
   | { readonly kind: "signal"; readonly signal: number; readonly evidence: string }
   /** Stopped by us because a peer ended first; shown as 137. */
   | { readonly kind: "stopped"; readonly why: "peer-failed" | "cancelled" | "node-lost" }
