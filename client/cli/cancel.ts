@@ -3,6 +3,7 @@
 
 import { userName } from "../world-os.ts";
 import { type CliCommand, yesFlag } from "./command.ts";
+import { consent } from "./consent.ts";
 import { exitCodes, WrongUse } from "./exit-codes.ts";
 import { isSet, wordAt, wordsAt } from "./flags.ts";
 import { jobIdOf } from "./job-ids.ts";
@@ -20,7 +21,7 @@ export const cancel: CliCommand = {
     if (jobs.length === 0 && !all) throw new WrongUse("name the jobs to cancel, or pass --all");
     const what = all ? "all jobs" : `job${jobs.length === 1 ? "" : "s"} ${jobs.join(", ")}`;
     const question = `Cancelling ${what} on cluster '${cluster}'. Proceed?`;
-    if (!isSet(parsed, "yes") && !(await shell.confirm(question))) throw new WrongUse("Aborted.");
+    await consent(shell, parsed, { question, exact: !all });
     const head = await shell.head();
     const request = { cluster, jobs: all ? [] : jobs, all, user: userName() };
     const cancelled = await head.cancel(request, shell.interrupt);

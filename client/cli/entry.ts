@@ -42,7 +42,7 @@ export async function taskFromEntry(
     case "doubtful": {
       const question = `${entry.why} It will be treated as a command to be run remotely. Continue?`;
       if (isSet(parsed, "yes")) throw new WrongUse(entry.why);
-      if (!(await shell.confirm(question))) throw new WrongUse("Aborted.");
+      if (!(await shell.confirm(question))) throw new Error("Aborted.");
       return validCommand(shell, parsed, entry.command);
     }
   }

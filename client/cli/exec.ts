@@ -11,7 +11,7 @@ import { exitCodes, WrongUse } from "./exit-codes.ts";
 import { isSet, wordAt, wordsAt } from "./flags.ts";
 import { submitted } from "./launch.ts";
 import { unknownCluster } from "./names.ts";
-import { commandText, taskFlagTable } from "./task-flags.ts";
+import { commandText, commandTip, taskFlagTable } from "./task-flags.ts";
 
 export const exec: CliCommand = {
   name: "exec",
@@ -22,6 +22,7 @@ export const exec: CliCommand = {
     "sky exec demo 'python train.py --epochs 3'",
     "sky exec demo --num-nodes 2 -d -- hostname -I",
   ],
+  tip: commandTip,
   flags: [
     { usage: "-d, --detach-run", about: "Submit and return: do not follow the log." },
     ...taskFlagTable,

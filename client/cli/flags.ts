@@ -24,6 +24,8 @@ export interface CommandSpec {
   /** Shown after the flags. */
   readonly examples: readonly string[];
   readonly flags: readonly Flag[];
+  /** Said after a flag that nobody knows. */
+  readonly tip?: string;
 }
 
 /** What was parsed: arguments by position, flags by their camel-case names. */

@@ -3,9 +3,10 @@
 
 import { errorText } from "../../model/errors.ts";
 import type { Head } from "../head.ts";
+import { consent } from "./consent.ts";
 import { type ExitCode, exitCodeOfError, exitCodes, WrongUse } from "./exit-codes.ts";
 import { isSet, type Parsed, wordsAt } from "./flags.ts";
-import { namesMeant } from "./names.ts";
+import { isGlob, namesMeant } from "./names.ts";
 import type { Shell } from "./shell.ts";
 
 export interface GroupAction {
@@ -36,7 +37,7 @@ export async function actOnGroup(
   }
   const count = names.length === 1 ? "1 cluster" : `${names.length} clusters`;
   const question = `${action.doing} ${count}: ${names.join(", ")}. Proceed?`;
-  if (!isSet(parsed, "yes") && !(await shell.confirm(question))) throw new WrongUse("Aborted.");
+  await consent(shell, parsed, { question, exact: !all && !words.some(isGlob) });
   const codes = await Promise.all(names.map((name) => actOnOne(shell, { head, name, action })));
   return worstOf(codes);
 }

@@ -19,7 +19,7 @@ import { exitCodes, WrongUse } from "./exit-codes.ts";
 import { isSet, type Parsed, textFlag, wordsAt } from "./flags.ts";
 import { followJob } from "./follow.ts";
 import type { Shell } from "./shell.ts";
-import { commandText, taskFlagTable } from "./task-flags.ts";
+import { commandText, commandTip, taskFlagTable } from "./task-flags.ts";
 
 export const launch: CliCommand = {
   name: "launch",
@@ -30,6 +30,7 @@ export const launch: CliCommand = {
     "sky launch -y -c demo --num-nodes 4 --cpus 2 'hostname'",
     "sky launch -c demo --gpus V100:1 --down -i 10 train.yaml",
   ],
+  tip: commandTip,
   flags: [
     { usage: "-c, --cluster <NAME>", about: "The cluster. Default: a new name." },
     ...taskFlagTable,
@@ -144,7 +145,7 @@ async function askFirst(shell: Shell, cluster: string): Promise<void> {
     status === undefined
       ? `Launching a new cluster '${cluster}'. Proceed?`
       : `Restarting the stopped cluster '${cluster}'. Proceed?`;
-  if (!(await shell.confirm(question))) throw new WrongUse("Aborted.");
+  if (!(await shell.confirm(question))) throw new Error("Aborted.");
 }
 
 function idleRuleOf(parsed: Parsed): IdleRule | undefined {

@@ -86,7 +86,8 @@ function commanderOf(spec: CliCommand): Command {
     outputError: (text, write) => write(text.replace(/^error: /, "Error: ")),
   });
   applySpec(command, spec);
-  command.showHelpAfterError(`See sky ${spec.name} --help.`);
+  const tip = spec.tip === undefined ? "" : `\n${spec.tip}`;
+  command.showHelpAfterError(`See sky ${spec.name} --help.${tip}`);
   return command;
 }
 

@@ -20,6 +20,8 @@ export interface Shell {
   /** Connects with its first call. Loads what that needs only now. */
   head(): Promise<Head>;
   now(): number;
+  /** Whether somebody can answer. */
+  readonly interactive: boolean;
   /** Asks; a refusal is false. @throws WrongUse where nobody can answer. */
   confirm(question: string): Promise<boolean>;
 }
@@ -34,9 +36,11 @@ export function terminalShell({ home, interrupt }: ShellOptions): Shell {
   const say = (line: string): void => {
     process.stderr.write(`${line}\n`);
   };
+  const interactive = process.stdin.isTTY && process.stdout.isTTY;
   return {
     home,
     interrupt,
+    interactive,
     print: (line) => {
       process.stdout.write(`${line}\n`);
     },
@@ -47,7 +51,10 @@ export function terminalShell({ home, interrupt }: ShellOptions): Shell {
       return head;
     },
     now: () => Date.now(),
-    confirm: (question) => confirm(question, interrupt),
+    confirm: (question) => {
+      if (interactive) return confirm(question, interrupt);
+      throw new WrongUse(`"${question}" cannot be asked without a terminal: pass -y to say yes`);
+    },
   };
 }
 
@@ -65,9 +72,6 @@ async function writeOut(bytes: Uint8Array): Promise<void> {
 }
 
 async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
-  if (!process.stdin.isTTY || !process.stdout.isTTY) {
-    throw new WrongUse(`"${question}" cannot be asked without a terminal: pass -y to say yes`);
-  }
   const { confirm: ask, isCancel } = await import("@clack/prompts");
   const answer = await ask({ message: question, initialValue: true, signal });
   return !isCancel(answer) && answer;

@@ -36,6 +36,9 @@ export const taskFlagTable: readonly Flag[] = [
   },
 ];
 
+/** A command's own flags look like ours. */
+export const commandTip = "A command with flags of its own goes into quotes, or behind --.";
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export function taskFlagsOf(parsed: Parsed, environment: Environment): TaskFlags {
