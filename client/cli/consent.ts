@@ -3,7 +3,6 @@
 // A terminal is always asked. Without one, what is named exactly is done, because a script has no
 // typing errors to be guarded from; --all and globs may reach further than meant and need -y.
 
-import { WrongUse } from "./exit-codes.ts";
 import { isSet, type Parsed } from "./flags.ts";
 import type { Shell } from "./shell.ts";
 

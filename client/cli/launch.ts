@@ -15,7 +15,7 @@ import { idleSecondsOf } from "./autostop.ts";
 import { type CliCommand, yesFlag } from "./command.ts";
 import { taskFromEntry, taskFromFlags } from "./entry.ts";
 import type { ExitCode } from "./exit-codes.ts";
-import { exitCodes, WrongUse } from "./exit-codes.ts";
+import { exitCodes } from "./exit-codes.ts";
 import { isSet, type Parsed, textFlag, wordsAt } from "./flags.ts";
 import { followJob } from "./follow.ts";
 import type { Shell } from "./shell.ts";
