@@ -19,10 +19,13 @@ export interface NatsUser {
 
 /** Adds and removes users of the bus. What a join needs of the server. */
 export interface BusUsers {
-  /** Resolves when the user can connect. A known public key gets the new permissions. */
+  /**
+   * Resolves when the user can connect. It takes the place of an earlier one with the same label,
+   * who is cut off.
+   */
   add(user: NatsUser): Promise<void>;
-  /** Resolves when the user is cut off. An unknown one is not an error. */
-  remove(publicKey: string): Promise<void>;
+  /** Resolves when the user is cut off. An unknown label is not an error. */
+  remove(label: string): Promise<void>;
 }
 
 export interface NatsConfig {

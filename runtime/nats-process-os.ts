@@ -22,7 +22,7 @@ import {
 import { setTimeout as pause } from "node:timers/promises";
 import { errorText, SkyError } from "../model/errors.ts";
 import { followLines, type LogLines } from "./log-lines-os.ts";
-import type { NatsConfig, NatsLogEvent } from "./nats-config.ts";
+import type { NatsConfig, NatsLogEvent, NatsUser } from "./nats-config.ts";
 import { natsConfigText, parseNatsLogLine, parsePortsFile } from "./nats-config.ts";
 import { identityOf, isAlive, type ProcessIdentity, signalProcess } from "./process-identity-os.ts";
 
@@ -75,6 +75,8 @@ export interface NatsFiles {
   readonly log: string;
   /** Who runs, for whoever starts next. */
   readonly state: string;
+  /** Who may connect, likewise. Public keys only. */
+  readonly users: string;
 }
 
 /** Who runs, and where it listens. */
@@ -99,6 +101,7 @@ export function natsFilesIn(dir: string): NatsFiles {
     key: `${dir}/server.key`,
     authority: `${dir}/authority.crt`,
     state: `${dir}/nats-server.json`,
+    users: `${dir}/users.json`,
   };
 }
 
@@ -122,12 +125,24 @@ export function saveRun(files: NatsFiles, run: NatsRun): void {
 
 /** The run that an earlier process of ours wrote down. */
 export function savedRun(files: NatsFiles): NatsRun | undefined {
-  const text = readText(files.state);
+  return readJson<NatsRun>(files.state);
+}
+
+export function saveUsers(files: NatsFiles, users: readonly NatsUser[]): void {
+  writePrivate(files.users, `${JSON.stringify(users)}\n`);
+}
+
+export function savedUsers(files: NatsFiles): readonly NatsUser[] {
+  return readJson<readonly NatsUser[]>(files.users) ?? [];
+}
+
+function readJson<T>(path: string): T | undefined {
+  const text = readText(path);
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as NatsRun;
+    return JSON.parse(text) as T;
   } catch {
-    // Half a file of a machine that lost power: what it named is gone too.
+    // Half a file of a machine that lost power: what it named is gone too, or joins again.
     return undefined;
   }
 }

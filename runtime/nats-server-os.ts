@@ -24,7 +24,9 @@ import {
   natsFilesIn,
   type StartOutcome,
   savedRun,
+  savedUsers,
   saveRun,
+  saveUsers,
   writeNatsConfig,
   writePrivate,
 } from "./nats-process-os.ts";
@@ -65,6 +67,7 @@ export interface NatsServerOptions {
   readonly server: KeyedCertificate;
   /** PEM of the authority whose certificates are let in. */
   readonly authority: string;
+  /** Beside those that were added in earlier runs in the same directory: nodes stay welcome. */
   readonly users: readonly NatsUser[];
   readonly log: Log;
 }
@@ -90,8 +93,9 @@ class Server implements NatsServer {
   readonly #binary: string;
   readonly #files: NatsFiles;
   readonly #log: NatsLog;
+  /** By label. */
   readonly #users = new Map<string, NatsUser>();
-  /** Labels stay known after their user is gone: the log is read later. */
+  /** By public key. Labels stay known after their user is gone: the log is read later. */
   readonly #labels = new Map<string, string>();
   readonly #denied = new Map<string, number>();
   #refused = 0;
@@ -115,7 +119,7 @@ class Server implements NatsServer {
     // Without any user nats-server lets everybody in. Nobody has the seed of this one.
     const { publicKey } = createUserNkey();
     this.#remember({ publicKey, label: "nobody", permissions: { publish: [], subscribe: [] } });
-    for (const user of options.users) this.#remember(user);
+    for (const user of [...savedUsers(this.#files), ...options.users]) this.#remember(user);
   }
 
   get url(): string {
@@ -241,12 +245,12 @@ class Server implements NatsServer {
     await this.#applyUsers();
   }
 
-  async remove(publicKey: string): Promise<void> {
-    if (this.#users.delete(publicKey)) await this.#applyUsers();
+  async remove(label: string): Promise<void> {
+    if (this.#users.delete(label)) await this.#applyUsers();
   }
 
   #remember(user: NatsUser): void {
-    this.#users.set(user.publicKey, user);
+    this.#users.set(user.label, user);
     this.#labels.set(user.publicKey, user.label);
   }
 
@@ -291,6 +295,7 @@ class Server implements NatsServer {
   #writeConfig(): void {
     const host = this.#options.host ?? "127.0.0.1";
     const users = [...this.#users.values()];
+    saveUsers(this.#files, users);
     writeNatsConfig(this.#files, { host, port: this.#port, users });
   }
 

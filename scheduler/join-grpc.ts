@@ -1,0 +1,130 @@
+// The join: a one-time token in, an identity on the bus and the bulk wire out.
+//
+// A node sends its public nkey and a certificate request; both private halves stay with it. It
+// gets a certificate in its own name, whatever the request asked for, and becomes a user of the
+// bus with a node's permissions. A node that joins again replaces what it was before.
+
+import { SkyError } from "../model/errors.ts";
+import { clusterPattern, tokenPattern } from "../model/ids.ts";
+import { agreeOnWire } from "../model/wire.ts";
+import type { HandlersOf, joinService } from "../proto/services.ts";
+import { nodePermissions } from "../runtime/bus-permissions.ts";
+import { peerText } from "../runtime/certificates.ts";
+import { type KeyedCertificate, signRequest } from "../runtime/certificates-os.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import type { BusUsers } from "../runtime/nats-config.ts";
+import type { Random } from "../runtime/random.ts";
+import type { StreamTarget } from "../runtime/stream.ts";
+import { issueToken, type JoinTickets, redeemToken, revokeToken } from "./join.ts";
+
+export interface JoinDeskOptions {
+  readonly authority: KeyedCertificate;
+  readonly users: BusUsers;
+  /** Where nodes find the bus, and the head on the bulk wire. */
+  readonly busUrl: () => string;
+  readonly stream: () => StreamTarget;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export interface JoinDesk {
+  /** A token that lets this node join once, soon. Secret. */
+  issue(cluster: string, node: string): string;
+  /** The node is gone: its token is void and its user is taken off the bus. */
+  dismiss(cluster: string, node: string): Promise<void>;
+  readonly handlers: HandlersOf<typeof joinService>;
+  counts(): { readonly joined: number; readonly refused: number };
+}
+
+type JoinHandler = HandlersOf<typeof joinService>["join"];
+type JoinRequest = Parameters<JoinHandler>[0];
+
+/** Source: nkeys: "U", then the base32 of 34 bytes. */
+const publicKeyPattern = /^U[A-Z2-7]{55}$/;
+
+export function createJoinDesk(options: JoinDeskOptions): JoinDesk {
+  const desk = new Desk(options);
+  return {
+    issue: (cluster, node) => desk.issue(cluster, node),
+    dismiss: (cluster, node) => desk.dismiss(cluster, node),
+    handlers: { join: (request) => desk.join(request) },
+    counts: () => ({ joined: desk.joined, refused: desk.refused }),
+  };
+}
+
+class Desk {
+  joined = 0;
+  refused = 0;
+  readonly #options: JoinDeskOptions;
+  #tickets: JoinTickets = new Map();
+
+  constructor(options: JoinDeskOptions) {
+    this.#options = options;
+  }
+
+  issue(cluster: string, node: string): string {
+    const { clock, random } = this.#options;
+    const nowMs = clock.now().monoMs;
+    const issued = issueToken(this.#tickets, { cluster, node }, { nowMs, random });
+    this.#tickets = issued.tickets;
+    return issued.token;
+  }
+
+  async dismiss(cluster: string, node: string): Promise<void> {
+    this.#tickets = revokeToken(this.#tickets, { cluster, node });
+    await this.#options.users.remove(peerText({ cluster, node }));
+  }
+
+  async join(request: JoinRequest): ReturnType<JoinHandler> {
+    const { cluster, node, version } = request;
+    const { log } = this.#options;
+    try {
+      const response = await this.#admit(request);
+      this.joined += 1;
+      log.info("joined", { cluster, node, version });
+      return response;
+    } catch (error) {
+      this.refused += 1;
+      log.info("join refused", { cluster, node, why: String(error) });
+      throw error;
+    }
+  }
+
+  async #admit(request: JoinRequest): ReturnType<JoinHandler> {
+    const { authority, users, busUrl, stream, clock } = this.#options;
+    const { cluster, node, nkeyPublic: publicKey } = request;
+    const agreement = agreeOnWire({
+      version: request.wireVersion,
+      capabilities: request.capabilities,
+    });
+    if (!agreement.agreed) throw new SkyError("join/denied", { why: agreement.why });
+    checkShape(request);
+    const { wallMs: nowMs, monoMs } = clock.now();
+    const { token } = request;
+    const verdict = redeemToken(this.#tickets, { cluster, node, token, publicKey }, monoMs);
+    if (!verdict.accepted) throw new SkyError("join/denied", { why: verdict.why });
+    this.#tickets = verdict.tickets;
+
+    const label = peerText({ cluster, node });
+    const certificate = await signRequest(authority, {
+      ...{ request: request.certificateRequest, commonName: label, hosts: [], nowMs },
+    });
+    await users.add({ publicKey, label, permissions: nodePermissions(cluster, node) });
+    return {
+      ...{ certificate, authority: authority.certificate, busUrl: busUrl() },
+      ...{ streamHost: stream().host, streamPort: stream().port },
+      ...{ wireVersion: agreement.version, capabilities: [...agreement.capabilities] },
+    };
+  }
+}
+
+/** What ends up in subjects and configurations has its strict form before anything else is done. */
+function checkShape({ cluster, node, nkeyPublic }: JoinRequest): void {
+  const wrong = (field: string): SkyError =>
+    new SkyError("request/invalid", { field, why: "it does not have the right form" });
+  if (!clusterPattern.test(cluster)) throw wrong("cluster");
+  if (!tokenPattern.test(node)) throw wrong("node");
+  if (!publicKeyPattern.test(nkeyPublic)) throw wrong("nkey_public");
+}
