@@ -1,6 +1,6 @@
 // The embedded lane: agents in this process, over a bus and streams in memory.
 
-import { startAgent } from "../../agent/agent.ts";
+import { startAgent } from "../../agent/agent-os.ts";
 import type { LocalNode, RunningNode } from "../../clouds/node-starter.ts";
 import { headNode } from "../../model/address.ts";
 import { createBusHub } from "../../runtime/bus-memory.ts";

@@ -1,9 +1,121 @@
 // The process lane: skylets of their own, over a nats-server and TLS.
+//
+// The bus, the listener of the bulk wire and every node prove who they are by certificates of the
+// home's authority; nodes get theirs by a join on the head's own socket, with a token that this
+// process hands to the skylet that it starts and to nobody else.
 
-import { SkyError } from "../../model/errors.ts";
+import { addService } from "../../proto/server-grpc.ts";
+import { joinService } from "../../proto/services.ts";
+import { connectNats } from "../../runtime/bus-nats.ts";
+import { headPermissions } from "../../runtime/bus-permissions.ts";
+import { headPeer, peerText } from "../../runtime/certificates.ts";
+import type { KeyedCertificate } from "../../runtime/certificates-os.ts";
+import { issueCertificate } from "../../runtime/certificates-os.ts";
+import type { NatsServer } from "../../runtime/nats-server-os.ts";
+import { startNatsServer } from "../../runtime/nats-server-os.ts";
+import type { UserNkey } from "../../runtime/nkeys-nats.ts";
+import { createUserNkey } from "../../runtime/nkeys-nats.ts";
+import type { StreamListener } from "../../runtime/stream.ts";
+import type { StreamTcpPort } from "../../runtime/stream-tcp.ts";
+import { createTcpStreams } from "../../runtime/stream-tcp.ts";
+import type { JoinDesk } from "../../scheduler/join-grpc.ts";
+import { createJoinDesk } from "../../scheduler/join-grpc.ts";
+import { openAuthority } from "./authority.ts";
 import type { Lane } from "./lane.ts";
 import type { LanesOptions } from "./lanes.ts";
+import { startSkylet } from "./skylet-process.ts";
 
-export async function openProcessLane(_options: LanesOptions): Promise<Lane> {
-  throw new SkyError("request/invalid", { field: "isolation", why: "process is not there yet" });
+const host = "127.0.0.1";
+const connectMs = 20_000;
+
+interface Parts {
+  readonly options: LanesOptions;
+  readonly authority: KeyedCertificate;
+  /** The head's own: on the bus and on the bulk wire. */
+  readonly certificate: KeyedCertificate;
+  readonly nkey: UserNkey;
+  readonly server: NatsServer;
+  readonly streams: StreamTcpPort;
+  readonly listener: StreamListener;
+}
+
+export async function openProcessLane(options: LanesOptions): Promise<Lane> {
+  const parts = await openParts(options);
+  const { server, listener } = parts;
+  const desk = createJoinDesk({
+    ...{ authority: parts.authority, users: server },
+    ...{ busUrl: () => server.url, stream: () => listener.target },
+    ...{ clock: options.clock, random: options.random, log: options.log },
+  });
+  addService(options.server, joinService, {
+    handlers: desk.handlers,
+    hearBug: (error, method) => options.log.error("join failed", { method, error }),
+  });
+  return laneOf(parts, desk);
+}
+
+async function openParts(options: LanesOptions): Promise<Parts> {
+  const { home, config, clock, log } = options;
+  const nowMs = clock.now().wallMs;
+  const authority = await openAuthority(home.bus, nowMs);
+  const hosts = [host];
+  const [busCertificate, certificate] = await Promise.all([
+    issueCertificate(authority, { commonName: "nats-server", hosts, nowMs }),
+    issueCertificate(authority, { commonName: peerText(headPeer), hosts, nowMs }),
+  ]);
+  const nkey = createUserNkey();
+  const label = peerText(headPeer);
+  const server = await startNatsServer({
+    ...{ dir: home.bus, host, log, binaryDirs: [`${home.root}/bin`] },
+    ...(config.bus.binary === undefined ? {} : { binary: config.bus.binary }),
+    ...{ server: busCertificate, authority: authority.certificate },
+    users: [{ publicKey: nkey.publicKey, label, permissions: headPermissions() }],
+  });
+  const streams = createTcpStreams({
+    security: { kind: "tls", ...certificate, authority: authority.certificate },
+    clock,
+    onRefused: (why) => log.info("peer refused on the bulk wire", { why }),
+  });
+  const listener = await streams.listen({
+    target: { host, port: 0 },
+    onSession: options.onSession,
+  });
+  return { options, authority, certificate, nkey, server, streams, listener };
+}
+
+function laneOf(parts: Parts, desk: JoinDesk): Lane {
+  const { options, server, streams, listener } = parts;
+  const { home, incarnation } = options;
+  return {
+    headBus: (cluster) => connectHead(parts, cluster),
+    startNode: async (node) => {
+      const { cluster, id, capacity } = node;
+      const token = desk.issue(cluster, id);
+      const { root } = node.home;
+      const orders = { cluster, node: id, capacity, root, socket: home.socket, token, incarnation };
+      const skylet = await startSkylet(node, orders);
+      void skylet.ended.then(() => desk.dismiss(cluster, id)).catch(() => {});
+      return skylet;
+    },
+    inspect: () => ({
+      nats: { url: server.url, pid: server.pid(), restarts: server.restarts() },
+      denied: Object.fromEntries(server.denials().denied),
+      refused: server.denials().refused,
+      joins: desk.counts(),
+      streams: streams.counts(),
+    }),
+    close: async () => {
+      await listener.close();
+      await server.close();
+    },
+  };
+}
+
+function connectHead({ options, authority, certificate, nkey, server }: Parts, cluster: string) {
+  return connectNats({
+    ...{ servers: [server.url], name: `${peerText(headPeer)} ${cluster}` },
+    identity: { kind: "nkey", seed: nkey.seed },
+    ...{ ...certificate, authority: authority.certificate },
+    ...{ clock: options.clock, random: options.random, connectMs },
+  });
 }

@@ -1,0 +1,51 @@
+// One skylet as a child process: started with its orders, ended by the end of its input.
+//
+// The child reads its orders from standard input and lives until that closes: should this process
+// die, however it dies, the kernel closes it, and no skylet is left behind. Ranks are not the
+// skylet's children and run on.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { LocalNode, RunningNode } from "../../clouds/node-starter.ts";
+import { SkyError } from "../../model/errors.ts";
+import type { Orders } from "../skylet/orders.ts";
+import { ordersText } from "../skylet/orders.ts";
+
+/** How long a skylet may take to end in order. */
+const endMs = 5_000;
+
+export async function startSkylet(node: LocalNode, orders: Orders): Promise<RunningNode> {
+  const log = openSync(`${node.home.state}/skylet.log`, "a", 0o600);
+  const child = spawn(process.execPath, [...process.execArgv, skyletProgram()], {
+    cwd: node.home.root,
+    stdio: ["pipe", log, log],
+    env: { ...process.env },
+  });
+  closeSync(log);
+  const ended = once(child, "exit").then(
+    ([code, signal]) => `skylet ended with ${code ?? signal}`,
+    (error: unknown) => `skylet did not start: ${String(error)}`,
+  );
+  const { stdin } = child;
+  if (stdin === null) throw new SkyError("process/failed", { what: "skylet", why: "no input" });
+  // A child that is gone has no use for its orders; `ended` tells of it.
+  stdin.on("error", () => {});
+  stdin.write(ordersText(orders));
+  return {
+    ended,
+    close: async () => {
+      stdin.end();
+      const kill = setTimeout(() => child.kill("SIGKILL"), endMs);
+      await ended;
+      clearTimeout(kill);
+    },
+  };
+}
+
+/** Beside the bundle that we are part of, or among the sources. */
+function skyletProgram(): string {
+  const unbuilt = import.meta.url.endsWith(".ts");
+  return fileURLToPath(new URL(unbuilt ? "../skylet.ts" : "./skylet.js", import.meta.url));
+}

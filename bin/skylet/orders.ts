@@ -1,0 +1,29 @@
+// What a skylet is told when it is started, as one line of JSON on its standard input. Pure.
+//
+// Not in its arguments or environment: the token must not be seen by others. The input stays open
+// as long as whoever started the skylet lives and wants it; its end ends the skylet.
+
+import type { Capacity } from "../../model/resources.ts";
+
+export interface Orders {
+  readonly cluster: string;
+  readonly node: string;
+  readonly capacity: Capacity;
+  /** The node's folder: home/, state/, ranks/. */
+  readonly root: string;
+  /** The head's socket. */
+  readonly socket: string;
+  /** Good for one join of this node. Secret. */
+  readonly token: string;
+  /** Rises with every start of the head. */
+  readonly incarnation: number;
+}
+
+export function ordersText(orders: Orders): string {
+  return `${JSON.stringify(orders)}\n`;
+}
+
+/** @throws SyntaxError for anything else than what `ordersText` made. */
+export function parseOrders(line: string): Orders {
+  return JSON.parse(line) as Orders;
+}
