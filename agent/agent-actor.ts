@@ -18,6 +18,7 @@ import type { Actor, EffectContext, Received, RuntimeEffect, Turn } from "../run
 import type { Instant } from "../runtime/clock.ts";
 import type { Files } from "../runtime/files.ts";
 import type { Log } from "../runtime/log.ts";
+import type { Transition } from "../runtime/machine.ts";
 import type { ProcessEvent, ProcessPort } from "../runtime/process.ts";
 import type { LogShipper } from "./log-ship-actor.ts";
 import type { RankEffect, RankEvent, RankState } from "./rank.ts";
@@ -48,6 +49,8 @@ export interface AgentState extends Omit<AgentArguments, "ranks"> {
   readonly ranks: Map<string, RankState>;
   /** Orders that did not come from the head. */
   strangers: number;
+  /** Whether the timer for what the head has not acknowledged runs. */
+  repeating: boolean;
 }
 
 export type AgentEffect =
@@ -68,6 +71,7 @@ export interface AgentPorts {
 
 export const agentActorKind = "agent";
 
+type Ordered<K extends AgentMessage["kind"]> = Extract<AgentMessage, { readonly kind: K }>;
 type AgentTurn = Turn<AgentState, AgentEffect, AgentActorMessage>;
 type Effects = (AgentEffect | RuntimeEffect<AgentActorMessage>)[];
 
@@ -84,14 +88,13 @@ export function agentActor(
 
 export function start(args: AgentArguments, at: Instant): AgentTurn {
   const { ranks, ...rest } = args;
-  const state: AgentState = { ...rest, bootId: at.bootId, ranks: new Map(), strangers: 0 };
-  const effects: Effects = [];
-  for (const rank of ranks) {
-    state.ranks.set(rankKeyText(rank.key), rank);
-    effects.push(...resumed(rank));
-  }
-  effects.push(inventory(state), ...repeatLater(state));
-  return { state, effects };
+  const found = new Map(ranks.map((rank) => [rankKeyText(rank.key), rank]));
+  const known = { ...rest, bootId: at.bootId, ranks: found };
+  const turn: Draft = { state: { ...known, strangers: 0, repeating: false }, at, effects: [] };
+  for (const rank of ranks) turn.effects.push(...resumed(rank));
+  turn.effects.push(inventory(turn.state));
+  if (ranks.some(isUnheard)) repeatLater(turn);
+  return { state: turn.state, effects: turn.effects };
 }
 
 /** What goes on for a rank of an earlier agent. */
@@ -114,9 +117,16 @@ export function step(state: AgentState, message: Received<AgentActorMessage>): A
     state.strangers += 1;
     return { state, effects: [] };
   }
-  const effects: Effects = [];
-  take(state, message, effects);
-  return { state, effects };
+  const turn: Draft = { state, at: message.at, effects: [] };
+  take(turn, message);
+  return { state, effects: turn.effects };
+}
+
+/** A turn in the making. */
+interface Draft {
+  readonly state: AgentState;
+  readonly at: Instant;
+  readonly effects: Effects;
 }
 
 /** The head gives orders; everything else comes from this node itself. */
@@ -128,124 +138,104 @@ function isOwn(kind: AgentActorMessage["kind"]): boolean {
   return ["process-event", "rank-event", "bus-connected", "repeat-due"].includes(kind);
 }
 
-function take(state: AgentState, message: Received<AgentActorMessage>, effects: Effects): void {
-  const { at } = message;
+function take(turn: Draft, message: AgentActorMessage): void {
   switch (message.kind) {
     case "prepare":
-      prepare(state, message, effects);
+      prepare(turn, message);
       break;
     case "go":
-      advance(state, message.key, { kind: "go-asked", at }, effects);
+      advance(turn, message.key, { kind: "go-asked" });
       break;
     case "stop":
-      stop(state, message, effects);
+      stop(turn, message);
       break;
     case "acknowledge":
-      advance(state, message.key, { kind: "acknowledged", at }, effects);
+      advance(turn, message.key, { kind: "acknowledged" });
       break;
     case "forget":
-      forget(state, message.key, effects);
+      forget(turn, message.key);
       break;
     case "report-inventory":
     case "bus-connected":
-      effects.push(inventory(state));
+      turn.effects.push(inventory(turn.state));
       break;
     case "inspect":
-      effects.push({ kind: "answer", to: message.replyTo, json: inspection(state) });
+      turn.effects.push({ kind: "answer", to: message.replyTo, json: inspection(turn.state) });
       break;
     case "process-event":
-      heard(state, message, effects);
+      heard(turn, message.event);
       break;
     case "rank-event":
-      advance(state, message.key, { ...message.event, at }, effects);
+      advance(turn, message.key, message.event);
       break;
     case "repeat-due":
-      repeat(state, at, effects);
+      repeat(turn);
       break;
   }
 }
 
-function repeat(state: AgentState, at: Instant, effects: Effects): void {
-  for (const { key } of state.ranks.values()) {
-    advance(state, key, { kind: "repeat-due", at }, effects);
-  }
-  effects.push(...repeatLater(state));
-}
-
-function prepare(
-  state: AgentState,
-  { key, spec, at }: Received<Extract<AgentMessage, { readonly kind: "prepare" }>>,
-  effects: Effects,
-): void {
-  if (state.ranks.has(rankKeyText(key))) {
-    advance(state, key, { kind: "prepare-asked", at }, effects);
+function prepare(turn: Draft, { key, spec }: Ordered<"prepare">): void {
+  const { ranks } = turn.state;
+  if (ranks.has(rankKeyText(key))) {
+    advance(turn, key, { kind: "prepare-asked" });
     return;
   }
-  state.ranks.set(rankKeyText(key), { phase: "preparing", key, go: false });
-  effects.push({ kind: "prepare", key, spec });
+  ranks.set(rankKeyText(key), { phase: "preparing", key, go: false });
+  turn.effects.push({ kind: "prepare", key, spec });
 }
 
-function stop(
-  state: AgentState,
-  message: Received<Extract<AgentMessage, { readonly kind: "stop" }>>,
-  effects: Effects,
-): void {
-  const { key, graceMs, why, at } = message;
-  if (state.ranks.has(rankKeyText(key))) {
-    advance(state, key, { kind: "stop-asked", graceMs, why, at }, effects);
-    return;
+function stop(turn: Draft, { key, graceMs, why }: Ordered<"stop">): void {
+  if (turn.state.ranks.has(rankKeyText(key))) {
+    advance(turn, key, { kind: "stop-asked", graceMs, why });
+  } else {
+    enter(turn, stopUnheard(key, { graceMs, why }));
   }
-  const [next, wanted] = stopUnheard(key, { graceMs, why });
-  enter(state, next, wanted, effects);
 }
 
 /** A rank that is still doing something is not forgotten: the head must have meant another. */
-function forget(state: AgentState, key: RankKey, effects: Effects): void {
+function forget({ state, effects }: Draft, key: RankKey): void {
   const rank = state.ranks.get(rankKeyText(key));
   if (rank && !isOver(rank)) return;
   state.ranks.delete(rankKeyText(key));
   effects.push({ kind: "forget", key });
 }
 
-function heard(
-  state: AgentState,
-  { event, at }: Received<Extract<OwnMessage, { readonly kind: "process-event" }>>,
-  effects: Effects,
-): void {
+function heard(turn: Draft, event: ProcessEvent): void {
   const key = parseRankKey(event.dir.slice(event.dir.lastIndexOf("/") + 1));
   if (key === undefined) return;
   if (event.kind === "started") {
-    const { pid, wallMs: startedAt } = event;
-    advance(state, key, { kind: "started", pid, startedAt, at }, effects);
+    advance(turn, key, { kind: "started", pid: event.pid, startedAt: event.wallMs });
   } else {
     const { exit, wallMs: endedAt, logBytes } = event;
-    advance(state, key, { kind: "exited", exit, endedAt, logBytes, at }, effects);
+    advance(turn, key, { kind: "exited", exit, endedAt, logBytes });
   }
 }
 
-function advance(
-  state: AgentState,
-  key: RankKey,
-  event: RankEvent & { readonly at: Instant },
-  effects: Effects,
-): void {
-  const rank = state.ranks.get(rankKeyText(key));
-  if (rank === undefined) return;
-  const outcome = rankStep(rank, event);
-  if (outcome.taken) enter(state, outcome.state, outcome.effects, effects);
+function repeat(turn: Draft): void {
+  turn.state.repeating = false;
+  for (const { key } of turn.state.ranks.values()) advance(turn, key, { kind: "repeat-due" });
+  if ([...turn.state.ranks.values()].some(isUnheard)) repeatLater(turn);
 }
 
-function enter(
-  state: AgentState,
-  rank: RankState,
-  wanted: readonly RankEffect[],
-  effects: Effects,
-): void {
-  const before = state.ranks.get(rankKeyText(rank.key));
-  state.ranks.set(rankKeyText(rank.key), rank);
-  for (const effect of wanted) effects.push(translated(state, effect));
-  const newlyUnheard = isUnheard(rank) && !(before && isUnheard(before));
-  if (newlyUnheard) effects.push(...repeatLater(state));
+function advance(turn: Draft, key: RankKey, event: RankEvent): void {
+  const rank = turn.state.ranks.get(rankKeyText(key));
+  if (rank === undefined) return;
+  const outcome = rankStep(rank, { ...event, at: turn.at });
+  if (outcome.taken) enter(turn, [outcome.state, outcome.effects]);
+}
+
+function enter(turn: Draft, [rank, wanted]: Transition<RankState, RankEffect>): void {
+  turn.state.ranks.set(rankKeyText(rank.key), rank);
+  for (const effect of wanted) turn.effects.push(translated(turn.state, effect));
+  if (isUnheard(rank)) repeatLater(turn);
+}
+
+/** One timer for all: it is never pushed back by a later end. */
+function repeatLater({ state, effects }: Draft): void {
+  if (state.repeating) return;
+  state.repeating = true;
+  const message = { kind: "repeat-due" } as const;
+  effects.push({ kind: "start-timer", name: "repeat", ms: repeatMs, message });
 }
 
 function translated(
@@ -267,11 +257,6 @@ function translated(
 function graceTimer(key: RankKey, ms: number): RuntimeEffect<AgentActorMessage> {
   const message = { kind: "rank-event", key, event: { kind: "grace-over" } } as const;
   return { kind: "start-timer", name: `grace ${rankKeyText(key)}`, ms, message };
-}
-
-function repeatLater(state: AgentState): Effects {
-  if (![...state.ranks.values()].some(isUnheard)) return [];
-  return [{ kind: "start-timer", name: "repeat", ms: repeatMs, message: { kind: "repeat-due" } }];
 }
 
 function told(state: AgentState, message: AgentReport): RuntimeEffect<AgentActorMessage> {

@@ -33,7 +33,7 @@ export const slotReports = {
  * `launcher SLOTS UMASK`. Job control is on so that background jobs keep the default dispositions
  * of INT and QUIT (a shell without it starts them with both ignored, for ever).
  */
-export const launcherScript = `# skylet: the launcher of this node. Ends when its standard input does.
+export const launcherScript = `# skylet: this node's launcher. Ends when its standard input does.
 cd -- "$1" || exit 1
 mask=$2
 umask 077
@@ -92,7 +92,8 @@ __skylet_become() { # STAGE ARGUMENTS: the shell that this HOME wants, if it is 
   case $- in
     *i*) [ -e "$HOME/.bashrc" ] || exec bash -c '. "$1"' bash "\${@:2:4}" "$1" "\${@:7}" ;;
     *) [ ! -e "$HOME/.bashrc" ] ||
-      exec bash --norc --noprofile -i -c '. "$1"' bash "\${@:2:4}" "$1" "\${@:7}" 9>&2 2>/dev/null ;;
+      exec bash --norc --noprofile -i -c '. "$1"' bash "\${@:2:4}" "$1" "\${@:7}" \\
+        9>&2 2>/dev/null ;;
   esac
 }
 

@@ -18,12 +18,13 @@ import { findCgroups } from "./cgroup-os.ts";
 import type { SlotReport } from "./launcher-os.ts";
 import type { LeftoverOptions } from "./leftovers-os.ts";
 import { clearLeftovers, clearUnused } from "./leftovers-os.ts";
+import type { LiveRank } from "./live-rank.ts";
+import { drop } from "./live-rank.ts";
 import type { Pool, Slot } from "./pool-os.ts";
 import { startPool } from "./pool-os.ts";
 import type { CgroupMount } from "./proc.ts";
 import { isAlive, namesIn, signalProcess } from "./proc-os.ts";
 import {
-  deathOf,
   endedAt,
   failed,
   isMarked,
@@ -40,6 +41,7 @@ import {
 } from "./rank-dir-os.ts";
 import type { Claim } from "./rank-files.ts";
 import { rankFiles, specProblem } from "./rank-files.ts";
+import { ShimWatch } from "./shim-watch-os.ts";
 import type { SweepOptions } from "./sweep-os.ts";
 import { clearLeaf, passed, signalRank, sweepRank } from "./sweep-os.ts";
 
@@ -65,7 +67,8 @@ export interface ProcessOsOptions {
 const warmCountDefault = 2;
 const logGraceMsDefault = 500;
 const prepareTimeoutMs = 30_000;
-const watchMs = 1_000;
+/** Longer than a shim takes to go after its last word. */
+const lastWordMs = 5_000;
 /** How long ranks that an earlier agent prepared may take to see that it is gone. */
 const settleMsMax = 3_000;
 
@@ -76,34 +79,20 @@ export async function startProcessOs(options: ProcessOsOptions): Promise<Process
   return port;
 }
 
-interface Rank {
-  readonly dir: string;
-  readonly token: string;
-  /** Absent for ranks of an earlier agent. */
-  readonly slot: Slot | undefined;
-  phase: "claiming" | "ready" | "running" | "ended";
-  claim: Claim | undefined;
-  settle: ((refusal: SkyError | undefined) => void) | undefined;
-  /** We let go of it: if it has not started, it never will. */
-  dropped: boolean;
-  /** Its end is being put in order because its shim was killed. */
-  mourned: boolean;
-}
-
 class ProcessOs implements ProcessPort {
   readonly #options: ProcessOsOptions;
   readonly #cgroups: Cgroups | undefined;
   readonly #bootId: string;
   readonly #slotsDir: string;
-  readonly #byDir = new Map<string, Rank>();
-  readonly #byToken = new Map<string, Rank>();
+  readonly #byDir = new Map<string, LiveRank>();
+  readonly #byToken = new Map<string, LiveRank>();
   readonly #preparing = new Set<string>();
   /** Ranks whose shim has said its last word, though its process may take a moment to go. */
   readonly #closedDirs = new Set<string>();
   readonly #listeners = new Set<(event: ProcessEvent) => void>();
   readonly #clearing = new Set<Promise<unknown>>();
   #pool: Pool | undefined;
-  #watching = false;
+  readonly #watch: ShimWatch;
   #closed = false;
 
   constructor(options: ProcessOsOptions) {
@@ -112,6 +101,16 @@ class ProcessOs implements ProcessPort {
     this.#bootId = options.clock.now().bootId;
     this.#slotsDir = `${stateDir}/slots`;
     this.#cgroups = findCgroups({ stateDir, name, ...(cgroupKinds && { kinds: cgroupKinds }) });
+    this.#watch = new ShimWatch({
+      clock: options.clock,
+      bootId: this.#bootId,
+      graceMs: options.logGraceMs ?? logGraceMsDefault,
+      ranks: () => this.#byDir.values(),
+      isOpen: (rank) => this.#isOpen(rank),
+      sweepOptions: (claim, dir) => this.#sweepOptions(claim, dir),
+      onGone: (rank) => this.#onClosed(rank),
+      inBackground: (work) => this.#inBackground(work),
+    });
   }
 
   async start(): Promise<void> {
@@ -127,7 +126,7 @@ class ProcessOs implements ProcessPort {
       onReport: (report) => this.#onReport(report),
     });
     await this.#settled();
-    this.#watch();
+    this.#watch.begin();
   }
 
   async prepare(spec: ProcessSpec): Promise<void> {
@@ -196,6 +195,7 @@ class ProcessOs implements ProcessPort {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#watch.close();
     for (const rank of this.#byDir.values()) {
       if (rank.phase !== "running") drop(rank);
       rank.settle?.(new SkyError("process/failed", { what: "prepare", why: "closed" }));
@@ -231,7 +231,7 @@ class ProcessOs implements ProcessPort {
           reject(refusal);
         }
       };
-      const rank: Rank = {
+      const rank: LiveRank = {
         dir,
         token,
         slot,
@@ -275,7 +275,7 @@ class ProcessOs implements ProcessPort {
     }
   }
 
-  #onStarted(rank: Rank): void {
+  #onStarted(rank: LiveRank): void {
     rank.phase = "running";
     rank.claim ??= readClaim(rank.dir);
     drop(rank);
@@ -283,11 +283,11 @@ class ProcessOs implements ProcessPort {
     unmark(rank.dir, rankFiles.spec);
     const wallMs = startedAt(rank.dir) ?? this.#options.clock.now().wallMs;
     this.#emit({ kind: "started", dir: rank.dir, pid: rank.claim?.runner.pid ?? 0, wallMs });
-    this.#watch();
+    this.#watch.begin();
   }
 
   /** The exit code is known. The output gets a grace, then those who hold it are ended. */
-  #onEnded(rank: Rank): void {
+  #onEnded(rank: LiveRank): void {
     if (rank.phase === "ended") return;
     rank.phase = "ended";
     const graceMs = this.#options.logGraceMs ?? logGraceMsDefault;
@@ -300,15 +300,17 @@ class ProcessOs implements ProcessPort {
   }
 
   /** Somebody out of our reach still holds the output: the rank does not wait for him. */
-  #cutLog(rank: Rank, claim: Claim): void {
+  #cutLog(rank: LiveRank, claim: Claim): void {
     if (!this.#isOpen(rank) || !isAlive(claim.logger)) return;
     mark(rank.dir, rankFiles.logCut);
     signalProcess(claim.logger.pid, "KILL");
   }
 
-  #onClosed(rank: Rank): void {
+  #onClosed(rank: LiveRank): void {
     this.#byDir.delete(rank.dir);
     this.#closedDirs.add(rank.dir);
+    this.#options.clock.after(lastWordMs, () => this.#closedDirs.delete(rank.dir));
+    unmark(rank.dir, rankFiles.spec);
     this.#byToken.delete(rank.token);
     if (rank.phase === "ready" && !rank.dropped) {
       mark(rank.dir, rankFiles.lost, "it ended while it stood ready, before it was started\n");
@@ -325,56 +327,11 @@ class ProcessOs implements ProcessPort {
     this.#emit({ kind: "exited", dir, exit, wallMs, logBytes: logBytes(dir) });
   }
 
-  #exitOf(rank: Rank) {
+  #exitOf(rank: LiveRank) {
     return readExit(rank.dir, this.#cgroups?.oomKills(rank.token) ?? 0);
   }
 
-  // ---- shims that were killed
-
-  /** Looks, once a second and only while something runs, for shims that can report no more. */
-  #watch(): void {
-    if (this.#watching || this.#closed) return;
-    if (![...this.#byDir.values()].some((rank) => rank.claim)) return;
-    this.#watching = true;
-    this.#options.clock.after(watchMs, () => {
-      this.#watching = false;
-      for (const rank of this.#byDir.values()) this.#look(rank);
-      this.#watch();
-    });
-  }
-
-  #look(rank: Rank): void {
-    const { claim } = rank;
-    if (claim === undefined || rank.mourned) return;
-    if (!keeperLives(claim, this.#bootId)) {
-      rank.mourned = true;
-      this.#inBackground(this.#mourn(rank, claim));
-    } else if (rank.phase === "running" && !isAlive(claim.logger)) {
-      // The keeper lives and will report; the rank may not run on with its output lost.
-      rank.mourned = true;
-      mark(rank.dir, rankFiles.killed);
-      this.#inBackground(sweepRank(this.#sweepOptions(claim, rank.dir)));
-    }
-  }
-
-  /** The keeper was killed: end the rank's tree, let its log drain, then say what is known. */
-  async #mourn(rank: Rank, claim: Claim): Promise<void> {
-    await sweepRank(this.#sweepOptions(claim, rank.dir));
-    const graceMs = this.#options.logGraceMs ?? logGraceMsDefault;
-    const until = this.#options.clock.now().monoMs + graceMs;
-    while (isAlive(claim.logger) && this.#options.clock.now().monoMs < until) {
-      await passed(this.#options.clock, 10);
-    }
-    if (isAlive(claim.logger)) signalProcess(claim.logger.pid, "KILL");
-    if (!this.#isOpen(rank)) return;
-    const started = isMarked(rank.dir, rankFiles.started);
-    if (started && this.#exitOf(rank) === undefined) {
-      mark(rank.dir, rankFiles.lost, `${deathOf(claim, this.#bootId)}\n`);
-    }
-    this.#onClosed(rank);
-  }
-
-  #isOpen(rank: Rank): boolean {
+  #isOpen(rank: LiveRank): boolean {
     return this.#byDir.get(rank.dir) === rank;
   }
 
@@ -387,7 +344,7 @@ class ProcessOs implements ProcessPort {
     const { token } = claim;
     const phase = isMarked(dir, rankFiles.started) ? "running" : "ready";
     const base = { dir, token, slot: undefined, claim, settle: undefined };
-    const rank: Rank = { ...base, phase, dropped: true, mourned: false };
+    const rank: LiveRank = { ...base, phase, dropped: true, mourned: false };
     this.#byDir.set(dir, rank);
     this.#byToken.set(token, rank);
     if (isMarked(dir, rankFiles.exit)) this.#onEnded(rank);
@@ -434,9 +391,4 @@ class ProcessOs implements ProcessPort {
   #emit(event: ProcessEvent): void {
     for (const hear of this.#listeners) hear(event);
   }
-}
-
-function drop(rank: Rank): void {
-  rank.dropped = true;
-  rank.slot?.drop();
 }

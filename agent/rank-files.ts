@@ -2,7 +2,7 @@
 //
 // The directory is the rank's truth on its node: it is written by the shim (`launcher.ts`) and by
 // the agent, one small file per fact, and survives both. A file that another process may still be
-// writing counts only once it ends in a newline. An end's time is the modification time of its file.
+// writing counts only once it ends in a newline. A rank's end is when its exit file was written.
 
 import type { Exit } from "../model/job.ts";
 
@@ -100,11 +100,11 @@ export function exitOf(code: number, evidence: ExitEvidence): Exit {
   const signal = code - 128;
   if (signal < 1 || signal > signalMax) return { kind: "code", code };
   if (signal === 9 && evidence.killedByUs) {
-    return { kind: "signal", signal, evidence: "137: SIGKILL, sent by the agent" };
+    return { kind: "signal", signal, evidence: "sent by the agent" };
   }
   if (signal === 9 && evidence.oomKills > 0) {
     const count = `${evidence.oomKills} out-of-memory kills in its cgroup`;
-    return { kind: "signal", signal, evidence: `137: SIGKILL by the kernel, ${count}` };
+    return { kind: "signal", signal, evidence: count };
   }
   return { kind: "signal", signal, evidence: "" };
 }

@@ -107,7 +107,7 @@ export const rankStep = machine<RankState, RankEvent, RankEffect>({
   preparing: {
     "prepare-asked": "ignore",
     "go-asked": (s): Next => [{ ...s, go: true }, []],
-    "stop-asked": (s, event): Next => stop(s.key, undefined, event, []),
+    "stop-asked": (s, event): Next => stop(s, event, []),
     acknowledged: "ignore",
     prepared: ({ key, go }): Next => [
       { phase: "ready", key },
@@ -123,7 +123,7 @@ export const rankStep = machine<RankState, RankEvent, RankEffect>({
   ready: {
     "prepare-asked": (s): Next => [s, [report({ kind: "rank-prepared", key: s.key })]],
     "go-asked": (s): Next => [s, [{ kind: "go", key: s.key }]],
-    "stop-asked": (s, event): Next => stop(s.key, undefined, event, [sweep(s.key)]),
+    "stop-asked": (s, event): Next => stop(s, event, [sweep(s.key)]),
     acknowledged: "ignore",
     prepared: "ignore",
     refused: ({ key }, { why }): Next => refuse(key, why),
@@ -137,7 +137,7 @@ export const rankStep = machine<RankState, RankEvent, RankEffect>({
     "prepare-asked": (s): Next => [s, [startReport(s.key, s.start)]],
     "go-asked": (s): Next => [s, [startReport(s.key, s.start)]],
     "stop-asked": (s, event): Next =>
-      stop(s.key, s.start, event, [{ kind: "start-grace", key: s.key, ms: event.graceMs }]),
+      stop(s, event, [{ kind: "start-grace", key: s.key, ms: event.graceMs }]),
     acknowledged: "ignore",
     prepared: "ignore",
     refused: "ignore",
@@ -177,6 +177,7 @@ export const rankStep = machine<RankState, RankEvent, RankEffect>({
     started: "ignore",
     exited: "ignore",
     swept: (s, event): Next => {
+      if (!s.sweeping) return [s, []];
       const clean = event.sweep.survivors === 0;
       const next: Exited = {
         ...s,
@@ -208,7 +209,7 @@ export const rankStep = machine<RankState, RankEvent, RankEffect>({
   refused: {
     "prepare-asked": (s): Next => refuse(s.key, s.why),
     "go-asked": "ignore",
-    "stop-asked": (s, event): Next => stop(s.key, undefined, event, [sweep(s.key)]),
+    "stop-asked": (s, event): Next => stop(s, event, [sweep(s.key)]),
     acknowledged: "ignore",
     prepared: "ignore",
     refused: "ignore",
@@ -222,12 +223,12 @@ export const rankStep = machine<RankState, RankEvent, RankEffect>({
 
 const wasStopped = "it was stopped before it was prepared";
 
-/** A stop of a rank that this node never heard of: it is written down, so that none starts later. */
+/** A stop of a rank that nobody heard of: it is written down, so that none starts later. */
 export function stopUnheard(
   key: RankKey,
   event: { readonly graceMs: number; readonly why: StopCause },
 ): Next {
-  return stop(key, undefined, event, [sweep(key)]);
+  return stop({ key }, event, [sweep(key)]);
 }
 
 /** Whether nothing more will happen to it by itself. */
@@ -264,8 +265,7 @@ export function rankReport(state: RankState): RankReport | undefined {
 // ---- moves
 
 function stop(
-  key: RankKey,
-  start: Start | undefined,
+  { key, start }: { readonly key: RankKey; readonly start?: Start },
   { graceMs, why }: { readonly graceMs: number; readonly why: StopCause },
   then: readonly RankEffect[],
 ): Next {

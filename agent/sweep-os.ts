@@ -76,8 +76,8 @@ export async function signalRank(options: SweepOptions, signal: "TERM" | "KILL")
 export async function clearLeaf(options: SweepOptions): Promise<boolean> {
   const { cgroups, claim } = options;
   if (cgroups === undefined || !hasLeaf(options)) {
-    for (const { pid } of await findMembers(options, new Set())) signalProcess(pid, "KILL");
-    return true;
+    killSession(claim);
+    return cgroups?.remove(claim.token) ?? true;
   }
   for (let round = 0; round < roundsMax; round += 1) {
     if (cgroups.remove(claim.token)) return true;
@@ -85,6 +85,18 @@ export async function clearLeaf(options: SweepOptions): Promise<boolean> {
     await passed(options.clock, Math.min(2 ** round, roundDelayMsMax));
   }
   return false;
+}
+
+/** One read per process: nothing deeper is looked into after a rank that ended by itself. */
+function killSession({ runner }: Claim): void {
+  const leader = statOf(runner.pid);
+  // Its number is another process's now, and so may the session be.
+  if (leader !== undefined && leader.startTicks !== runner.startTicks) return;
+  for (const pid of processIds()) {
+    const stat = statOf(pid);
+    const isMember = stat?.session === runner.pid && stat.startTicks >= runner.startTicks;
+    if (isMember && !isDead(stat.state)) signalProcess(pid, "KILL");
+  }
 }
 
 function hasLeaf({ claim, cgroups }: SweepOptions): boolean {

@@ -181,7 +181,7 @@ test("nothing of ours reaches the script", async () => {
   const [names = "", fds, signals, shell, pwd, stdin, oom] = out.toString().split("\n");
   for (const name of names.trim().split(" ")) {
     const allowed =
-      /^(PATH|HOME|LANG|LC_\w+|TERM|USER|LOGNAME|SHELL|TZ|PYTHONUNBUFFERED|SHLVL|PWD|OLDPWD|_|SKYLET_RANK)$/;
+      /^(PATH|HOME|LANG|LC_\w+|TERM|USER|LOGNAME|SHELL|TZ|PYTHONUNBUFFERED|SHLVL|PWD|_|SKYLET_RANK)$/;
     assert.match(name, allowed);
   }
   assert.equal(fds?.trim(), "0 1 2 3");
@@ -227,7 +227,7 @@ test("a handler of TERM runs, and the exit is the script's own", async () => {
   assert.match(readFileSync(`${dir}/log`, "utf8"), /bye/);
 });
 
-test("a background child that holds the output does not keep the rank open, and is ended", async () => {
+test("a background child that holds the output neither keeps the rank open nor stays", async () => {
   const { exit, out } = await run("sleep 4242.1 &\necho done");
   assert.deepEqual(exit, code(0));
   assert.equal(out.toString(), "done\n");
@@ -261,7 +261,7 @@ test("a sweep finds whoever tried to get away, and nobody else", async () => {
   assert.equal(swept.killed, swept.found);
   assert.equal(countOf("sleep 4242.4"), 0);
   const { exit } = await heard.exit(dir);
-  assert.equal(exit.kind === "signal" && exit.evidence, "137: SIGKILL, sent by the agent");
+  assert.equal(exit.kind === "signal" && exit.evidence, "sent by the agent");
   assert.equal(countOf("sleep 4242.9"), 1);
   await port.sweep(bystander);
   await heard.exit(bystander);

@@ -1,0 +1,86 @@
+// Shims that can report no more. A shim tells of its own end; one that was killed cannot, so while
+// any rank runs, once a second, every shim is looked for by pid and start time.
+//
+// Whichever of a shim's processes was killed, its rank may not run on: without its keeper nobody
+// would see how it ends, without its logger its output is lost. The tree is ended and the exit is
+// unknown, never a success.
+
+import type { Clock } from "../runtime/clock.ts";
+import type { LiveRank } from "./live-rank.ts";
+import { isAlive, signalProcess } from "./proc-os.ts";
+import { deathOf, isMarked, keeperLives, mark, readExit } from "./rank-dir-os.ts";
+import type { Claim } from "./rank-files.ts";
+import { rankFiles } from "./rank-files.ts";
+import type { SweepOptions } from "./sweep-os.ts";
+import { passed, sweepRank } from "./sweep-os.ts";
+
+export interface ShimWatchOptions {
+  readonly clock: Clock;
+  readonly bootId: string;
+  readonly graceMs: number;
+  readonly ranks: () => Iterable<LiveRank>;
+  readonly isOpen: (rank: LiveRank) => boolean;
+  readonly sweepOptions: (claim: Claim, dir: string) => SweepOptions;
+  /** The rank's end is in order and on disk. */
+  readonly onGone: (rank: LiveRank) => void;
+  readonly inBackground: (work: Promise<unknown>) => void;
+}
+
+const watchMs = 1_000;
+const drainLookMs = 10;
+
+export class ShimWatch {
+  readonly #options: ShimWatchOptions;
+  #watching = false;
+  #closed = false;
+
+  constructor(options: ShimWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Watches as long as there is anything to watch. Call it when there is. */
+  begin(): void {
+    if (this.#watching || this.#closed) return;
+    if (![...this.#options.ranks()].some((rank) => rank.claim)) return;
+    this.#watching = true;
+    this.#options.clock.after(watchMs, () => {
+      this.#watching = false;
+      if (this.#closed) return;
+      for (const rank of this.#options.ranks()) this.#look(rank);
+      this.begin();
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  #look(rank: LiveRank): void {
+    const { claim } = rank;
+    const { bootId, inBackground, sweepOptions } = this.#options;
+    if (claim === undefined || rank.mourned) return;
+    if (!keeperLives(claim, bootId)) {
+      rank.mourned = true;
+      inBackground(this.#mourn(rank, claim));
+    } else if (rank.phase === "running" && !isAlive(claim.logger)) {
+      rank.mourned = true;
+      mark(rank.dir, rankFiles.killed);
+      inBackground(sweepRank(sweepOptions(claim, rank.dir)));
+    }
+  }
+
+  /** The keeper was killed: end the rank's tree, let its log drain, then say what is known. */
+  async #mourn(rank: LiveRank, claim: Claim): Promise<void> {
+    const { clock, graceMs, isOpen, onGone, bootId } = this.#options;
+    // It may have ended in good order just now: what it wrote counts, and its report follows.
+    await sweepRank(this.#options.sweepOptions(claim, rank.dir));
+    const untilMs = clock.now().monoMs + graceMs;
+    while (isAlive(claim.logger) && clock.now().monoMs < untilMs) await passed(clock, drainLookMs);
+    if (isAlive(claim.logger)) signalProcess(claim.logger.pid, "KILL");
+    if (!isOpen(rank)) return;
+    if (isMarked(rank.dir, rankFiles.started) && readExit(rank.dir, 0) === undefined) {
+      mark(rank.dir, rankFiles.lost, `${deathOf(claim, bootId)}\n`);
+    }
+    onGone(rank);
+  }
+}

@@ -1,0 +1,139 @@
+// The small texts that an agent reads: rank files, /proc, cgroups, devices.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import {
+  acceleratorName,
+  capacityOf,
+  parseAccelerators,
+  parseCpuMax,
+  parseMemoryMax,
+  parseMemTotal,
+} from "../../agent/devices.ts";
+import { flatCounter, parseCgroupMounts, parseOwnCgroup, parseStat } from "../../agent/proc.ts";
+import {
+  encodeSpec,
+  exitOf,
+  parseClaim,
+  parseExitLine,
+  parseStarted,
+  specProblem,
+} from "../../agent/rank-files.ts";
+
+const none = { logLost: undefined, killedByUs: false, oomKills: 0 };
+
+test("an exit file counts only once it is whole", () => {
+  assert.equal(parseExitLine(undefined), undefined);
+  assert.equal(parseExitLine(""), undefined);
+  assert.equal(parseExitLine("13"), undefined);
+  assert.equal(parseExitLine("137\n"), 137);
+  assert.equal(parseExitLine("no\n"), undefined);
+});
+
+test("a claim counts only once it is whole", () => {
+  const text = "abc-1 boot 10 11 20 21 30 31 +\n";
+  assert.deepEqual(parseClaim(text), {
+    token: "abc-1",
+    bootId: "boot",
+    keeper: { pid: 10, startTicks: 11 },
+    runner: { pid: 20, startTicks: 21 },
+    logger: { pid: 30, startTicks: 31 },
+    inCgroup: true,
+  });
+  for (let end = 0; end < text.length; end += 1) {
+    assert.equal(parseClaim(text.slice(0, end)), undefined);
+  }
+});
+
+test("a start is read whatever the locale's point is", () => {
+  assert.equal(parseStarted("1700000000.123456\n"), 1_700_000_000_123.456);
+  assert.equal(parseStarted("1700000000,123456\n"), 1_700_000_000_123.456);
+  assert.equal(parseStarted("\n"), undefined);
+});
+
+test("an exit above 128 is a signal, with evidence only where there is any", () => {
+  assert.deepEqual(exitOf(0, none), { kind: "code", code: 0 });
+  assert.deepEqual(exitOf(128, none), { kind: "code", code: 128 });
+  assert.deepEqual(exitOf(255, none), { kind: "code", code: 255 });
+  const either = exitOf(137, none);
+  assert.deepEqual(either, { kind: "signal", signal: 9, evidence: "" });
+  const ours = exitOf(137, { ...none, killedByUs: true });
+  assert.equal(ours.kind === "signal" && ours.evidence, "sent by the agent");
+  const memory = exitOf(137, { ...none, oomKills: 2 });
+  assert.match(memory.kind === "signal" ? memory.evidence : "", /^2 out-of-memory kills/);
+  const term = exitOf(143, { ...none, killedByUs: true });
+  assert.deepEqual(term, { kind: "signal", signal: 15, evidence: "" });
+  assert.equal(exitOf(0, { ...none, logLost: "137\n" }).kind, "unknown");
+});
+
+test("what bash cannot pass on is a problem; everything else is encoded with NULs", () => {
+  const text = fc.string({ unit: "binary" });
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), text), (env) => {
+      if (specProblem({ script: "true", env }) !== undefined) return;
+      const [dir, cwd, home, ...pairs] = encodeSpec({ dir: "d", cwd: "c", home: "h", env }).split(
+        "\0",
+      );
+      assert.deepEqual([dir, cwd, home, pairs.pop()], ["d", "c", "h", ""]);
+      const back = Object.fromEntries(pairs.map((pair) => [pair.split("=", 1)[0], pair]));
+      for (const [name, value] of Object.entries(env)) assert.equal(back[name], `${name}=${value}`);
+    }),
+  );
+  for (const name of ["", "a.b", "1a", "a=b", "UID", "__skylet_x"]) {
+    assert.notEqual(specProblem({ script: "", env: { [name]: "" } }), undefined, name);
+  }
+});
+
+test("a process's name may hold anything", () => {
+  const line = `42 (a) b (c) S 1 42 40 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2`;
+  const expected = { pid: 42, state: "S", parent: 1, session: 40, startTicks: 98_765 };
+  assert.deepEqual(parseStat(line), expected);
+  assert.equal(parseStat(""), undefined);
+});
+
+test("cgroups are found wherever they are mounted", () => {
+  const mountinfo = [
+    "30 20 0:26 / /sys/fs/cgroup ro - tmpfs tmpfs ro,mode=755",
+    "31 30 0:27 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer",
+    "32 30 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory",
+    "33 30 0:29 / /sys/fs/cgroup/uni\\040fied rw shared:4 - cgroup2 cgroup2 rw",
+    "",
+  ].join("\n");
+  assert.deepEqual(
+    parseCgroupMounts(mountinfo).map(({ kind, mountPoint }) => [kind, mountPoint]),
+    [
+      ["v2", "/sys/fs/cgroup/uni fied"],
+      ["freezer", "/sys/fs/cgroup/freezer"],
+    ],
+  );
+  const own = "6:freezer:/jobs\n0::/user.slice/a:b\n";
+  assert.equal(parseOwnCgroup(own, "v2"), "/user.slice/a:b");
+  assert.equal(parseOwnCgroup(own, "freezer"), "/jobs");
+  assert.equal(flatCounter("oom 1\noom_kill 3\n", "oom_kill"), 3);
+  assert.equal(flatCounter("", "oom_kill"), 0);
+});
+
+test("devices have the names that people ask for", () => {
+  const output = "NVIDIA A100-SXM4-80GB\nNVIDIA A100-SXM4-80GB\nTesla V100-SXM2-16GB\n\n";
+  assert.deepEqual(parseAccelerators(output), [
+    { name: "A100-80GB", count: 2 },
+    { name: "V100", count: 1 },
+  ]);
+  assert.deepEqual(parseAccelerators(""), []);
+  assert.equal(acceleratorName("NVIDIA L40S"), "L40S");
+  assert.equal(acceleratorName("Tesla T4"), "T4");
+  assert.equal(acceleratorName("NVIDIA GeForce RTX 4090"), "RTX-4090");
+});
+
+test("a machine has what it has, and no more than we may use", () => {
+  assert.equal(parseMemTotal("MemTotal:       16384 kB\nMemFree: 1 kB\n"), 16_777_216);
+  assert.equal(parseCpuMax("max 100000\n"), undefined);
+  assert.equal(parseCpuMax("150000 100000\n"), 1.5);
+  assert.equal(parseCpuMax(""), undefined);
+  assert.equal(parseMemoryMax("max\n"), undefined);
+  assert.equal(parseMemoryMax("1048576\n"), 1_048_576);
+  const seen = { cpus: 8, cpusMax: 1.5, memoryBytes: 100, memoryBytesMax: undefined };
+  const capacity = capacityOf({ ...seen, accelerators: [] });
+  assert.deepEqual(capacity, { cpus: 1.5, memoryBytes: 100, accelerators: [] });
+});
