@@ -25,7 +25,11 @@ export function headOver(connect: Connect): Head {
   return {
     ...clusterCalls(line),
     ...jobCalls(line),
-    version: (signal) => line.call(signal, ({ debug }) => debug.version({}, { signal })),
+    version: async (signal) => {
+      const reply = await line.call(signal, ({ debug }) => debug.version({}, { signal }));
+      const { version, pid, home, startedAt } = reply;
+      return { version, pid, home, startedAt };
+    },
     inspect: async (cluster, signal) => {
       const request = { cluster: cluster ?? "" };
       const reply = await line.call(signal, ({ debug }) => debug.inspect(request, { signal }));
@@ -51,8 +55,12 @@ function clusterCalls(line: Line): ClusterCalls {
     stop: async (cluster, signal) => {
       await line.call(signal, ({ clusters }) => clusters.stop({ cluster }, { signal }));
     },
-    down: (cluster, signal) =>
-      line.call(signal, ({ clusters }) => clusters.down({ cluster }, { signal })),
+    down: async (cluster, signal) => {
+      const reply = await line.call(signal, ({ clusters }) =>
+        clusters.down({ cluster }, { signal }),
+      );
+      return { logsArchive: reply.logsArchive };
+    },
     setAutostop: async (cluster, idle, signal) => {
       const request = { cluster, ...idleToProto(idle) };
       await line.call(signal, ({ clusters }) => clusters.setAutostop(request, { signal }));

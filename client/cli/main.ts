@@ -139,7 +139,10 @@ function onInterrupt(): AbortSignal {
 }
 
 function failed(shell: Shell, error: unknown): ExitCode {
-  if (shell.interrupt.aborted) return exitCodes.interrupted;
+  if (shell.interrupt.aborted) {
+    shell.say("Interrupted. What the head was asked for before goes on: see `sky status`.");
+    return exitCodes.interrupted;
+  }
   shell.say(failureText(error));
   const stack = error instanceof Error ? error.stack : undefined;
   if (process.env["SKYPILOT_DEBUG"] === "1" && stack !== undefined) shell.say(stack);
