@@ -102,19 +102,25 @@ export type NatsLogEvent =
   /** Somebody did not get in: no credentials, wrong ones, or no valid certificate. */
   | { readonly kind: "refused"; readonly why: string };
 
+/** `[pid] date time [level] text` */
+const linePattern = /^\[\d+\] [\d/]+ [\d:.]+ \[([A-Z]+)\] (.*)$/;
+/** A client's name comes before it and is its own choice, so the last place is the one that counts. */
+const deniedPattern = /^.* (?:Publish|Subscription) Violation - Nkey "(\w+)", Subject "(\S*)"/;
+const refusedPattern = /(authentication error|TLS handshake error|Authorization Violation)(.*)$/;
+const reloadFailedPattern = /^Failed to reload server configuration: (.*)$/;
+
 export function parseNatsLogLine(line: string): NatsLogEvent | undefined {
-  if (line.includes("Server is ready")) return { kind: "ready" };
-  if (line.includes("Reloaded server configuration")) return { kind: "reloaded" };
-  const failed = /Failed to reload server configuration: (.*)$/.exec(line);
+  const [, level, text = ""] = linePattern.exec(line) ?? [];
+  if (level === undefined) return undefined;
+  if (text === "Server is ready") return { kind: "ready" };
+  if (text === "Reloaded server configuration") return { kind: "reloaded" };
+  if (level === "FTL" && text.includes("address already in use")) return { kind: "address-in-use" };
+  const failed = reloadFailedPattern.exec(text);
   if (failed) return { kind: "reload-failed", why: failed[1] ?? "" };
-  if (line.includes("address already in use")) return { kind: "address-in-use" };
-  const denied = /(?:Publish|Subscription) Violation - Nkey "(\w+)", Subject "([^"]*)"/.exec(line);
+  const denied = deniedPattern.exec(text);
   if (denied) return { kind: "denied", publicKey: denied[1] ?? "", subject: denied[2] ?? "" };
-  const refused = /(authentication error.*|TLS handshake error.*|Authorization Violation.*)$/.exec(
-    line,
-  );
-  if (refused) return { kind: "refused", why: refused[1] ?? "" };
-  return undefined;
+  const refused = refusedPattern.exec(text);
+  return refused ? { kind: "refused", why: refused[0] } : undefined;
 }
 
 /** The port in the file that the server writes: `{"nats":["tls://127.0.0.1:4222"]}`. */

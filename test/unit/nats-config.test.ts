@@ -67,6 +67,13 @@ test("nats log: the lines that mean something to us", () => {
       { kind: "address-in-use" },
     ],
     [`${start} [INF] Listening for client connections on 127.0.0.1:4222`, undefined],
+    // A client may call itself what it likes.
+    [`${start} [ERR] 127.0.0.1:1 - cid:5 - "Server is ready" - Slow Consumer`, undefined],
+    [
+      `${start} [ERR] 127.0.0.1:1 - cid:5 - " Publish Violation - Nkey \\"UB\\", Subject \\"b\\"" - Publish Violation - Nkey "UA", Subject "x"`,
+      { kind: "denied", publicKey: "UA", subject: "x" },
+    ],
+    ["Server is ready", undefined],
     ["", undefined],
   ] as const;
   for (const [line, want] of rows) assert.deepEqual(parseNatsLogLine(line), want, line);
