@@ -47,13 +47,13 @@ before(() => {
     run(process.execPath, ["scripts/build.ts"], checkout);
   }
   mkdirSync(consumer);
-  run("npm", ["pack", "--ignore-scripts", "--pack-destination", here.folder], checkout);
+  run("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", here.folder], checkout);
   const tarball = readdirSync(here.folder).find((name) => name.endsWith(".tgz"));
   assert.ok(tarball, "npm pack wrote a tarball");
   const manifest = { name: "consumer", private: true, type: "module" };
   writeFileSync(join(consumer, "package.json"), JSON.stringify(manifest));
   writeFileSync(join(consumer, "main.ts"), program);
-  run("npm", ["install", "--offline", "--no-audit", "--no-fund", `../${tarball}`]);
+  run("npm", ["install", "--offline", "--silent", `../${tarball}`]);
 });
 
 test("the package brings nothing but itself", () => {
