@@ -213,6 +213,7 @@ class FolderCloud implements LocalCloud {
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(work, work);
+    // The next one goes on whatever became of this one; its caller hears of a failure.
     this.#turn = result.catch(() => {});
     return result;
   }

@@ -1,4 +1,7 @@
 // What is on disk about a cluster, how it is shown, and whether a request fits one that exists.
+//
+// The record is the only memory of a cluster between two heads: whatever `down` must find, and
+// whatever a launch must not do twice, is in it. Pure.
 
 import type { Cluster, ClusterStatus, Isolation } from "../model/cluster.ts";
 import { nodeId } from "../model/ids.ts";

@@ -142,8 +142,8 @@ export function lookLater(s: Exclude<FleetState, In<"absent">>): Next {
   return [next, [{ kind: "look-later", ms: pace(next.looks) }]];
 }
 
-export function reuse(s: In<"up">, command: string, replyTo: Address, wallMs: number): Next {
-  const record = { ...s.record, command, launchedAt: wallMs };
+export function reuse(s: In<"up">, { request, replyTo, at }: Event<"launch">): Next {
+  const record = { ...s.record, command: request.command, launchedAt: at.wallMs };
   return [
     { ...s, record },
     [{ kind: "save", record, cause: "launched again" }, answer(replyTo, clusterReply(record))],

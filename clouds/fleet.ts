@@ -151,8 +151,7 @@ const init: Row<"init"> = {
 };
 
 const up: Row<"up"> = {
-  launch: (s, { request, replyTo, at }) =>
-    unlessMismatch(s, request, replyTo) ?? reuse(s, request.command, replyTo, at.wallMs),
+  launch: (s, event) => unlessMismatch(s, event.request, event.replyTo) ?? reuse(s, event),
   start: (s, { replyTo }) => [s, [answer(replyTo, clusterReply(s.record))]],
   stop: (s, event) => windDown(s, event, "stopped"),
   down: (s, event) => windDown(s, event, "absent"),

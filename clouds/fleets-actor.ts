@@ -1,7 +1,7 @@
 // All clusters of a home: one fleet actor each, and their committed records for readers.
 //
-// Requests are asks of the cluster's actor; who waits is answered when the world has followed. The
-// table holds only what is on disk, so a cluster is seen from its INIT to the erasure of its record.
+// Requests are asks of the cluster's actor; who waits is answered when the world has followed.
+// The table holds only what is on disk: a cluster is seen from its INIT until its record is gone.
 
 import type { Address, Ref } from "../model/address.ts";
 import { headNode } from "../model/address.ts";

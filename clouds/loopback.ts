@@ -26,7 +26,7 @@ export function loopbackAddress(options: {
   throw new RangeError(`all ${hostsPerHome} addresses of this home are taken`);
 }
 
-/** FNV-1a, 32 bits. Source: the constants are those of its authors (isthe.com/chongo/tech/comp/fnv). */
+/** FNV-1a, 32 bits. Source: isthe.com/chongo/tech/comp/fnv, for the constants. */
 function hash(text: string): number {
   let value = 0x811c9dc5;
   for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x01000193);

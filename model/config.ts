@@ -14,7 +14,7 @@ export interface Config {
     /** How nodes of local clusters run, unless a launch says otherwise. */
     readonly isolation: Isolation;
   };
-  /** How long the head of this home waits, with nothing to do and nothing to keep, before it ends. */
+  /** How long the head waits, with nothing to do and nothing to keep, before it ends. */
   readonly idleExitSeconds: number;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
   readonly journal: {

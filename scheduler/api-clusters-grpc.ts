@@ -1,4 +1,8 @@
 // ClusterService: launch, status, start, stop, down, autostop.
+//
+// Requests are checked here and handed to the fleets; their outcome is the answer. Launch and start
+// show how many nodes are up until the cluster is. A caller who goes away changes nothing: what was
+// asked for is on disk and goes on.
 
 import type { ClusterRecord, LaunchRequest } from "../clouds/cluster-record.ts";
 import { clusterOf } from "../clouds/cluster-record.ts";

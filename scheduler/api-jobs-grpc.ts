@@ -1,4 +1,8 @@
 // JobService: submit, list, get, cancel, logs, events, why.
+//
+// A submit is on disk before it is answered: workdirs are copied first, then the scheduler commits
+// the jobs, all or none. Reads come from the board, which holds committed state only, so they ask
+// nobody and never wait.
 
 import { skyErrorFrom } from "../model/errors.ts";
 import { isTerminal } from "../model/job.ts";

@@ -30,7 +30,7 @@ export function headOf<H>(clusters: Clusters<H>, name: string, what: string): H 
   return head;
 }
 
-/** The head of a cluster that takes jobs. @throws SkyError `cluster/not-found`, `cluster/not-up`. */
+/** The head of a cluster that is UP. @throws SkyError `cluster/not-found`, `cluster/not-up`. */
 export function upHeadOf<H>(clusters: Clusters<H>, name: string, what: string): H {
   const { status } = recordOf(clusters, name);
   if (status !== "UP") throw new SkyError("cluster/not-up", { what, name, status });

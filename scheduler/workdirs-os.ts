@@ -94,6 +94,7 @@ class CopiedWorkdirs implements Workdirs {
   }
 
   async #copy(workdir: string): Promise<string> {
+    // Whatever the reason is that it cannot be looked at: there is nothing to copy.
     const found = await stat(workdir).catch(() => undefined);
     if (!found?.isDirectory()) {
       throw new SkyError("request/invalid", { field: "workdir", why: `no folder at ${workdir}` });

@@ -94,6 +94,7 @@ function laneOf(parts: Parts, desk: JoinDesk): Lane {
       const { root } = node.home;
       const orders = { cluster, node: id, capacity, root, socket: home.socket, token, incarnation };
       const skylet = await startSkylet(node, orders);
+      // While the bus is being closed its users need not be taken off it any more.
       void skylet.ended.then(() => desk.dismiss(cluster, id)).catch(() => {});
       return skylet;
     },

@@ -68,7 +68,7 @@ async function comesUp(cloud: LocalCloud): Promise<void> {
   });
 }
 
-test("local: an agent that ends on its own is started again, one that was stopped is not", async () => {
+test("local: an agent that ends on its own starts again, a stopped one does not", async () => {
   const agents = fakeAgents();
   const { cloud, close } = await open(agents);
   await cloud.launch(oneNode, signal);
@@ -81,7 +81,7 @@ test("local: an agent that ends on its own is started again, one that was stoppe
   await close();
 });
 
-test("local: a later head finds the nodes of an earlier one as stopped, with their addresses", async () => {
+test("local: a later head finds earlier nodes as stopped, with their addresses", async () => {
   const { cloud, dir } = await open(fakeAgents());
   await cloud.launch(oneNode, signal);
   await comesUp(cloud);

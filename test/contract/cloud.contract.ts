@@ -1,4 +1,4 @@
-// Every cloud obeys these. The memory version is trusted because it passes what the real one passes.
+// Every cloud obeys these. The memory version is trusted because it passes what real ones pass.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -30,7 +30,11 @@ export function cloudContract(name: string, open: () => Promise<OpenedCloud>): v
     });
   };
 
-  const settled = (cloud: Cloud, phase: Machine["phase"], count: number, cluster = "demo") =>
+  const settled = (
+    cloud: Cloud,
+    phase: Machine["phase"],
+    { count, cluster = "demo" }: { readonly count: number; readonly cluster?: string },
+  ) =>
     until(`${count} machines are ${phase}`, async () => {
       const seen = (await cloud.list(cluster, signal)).filter((one) => one.phase !== "gone");
       return seen.length === count && seen.every((one) => one.phase === phase) ? seen : undefined;
@@ -38,7 +42,7 @@ export function cloudContract(name: string, open: () => Promise<OpenedCloud>): v
 
   withCloud("what was launched comes up, one machine for each node", async (cloud) => {
     await cloud.launch(request("t1", ["head", "worker1"]), signal);
-    const machines = await settled(cloud, "up", 2);
+    const machines = await settled(cloud, "up", { count: 2 });
     assert.deepEqual(machines.map(({ node }) => node).sort(), ["head", "worker1"]);
     assert.equal(new Set(machines.map(({ id }) => id)).size, 2);
     assert.equal(new Set(machines.map(({ ip }) => ip)).size, 2);
@@ -46,17 +50,17 @@ export function cloudContract(name: string, open: () => Promise<OpenedCloud>): v
 
   withCloud("the same token twice gives the same machines", async (cloud) => {
     await cloud.launch(request("t1", ["head", "worker1"]), signal);
-    const before = await settled(cloud, "up", 2);
+    const before = await settled(cloud, "up", { count: 2 });
     await cloud.launch(request("t1", ["head", "worker1"]), signal);
-    const after = await settled(cloud, "up", 2);
+    const after = await settled(cloud, "up", { count: 2 });
     assert.deepEqual(after, before);
   });
 
   withCloud("a list has the machines of its cluster only", async (cloud) => {
     await cloud.launch(request("t1", ["head"], "one"), signal);
     await cloud.launch(request("t2", ["head"], "two"), signal);
-    const [one] = await settled(cloud, "up", 1, "one");
-    const [two] = await settled(cloud, "up", 1, "two");
+    const [one] = await settled(cloud, "up", { count: 1, cluster: "one" });
+    const [two] = await settled(cloud, "up", { count: 1, cluster: "two" });
     assert.notEqual(one?.ip, two?.ip);
     assert.deepEqual(await cloud.list("three", signal), []);
   });
@@ -64,23 +68,23 @@ export function cloudContract(name: string, open: () => Promise<OpenedCloud>): v
   withCloud("what was stopped is listed as stopped, and starts where it was", async (cloud) => {
     if (cloud.stop === undefined || cloud.start === undefined) return;
     await cloud.launch(request("t1", ["head", "worker1"]), signal);
-    const before = await settled(cloud, "up", 2);
+    const before = await settled(cloud, "up", { count: 2 });
     const ids = before.map(({ id }) => id);
     await cloud.stop(ids, signal);
-    await settled(cloud, "stopped", 2);
+    await settled(cloud, "stopped", { count: 2 });
     await cloud.stop(ids, signal);
     await cloud.start(ids, signal);
-    assert.deepEqual(await settled(cloud, "up", 2), before);
+    assert.deepEqual(await settled(cloud, "up", { count: 2 }), before);
   });
 
   withCloud("what was terminated is gone, and going twice is no error", async (cloud) => {
     await cloud.launch(request("t1", ["head", "worker1"]), signal);
-    const machines = await settled(cloud, "up", 2);
+    const machines = await settled(cloud, "up", { count: 2 });
     const ids = machines.map(({ id }) => id);
     await cloud.terminate(ids.slice(1), signal);
-    await settled(cloud, "up", 1);
+    await settled(cloud, "up", { count: 1 });
     await cloud.terminate(ids, signal);
-    await settled(cloud, "up", 0);
+    await settled(cloud, "up", { count: 0 });
     await cloud.terminate(ids, signal);
   });
 

@@ -161,7 +161,7 @@ test("after a break the node goes on where the head says, and nothing is doubled
   });
 });
 
-test("a node may write the logs of its own ranks only, and attempts at others are counted", async () => {
+test("a node may write its own ranks' logs only; attempts at others are counted", async () => {
   await inWorld(async ({ store, ship }) => {
     const strange: readonly [string, RankKey][] = [
       ["worker1", key],
@@ -205,7 +205,7 @@ test("without waiting, a follower gets what is there and ends", async () => {
   });
 });
 
-test("a later head answers with the bytes of an earlier one, and archives all of them", async () => {
+test("a later head has the bytes of an earlier one, and archives all of them", async () => {
   await inWorld(async ({ dir, board, store, ship }) => {
     const { channel } = await ship("head", key);
     await channel.write(Buffer.from("kept"));

@@ -98,7 +98,7 @@ test("tasks share a copy; it goes when the last of its jobs has ended", async ()
   });
 });
 
-test("a later head keeps what living jobs need, and removes what no job needs any more", async () => {
+test("a later head keeps what living jobs need, and removes what none needs", async () => {
   await inFolder(async (root) => {
     const dir = join(root, "copies");
     await mkdir(join(root, "user"));

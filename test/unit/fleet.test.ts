@@ -28,7 +28,7 @@ const request: LaunchRequest = {
   command: "sky launch",
 };
 
-test("from whatever a cloud lists, reconciling reaches what is wanted within three rounds", async () => {
+test("whatever a cloud lists, three rounds of reconciling reach what is wanted", async () => {
   const goal = fc.constantFrom<Goal>("running", "stopped", "absent");
   const before = fc.uniqueArray(fc.constantFrom(...nodes, "stranger"), { maxLength: 4 });
   const asleep = fc.array(fc.boolean(), { minLength: 4, maxLength: 4 });

@@ -1,0 +1,154 @@
+// One cluster's head, put together: its actors under supervision, its board, logs and workdirs.
+//
+//     rest-for-one [ scheduler, liveness ]       restarted from the journal when a step throws
+//     board ◀─ announcements of the scheduler, after their commit
+//     log store, workdirs ◀─ the board
+//
+// What reads the board is opened after the scheduler's first announcement, which holds every job:
+// before it, a job that runs would look like one that never was.
+
+import type { ClusterRecord } from "../clouds/cluster-record.ts";
+import { knownNodes } from "../clouds/cluster-record.ts";
+import type { Address, Ref } from "../model/address.ts";
+import { headNode } from "../model/address.ts";
+import { isSkyError } from "../model/errors.ts";
+import type { Node } from "../model/node.ts";
+import { given } from "../proto/fields.ts";
+import type { Bus } from "../runtime/bus.ts";
+import { splitJournal } from "../runtime/journal.ts";
+import type { Supervisor } from "../runtime/supervise-actor.ts";
+import { supervise } from "../runtime/supervise-actor.ts";
+import type { ActorSystem } from "../runtime/system-actor.ts";
+import { createSystem } from "../runtime/system-actor.ts";
+import type { WritableBoard } from "./board-memory.ts";
+import { boardInMemory } from "./board-memory.ts";
+import type { Head } from "./head.ts";
+import type { HeadsOptions } from "./heads-os.ts";
+import type { LivenessMessage } from "./liveness-actor.ts";
+import { livenessActor } from "./liveness-actor.ts";
+import { openLogStore } from "./log-store-os.ts";
+import { joinedNodes } from "./scheduler.ts";
+import { schedulerActor } from "./scheduler-actor.ts";
+import { schedulerAddress } from "./turn.ts";
+import { vaultIn } from "./vault.ts";
+import { openWorkdirs } from "./workdirs-os.ts";
+
+/** A burst of reports and requests may be as large as this. */
+const mailboxMax = 8_192;
+const restartLimits = { restartsMax: 5, periodMs: 30_000 } as const;
+/** When the scheduler's mailbox is full, what must reach it is told again after this. */
+const againMs = 50;
+
+interface Parts {
+  readonly options: HeadsOptions;
+  readonly cluster: string;
+  readonly system: ActorSystem;
+  readonly bus: Bus;
+  readonly board: WritableBoard;
+  /** By id; what a restarted scheduler is told. */
+  readonly nodes: Map<string, Node>;
+}
+
+export async function openHead(options: HeadsOptions, record: ClusterRecord): Promise<Head> {
+  const { clock, store, metrics, incarnation, log } = options;
+  const { name: cluster } = record;
+  const bus = await options.busOf(record);
+  const system = createSystem({
+    ...{ cluster, node: headNode, incarnation, clock, bus, store, metrics, log },
+  });
+  const nodes = new Map((knownNodes(record) ?? []).map((node) => [node.id, node]));
+  const parts = { options, cluster, system, bus, board: boardInMemory(), nodes };
+  const supervisor = await startActors(parts);
+  return await withFiles(parts, supervisor);
+}
+
+async function startActors(parts: Parts): Promise<Supervisor> {
+  const { options, cluster, system, bus } = parts;
+  const log = options.log.child({ cluster });
+  const supervisor = supervise({
+    ...{ system, clock: options.clock, log, strategy: "rest-for-one", ...restartLimits },
+    onEscalate: (why) => options.onBroken(`${cluster}: ${why}`),
+  });
+  await supervisor.add({ id: "scheduler", restart: "always", start: () => spawnScheduler(parts) });
+  await supervisor.add({
+    ...{ id: "liveness", restart: "always" },
+    start: async () => {
+      const expected = joinedNodes(cluster, await options.store.read(`${cluster}/`));
+      return system.spawn(livenessActor({ bus, log }), "main", { cluster, expected });
+    },
+  });
+  return supervisor;
+}
+
+async function spawnScheduler({ options, cluster, system, board, nodes }: Parts): Promise<Address> {
+  const address = schedulerAddress(cluster);
+  const { records, outbox } = splitJournal(address, await options.store.read(`${cluster}/`));
+  const vault = vaultIn(options.files, options.home.cluster(cluster).secrets);
+  const actor = schedulerActor({
+    announce: board.apply,
+    requestShutdown: (verb) => options.onShutdown(cluster, verb),
+    ...{ vault, log: options.log.child({ cluster }) },
+  });
+  const secrets = await vault.all();
+  const args = { cluster, nodes: [...nodes.values()], records, secrets };
+  const chosen = given("options", options.scheduler);
+  return system.spawn(actor, address.id, { ...args, ...chosen }, { outbox, mailboxMax });
+}
+
+async function withFiles(parts: Parts, supervisor: Supervisor): Promise<Head> {
+  const { options, cluster, system, bus, board, nodes } = parts;
+  const log = options.log.child({ cluster });
+  const folder = options.home.cluster(cluster);
+  const scheduler = schedulerAddress(cluster);
+  const liveness: Ref<LivenessMessage> = { ...scheduler, kind: "liveness" };
+  tellWhoIsAlive(board, (ids) => options.onAlive(cluster, ids));
+  const logs = await openLogStore({
+    ...{ dir: folder.logs, board, log },
+    onComplete: (job, attempt) =>
+      tellUntilTaken(parts, scheduler, { kind: "logs-complete", job, attempt }),
+  });
+  const workdirs = await openWorkdirs({ dir: folder.workdirs, board, log });
+  return {
+    ...{ cluster, system, scheduler, board, logs, workdirs },
+    declare: (declared) => {
+      for (const node of declared) nodes.set(node.id, node);
+      system.tell(scheduler, { kind: "nodes-declared", nodes: declared });
+      // What they said before they were known was not heard.
+      for (const { id } of declared) askInventory(system, id);
+    },
+    dismiss: (ids) => {
+      for (const node of ids) system.tell(liveness, { kind: "node-dismissed", node });
+    },
+    close: async (reason) => {
+      await supervisor.close(reason);
+      await system.close(reason);
+      await logs.close();
+      await workdirs.close();
+      await bus.close();
+    },
+  };
+}
+
+function tellWhoIsAlive(board: WritableBoard, tell: (nodes: readonly string[]) => void): void {
+  const known = new Set<string>();
+  board.onAnnouncement(({ nodes }) => {
+    if (nodes === undefined) return;
+    for (const { id } of nodes) known.add(id);
+    tell([...known].filter((id) => board.nodePhase(id) === "alive"));
+  });
+}
+
+/** For what nobody would say again: a full mailbox only puts it off. */
+function tellUntilTaken<M>(parts: Parts, to: Ref<M>, message: M): void {
+  try {
+    parts.system.tell(to, message);
+  } catch (error) {
+    if (!isSkyError(error, "mailbox/full")) throw error;
+    parts.options.clock.after(againMs, () => tellUntilTaken(parts, to, message));
+  }
+}
+
+function askInventory(system: ActorSystem, node: string): void {
+  const agent = { cluster: system.cluster, node, kind: "agent", id: "main" };
+  system.tell(agent, { kind: "report-inventory" });
+}
