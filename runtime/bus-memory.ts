@@ -9,7 +9,7 @@ import { SkyError } from "../model/errors.ts";
 import type { Bus, BusMessage, BusPermissions } from "./bus.ts";
 import { busPayloadBytesMax } from "./bus.ts";
 import type { Clock } from "./clock.ts";
-import { type Defer, fairDefer } from "./deferral.ts";
+import { type Defer, fairDefer } from "./deferral-os.ts";
 import type { SubjectIndex } from "./subject.ts";
 import {
   createSubjectIndex,

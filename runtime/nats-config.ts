@@ -104,7 +104,7 @@ export type NatsLogEvent =
 
 /** `[pid] date time [level] text` */
 const linePattern = /^\[\d+\] [\d/]+ [\d:.]+ \[([A-Z]+)\] (.*)$/;
-/** A client's name comes before it and is its own choice, so the last place is the one that counts. */
+/** A client's name comes before it and is its own choice: the last place is the one that counts. */
 const deniedPattern = /^.* (?:Publish|Subscription) Violation - Nkey "(\w+)", Subject "(\S*)"/;
 const refusedPattern = /(authentication error|TLS handshake error|Authorization Violation)(.*)$/;
 const reloadFailedPattern = /^Failed to reload server configuration: (.*)$/;

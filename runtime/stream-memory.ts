@@ -5,7 +5,7 @@
 // are handed over without a copy: nobody may change them after `write`.
 
 import { SkyError } from "../model/errors.ts";
-import { type Defer, fairDefer } from "./deferral.ts";
+import { type Defer, fairDefer } from "./deferral-os.ts";
 import type { Frame } from "./framing.ts";
 import type { StreamListener, StreamPort, StreamSession } from "./stream.ts";
 import {

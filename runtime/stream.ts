@@ -25,7 +25,7 @@ export interface StreamPort {
 export interface StreamTarget {
   readonly host: string;
   readonly port: number;
-  /** Who must be there, `<cluster>/<node>`; absent = whoever proves to be that host. Only to dial. */
+  /** To dial: who must be there, `<cluster>/<node>`; absent = who proves to be that host. */
   readonly peer?: string;
 }
 

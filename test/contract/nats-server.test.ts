@@ -136,7 +136,7 @@ check("its files are the owner's only, and hold no secret of a node", async (wor
   }
 });
 
-test("nats-server: users of an earlier run are still welcome, after an orderly end too", async () => {
+test("nats-server: users of an earlier run are still welcome in the next", async () => {
   const world = await startBusServer();
   const good = await credentials(world);
   await world.server.add({ publicKey: publicKeyOf(good.seed), label: "x", permissions });

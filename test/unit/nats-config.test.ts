@@ -43,6 +43,8 @@ test("nats config: without users it is refused, because everybody would get in",
 
 test("nats log: the lines that mean something to us", () => {
   const start = "[7] 2026/11/22 02:30:35.727928";
+  const error = `${start} [ERR] 127.0.0.1:1 - cid:5 -`;
+  const forged = '" Publish Violation - Nkey \\"UB\\", Subject \\"b\\""';
   const rows = [
     [`${start} [INF] Server is ready`, { kind: "ready" }],
     [`${start} [INF] Reloaded server configuration`, { kind: "reloaded" }],
@@ -51,11 +53,11 @@ test("nats log: the lines that mean something to us", () => {
       { kind: "reload-failed", why: "no such file" },
     ],
     [
-      `${start} [ERR] 127.0.0.1:1 - cid:5 - "v3.0:nats.js:demo/a" - Publish Violation - Nkey "UA", Subject "x.y"`,
+      `${error} "v3.0:nats.js:demo/a" - Publish Violation - Nkey "UA", Subject "x.y"`,
       { kind: "denied", publicKey: "UA", subject: "x.y" },
     ],
     [
-      `${start} [ERR] 127.0.0.1:1 - cid:5 - Subscription Violation - Nkey "UA", Subject "x.>", SID 1`,
+      `${error} Subscription Violation - Nkey "UA", Subject "x.>", SID 1`,
       { kind: "denied", publicKey: "UA", subject: "x.>" },
     ],
     [
@@ -63,14 +65,14 @@ test("nats log: the lines that mean something to us", () => {
       { kind: "refused", why: "authentication error" },
     ],
     [
-      `${start} [FTL] Error listening on port: 127.0.0.1:4222, "listen tcp: address already in use"`,
+      `${start} [FTL] Error listening on port: 1, "address already in use"`,
       { kind: "address-in-use" },
     ],
     [`${start} [INF] Listening for client connections on 127.0.0.1:4222`, undefined],
     // A client may call itself what it likes.
     [`${start} [ERR] 127.0.0.1:1 - cid:5 - "Server is ready" - Slow Consumer`, undefined],
     [
-      `${start} [ERR] 127.0.0.1:1 - cid:5 - " Publish Violation - Nkey \\"UB\\", Subject \\"b\\"" - Publish Violation - Nkey "UA", Subject "x"`,
+      `${error} ${forged} - Publish Violation - Nkey "UA", Subject "x"`,
       { kind: "denied", publicKey: "UA", subject: "x" },
     ],
     ["Server is ready", undefined],
