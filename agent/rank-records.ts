@@ -59,7 +59,9 @@ export function rankRecordsAt(home: NodeHome, node: string, files: Files): RankR
     resume: async (reports, wallMs) => {
       const byDir = new Map(reports.map((report) => [report.dir, report]));
       const ranks: RankState[] = [];
-      for (const name of await files.list(home.ranks)) {
+      // Claimed directories, and tombstones that no process port knows of.
+      const claimed = reports.map(({ dir }) => dir.slice(dir.lastIndexOf("/") + 1));
+      for (const name of new Set([...claimed, ...(await files.list(home.ranks))])) {
         const key = parseRankKey(name);
         if (key === undefined) continue;
         const dir = rankDir(home, key);
