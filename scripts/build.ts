@@ -65,6 +65,8 @@ async function bundle(outdir: string): Promise<void> {
       ...Object.fromEntries((await workers()).map((path) => [basename(path, ".ts"), path])),
     },
     outdir,
+    // The form with named exports: see `checkDynamicImports`.
+    alias: { "@peculiar/x509": "@peculiar/x509/build/x509.es.js" },
     bundle: true,
     splitting: true,
     // Flat, so that `new URL("./asset", import.meta.url)` finds the asset from a chunk as well.
@@ -84,6 +86,7 @@ async function bundle(outdir: string): Promise<void> {
     metafile: true,
   });
   checkSelfContained(result.metafile);
+  checkDynamicImports(result.metafile);
 }
 
 /** Files that run on a thread of their own are found by name, so each is an entry of its own. */
@@ -105,6 +108,20 @@ function checkSelfContained(metafile: Metafile): void {
       const builtin = path.startsWith("node:") || known.has(path);
       if (external && !builtin) throw new Error(`${output} still imports ${path}`);
     }
+  }
+}
+
+/**
+ * A CommonJS library behind `await import()` becomes a chunk with a default export only, where Node
+ * itself would have found its names: the sources would work and the bundle would not.
+ */
+function checkDynamicImports(metafile: Metafile): void {
+  const forItsEffect = ["reflect-metadata"];
+  for (const { entryPoint = "", exports } of Object.values(metafile.outputs)) {
+    const [, library] = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(entryPoint) ?? [];
+    if (library === undefined || forItsEffect.includes(library)) continue;
+    const named = exports.some((name) => name !== "default");
+    if (!named) throw new Error(`a bundle that imports ${library} later loses its names`);
   }
 }
 
