@@ -9,7 +9,7 @@ import { SkyError } from "../model/errors.ts";
 import type { Bus, BusMessage, BusPermissions } from "./bus.ts";
 import { busPayloadBytesMax } from "./bus.ts";
 import type { Clock } from "./clock.ts";
-import { type Defer, fairDefer } from "./deferral-os.ts";
+import { type Defer, microtaskDefer } from "./deferral.ts";
 import type { SubjectIndex } from "./subject.ts";
 import {
   createSubjectIndex,
@@ -87,7 +87,7 @@ export function createBusHub(options: BusHubOptions = {}): BusHub {
     index: createSubjectIndex(),
     members: new Set(),
     denied: new Map(),
-    defer: options.defer ?? fairDefer(),
+    defer: options.defer ?? microtaskDefer(),
     clock: options.clock,
     policy: options.policy,
   };

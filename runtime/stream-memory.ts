@@ -5,7 +5,7 @@
 // are handed over without a copy: nobody may change them after `write`.
 
 import { SkyError } from "../model/errors.ts";
-import { type Defer, fairDefer } from "./deferral-os.ts";
+import { type Defer, microtaskDefer } from "./deferral.ts";
 import type { Frame } from "./framing.ts";
 import type { StreamListener, StreamPort, StreamSession } from "./stream.ts";
 import {
@@ -49,7 +49,7 @@ export function createStreamHub(options: StreamHubOptions = {}): StreamHub {
   const hub: Hub = {
     listeners: new Map(),
     joined: new Set(),
-    defer: options.defer ?? fairDefer(),
+    defer: options.defer ?? microtaskDefer(),
     limits: options.limits ?? {},
   };
   return {
