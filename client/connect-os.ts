@@ -6,7 +6,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import type { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
@@ -88,6 +88,7 @@ function startFailed(home: Home, why: string): SkyError {
 /** Starts a skyhead and waits for its first word: `ready`, `held`, or what went wrong. */
 async function startHead(home: Home, signal: AbortSignal): Promise<string> {
   const log = openLog(home);
+  const logFrom = fstatSync(log).size;
   const child = spawn(process.execPath, [headProgram()], {
     cwd: home.root,
     detached: true,
@@ -96,9 +97,10 @@ async function startHead(home: Home, signal: AbortSignal): Promise<string> {
   });
   closeSync(log);
   const news = child.stdio[3] as Readable;
-  const exited = once(child, "exit", { signal }).then(([code, killedBy]) =>
-    code === exitHomeHeld ? "held" : `it ended with ${code ?? killedBy}`,
-  );
+  const exited = once(child, "exit", { signal }).then(([code, killedBy]) => {
+    if (code === exitHomeHeld) return "held";
+    return lastWords(home, logFrom) ?? `it ended with ${code ?? killedBy}`;
+  });
   try {
     return await Promise.race([saidReady(news, signal), exited]);
   } catch (error) {
@@ -110,6 +112,13 @@ async function startHead(home: Home, signal: AbortSignal): Promise<string> {
     news.destroy();
     child.unref();
   }
+}
+
+/** What a skyhead that could not start says on its last line, `skyhead: <why>`. */
+function lastWords(home: Home, from: number): string | undefined {
+  const said = readFileSync(home.headLog).subarray(from).toString();
+  const lines = said.split("\n").filter((line) => line.startsWith("skyhead: "));
+  return lines.at(-1)?.slice("skyhead: ".length);
 }
 
 async function saidReady(news: Readable, signal: AbortSignal): Promise<string> {
