@@ -6,7 +6,7 @@
 /** Runs `run` soon, never at once, in the order of the calls. */
 export type Defer = (run: () => void) => void;
 
-/** Everything in the next microtask. Two parties that answer each other leave no room for others. */
+/** In the next microtask. Two parties that answer each other leave no room for anybody else. */
 export function microtaskDefer(): Defer {
   return batchedDefer(queueMicrotask);
 }

@@ -10,7 +10,7 @@
 
 import { rmSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import { SkyError } from "../model/errors.ts";
+import { errorText, SkyError } from "../model/errors.ts";
 import type { KeyedCertificate } from "./certificates-os.ts";
 import type { Log } from "./log.ts";
 import type { BusUsers, NatsLogEvent, NatsUser } from "./nats-config.ts";
@@ -230,7 +230,9 @@ class Server implements NatsServer {
   async #restart(): Promise<void> {
     if (this.#closing) return;
     this.#restarts += 1;
-    const outcome = await this.#launch();
+    const outcome = await this.#launch().catch(
+      (error: unknown): StartOutcome => ({ kind: "failed", why: errorText(error) }),
+    );
     if (outcome.kind === "ready" || this.#closing) return;
     const { message } = this.#startFailed(outcome);
     this.#options.log.warn("nats-server does not start", { why: message });

@@ -16,7 +16,13 @@ import type { Log } from "../runtime/log.ts";
 import type { BusUsers } from "../runtime/nats-config.ts";
 import type { Random } from "../runtime/random.ts";
 import type { StreamTarget } from "../runtime/stream.ts";
-import { issueToken, type JoinTickets, redeemToken, revokeToken } from "./join.ts";
+import {
+  issueToken,
+  type JoinAttempt,
+  type JoinTickets,
+  redeemToken,
+  revokeToken,
+} from "./join.ts";
 
 export interface JoinDeskOptions {
   readonly authority: KeyedCertificate;
@@ -101,22 +107,27 @@ class Desk {
     });
     if (!agreement.agreed) throw new SkyError("join/denied", { why: agreement.why });
     checkShape(request);
-    const { wallMs: nowMs, monoMs } = clock.now();
     const { token } = request;
-    const verdict = redeemToken(this.#tickets, { cluster, node, token, publicKey }, monoMs);
-    if (!verdict.accepted) throw new SkyError("join/denied", { why: verdict.why });
-    this.#tickets = verdict.tickets;
-
+    this.#redeem({ cluster, node, token, publicKey });
+    const { wallMs: nowMs } = clock.now();
     const label = peerText({ cluster, node });
     const certificate = await signRequest(authority, {
       ...{ request: request.certificateRequest, commonName: label, hosts: [], nowMs },
     });
+    // It may have been dismissed meanwhile. The same key may redeem again.
+    this.#redeem({ cluster, node, token, publicKey });
     await users.add({ publicKey, label, permissions: nodePermissions(cluster, node) });
     return {
       ...{ certificate, authority: authority.certificate, busUrl: busUrl() },
       ...{ streamHost: stream().host, streamPort: stream().port },
       ...{ wireVersion: agreement.version, capabilities: [...agreement.capabilities] },
     };
+  }
+
+  #redeem(attempt: JoinAttempt): void {
+    const verdict = redeemToken(this.#tickets, attempt, this.#options.clock.now().monoMs);
+    if (!verdict.accepted) throw new SkyError("join/denied", { why: verdict.why });
+    this.#tickets = verdict.tickets;
   }
 }
 
