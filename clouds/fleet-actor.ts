@@ -34,8 +34,8 @@ export interface HeadsPort {
   declare(name: string, nodes: readonly Node[]): void;
   /** Its nodes are stopped: their silence is no loss. */
   dismiss(record: ClusterRecord): void;
-  /** Ends all jobs, proven, and takes no more. */
-  close(name: string, verb: "stopped" | "terminated"): Promise<void>;
+  /** Ends all jobs, proven, and takes no more. Opens the head first if it must. */
+  close(record: ClusterRecord, verb: "stopped" | "terminated"): Promise<void>;
   /** Keeps the logs, forgets all else. Answers where the logs are; empty if there were none. */
   clear(record: ClusterRecord): Promise<string>;
 }
@@ -119,7 +119,7 @@ function runtimeEffect(effect: FleetEffect): FleetEffect | RuntimeEffect<FleetEv
 class FleetEdge {
   readonly #ports: FleetPorts;
   /** Whatever touches nodes waits until the head that they will speak to is open. */
-  #opened: Promise<void> = Promise.resolve();
+  #opened: Promise<void> | undefined;
 
   constructor(ports: FleetPorts) {
     this.#ports = ports;
@@ -145,8 +145,7 @@ class FleetEdge {
         this.#ports.onRecord(effect.name, undefined);
         return;
       case "open-head":
-        this.#opened = heads.open(effect.record);
-        return this.#opened;
+        return this.#open(effect.record);
       case "declare":
         await this.#opened;
         heads.declare(effect.name, effect.nodes);
@@ -155,8 +154,7 @@ class FleetEdge {
         heads.dismiss(effect.record);
         return;
       case "close-head":
-        await this.#opened;
-        await heads.close(effect.name, effect.verb);
+        await heads.close(effect.record, effect.verb);
         context.tellSelf({ kind: "closed" });
         return;
       case "act":
@@ -179,8 +177,18 @@ class FleetEdge {
     }
   }
 
+  /** One that failed is tried again by the next look. */
+  #open(record: ClusterRecord): Promise<void> {
+    const opened = this.#ports.heads.open(record);
+    this.#opened = opened;
+    return opened.catch((error: unknown) => {
+      if (this.#opened === opened) this.#opened = undefined;
+      throw error;
+    });
+  }
+
   async #look(record: ClusterRecord, context: EffectContext<FleetEvent>): Promise<void> {
-    await this.#opened;
+    await (this.#opened ?? this.#open(record));
     const machines = await this.#ports.cloud(record.cloud).list(record.name, context.signal);
     context.tellSelf({ kind: "seen", machines });
   }

@@ -127,9 +127,21 @@ function actAndLook(s: In<"stopping"> | In<"ending">, actions: readonly CloudAct
   return [next, [...act, { kind: "look-later", ms: pace(next.looks) }]];
 }
 
-/** A failed close of the head, or a failed call: whichever is still missing is asked for again. */
-export function retryClose(s: In<"stopping"> | In<"ending">): Next {
-  return s.closed ? lookLater(s) : [s, [{ kind: "look-later", ms: lookMsMax }]];
+/**
+ * Whichever is still missing, the head's close or the cloud's work, is asked for again. Who waits is
+ * told of what will not mend itself.
+ */
+export function closeFailed(
+  s: In<"stopping"> | In<"ending">,
+  { why, retry }: Event<"failed">,
+): Next {
+  if (retry) return lookLater(s);
+  const params = { name: s.record.name, why };
+  const reply: FleetReply = { kind: "refused", code: "cluster/stop-failed", params };
+  return [
+    { ...s, waiters: [] },
+    [...s.waiters.map((to) => answer(to, reply)), { kind: "look-later", ms: lookMsMax }],
+  ];
 }
 
 export function look(s: Exclude<FleetState, In<"absent"> | In<"stopped">>): Next {
@@ -209,8 +221,9 @@ export function declaration(record: ClusterRecord): readonly FleetEffect[] {
   return nodes === undefined ? [] : [{ kind: "declare", name: record.name, nodes }];
 }
 
-export function closeHead({ name, goal }: ClusterRecord): FleetEffect {
-  return { kind: "close-head", name, verb: goal === "absent" ? "terminated" : "stopped" };
+export function closeHead(record: ClusterRecord): FleetEffect {
+  const verb = record.goal === "absent" ? "terminated" : "stopped";
+  return { kind: "close-head", record, verb };
 }
 
 export function clusterReply(record: ClusterRecord): FleetReply {

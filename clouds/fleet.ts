@@ -21,6 +21,7 @@ import {
   answer,
   answers,
   bringUp,
+  closeFailed,
   closeHead,
   clusterReply,
   declaration,
@@ -29,7 +30,6 @@ import {
   noteUse,
   refuseAbsent,
   refuseNotUp,
-  retryClose,
   reuse,
   sawAlive,
   sawEnding,
@@ -90,7 +90,8 @@ export type FleetReply =
         | "cluster/not-found"
         | "cluster/not-up"
         | "cluster/mismatch"
-        | "cluster/start-failed";
+        | "cluster/start-failed"
+        | "cluster/stop-failed";
       readonly params: Readonly<Record<string, string>>;
     };
 
@@ -101,7 +102,11 @@ export type FleetEffect =
   | { readonly kind: "open-head"; readonly record: ClusterRecord }
   | { readonly kind: "declare"; readonly name: string; readonly nodes: readonly Node[] }
   | { readonly kind: "dismiss"; readonly record: ClusterRecord }
-  | { readonly kind: "close-head"; readonly name: string; readonly verb: "stopped" | "terminated" }
+  | {
+      readonly kind: "close-head";
+      readonly record: ClusterRecord;
+      readonly verb: "stopped" | "terminated";
+    }
   | {
       readonly kind: "act";
       readonly record: ClusterRecord;
@@ -175,7 +180,7 @@ const stopping: Row<"stopping"> = {
   alive: "ignore",
   closed: (s) => [{ ...s, closed: true, looks: 0 }, [{ kind: "look", record: s.record }]],
   cleared: "ignore",
-  failed: retryClose,
+  failed: closeFailed,
   "look-due": look,
   deadline: "ignore",
 };
@@ -214,7 +219,7 @@ const ending: Row<"ending"> = {
       ...s.waiters.map((to) => answer(to, { kind: "gone", logsArchive })),
     ],
   ],
-  failed: retryClose,
+  failed: closeFailed,
   "look-due": look,
   deadline: "ignore",
 };

@@ -19,7 +19,11 @@ export const codes = {
   "bus/timeout": { remedy: "retry", grpc: 4, text: "no reply within {ms} ms from {to}" },
   "bus/no-such-actor": { remedy: "give-up", grpc: 5, text: "nothing lives at {to}" },
   "bus/closed": { remedy: "retry", grpc: 14, text: "the bus is closed: {why}" },
-  "bus/denied": { remedy: "give-up", grpc: 7, text: "{node} may not publish or subscribe {subject}" },
+  "bus/denied": {
+    remedy: "give-up",
+    grpc: 7,
+    text: "{node} may not publish or subscribe {subject}",
+  },
   "bus/too-large": { remedy: "fix-code", grpc: 3, text: "a message of {bytes} bytes to {to}" },
   "mailbox/full": { remedy: "retry", grpc: 8, text: "{to} has {count} messages waiting" },
   "core/broken-invariant": { remedy: "fix-code", grpc: 13, text: "{what}" },
@@ -48,22 +52,35 @@ export const codes = {
     grpc: 9,
     text: "Requested {requested}; cluster '{name}' has {existing}. To fix: specify a new cluster name, or down the existing cluster first.",
   },
+  "cluster/stop-failed": { remedy: "give-up", grpc: 14, text: "{name} did not stop: {why}" },
   "cluster/start-failed": { remedy: "give-up", grpc: 14, text: "{name} did not start: {why}" },
-  "job/not-found": { remedy: "fix-request", grpc: 5, text: "Job {id} not found on cluster '{name}'." },
+  "job/not-found": {
+    remedy: "fix-request",
+    grpc: 5,
+    text: "Job {id} not found on cluster '{name}'.",
+  },
   "join/denied": { remedy: "give-up", grpc: 16, text: "the join was refused: {why}" },
   // Client
   "head/unreachable": { remedy: "retry", grpc: 14, text: "cannot reach the head: {why}" },
   "head/start-failed": { remedy: "give-up", grpc: 14, text: "the local head did not start: {why}" },
   "config/invalid": { remedy: "fix-request", grpc: 3, text: "{file}: {why}" },
-  "cloud/unknown": { remedy: "fix-request", grpc: 3, text: "{cloud} is not enabled: see `sky check`" },
+  "cloud/unknown": {
+    remedy: "fix-request",
+    grpc: 3,
+    text: "{cloud} is not enabled: see `sky check`",
+  },
 } as const satisfies Record<string, CodeRow>;
 
 export type Code = keyof typeof codes;
 
-type Names<T extends string> = T extends `${string}{${infer N}}${infer Rest}` ? N | Names<Rest> : never;
+type Names<T extends string> = T extends `${string}{${infer N}}${infer Rest}`
+  ? N | Names<Rest>
+  : never;
 
 /** The parameters of a code: one for each `{name}` in its text. */
-export type Params<C extends Code> = { readonly [N in Names<(typeof codes)[C]["text"]>]: string | number };
+export type Params<C extends Code> = {
+  readonly [N in Names<(typeof codes)[C]["text"]>]: string | number;
+};
 
 /** The one error class. `message` is the table's text with the parameters in place. */
 export class SkyError<C extends Code = Code> extends Error {
@@ -108,5 +125,7 @@ export function errorText(error: unknown): string {
 }
 
 function textOf(code: Code, params: Readonly<Record<string, string | number>>): string {
-  return codes[code].text.replace(/\{(\w+)\}/g, (whole, name: string) => String(params[name] ?? whole));
+  return codes[code].text.replace(/\{(\w+)\}/g, (whole, name: string) =>
+    String(params[name] ?? whole),
+  );
 }

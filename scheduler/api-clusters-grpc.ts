@@ -53,7 +53,8 @@ export function clusterHandlers(options: ApiOptions): HandlersOf<typeof clusterS
       return { logsArchive: await fleets.down(name, "taken down by the user", signal) };
     },
     setAutostop: async (request, { signal }) => {
-      const head = upHeadOf(options, request.cluster, "Setting autostop");
+      const wanted = { cluster: request.cluster, what: "Setting autostop", signal };
+      const head = await upHeadOf(options, wanted);
       const setting = autostopSetting(request);
       await head.system.ask<SchedulerMessage, Done>(
         head.scheduler,

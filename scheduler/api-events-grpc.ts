@@ -21,7 +21,7 @@ export async function* watchEvents(
   signal: AbortSignal,
 ): AsyncGenerator<sky.v1.WatchEventsResponse.$Properties> {
   const { cluster, job, follow } = request;
-  const head = headOf(options, cluster, "Watching events");
+  const head = await headOf(options, { cluster, what: "Watching events", signal });
   const subjects = job === 0 ? [cluster, `${cluster}/`] : [`${cluster}/job/${job}`];
   let after = request.afterSeq;
   let wake = () => {};
@@ -59,10 +59,10 @@ export interface Explanation {
 
 export async function whyOf(
   options: ApiOptions,
-  cluster: string,
-  id: number,
+  { cluster, job: id }: sky.v1.WhyRequest,
+  signal: AbortSignal,
 ): Promise<Explanation> {
-  const head = headOf(options, cluster, "Explaining");
+  const head = await headOf(options, { cluster, what: "Explaining", signal });
   if (id !== 0) {
     const job = jobOf(head.board, cluster, id);
     const chain = await wholeHistory(options, `${cluster}/job/${job.id}`);

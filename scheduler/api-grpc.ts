@@ -17,12 +17,12 @@ import type { Store } from "../runtime/store.ts";
 import { clusterHandlers } from "./api-clusters-grpc.ts";
 import { debugHandlers } from "./api-debug-grpc.ts";
 import { jobHandlers } from "./api-jobs-grpc.ts";
-import type { Head } from "./head.ts";
+import type { Heads } from "./heads-os.ts";
 
 export interface ApiOptions {
   readonly fleets: Fleets;
   /** The heads of clusters that have a record. */
-  readonly heads: { get(cluster: string): Head | undefined };
+  readonly heads: Pick<Heads, "get" | "whenOpen">;
   /** @throws SkyError `cloud/unknown`. */
   readonly cloud: (name: string) => Cloud;
   readonly isolation: Isolation;

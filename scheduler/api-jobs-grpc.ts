@@ -31,20 +31,20 @@ export function jobHandlers(options: ApiOptions): HandlersOf<typeof jobService> 
     submit: async (request, { signal }) => ({
       jobIds: [...(await submit(options, request, signal))],
     }),
-    listJobs: async ({ cluster, skipFinished }) => {
-      const { board } = headOf(options, cluster, "Getting the job queue");
+    listJobs: async ({ cluster, skipFinished }, { signal }) => {
+      const { board } = await headOf(options, { cluster, what: "Getting the job queue", signal });
       const jobs = board.jobs().filter((job) => !skipFinished || !isTerminal(job.status));
       return { jobs: jobs.map(jobToProto) };
     },
-    getJob: async ({ cluster, job }) => {
-      const { board } = headOf(options, cluster, "Getting the job");
+    getJob: async ({ cluster, job }, { signal }) => {
+      const { board } = await headOf(options, { cluster, what: "Getting the job", signal });
       return { job: jobToProto(jobOf(board, cluster, job)) };
     },
     cancel: async (request, { signal }) => cancel(options, request, signal),
     tailLogs: (request, { signal }) => tailLogs(options, request, signal),
     watchEvents: (request, { signal }) => watchEvents(options, request, signal),
-    why: async ({ cluster, job }) => {
-      const { summary, chain } = await whyOf(options, cluster, job);
+    why: async (request, { signal }) => {
+      const { summary, chain } = await whyOf(options, request, signal);
       return { summary, chain: chain.map(eventToProto) };
     },
   };
@@ -55,7 +55,8 @@ async function submit(
   request: sky.v1.SubmitRequest,
   signal: AbortSignal,
 ): Promise<readonly number[]> {
-  const head = upHeadOf(options, request.cluster, "Submitting jobs");
+  const { cluster } = request;
+  const head = await upHeadOf(options, { cluster, what: "Submitting jobs", signal });
   const tasks = request.tasks.map(taskFromProto);
   demandValid(submissionProblem(tasks));
   const workdirs = await head.workdirs.snapshot(tasks);
@@ -65,7 +66,7 @@ async function submit(
     throw skyErrorFrom(reply.code, reply.params, reply.code);
   }
   await head.workdirs.assign(workdirs, reply.jobs);
-  if (request.command !== "") options.fleets.used(request.cluster, request.command);
+  if (request.command !== "") options.fleets.used(cluster, request.command);
   return reply.jobs;
 }
 
@@ -99,8 +100,9 @@ async function cancel(
   request: sky.v1.CancelRequest,
   signal: AbortSignal,
 ): Promise<{ cancelled: number[] }> {
-  const head = headOf(options, request.cluster, "Cancelling jobs");
-  for (const id of request.jobs) if (!request.all) jobOf(head.board, request.cluster, id);
+  const { cluster } = request;
+  const head = await headOf(options, { cluster, what: "Cancelling jobs", signal });
+  for (const id of request.jobs) if (!request.all) jobOf(head.board, cluster, id);
   const jobs = request.all ? "all" : request.jobs;
   const reply = await head.system.ask<SchedulerMessage, CancelReply>(
     head.scheduler,

@@ -24,8 +24,9 @@ export async function* tailLogs(
   request: sky.v1.TailLogsRequest,
   signal: AbortSignal,
 ): AsyncGenerator<Reply> {
-  const head = headOf(options, request.cluster, "Tailing logs");
-  const { id } = jobOf(head.board, request.cluster, request.job);
+  const { cluster } = request;
+  const head = await headOf(options, { cluster, what: "Tailing logs", signal });
+  const { id } = jobOf(head.board, cluster, request.job);
   const tail = new Tail(head, request, signal);
   try {
     yield* tail.replies(id);

@@ -47,6 +47,8 @@ export interface HeadsOptions {
 
 export interface Heads extends HeadsPort {
   get(cluster: string): Head | undefined;
+  /** The same; of one that is being opened, as after a start of the process, when it is open. */
+  whenOpen(cluster: string, signal: AbortSignal): Promise<Head | undefined>;
   /** Takes a session of the bulk wire: its peer is `<cluster>/<node>`, proven. */
   take(session: StreamSession): void;
   closeAll(reason: string): Promise<void>;
@@ -58,17 +60,31 @@ export function createHeads(options: HeadsOptions): Heads {
 
 /** Longer than any grace, drain and sweep. */
 const closeMs = 600_000;
+/** How long a request waits for a head that is being opened. */
+const openMs = 20_000;
 
 class HeadTable implements Heads {
   readonly #options: HeadsOptions;
   readonly #heads = new Map<string, Head>();
   readonly #opening = new Map<string, Promise<Head>>();
+  readonly #waiting = new Set<() => void>();
 
   constructor(options: HeadsOptions) {
     this.#options = options;
   }
 
   get(cluster: string): Head | undefined {
+    return this.#heads.get(cluster);
+  }
+
+  async whenOpen(cluster: string, signal: AbortSignal): Promise<Head | undefined> {
+    const until = AbortSignal.any([signal, AbortSignal.timeout(openMs)]);
+    while (!this.#heads.has(cluster) && !until.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.add(resolve);
+        until.addEventListener("abort", () => resolve(), { once: true });
+      });
+    }
     return this.#heads.get(cluster);
   }
 
@@ -84,6 +100,8 @@ class HeadTable implements Heads {
     try {
       const head = await opening;
       this.#heads.set(record.name, head);
+      for (const wake of this.#waiting) wake();
+      this.#waiting.clear();
       if (record.status === "INIT") head.system.tell(head.scheduler, { kind: "open" });
     } finally {
       this.#opening.delete(record.name);
@@ -98,9 +116,17 @@ class HeadTable implements Heads {
     this.#heads.get(name)?.dismiss(nodes.map(({ id }) => id));
   }
 
-  async close(name: string, verb: "stopped" | "terminated"): Promise<void> {
+  async close(record: ClusterRecord, verb: "stopped" | "terminated"): Promise<void> {
+    const { name } = record;
+    try {
+      await this.open(record);
+    } catch (error) {
+      // A cluster that never had a job has nothing to end.
+      if ((await this.#options.store.read(`${name}/job/`)).length > 0) throw error;
+      return;
+    }
     const head = this.#heads.get(name);
-    assert(head !== undefined, `the head of ${name} is open before it closes`);
+    assert(head !== undefined, `the head of ${name} is open`);
     await head.system.ask<SchedulerMessage, Done>(
       head.scheduler,
       (replyTo) => ({ kind: "close", verb, replyTo }),

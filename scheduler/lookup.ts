@@ -11,7 +11,14 @@ interface Clusters<H> {
     record(name: string): ClusterRecord | undefined;
     records(): readonly ClusterRecord[];
   };
-  readonly heads: { get(name: string): H | undefined };
+  readonly heads: { whenOpen(name: string, signal: AbortSignal): Promise<H | undefined> };
+}
+
+/** What a request names, and for which act: `Tailing logs`. */
+export interface Wanted {
+  readonly cluster: string;
+  readonly what: string;
+  readonly signal: AbortSignal;
 }
 
 /** @throws SkyError `cluster/not-found`, with the names that are close. */
@@ -23,18 +30,22 @@ export function recordOf<H>({ fleets }: Clusters<H>, name: string): ClusterRecor
 }
 
 /** The head of a cluster in any state. @throws SkyError `cluster/not-found`, `cluster/not-up`. */
-export function headOf<H>(clusters: Clusters<H>, name: string, what: string): H {
+export async function headOf<H>(clusters: Clusters<H>, wanted: Wanted): Promise<H> {
+  const { cluster: name, what, signal } = wanted;
+  recordOf(clusters, name);
+  const head = await clusters.heads.whenOpen(name, signal);
+  // Asked again: it may have gone while we waited.
   const { status } = recordOf(clusters, name);
-  const head = clusters.heads.get(name);
   if (head === undefined) throw new SkyError("cluster/not-up", { what, name, status });
   return head;
 }
 
 /** The head of a cluster that is UP. @throws SkyError `cluster/not-found`, `cluster/not-up`. */
-export function upHeadOf<H>(clusters: Clusters<H>, name: string, what: string): H {
+export async function upHeadOf<H>(clusters: Clusters<H>, wanted: Wanted): Promise<H> {
+  const { cluster: name, what } = wanted;
   const { status } = recordOf(clusters, name);
   if (status !== "UP") throw new SkyError("cluster/not-up", { what, name, status });
-  return headOf(clusters, name, what);
+  return await headOf(clusters, wanted);
 }
 
 /** The job of an id; 0 is the latest. @throws SkyError `job/not-found`. */

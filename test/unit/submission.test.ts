@@ -70,7 +70,7 @@ test("autostop: seconds, negative to cancel", () => {
   assert.throws(() => autostopSetting({ idleSeconds: Number.NaN, down: false }));
 });
 
-test("what is not found is named with what is close; what is not up says its status", () => {
+test("what is not found is named with what is close; what is not up says so", async () => {
   const record = newRecord(
     {
       name: "demo",
@@ -89,13 +89,14 @@ test("what is not found is named with what is close; what is not up says its sta
       record: (name: string) => (name === "demo" ? record : undefined),
       records: () => [record],
     },
-    heads: { get: () => "the head" },
+    heads: { whenOpen: async () => "the head" },
   };
   assert.equal(recordOf(clusters, "demo"), record);
-  assert.equal(headOf(clusters, "demo", "Reading"), "the head");
+  const wanted = { cluster: "demo", what: "Submitting jobs", signal: new AbortController().signal };
+  assert.equal(await headOf(clusters, wanted), "the head");
   assert.throws(() => recordOf(clusters, "dmo"), /Did you mean 'demo'\?/);
-  assert.throws(
-    () => upHeadOf(clusters, "demo", "Submitting jobs"),
+  await assert.rejects(
+    upHeadOf(clusters, wanted),
     (error) => isSkyError(error, "cluster/not-up") && /status: INIT/.test(error.message),
   );
   const board = { job: () => undefined, latest: () => undefined as Job | undefined };
