@@ -9,12 +9,13 @@ import { rankKeyText } from "../model/job.ts";
 import type { AutostopEvent } from "./autostop.ts";
 import { stepAutostop } from "./autostop.ts";
 import { stepGang } from "./gang.ts";
+import { stopCauseOf } from "./gang-parts.ts";
 import type { GangEffect, GangEvent, GangState, PlacedState, StopCause } from "./gang-state.ts";
 import { awaitsSweep, processesOf, processOf } from "./gang-state.ts";
 import { pauseAfter } from "./pause.ts";
 import { rankSpec } from "./rank-spec.ts";
 import type { JobEntry, NodeEntry, SchedulerState } from "./table.ts";
-import { entryOf, nodeOf } from "./table.ts";
+import { entryOf } from "./table.ts";
 import type { Draft } from "./turn.ts";
 import { reply, startTimer, tellAgent, tellHistory } from "./turn.ts";
 import { verdict } from "./why.ts";
@@ -199,10 +200,10 @@ function perform(state: SchedulerState, draft: Draft, { entry, before, effect }:
       requeue(state, draft, { entry, pause: effect.pause });
       return;
     case "shun":
-      shun(state, draft, nodeOf(state, effect.node));
+      shun(state, draft, state.nodesById.get(effect.node));
       return;
     case "haunt":
-      haunt(state, draft, { node: nodeOf(state, effect.node), key: effect.key });
+      haunt(state, draft, { node: state.nodesById.get(effect.node), key: effect.key });
       return;
     case "conclude":
       if (before.phase === "queued") dropRetry(draft, id);
@@ -242,14 +243,6 @@ function send(state: SchedulerState, draft: Draft, { entry, kind, key, node, why
       tellAgent(state, draft, { node, message: { kind, key } });
       return;
   }
-}
-
-/** Why the processes of a draining gang are stopped, for a repetition. */
-function stopCauseOf(gang: PlacedState): StopCause {
-  if (gang.phase !== "draining" || gang.outcome.kind === "requeue") return "cancelled";
-  const { code } = gang.outcome.reason;
-  if (code === "node-lost" || code === "node-restarted") return "node-lost";
-  return code === "cancelled-by-user" || code === "cluster-stopped" ? "cancelled" : "peer-failed";
 }
 
 export function startDeadline(
@@ -295,7 +288,9 @@ function requeue(
   startTimer(draft, { name: `retry-${spec.id}`, ms, message });
 }
 
-function shun(state: SchedulerState, draft: Draft, node: NodeEntry): void {
+/** A node that left the cluster in the meantime needs no shunning. */
+function shun(state: SchedulerState, draft: Draft, node: NodeEntry | undefined): void {
+  if (node === undefined) return;
   node.failures += 1;
   const { shunMs, pauseMaxMs } = state.options;
   node.shunnedUntil = draft.at.monoMs + pauseAfter(node.failures, shunMs, pauseMaxMs);
@@ -305,8 +300,9 @@ function shun(state: SchedulerState, draft: Draft, node: NodeEntry): void {
 function haunt(
   state: SchedulerState,
   draft: Draft,
-  { node, key }: { readonly node: NodeEntry; readonly key: RankKey },
+  { node, key }: { readonly node: NodeEntry | undefined; readonly key: RankKey },
 ): void {
+  if (node === undefined) return;
   node.ghosts.add(rankKeyText(key));
   state.placer.close(node.index, "haunted");
   draft.nodeRecords.add(node);

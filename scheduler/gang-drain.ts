@@ -19,6 +19,7 @@ import {
   markExit,
   markStart,
   note,
+  stopCauseOf,
   sweepEvidence,
   sweepText,
 } from "./gang-parts.ts";
@@ -106,7 +107,11 @@ export function swept(state: Draining, { key, sweep, at }: On<"rank-swept">): Ne
   });
   // A survivor is no end: the node is asked again until it finds none, or the deadline passes.
   if (sweep.survivors > 0) return [{ ...state, sweeps }, [told]];
-  const next = mark({ ...state, sweeps }, key, { swept: true });
+  // It ran, we stopped it and nothing is left: how it ended is known even if that word was lost.
+  const silent = process.exit === undefined && process.pid !== undefined;
+  const exit: Exit = { kind: "stopped", why: stopCauseOf(state) };
+  const ended = silent ? { exit, endedAt: at.wallMs } : {};
+  const next = mark({ ...state, sweeps }, key, { ...ended, swept: true });
   return settle(next, at.wallMs, [acknowledge(state, key), told]);
 }
 

@@ -17,6 +17,7 @@ import type {
   Running,
   SettingUp,
   Starting,
+  StopCause,
 } from "./gang-state.ts";
 import { awaitsSweep, processesOf, processOf } from "./gang-state.ts";
 
@@ -120,4 +121,13 @@ export function note(told: Note): GangEffect {
 
 export function then([state, effects]: Next, before: readonly GangEffect[]): Next {
   return [state, [...before, ...effects]];
+}
+
+/** Why the processes of a draining gang are stopped. */
+export function stopCauseOf(gang: PlacedState): StopCause {
+  if (gang.phase !== "draining") return "cancelled";
+  if (gang.outcome.kind === "requeue") return gang.outcome.counted ? "peer-failed" : "cancelled";
+  const { code } = gang.outcome.reason;
+  if (code === "node-lost" || code === "node-restarted") return "node-lost";
+  return code === "cancelled-by-user" || code === "cluster-stopped" ? "cancelled" : "peer-failed";
 }

@@ -7,6 +7,7 @@
 import type { Node, NodePhase } from "../model/node.ts";
 import { advance, jobsOn } from "./advance.ts";
 import { keepFor, nodesChanged } from "./dispatch.ts";
+import { processesOf } from "./gang-state.ts";
 import type { Placer } from "./placement.ts";
 import { createPlacer } from "./placement.ts";
 import type { NodeRecord } from "./records.ts";
@@ -49,33 +50,41 @@ export function changePhase(
 
 /** The cluster has these nodes now. What is known of those that stay, stays. */
 export function declare(state: SchedulerState, draft: Draft, nodes: readonly Node[]): void {
-  const stays = new Set(nodes.map(({ id }) => id));
-  const gone = state.nodes.filter(({ node }) => !stays.has(node.id));
   keepFor(state, draft, undefined);
   const before = state.nodesById;
-  seat(state, nodes, (id) => before.get(id));
-  for (const node of gone) {
-    const event = {
-      kind: "node-lost",
-      node: node.node.id,
-      evidence: "it left the cluster",
-    } as const;
-    for (const entry of jobsOn(state, node)) advance(state, draft, { entry, event });
-    draft.nodePhases.set(node.node.id, "absent");
+  seat(state, nodes);
+  for (const id of before.keys()) {
+    if (!state.nodesById.has(id)) draft.nodePhases.set(id, "absent");
   }
   for (const { node, phase } of state.nodes) {
-    if (!before.has(node.id)) draft.nodePhases.set(node.id, phase);
+    if (before.has(node.id)) continue;
+    draft.nodePhases.set(node.id, phase);
+    tellAgent(state, draft, { node: node.id, message: { kind: "report-inventory" } });
   }
+  for (const id of [...state.active]) mourn(state, draft, entryOf(state, id));
   nodesChanged(state, draft);
 }
 
+/** A job loses what it had on nodes that are gone for good: nothing of them can answer any more. */
+function mourn(state: SchedulerState, draft: Draft, entry: JobEntry): void {
+  for (const node of entry.seats.filter((id) => !state.nodesById.has(id))) {
+    const evidence = "it left the cluster";
+    advance(state, draft, { entry, event: { kind: "node-lost", node, evidence } });
+    for (const { key, process } of processesOf(entry.gang)) {
+      if (process.node !== node || entry.gang.phase !== "draining") continue;
+      const sweep = { node, found: 0, killed: 0, survivors: 0, unproven: [evidence] };
+      advance(state, draft, { entry, event: { kind: "rank-swept", key, sweep } });
+    }
+  }
+}
+
 /** Puts nodes into the table, with a placer that knows what the active jobs hold of them. */
-export function seat(
-  state: SchedulerState,
-  nodes: readonly Node[],
-  known: (id: string) => NodeEntry | undefined,
-): void {
-  state.nodes = nodes.map((node, index) => ({ ...(known(node.id) ?? newNode(node)), node, index }));
+export function seat(state: SchedulerState, nodes: readonly Node[]): void {
+  const before = state.nodesById;
+  state.nodes = nodes.map((node, index) => {
+    const known = before.get(node.id) ?? newNode(node, state.remembered.get(node.id));
+    return { ...known, node, index };
+  });
   state.nodesById = new Map(state.nodes.map((entry) => [entry.node.id, entry]));
   state.placer = createPlacer(nodes.map(({ capacity }) => capacity));
   for (const entry of state.nodes) closeAsKnown(state.placer, entry);
@@ -83,7 +92,7 @@ export function seat(
 }
 
 /** A node of which nothing is known but what its record says. */
-export function newNode(node: Node, record?: NodeRecord): NodeEntry {
+function newNode(node: Node, record: NodeRecord | undefined): NodeEntry {
   return {
     ...{ index: 0, node, phase: "absent", shunnedUntil: 0, failures: 0, jobs: new Set() },
     bootId: record?.bootId ?? "",

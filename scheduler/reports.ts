@@ -133,6 +133,7 @@ function stale(
       return;
     case "rank-prepared":
     case "rank-started":
+      if (isKnownEnd(state, key) && !node.ghosts.has(ghost)) return;
       stopStranger(state, draft, { id, key });
       return;
     case "rank-exited":
@@ -147,6 +148,12 @@ function stale(
       tellAgent(state, draft, { node: id, message: { kind: "acknowledge", key } });
       return;
   }
+}
+
+/** Whether the head has this process's exit on record: late words of its start mean nothing. */
+function isKnownEnd(state: SchedulerState, key: RankKey): boolean {
+  const gang = state.jobs.get(key.job)?.gang;
+  return gang?.phase === "ended" && processOf(gang, key)?.exit !== undefined;
 }
 
 function stopStranger(
@@ -231,6 +238,11 @@ function takeExited(
   const from = node.node.id;
   const { key, pid, startedAt, exit, endedAt, logBytes, sweep } = rank;
   const say = (message: Report): void => report(state, draft, { from, message });
+  if (neverStarted(state, rank)) {
+    const why = "its agent ended before it could start";
+    say({ kind: "rank-refused", key, why });
+    return;
+  }
   if (pid !== undefined && startedAt !== undefined) {
     say({ kind: "rank-started", key, pid, startedAt });
   }
@@ -238,6 +250,16 @@ function takeExited(
   const found = current(state, key);
   if (sweep !== undefined) say({ kind: "rank-swept", key, sweep });
   else if (found !== undefined) demand(state, draft, { entry: found.entry, node, key });
+}
+
+/** A process that stood ready and is over without ever having had a pid did nothing. */
+function neverStarted(
+  state: SchedulerState,
+  { key, pid, exit }: Extract<RankReport, { readonly phase: "exited" }>,
+): boolean {
+  const phase = state.jobs.get(key.job)?.gang.phase;
+  const isBefore = phase === "preparing" || phase === "setting-up";
+  return isBefore && pid === undefined && exit.kind === "unknown";
 }
 
 /** Sends again what a process that the node has should do next. */

@@ -17,7 +17,7 @@ import {
   startDeadline,
 } from "./advance.ts";
 import { dispatch, keepFor } from "./dispatch.ts";
-import { changePhase, declare, newNode, seat } from "./node-set.ts";
+import { changePhase, declare, seat } from "./node-set.ts";
 import { createPlacer } from "./placement.ts";
 import { createQueue } from "./queue.ts";
 import type { Records } from "./records.ts";
@@ -50,10 +50,7 @@ export function startScheduler(args: SchedulerArgs, at: Instant): SchedulerTurn 
     draft.changed.add(job.spec.id);
     if (job.gang.phase !== "ended") state.active.add(entry.spec.id);
   }
-  seat(state, args.nodes, (id) => {
-    const node = args.nodes.find((other) => other.id === id);
-    return node === undefined ? undefined : newNode(node, records.nodes.get(id));
-  });
+  seat(state, args.nodes);
   for (const id of state.active) resume(state, draft, id);
   keepSecrets(state, draft, args.secrets);
   const kept = records.cluster.reservation;
@@ -213,6 +210,7 @@ function newState(args: SchedulerArgs, records: Records): SchedulerState {
     cluster: args.cluster,
     options: { ...defaultOptions, ...args.options },
     ...{ nodes: [], nodesById: new Map(), placer: createPlacer([]), queue: createQueue() },
+    remembered: records.nodes,
     ...{ jobs: new Map(), active: new Set(), moving: new Set(), shapes: new Map(), unparked: [] },
     ...{ epoch: 0, nextId: newest + 1, reservation: undefined, keys: new Map(records.keys) },
     ...{ pending: new Map(), secrets: new Map(), cancels: new Map(), closeWaiters: [] },

@@ -15,7 +15,7 @@ import type { GangState } from "./gang-state.ts";
 import type { ApiRequest, CancelReply, Done, SubmitReply } from "./messages.ts";
 import type { Placer } from "./placement.ts";
 import type { Queue, Queued } from "./queue.ts";
-import type { Closed, JobSpec, KeyRecord, Reservation } from "./records.ts";
+import type { Closed, JobSpec, KeyRecord, NodeRecord, Reservation } from "./records.ts";
 import type { Secrets } from "./vault.ts";
 
 export interface SchedulerOptions {
@@ -116,6 +116,8 @@ export interface SchedulerState {
   nodesById: ReadonlyMap<string, NodeEntry>;
   placer: Placer;
   readonly queue: Queue;
+  /** What the records say of nodes, also of those that are not declared now. */
+  readonly remembered: ReadonlyMap<string, NodeRecord>;
   readonly jobs: Map<number, JobEntry>;
   /** Jobs that have not ended. */
   readonly active: Set<number>;

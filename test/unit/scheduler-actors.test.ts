@@ -158,7 +158,7 @@ test("a vault that fails refuses the submission, and no job exists", async () =>
   assert.deepEqual(theatre.board.jobs(), []);
 });
 
-test("the vault keeps, gives and removes, in memory and in files that others cannot read", async () => {
+test("the vault keeps, gives and removes; its files are the user's alone", async () => {
   const folder = await mkdtemp(`${tmpdir()}/vault-`);
   try {
     const inMemory = vaultIn(createMemoryFiles("/home"), "/home/secrets");

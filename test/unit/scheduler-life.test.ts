@@ -285,3 +285,47 @@ test("logs that the head has completely let the nodes forget the job", () => {
   world.say({ kind: "logs-complete", job: id, attempt: 1 });
   assert.equal(world.every().length, 0);
 });
+
+test("nodes may be declared anew: those that stay keep their jobs, those that go end theirs", () => {
+  const world = four();
+  const [stays = 0, goes = 0] = world.submitted(
+    task({ numNodes: 2, resources: cpu(1) }),
+    task({ numNodes: 2, resources: cpu(1), maxRestarts: 1 }),
+  );
+  world.say({ kind: "nodes-declared", nodes: world.nodes.slice(0, 3) });
+  assert.equal(world.job(stays).status, "RUNNING");
+  assert.equal(world.job(goes).phase, "queued", "nothing of the node that left can run any more");
+  assert.match(world.job(goes).waitingFor ?? "", /2 nodes, 1 free; .*held by job 1/);
+  for (const rank of [0, 1]) world.exit(world.rank(stays, rank));
+  assert.equal(world.job(goes).status, "RUNNING");
+  world.say({ kind: "nodes-declared", nodes: world.nodes });
+  assert.equal(world.board.nodePhase("worker3"), "alive", "its inventory was asked for");
+});
+
+test("a rank that stood ready when its agent ended is placed again, not failed", () => {
+  const world = four({ fate: (from, to) => (from === "head" && to === "skyhead" ? 0 : 1) });
+  const [id = 0] = world.submitted(task({ numNodes: 2 }));
+  assert.equal(world.job(id).phase, "preparing");
+  world.fate = () => 1;
+  for (const process of world.agent("head").processes.values()) {
+    process.phase = "exited";
+    process.exit = { kind: "unknown", evidence: "it never started: its agent ended before" };
+  }
+  world.reconnect("head");
+  assert.match(world.job(id).waitingFor ?? "", /head refused to prepare rank 0/);
+  world.pass(10_000);
+  assert.equal(world.job(id).status, "RUNNING");
+  checkWorld(world);
+});
+
+test("late words of a job that is over do not wake it", () => {
+  const world = four();
+  const [id = 0] = world.submitted(task());
+  const key = world.rank(id, 0);
+  world.exit(key);
+  world.say({ kind: "rank-started", key, pid: 1, startedAt: 1 }, "head");
+  const exit = { kind: "code", code: 3 } as const;
+  world.say({ kind: "rank-exited", key, exit, endedAt: 1, logBytes: 0 }, "head");
+  assert.equal(world.job(id).status, "SUCCEEDED");
+  assert.equal(world.every().find(({ process }) => process.key.job === id)?.process.swept, false);
+});
