@@ -131,7 +131,7 @@ class FleetEdge {
     } catch (error) {
       if (context.signal.aborted) return;
       const retry = isSkyError(error) && error.remedy === "retry";
-      context.tellSelf({ kind: "failed", why: errorText(error), retry });
+      context.tellSelf({ kind: "failed", of: effect.kind, why: errorText(error), retry });
     }
   }
 

@@ -133,9 +133,10 @@ function actAndLook(s: In<"stopping"> | In<"ending">, actions: readonly CloudAct
  */
 export function closeFailed(
   s: In<"stopping"> | In<"ending">,
-  { why, retry }: Event<"failed">,
+  { of, why, retry }: Event<"failed">,
 ): Next {
-  if (retry) return lookLater(s);
+  // A look may have begun before the cluster was asked to go: its failure says nothing of that.
+  if (retry || of === "look" || of === "open-head") return lookLater(s);
   const params = { name: s.record.name, why };
   const reply: FleetReply = { kind: "refused", code: "cluster/stop-failed", params };
   return [

@@ -56,7 +56,13 @@ export type FleetEvent =
   | { readonly kind: "closed" }
   /** Logs are archived; nothing of the cluster is left but this record. */
   | { readonly kind: "cleared"; readonly logsArchive: string }
-  | { readonly kind: "failed"; readonly why: string; readonly retry: boolean }
+  /** What was being done failed; `of` tells what that was. */
+  | {
+      readonly kind: "failed";
+      readonly of: FleetEffect["kind"];
+      readonly why: string;
+      readonly retry: boolean;
+    }
   | { readonly kind: "look-due" }
   | { readonly kind: "deadline" };
 

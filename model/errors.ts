@@ -52,8 +52,8 @@ export const codes = {
     grpc: 9,
     text: "Requested {requested}; cluster '{name}' has {existing}. To fix: specify a new cluster name, or down the existing cluster first.",
   },
-  "cluster/stop-failed": { remedy: "give-up", grpc: 14, text: "{name} did not stop: {why}" },
   "cluster/start-failed": { remedy: "give-up", grpc: 14, text: "{name} did not start: {why}" },
+  "cluster/stop-failed": { remedy: "give-up", grpc: 14, text: "{name} did not stop: {why}" },
   "job/not-found": {
     remedy: "fix-request",
     grpc: 5,

@@ -162,8 +162,8 @@ test("whoever waits is answered exactly once, whatever happens", () => {
     bothAlive,
     { kind: "closed" },
     { kind: "cleared", logsArchive: "" },
-    { kind: "failed", why: "no", retry: true },
-    { kind: "failed", why: "no", retry: false },
+    { kind: "failed", of: "act", why: "no", retry: true },
+    { kind: "failed", of: "clear", why: "no", retry: false },
     { kind: "look-due" },
     { kind: "deadline" },
   ];
