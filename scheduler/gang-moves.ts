@@ -44,7 +44,7 @@ type Going = Starting | Running;
 
 // ---- the queue
 
-export function placed(state: Waiting, { ranks, setups, at }: On<"placed">): Next {
+export function seated(state: Waiting, { ranks, setups, at }: On<"placed">): Next {
   const { terms, attempt, restarts, tries, past } = state;
   const course = { terms, attempt, restarts, tries, past, sweeps: [] };
   if (!terms.hasSetup && !terms.hasRun) {

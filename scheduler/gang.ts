@@ -20,7 +20,7 @@ import type { GangEffect, GangEvent, GangState } from "./gang-state.ts";
 
 export const gangTable: Table<GangState, GangEvent, GangEffect> = {
   queued: {
-    placed: on.placed,
+    placed: on.seated,
     "rank-prepared": "ignore",
     "rank-refused": "ignore",
     "rank-started": "ignore",
