@@ -234,7 +234,9 @@ export async function launchNats(options: {
 }): Promise<StartOutcome> {
   const { files, log } = options;
   const output = openSync(files.log, "a", 0o600);
-  log.read();
+  let failure: string | undefined;
+  // Heard from before the start: a quick server must not be ready before anybody listens.
+  const started = log.next(isStartEvent, { ms: readyMs, over: () => failure !== undefined });
   const child = spawn(options.binary, ["-c", files.config], {
     cwd: files.dir,
     detached: true,
@@ -243,7 +245,6 @@ export async function launchNats(options: {
   });
   closeSync(output);
   child.unref();
-  let failure: string | undefined;
   child.once("error", (error) => {
     failure = errorText(error);
   });
@@ -251,7 +252,7 @@ export async function launchNats(options: {
     failure ??= `it ended with ${code ?? signal}`;
   });
   const identity = child.pid === undefined ? undefined : identityOf(child.pid);
-  const event = await log.next(isStartEvent, { ms: readyMs, over: () => failure !== undefined });
+  const event = await started;
   if (identity === undefined || event?.kind !== "ready") {
     if (identity !== undefined) await endProcess(identity);
     if (event?.kind === "address-in-use") return { kind: "address-in-use" };
