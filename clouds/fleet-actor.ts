@@ -188,7 +188,8 @@ class FleetEdge {
   }
 
   async #look(record: ClusterRecord, context: EffectContext<FleetEvent>): Promise<void> {
-    await (this.#opened ?? this.#open(record));
+    // Nodes that are to go speak to nobody any more.
+    if (record.goal === "running") await (this.#opened ?? this.#open(record));
     const machines = await this.#ports.cloud(record.cloud).list(record.name, context.signal);
     context.tellSelf({ kind: "seen", machines });
   }
