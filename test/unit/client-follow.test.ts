@@ -102,7 +102,7 @@ test("a stream that says only what is known already is no progress", async () =>
   assert.equal(mute.queries.length, 13);
 });
 
-test("bytes are progress: a head that breaks after every few of them is followed to the end", async () => {
+test("bytes are progress: a head that breaks again and again is followed to the end", async () => {
   const poor = headThatBreaks(
     Array.from({ length: 9 }, () => 2),
     0,
