@@ -171,6 +171,9 @@ function asksMore(before: GangState, after: GangState): boolean {
     : false;
 }
 
+/** Notes that tell of the change of phase itself; others in the same turn tell of its cause. */
+const moves: ReadonlySet<string> = new Set(["placed", "phase", "gave-back", "requeued", "ended"]);
+
 interface Performed {
   readonly entry: JobEntry;
   readonly before: GangState;
@@ -212,7 +215,8 @@ function perform(state: SchedulerState, draft: Draft, { entry, before, effect }:
     case "note": {
       const from = before.phase;
       const to = entry.gang.phase;
-      const moved = from === to ? {} : { from, to };
+      const isMove = from !== to && moves.has(effect.note.kind);
+      const moved = isMove ? { from, to } : {};
       tellHistory(draft, { subject: `job/${id}`, ...moved, ...effect.note });
       return;
     }
