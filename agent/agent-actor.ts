@@ -22,7 +22,8 @@ import type { Transition } from "../runtime/machine.ts";
 import type { ProcessEvent, ProcessPort } from "../runtime/process.ts";
 import type { LogShipper } from "./log-ship-actor.ts";
 import type { RankEffect, RankEvent, RankState } from "./rank.ts";
-import { isOver, isUnheard, rankReport, rankStep, stopUnheard } from "./rank.ts";
+import { isOver, isUnheard, rankReport, rankStep } from "./rank.ts";
+import { stopUnheard } from "./rank-moves.ts";
 import type { RankRecords } from "./rank-records.ts";
 
 export type AgentActorMessage = AgentMessage | OwnMessage;

@@ -25,7 +25,9 @@ export interface Launcher {
   /** One line of its command language. */
   order(line: string): void;
   pid(): number | undefined;
-  close(): Promise<void>;
+  /** Ends the launcher. Its slots go on, and so does the hearing of their reports. */
+  end(): Promise<void>;
+  close(): void;
 }
 
 export interface LauncherOptions {
@@ -71,11 +73,11 @@ export async function startLauncher(options: LauncherOptions): Promise<Launcher>
   return {
     order: (line) => void child.stdin?.write(`${line}\n`),
     pid: () => child.pid,
-    close: async () => {
+    end: async () => {
       closing = true;
       await ended(child);
-      reports.destroy();
     },
+    close: () => void reports.destroy(),
   };
 }
 

@@ -49,19 +49,25 @@ printf 'ready\\n'
 exec >/dev/null
 
 # keep TOKEN LEAF: one slot. Its signals are caught, not ignored, and reach nobody below.
+# The logger waits until the output has a writer; nobody waits for the logger to open it but the
+# runner, which sees that by the log, so no unlinked FIFO can hold anybody for ever.
 keep() {
   trap : TERM INT HUP QUIT
-  (trap '' TERM INT HUP QUIT; exec cat >>"$1.log" <"$1.out") 6>&- &
+  (trap '' TERM INT HUP QUIT; exec cat <"$1.out" >>"$1.log") 6>&- &
   SKYLET_RANK=$1 setsid bash -c '. "$1"' bash ../runner.sh "$1" "$!" "$mask" warm "$2" \\
-    4<>"$1.go" 3<"$1.go" 4>&- >"$1.out" 2>&1
+    4<>"$1.go" 3<"$1.go" 4>&- 5<>"$1.out" >"$1.out" 5>&- 2>&1
   code=$?
   if [ -e "$1/started" ]; then
     printf '%s\\n' "$code" >"$1/exit"
     printf 'x %s\\n' "$1" >&6
+  else
+    kill -KILL "$!"
   fi
   # A signal interrupts the wait; only a process that is gone ends it.
   while wait "$!"; kill -0 "$!"; do :; done
-  wait "$!" || printf '%s\\n' "$?" >"$1/log-lost"
+  wait "$!"
+  lost=$?
+  [ $lost -eq 0 ] || [ ! -e "$1/started" ] || printf '%s\\n' "$lost" >"$1/log-lost"
   printf 'e %s\\n' "$1" >&6
 }
 
@@ -118,6 +124,11 @@ __skylet_stand() { # RUNNER TOKEN LOGGER-PID UMASK STAGE LEAF
     __skylet_become warm "$@"
     { echo 500 >/proc/$$/oom_score_adj; } 2>/dev/null
     [ -n "$6" ] && { echo 0 >"$6/cgroup.procs"; } 2>/dev/null && __skylet_entered=+
+    # A read that times out says more than 128; end of file means that the agent is gone.
+    until [ -e "$2.log" ]; do
+      read -r -t 0.01 <&3
+      [ $? -gt 128 ] || exit 0
+    done
     printf 'w %s %s\\n' "$2" "$__skylet_entered" >&6
     read -r __skylet_word <&3 || exit 0
     __skylet_claim "$2" "$3" "$__skylet_entered" || { printf 'c %s\\n' "$2" >&6; exit 0; }

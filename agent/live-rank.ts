@@ -14,6 +14,8 @@ export interface LiveRank {
   claim: Claim | undefined;
   /** Answers the `prepare` that waits for it. */
   settle: ((refusal: SkyError | undefined) => void) | undefined;
+  /** It was told to go, so it may run before we hear of it. */
+  told: boolean;
   /** We let go of it: if it has not started, it never will. */
   dropped: boolean;
   /** Its end is being put in order because its shim was killed. */

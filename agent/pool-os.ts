@@ -42,6 +42,8 @@ const batchCount = 32;
 const batchLowCount = 12;
 const refillDelayMs = 10;
 const takeTimeoutMs = 30_000;
+/** A slot that has heard nothing from us by then was lost with its launcher. */
+const goneMsMax = 2_000;
 
 interface Forming {
   readonly token: string;
@@ -68,6 +70,9 @@ export class Pool {
   #made = 0;
   #refilling = false;
   #closed = false;
+  /** While closing: slots that have ended, and who waits to hear of them. */
+  readonly #goneEarly = new Set<string>();
+  #onGone: (token: string) => void = () => {};
   #launcher: Launcher | undefined;
 
   constructor(options: PoolOptions) {
@@ -106,13 +111,32 @@ export class Pool {
   /** Ends the launcher and every slot that was not taken. */
   async close(): Promise<void> {
     this.#closed = true;
+    const unused = [...this.#warm.map((slot) => slot.token), ...this.#forming.keys()];
     for (const slot of this.#warm) slot.drop();
     for (const { fd } of this.#forming.values()) closeSync(fd);
-    await this.#launcher?.close();
-    const warm = this.#warm.map((slot) => slot.token);
-    for (const token of [...warm, ...this.#forming.keys(), ...this.#free, ...this.#ordered]) {
+    this.#warm.length = 0;
+    this.#forming.clear();
+    await this.#launcher?.end();
+    await this.#gone(new Set(unused));
+    this.#launcher?.close();
+    for (const token of [...unused, ...this.#free, ...this.#ordered]) {
       removeSlotFiles(this.slotsDir, token);
     }
+  }
+
+  /** Slots that still form look for their FIFOs: those go only after them. */
+  async #gone(tokens: Set<string>): Promise<void> {
+    for (const token of this.#goneEarly) tokens.delete(token);
+    if (tokens.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.clock.after(goneMsMax, resolve);
+      this.#onGone = (token) => {
+        tokens.delete(token);
+        if (tokens.size > 0) return;
+        cancel();
+        resolve();
+      };
+    });
   }
 
   #wait(): Promise<Slot> {
@@ -164,6 +188,10 @@ export class Pool {
 
   /** A slot ended that no rank ever had. */
   #onUnused(token: string): void {
+    if (this.#closed) {
+      this.#goneEarly.add(token);
+      this.#onGone(token);
+    }
     const half = this.#forming.get(token);
     if (half) closeSync(half.fd);
     this.#forming.delete(token);

@@ -21,7 +21,7 @@ import { clearLeftovers, clearUnused } from "./leftovers-os.ts";
 import type { LiveRank } from "./live-rank.ts";
 import { drop } from "./live-rank.ts";
 import type { Pool, Slot } from "./pool-os.ts";
-import { startPool } from "./pool-os.ts";
+import { removeSlotFiles, startPool } from "./pool-os.ts";
 import type { CgroupMount } from "./proc.ts";
 import { isAlive, namesIn, signalProcess } from "./proc-os.ts";
 import {
@@ -140,8 +140,7 @@ class ProcessOs implements ProcessPort {
     this.#preparing.add(dir);
     try {
       layRankDir(spec);
-      const slot = await this.#slot();
-      await this.#order(spec, slot);
+      if (this.#pool) await this.#order(spec, await this.#pool.take());
     } finally {
       this.#preparing.delete(dir);
     }
@@ -149,7 +148,9 @@ class ProcessOs implements ProcessPort {
 
   go(dir: string): void {
     const rank = this.#byDir.get(dir);
-    if (rank?.phase === "ready") rank.slot?.say("g\n");
+    if (rank?.phase !== "ready") return;
+    rank.told = true;
+    rank.slot?.say("g\n");
   }
 
   async signal(dir: string, signal: "TERM" | "KILL"): Promise<void> {
@@ -197,20 +198,20 @@ class ProcessOs implements ProcessPort {
     this.#closed = true;
     this.#watch.close();
     for (const rank of this.#byDir.values()) {
-      if (rank.phase !== "running") drop(rank);
+      if (!rank.told) drop(rank);
       rank.settle?.(new SkyError("process/failed", { what: "prepare", why: "closed" }));
     }
     await this.#pool?.close();
+    for (const { token, told } of [...this.#byToken.values()]) {
+      if (told) continue;
+      this.#byToken.delete(token);
+      removeSlotFiles(this.#slotsDir, token);
+    }
     await Promise.all(this.#clearing);
     await clearUnused(this.#leftovers());
   }
 
   // ---- orders
-
-  async #slot(): Promise<Slot> {
-    if (this.#pool === undefined) throw failed("prepare", "not started");
-    return await this.#pool.take();
-  }
 
   async #order(spec: ProcessSpec, slot: Slot): Promise<void> {
     const { dir } = spec;
@@ -238,6 +239,7 @@ class ProcessOs implements ProcessPort {
         phase: "claiming",
         claim: undefined,
         settle,
+        told: spec.goWhenReady,
         dropped: false,
         mourned: false,
       };
@@ -344,7 +346,7 @@ class ProcessOs implements ProcessPort {
     const { token } = claim;
     const phase = isMarked(dir, rankFiles.started) ? "running" : "ready";
     const base = { dir, token, slot: undefined, claim, settle: undefined };
-    const rank: LiveRank = { ...base, phase, dropped: true, mourned: false };
+    const rank: LiveRank = { ...base, phase, told: true, dropped: true, mourned: false };
     this.#byDir.set(dir, rank);
     this.#byToken.set(token, rank);
     if (isMarked(dir, rankFiles.exit)) this.#onEnded(rank);

@@ -42,7 +42,12 @@ export interface ProcessSpec {
 }
 
 export type ProcessEvent =
-  | { readonly kind: "started"; readonly dir: string; readonly pid: number; readonly wallMs: number }
+  | {
+      readonly kind: "started";
+      readonly dir: string;
+      readonly pid: number;
+      readonly wallMs: number;
+    }
   /** Reported once, after the log has its last byte or the grace for it has run out. */
   | {
       readonly kind: "exited";
@@ -55,7 +60,12 @@ export type ProcessEvent =
 export type ProcessReport =
   | { readonly phase: "prepared"; readonly dir: string }
   | { readonly phase: "never-started"; readonly dir: string }
-  | { readonly phase: "running"; readonly dir: string; readonly pid: number; readonly startedWallMs: number }
+  | {
+      readonly phase: "running";
+      readonly dir: string;
+      readonly pid: number;
+      readonly startedWallMs: number;
+    }
   | {
       readonly phase: "exited";
       readonly dir: string;

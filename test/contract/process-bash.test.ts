@@ -17,6 +17,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { parseCgroupMounts } from "../../agent/proc.ts";
+import { linkOf, namesIn } from "../../agent/proc-os.ts";
 import { startProcessOs } from "../../agent/process-os.ts";
 import { isSkyError } from "../../model/errors.ts";
 import type { Exit } from "../../model/job.ts";
@@ -77,6 +79,18 @@ async function run(script: string, env?: Record<string, string>, in_?: string): 
 }
 
 const code = (value: number): Exit => ({ kind: "code", code: value });
+
+/** All that a rank finds in its environment beside its own. */
+const allowedNames =
+  "PATH HOME LANG TERM USER LOGNAME SHELL TZ PYTHONUNBUFFERED SHLVL PWD _ SKYLET_RANK".split(" ");
+
+/** Cgroups of nodes with this name, in all hierarchies. */
+function cgroupsNamed(end: string): readonly string[] {
+  const mounts = parseCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"));
+  return mounts.flatMap(({ mountPoint }) =>
+    namesIn(mountPoint).filter((name) => name.startsWith("skylet-") && name.endsWith(end)),
+  );
+}
 
 /** Living processes whose command line is exactly this. */
 function countOf(args: string): number {
@@ -180,9 +194,7 @@ test("nothing of ours reaches the script", async () => {
   const { out } = await run(script.join("\n"));
   const [names = "", fds, signals, shell, pwd, stdin, oom] = out.toString().split("\n");
   for (const name of names.trim().split(" ")) {
-    const allowed =
-      /^(PATH|HOME|LANG|LC_\w+|TERM|USER|LOGNAME|SHELL|TZ|PYTHONUNBUFFERED|SHLVL|PWD|_|SKYLET_RANK)$/;
-    assert.match(name, allowed);
+    assert.ok(allowedNames.includes(name) || name.startsWith("LC_"), name);
   }
   assert.equal(fds?.trim(), "0 1 2 3");
   assert.equal(signals, "0000000000000000 0000000000000000 ");
@@ -274,7 +286,7 @@ test("when the writer of its log is killed, a rank is ended and its exit is unkn
   process.kill(logger, "SIGKILL");
   const { exit } = await heard.exit(dir);
   assert.equal(exit.kind, "unknown");
-  assert.equal(countOf("sleep 4242.5"), 0);
+  await until(() => countOf("sleep 4242.5") === 0, "the end of what it ran");
 });
 
 test("files of a rank are its owner's only, and its variables are not kept", async () => {
@@ -302,4 +314,40 @@ test("a hundred at once all start, end, and leave nothing", async () => {
     assert.deepEqual(exit, code(n));
     assert.equal(out.toString(), `${n}\n`);
   }
+});
+
+test("a launcher that is killed is replaced, and what runs does not notice", async () => {
+  const running = await start("sleep 0.3; echo still here; exit 6");
+  const processes = execFileSync("ps", ["-eo", "pid,ppid,args"], { encoding: "utf8" });
+  const line = processes.split("\n").find((each) => {
+    const [, parent, ...args] = each.trim().split(/\s+/);
+    return Number(parent) === process.pid && args.join(" ").includes("launcher.sh");
+  });
+  process.kill(Number(line?.trim().split(/\s+/)[0]), "SIGKILL");
+  assert.deepEqual((await heard.exit(running)).exit, code(6));
+  for (const n of [1, 2, 3, 4]) assert.deepEqual((await run(`exit ${n}`)).exit, code(n));
+});
+
+test("a port that is closed leaves no process, no cgroup and no slot", async () => {
+  const place = `${root}/closing`;
+  mkdirSync(`${place}/home`, { recursive: true });
+  const names = { stateDir: `${place}/state`, ranksDir: `${place}/ranks`, home: `${place}/home` };
+  const ports = { clock: createOsClock(), random: createOsRandom(), log: silentLog };
+  const before = cgroupsNamed("-closing");
+  const other = await startProcessOs({ ...names, ...ports, name: "closing" });
+  const ends = hear(other);
+  const dir = `${place}/ranks/1-1-run-0`;
+  const spec = { dir, script: "true", cwd: `${place}/home`, home: `${place}/home`, env: {} };
+  await other.prepare({ ...spec, goWhenReady: true });
+  await ends.exit(dir);
+  await other.prepare({ ...spec, dir: `${place}/ranks/2-1-run-0`, goWhenReady: false });
+  await other.close();
+  assert.deepEqual(
+    readdirSync(`${place}/state/slots`).filter((name) => name !== "report"),
+    [],
+  );
+  const held = () =>
+    readdirSync("/proc").filter((pid) => linkOf(`/proc/${pid}/cwd`)?.startsWith(place) === true);
+  await until(() => held().length === 0, "the last of its processes");
+  assert.deepEqual(cgroupsNamed("-closing"), before);
 });

@@ -214,9 +214,13 @@ function writeBytes(bytes: Uint8Array): ProgramStep {
   return { do: "write", base64: Buffer.from(bytes).toString("base64") };
 }
 
-function specOf(bench: ProcessBench, dir: string, steps: readonly ProgramStep[], go: boolean) {
+function specOf(
+  bench: ProcessBench,
+  dir: string,
+  ...[steps, goWhenReady]: readonly [readonly ProgramStep[], boolean]
+) {
   const { home } = bench;
-  return { dir, script: bench.scriptOf(steps), cwd: home, home, env: {}, goWhenReady: go };
+  return { dir, script: bench.scriptOf(steps), cwd: home, home, env: {}, goWhenReady };
 }
 
 async function reopened(bench: ProcessBench, port: ProcessPort): Promise<ProcessPort> {

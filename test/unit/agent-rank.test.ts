@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RankEffect, RankEvent, RankState } from "../../agent/rank.ts";
-import { isOver, isUnheard, rankReport, rankStep, stopUnheard } from "../../agent/rank.ts";
+import { isOver, isUnheard, rankReport, rankStep } from "../../agent/rank.ts";
+import { stopUnheard } from "../../agent/rank-moves.ts";
 import type { RankKey, SweepRecord } from "../../model/job.ts";
 
 const at = { wallMs: 0, monoMs: 0, bootId: "b" };
@@ -167,7 +168,7 @@ test("a stop gives a running rank its grace, and one that waits none", () => {
   );
 });
 
-test("a stop of a rank that was never heard of is swept, and no prepare comes through later", () => {
+test("a stop of an unheard rank is swept, and no prepare comes through later", () => {
   const [state, effects] = stopUnheard(key, { graceMs: 0, why: "cancelled" });
   assert.deepEqual(
     effects.map((effect) => effect.kind),

@@ -56,37 +56,14 @@ export async function openStage(): Promise<Stage> {
   const bus = createBusHub();
   const streams = createStreamHub();
   const files = createMemoryFiles("/node");
-  const written = new Map<string, Buffer>();
-  const watchers = new Map<string, Set<() => void>>();
-  const machine = createMemoryMachine({
-    clock,
-    append: (path, bytes) => {
-      written.set(path, Buffer.concat([written.get(path) ?? Buffer.alloc(0), bytes]));
-      for (const hear of watchers.get(path) ?? []) hear();
-    },
-  });
-  const openLog = (path: string, onChange: () => void) => {
-    const others = watchers.get(path) ?? new Set();
-    watchers.set(path, others.add(onChange));
-    return {
-      read: (into: Buffer, offset: number, length: number) =>
-        (written.get(path) ?? Buffer.alloc(0)).copy(into, 0, offset, offset + length),
-      close: () => void others.delete(onChange),
-    };
-  };
+  const { machine, openLog } = machineWithLogs(clock);
   const stage = { heard: [] as Heard[], beats: [] as Beat[], ...(await headLogs(streams)) };
   const head = headOf(bus, clock, stage);
   let system: ActorSystem | undefined;
   let agent: RunningAgent | undefined;
   let incarnation = 0;
 
-  /** A killed agent dials no more. */
-  const streamsOfTheLiving = (): StreamPort => {
-    const life = incarnation;
-    const port = streams.connect("demo/worker1");
-    const dead = () => Promise.reject(new SkyError("stream/closed", { why: "dead" }));
-    return { ...port, dial: (...to) => (life === incarnation ? port.dial(...to) : dead()) };
-  };
+  const alive = (life: number) => () => life === incarnation;
   const start = async (): Promise<void> => {
     incarnation += 1;
     const link = bus.connect("worker1", everything);
@@ -97,7 +74,7 @@ export async function openStage(): Promise<Stage> {
       system,
       bus: link,
       process: machine.open(),
-      streams: streamsOfTheLiving(),
+      streams: whileAlive(streams.connect("demo/worker1"), alive(incarnation)),
       streamTarget: target,
       files,
       home: nodeHomeAt("/node"),
@@ -133,6 +110,35 @@ export async function openStage(): Promise<Stage> {
       await head.close("done");
     },
   };
+}
+
+/** A machine whose logs are in memory, and how an agent reads them. */
+function machineWithLogs(clock: ReturnType<typeof createMemoryClock>) {
+  const written = new Map<string, Buffer>();
+  const watchers = new Map<string, Set<() => void>>();
+  const machine = createMemoryMachine({
+    clock,
+    append: (path, bytes) => {
+      written.set(path, Buffer.concat([written.get(path) ?? Buffer.alloc(0), bytes]));
+      for (const hear of watchers.get(path) ?? []) hear();
+    },
+  });
+  const openLog = (path: string, onChange: () => void) => {
+    const others = watchers.get(path) ?? new Set();
+    watchers.set(path, others.add(onChange));
+    return {
+      read: (into: Buffer, offset: number, length: number) =>
+        (written.get(path) ?? Buffer.alloc(0)).copy(into, 0, offset, offset + length),
+      close: () => void others.delete(onChange),
+    };
+  };
+  return { machine, openLog };
+}
+
+/** A killed agent dials no more. */
+function whileAlive(port: StreamPort, isAlive: () => boolean): StreamPort {
+  const dead = () => Promise.reject(new SkyError("stream/closed", { why: "dead" }));
+  return { ...port, dial: (...to) => (isAlive() ? port.dial(...to) : dead()) };
 }
 
 /** Time for actors and promises; nothing here waits for the world. */
