@@ -30,6 +30,8 @@ export function beatActor(
 ): Actor<BeatMessage, BeatState, BeatEffect, undefined> {
   return {
     kind: beatActorKind,
+    // Beats travel on the beat subjects only; nobody may send one into this mailbox.
+    fromOtherNodes: [],
     start: (_, at) => beat({ seq: 0, headSeq: 0 }, at.bootId),
     step: (state, message) =>
       message.kind === "head-beat"

@@ -12,7 +12,7 @@ export const reasons = {
   "rank-failed": {
     status: "FAILED",
     retry: "if-asked",
-    text: "rank {rank} on {node} {outcome}; its peers were stopped",
+    text: "rank {rank} on {node} {outcome}{peers}",
   },
   "setup-failed": { status: "FAILED_SETUP", retry: "never", text: "setup on {node} {outcome}" },
   "exit-unknown": {
@@ -36,7 +36,10 @@ export interface Reason {
 
 /** The sentence that a user reads. */
 export function reasonText(reason: Reason): string {
-  return reasons[reason.code].text.replace(/\{(\w+)\}/g, (_, name: string) => reason.params[name] ?? "?");
+  return reasons[reason.code].text.replace(
+    /\{(\w+)\}/g,
+    (_, name: string) => reason.params[name] ?? "?",
+  );
 }
 
 export function reasonStatus(reason: Reason): Final {

@@ -17,7 +17,7 @@ const names: Readonly<Record<number, string>> = {
   15: "SIGTERM",
 };
 
-/** `exited with 7`, `was killed by SIGKILL (the kernel's OOM counter rose)`. */
+/** `exited with 7`, `was killed by SIGKILL (137: SIGKILL, sent by the agent)`. */
 export function exitText(exit: Exit): string {
   switch (exit.kind) {
     case "code":

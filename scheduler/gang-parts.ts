@@ -83,7 +83,8 @@ export function acknowledge(state: PlacedState, key: RankKey): GangEffect {
 
 export function failure(state: PlacedState, key: RankKey, exit: Exit): Reason {
   const node = processOf(state, key)?.node ?? "?";
-  const params = { rank: String(key.index), node, outcome: exitText(exit) };
+  const peers = state.ranks.length > 1 ? "; its peers were stopped" : "";
+  const params = { rank: String(key.index), node, outcome: exitText(exit), peers };
   return { code: exit.kind === "unknown" ? "exit-unknown" : "rank-failed", params };
 }
 

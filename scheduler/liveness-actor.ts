@@ -54,6 +54,8 @@ export type LivenessActor = Actor<LivenessMessage, State, LivenessEffect, Livene
 export function livenessActor(ports: LivenessPorts): LivenessActor {
   return {
     kind: "liveness",
+    // Beats come on the beat subjects only.
+    fromOtherNodes: [],
     start: ({ cluster, expected, options }, at) => {
       const state: State = { cluster, liveness: newLiveness(options) };
       const changes = expected.flatMap((node) => expectNode(state.liveness, node, at));

@@ -62,7 +62,12 @@ export interface AutostopSetting {
 
 /** The scheduler's own timers. */
 export type SchedulerTimer =
-  | { readonly kind: "job-deadline"; readonly job: number; readonly attempt: number; readonly name: string }
+  | {
+      readonly kind: "job-deadline";
+      readonly job: number;
+      readonly attempt: number;
+      readonly name: string;
+    }
   | { readonly kind: "retry-due"; readonly job: number }
   | { readonly kind: "autostop-due" }
   /** Repeats what transitional jobs still wait for (messages may have been lost). */

@@ -27,6 +27,14 @@ export type SchedulerActor = Actor<SchedulerInput, SchedulerState, SchedulerEffe
 export function schedulerActor(ports: SchedulerPorts): SchedulerActor {
   return {
     kind: "scheduler",
+    fromOtherNodes: [
+      "rank-prepared",
+      "rank-refused",
+      "rank-started",
+      "rank-exited",
+      "rank-swept",
+      "inventory",
+    ],
     start: startScheduler,
     step: stepScheduler,
     perform: async (effect, context) => {

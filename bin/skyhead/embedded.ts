@@ -5,6 +5,7 @@ import type { LocalNode, RunningNode } from "../../clouds/node-starter.ts";
 import { headNode } from "../../model/address.ts";
 import { createBusHub } from "../../runtime/bus-memory.ts";
 import { headPermissions, nodePermissions } from "../../runtime/bus-permissions.ts";
+import { fairDefer } from "../../runtime/deferral-os.ts";
 import { createOsFiles } from "../../runtime/files-os.ts";
 import { createStreamHub } from "../../runtime/stream-memory.ts";
 import { createSystem } from "../../runtime/system-actor.ts";
@@ -12,8 +13,9 @@ import { packageVersion } from "../version.ts";
 import type { Lane, LanePorts } from "./lane.ts";
 
 export async function openEmbeddedLane(ports: LanePorts): Promise<Lane> {
-  const bus = createBusHub();
-  const streams = createStreamHub();
+  const defer = fairDefer();
+  const bus = createBusHub({ defer });
+  const streams = createStreamHub({ defer });
   const target = { host: headNode, port: 0 };
   const listener = await streams.connect(headNode).listen({ target, onSession: ports.onSession });
   return {

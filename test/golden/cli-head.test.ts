@@ -51,7 +51,7 @@ const failed: Job = {
   ranks: [rank(0, { exit: { kind: "code", code: 7 } })],
   reason: {
     code: "rank-failed",
-    params: { rank: "0", node: "head", outcome: "exited with 7" },
+    params: { rank: "0", node: "head", outcome: "exited with 7", peers: "" },
   },
 };
 const waiting: Job = {

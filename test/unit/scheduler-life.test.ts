@@ -86,7 +86,12 @@ test("the first rank that fails is named; its peers are stopped and every node i
   assert.equal(job.status, "FAILED");
   assert.deepEqual(job.reason, {
     code: "rank-failed",
-    params: { rank: "2", node: "worker2", outcome: "exited with 7" },
+    params: {
+      rank: "2",
+      node: "worker2",
+      outcome: "exited with 7",
+      peers: "; its peers were stopped",
+    },
   });
   assert.deepEqual(
     job.ranks.map(({ exit }) => exit?.kind),
