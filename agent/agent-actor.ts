@@ -78,11 +78,27 @@ type Effects = (AgentEffect | RuntimeEffect<AgentActorMessage>)[];
 
 const repeatMs = 2_000;
 
+const orders: readonly AgentMessage["kind"][] = [
+  "prepare",
+  "go",
+  "stop",
+  "acknowledge",
+  "forget",
+  "report-inventory",
+  "inspect",
+];
+
 /** The actor over these ports. */
 export function agentActor(
   ports: AgentPorts,
 ): Actor<AgentActorMessage, AgentState, AgentEffect, AgentArguments> {
-  return { kind: agentActorKind, start, step, perform: (effect, at) => perform(ports, effect, at) };
+  return {
+    kind: agentActorKind,
+    fromOtherNodes: orders,
+    start,
+    step,
+    perform: (effect, at) => perform(ports, effect, at),
+  };
 }
 
 // ---- pure
