@@ -30,7 +30,7 @@ async function main(): Promise<void> {
   const home = homeAt(homeRoot());
   const lock = takeLock(home.lock);
   if (lock === undefined) process.exit(exitHeld);
-  const config = readConfig(home);
+  const config = await readConfig(home);
   const { log, close } = createPinoLog({ destination: home.headLog, level: config.log.level });
   let isEnding = false;
   const end = (code: number): void => {

