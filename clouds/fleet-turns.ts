@@ -128,8 +128,8 @@ function actAndLook(s: In<"stopping"> | In<"ending">, actions: readonly CloudAct
 }
 
 /**
- * Whichever is still missing, the head's close or the cloud's work, is asked for again. Who waits is
- * told of what will not mend itself.
+ * Whichever is still missing, the head's close or the cloud's work, is asked for again. Who waits
+ * is told of what will not mend itself.
  */
 export function closeFailed(
   s: In<"stopping"> | In<"ending">,
