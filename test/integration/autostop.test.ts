@@ -42,11 +42,11 @@ test("with --down an idle cluster goes for good", async () => {
 
 test("it never fires while a job runs; the timer starts again when the job has ended", async () => {
   const id = await submit(here, "busy", "sleep 2.5");
-  await phaseReached(here, "busy", id, "RUNNING");
+  await phaseReached(here, { cluster: "busy", id: id }, "RUNNING");
   await here.sky(["autostop", "-y", "busy", "--idle-seconds", "1"]);
   const why = await here.sky(["why", "busy"]);
   assert.match(why.stdout, new RegExp(`not idle: job ${id}`), why.stdout);
-  const ended = await phaseReached(here, "busy", id, "SUCCEEDED");
+  const ended = await phaseReached(here, { cluster: "busy", id: id }, "SUCCEEDED");
   await until("it has stopped", async () => (await statusOf("busy")) === "STOPPED");
   const after = await here.sky(["why", "busy", "-o", "json"]);
   const chain: { at: number; to?: string }[] = JSON.parse(after.stdout).chain;

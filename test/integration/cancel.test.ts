@@ -15,9 +15,9 @@ after(() => here.close());
 
 const whole = "num_nodes: 2\nresources:\n  cpus: 1\n";
 
-test("a pending job is cancelled without ever starting, and the one before it runs on", async () => {
+test("a pending job is cancelled before it starts, and the one before it runs on", async () => {
   const runs = await submit(here, "two", here.file("runs.yaml", `${whole}run: sleep 300\n`));
-  await phaseReached(here, "two", runs, "RUNNING");
+  await phaseReached(here, { cluster: "two", id: runs }, "RUNNING");
   const waits = await submit(here, "two", here.file("waits.yaml", `${whole}run: echo never\n`));
   assert.equal((await here.sky(["cancel", "-y", "two", String(waits)])).code, 0);
   const cancelled = await jobOf(here, "two", waits);
@@ -33,14 +33,14 @@ test("a job that is setting up is cancelled and its setup ends", async () => {
   const launch = here.start(["launch", "-y", "-d", "-c", "two", here.file("setup.yaml", yaml)]);
   assert.equal((await launch.ended).code, 0);
   const { id } = await jobOf(here, "two");
-  await phaseReached(here, "two", id, "SETTING_UP");
+  await phaseReached(here, { cluster: "two", id: id }, "SETTING_UP");
   await until("its processes are there", () => processesOf(mark).length > 0);
   assert.equal((await here.sky(["cancel", "-y", "two", String(id)])).code, 0);
   assert.equal((await jobOf(here, "two", id)).status, "CANCELLED");
   assert.deepEqual(processesOf(mark), []);
 });
 
-test("a running job leaves nothing: setsid, nohup, double fork, env -i, another directory", async () => {
+test("a running job leaves nothing: setsid, nohup, double fork, env -i, chdir", async () => {
   const mark = `${here.folder}/survivors`;
   const run = [
     "name: survivors",
@@ -74,7 +74,7 @@ test("a running job leaves nothing: setsid, nohup, double fork, env -i, another 
 
 test("a job that is over keeps its outcome, and cancel says so", async () => {
   const id = await submit(here, "two", "exit 0");
-  await phaseReached(here, "two", id, "SUCCEEDED");
+  await phaseReached(here, { cluster: "two", id: id }, "SUCCEEDED");
   const cancel = await here.sky(["cancel", "-y", "two", String(id)]);
   assert.equal(cancel.code, 0, cancel.stderr);
   assert.equal((await jobOf(here, "two", id)).status, "SUCCEEDED");

@@ -62,14 +62,14 @@ test("137 says that it is SIGKILL or exit 137 when nothing tells which", async (
 
 test("a rank whose shim is killed is exit-unknown, never succeeded", async () => {
   const id = await submit(here, "one", "echo up; sleep 300; exit 0");
-  const job = await phaseReached(here, "one", id, "RUNNING");
+  const job = await phaseReached(here, { cluster: "one", id: id }, "RUNNING");
   const pid = await until("the rank's pid is known", async () => {
     return job.ranks[0]?.pid ?? (await jobOf(here, "one", id)).ranks[0]?.pid;
   });
   const shim = here.processes().find((seen) => seen.pid === pid)?.parent;
   assert.ok(shim !== undefined && shim > 1, "the shim is the rank's parent");
   process.kill(shim, "SIGKILL");
-  const ended = await phaseReached(here, "one", id, "FAILED");
+  const ended = await phaseReached(here, { cluster: "one", id: id }, "FAILED");
   assert.equal(ended.ranks[0]?.exitCode ?? null, null);
   const { stdout } = await here.sky(["why", "one", String(id)]);
   assert.match(stdout, /unknown/);
@@ -78,11 +78,11 @@ test("a rank whose shim is killed is exit-unknown, never succeeded", async () =>
 
 test("logs --status has the exit codes of the outcome", async () => {
   const good = await submit(here, "one", "exit 0");
-  await phaseReached(here, "one", good, "SUCCEEDED");
+  await phaseReached(here, { cluster: "one", id: good }, "SUCCEEDED");
   const bad = await submit(here, "one", "exit 4");
-  await phaseReached(here, "one", bad, "FAILED");
+  await phaseReached(here, { cluster: "one", id: bad }, "FAILED");
   const runs = await submit(here, "one", "sleep 300");
-  await phaseReached(here, "one", runs, "RUNNING");
+  await phaseReached(here, { cluster: "one", id: runs }, "RUNNING");
   const codeOf = async (id: number) =>
     (await here.sky(["logs", "one", String(id), "--status"])).code;
   assert.equal(await codeOf(good), 0);

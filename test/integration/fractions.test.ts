@@ -20,12 +20,12 @@ const task = (gpus: string, run: string) =>
 test("two jobs of V100:0.5 run together and a third waits", async () => {
   const first = await submit(here, "gpu", task("V100:0.5", "sleep 300"));
   const second = await submit(here, "gpu", task("V100:0.5", "sleep 300"));
-  await phaseReached(here, "gpu", first, "RUNNING");
-  await phaseReached(here, "gpu", second, "RUNNING");
+  await phaseReached(here, { cluster: "gpu", id: first }, "RUNNING");
+  await phaseReached(here, { cluster: "gpu", id: second }, "RUNNING");
   const third = await submit(here, "gpu", task("V100:0.5", "echo third"));
   assert.equal((await jobOf(here, "gpu", third)).status, "PENDING");
   await here.sky(["cancel", "-y", "gpu", String(first)]);
-  await phaseReached(here, "gpu", third, "SUCCEEDED");
+  await phaseReached(here, { cluster: "gpu", id: third }, "SUCCEEDED");
   await here.sky(["cancel", "-y", "gpu", String(second)]);
 });
 

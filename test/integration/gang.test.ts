@@ -70,7 +70,7 @@ test("the queue has SkyPilot's columns and the job's resources", async () => {
 
 test("of two gangs of 3 on 4 nodes the second waits whole", async () => {
   const first = await submit(here, "four", gang("one-of-two", 3, "sleep 300"));
-  await phaseReached(here, "four", first, "RUNNING");
+  await phaseReached(here, { cluster: "four", id: first }, "RUNNING");
   const second = await submit(here, "four", gang("two-of-two", 3, "echo second"));
   const waiting = await jobOf(here, "four", second);
   assert.equal(waiting.status, "PENDING");
@@ -81,32 +81,32 @@ test("of two gangs of 3 on 4 nodes the second waits whole", async () => {
   const why = await here.sky(["why", "four", String(second)]);
   assert.match(why.stdout, new RegExp(`job ${first}|#${first}`, "i"), why.stdout);
   assert.equal((await here.sky(["cancel", "-y", "four", String(first)])).code, 0);
-  await phaseReached(here, "four", second, "SUCCEEDED");
+  await phaseReached(here, { cluster: "four", id: second }, "SUCCEEDED");
 });
 
 test("a small job passes a waiting gang only where it cannot delay it", async () => {
   const up = await here.sky(["launch", "-y", "-c", "wide", "--num-nodes", "4", "--cpus", "2"]);
   assert.equal(up.code, 0, up.stderr);
-  const task = (name: string, nodes: number, cpus: number, run: string) =>
+  const task = (name: string, [nodes, cpus]: readonly [number, number], run: string) =>
     here.file(
       `${name}.yaml`,
       `name: ${name}\nnum_nodes: ${nodes}\nresources:\n  cpus: ${cpus}\nrun: ${run}\n`,
     );
   // Half of three nodes is taken: the gang waits for the free node and one of the three.
-  const holder = await submit(here, "wide", task("holder", 3, 1, "sleep 300"));
-  await phaseReached(here, "wide", holder, "RUNNING");
-  const gangJob = await submit(here, "wide", task("waits", 2, 2, "echo gang"));
+  const holder = await submit(here, "wide", task("holder", [3, 1], "sleep 300"));
+  await phaseReached(here, { cluster: "wide", id: holder }, "RUNNING");
+  const gangJob = await submit(here, "wide", task("waits", [2, 2], "echo gang"));
   const passed: number[] = [];
   for (const name of ["small-1", "small-2"]) {
-    passed.push(await submit(here, "wide", task(name, 1, 1, "sleep 300")));
+    passed.push(await submit(here, "wide", task(name, [1, 1], "sleep 300")));
   }
-  for (const id of passed) await phaseReached(here, "wide", id, "RUNNING");
-  const kept = await submit(here, "wide", task("small-3", 1, 1, "echo small"));
+  for (const id of passed) await phaseReached(here, { cluster: "wide", id: id }, "RUNNING");
+  const kept = await submit(here, "wide", task("small-3", [1, 1], "echo small"));
   assert.equal((await jobOf(here, "wide", gangJob)).status, "PENDING");
   assert.equal((await jobOf(here, "wide", kept)).status, "PENDING", "what is left is the gang's");
   assert.equal((await here.sky(["cancel", "-y", "wide", String(holder)])).code, 0);
-  await phaseReached(here, "wide", gangJob, "SUCCEEDED");
-  await phaseReached(here, "wide", kept, "SUCCEEDED");
+  await phaseReached(here, { cluster: "wide", id: gangJob }, "SUCCEEDED");
+  await phaseReached(here, { cluster: "wide", id: kept }, "SUCCEEDED");
   for (const id of passed) {
     assert.equal((await jobOf(here, "wide", id)).status, "RUNNING", "it was in nobody's way");
   }

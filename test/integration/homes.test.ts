@@ -1,4 +1,5 @@
-// Homes: long paths with a space, one head each however many commands come first, never two that meet.
+// Homes: long paths with a space, one head each however many commands come first, and two homes
+// never meet.
 
 import assert from "node:assert/strict";
 import { existsSync, statSync } from "node:fs";

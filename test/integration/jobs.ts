@@ -56,8 +56,7 @@ export async function jobOf(place: Place, cluster: string, id?: number): Promise
 /** Waits until a job has the status; fails at once if it can no longer reach it. */
 export async function phaseReached(
   place: Place,
-  cluster: string,
-  id: number,
+  { cluster, id }: { readonly cluster: string; readonly id: number },
   status: string,
 ): Promise<SeenJob> {
   const final = ["SUCCEEDED", "FAILED", "FAILED_SETUP", "CANCELLED"];

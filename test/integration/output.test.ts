@@ -33,7 +33,7 @@ function onlyRank(files: ReadonlyMap<string, Buffer>): Buffer {
   return first;
 }
 
-test("0xFF bytes, carriage returns, a 1 MiB line and no final newline arrive as they were", async () => {
+test("0xFF bytes, \\r, a 1 MiB line and no final newline arrive as they were", async () => {
   const dir = join(here.folder, "workdir");
   mkdirSync(dir, { recursive: true });
   const line = "x".repeat(1 << 20);
