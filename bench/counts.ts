@@ -1,14 +1,16 @@
-// What was counted on a path: commits, transactions, process starts, polls.
+// What was counted on a path: commits, transactions, turns of the head's actors, forks.
 //
-// A head reports its counters in `sky debug`; the difference over a run, divided by its jobs, does
-// not depend on the machine. A counter that no part of the system reports is said to be unknown
-// rather than 0.
+// A head reports its counters in `sky debug`; forks are the kernel's count for the whole machine, so
+// they are right only when nothing else runs. The difference over a run, divided by its jobs, does
+// not depend on how fast the machine is. A turn is one message taken: the hops of a job inside its
+// head. A counter that nobody reports is left out rather than shown as 0.
 
+import { readFileSync } from "node:fs";
 import type { Sky } from "../client/index.ts";
 
-const names = ["commits", "transactions", "spawns", "published", "polls"] as const;
+const names = ["commits", "transactions", "turns"] as const;
 
-export type Counts = ReadonlyMap<(typeof names)[number], number>;
+export type Counts = ReadonlyMap<string, number>;
 
 /** The counters' growth while `work` ran. */
 export async function counted(
@@ -22,17 +24,15 @@ export async function counted(
   return new Map([...after].map(([name, count]) => [name, count - (before.get(name) ?? 0)]));
 }
 
-/** `2.0 commits, 1.0 spawns a job`. */
+/** `a job costs 2.00 commits, 1.00 transactions, …`. */
 export function countsText(counts: Counts, jobs: number): string {
-  const known = [...counts].map(([name, count]) => `${(count / jobs).toFixed(2)} ${name}`);
-  const unknown = names.filter((name) => !counts.has(name));
-  const rest = unknown.length === 0 ? "" : `; not reported: ${unknown.join(", ")}`;
-  return `a job costs ${known.join(", ") || "nothing that is counted"}${rest}`;
+  const shares = [...counts].map(([name, count]) => `${(count / jobs).toFixed(2)} ${name}`);
+  return `a job costs ${shares.join(", ")}`;
 }
 
 /** Every counter in the report, wherever it stands; those of one name are added up. */
 function read(report: unknown): Counts {
-  const found = new Map<(typeof names)[number], number>();
+  const found = new Map<string, number>();
   const visit = (value: unknown): void => {
     if (typeof value !== "object" || value === null) return;
     for (const [key, below] of Object.entries(value)) {
@@ -43,5 +43,10 @@ function read(report: unknown): Counts {
     }
   };
   visit(report);
-  return found;
+  return found.set("forks on this machine", forks());
+}
+
+/** Processes and threads that were made since the machine started. */
+function forks(): number {
+  return Number(/^processes (\d+)$/m.exec(readFileSync("/proc/stat", "utf8"))?.[1] ?? 0);
 }

@@ -25,6 +25,11 @@ export interface HomeOptions {
   readonly config?: string;
 }
 
+/** A disk whose flush takes that much longer. Source: 1 to 10 ms is what cloud disks take. */
+export function slowDisk(fsyncMs: number): HomeOptions {
+  return fsyncMs === 0 ? {} : { config: `journal:\n  extra_fsync_ms: ${fsyncMs}\n` };
+}
+
 /** Runs `use` against a new home and takes everything away afterwards. */
 export async function withHome<T>(
   use: (home: BenchHome) => Promise<T>,

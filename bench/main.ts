@@ -18,7 +18,8 @@ import { printed, type Report } from "./report.ts";
 import { throughputReport } from "./throughput.ts";
 
 /** What a cloud's disk takes to flush, where ours takes a fraction of a millisecond. */
-const slowFsync = { config: "journal:\n  extra_fsync_ms: 5\n" };
+const slowFsyncMs = 5;
+const slow = `every fsync takes ${slowFsyncMs} ms longer`;
 
 type Benchmark = (floor: Floor) => Promise<readonly Report[]>;
 
@@ -26,8 +27,8 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   latency: async (floor) => [await latencyReport(floor)],
   throughput: async (floor) => [await throughputReport(floor)],
   fsync: async (floor) => [
-    named(await latencyReport(floor, slowFsync), "every fsync takes 5 ms longer"),
-    named(await throughputReport(floor, slowFsync), "every fsync takes 5 ms longer"),
+    named(await latencyReport(floor, slowFsyncMs), slow),
+    withoutBudgets(named(await throughputReport(floor, slowFsyncMs), slow)),
   ],
   logs: async () => [await logsReport("embedded"), await logsReport("process")],
   placement: async () => [placementReport()],
@@ -55,6 +56,11 @@ async function main(asked: readonly string[]): Promise<void> {
   console.log(printed(named(floorReport(await measureFloor()), "again, at the end")));
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(0);
   console.log(`${missed} budgets missed, ${seconds} s`);
+}
+
+/** Rates one by one follow from the disk alone; the budgets are for a disk like ours. */
+function withoutBudgets(report: Report): Report {
+  return { ...report, rows: report.rows.map(({ what, values }) => ({ what, values })) };
 }
 
 function named(report: Report, suffix: string): Report {

@@ -6,7 +6,7 @@
 
 import { counted, countsText } from "./counts.ts";
 import type { Floor } from "./floor.ts";
-import { type BenchHome, bringUp, type HomeOptions, withHome } from "./home.ts";
+import { type BenchHome, bringUp, slowDisk, withHome } from "./home.ts";
 import { msText, type Report, type Row, rateText } from "./report.ts";
 
 const singleRuns = 500;
@@ -14,12 +14,13 @@ const inFlight = 8;
 const bulkRuns = 10_000;
 const trivialRuns = 2_000;
 
-export async function throughputReport(floor: Floor, options: HomeOptions = {}): Promise<Report> {
+/** `fsyncMs`: how much longer each flush of the journal takes than on this machine's disk. */
+export async function throughputReport(floor: Floor, fsyncMs = 0): Promise<Report> {
   return withHome(async (home) => {
     const notes: string[] = [];
     const rows = [...(await submissions(home, notes)), ...(await trivialJobs(home, floor, notes))];
     return { title: "throughput: submissions and trivial jobs", rows, notes };
-  }, options);
+  }, slowDisk(fsyncMs));
 }
 
 async function submissions(home: BenchHome, notes: string[]): Promise<readonly Row[]> {
