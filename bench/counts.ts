@@ -1,9 +1,9 @@
 // What was counted on a path: commits, transactions, turns of the head's actors, forks.
 //
-// A head reports its counters in `sky debug`; forks are the kernel's count for the whole machine, so
-// they are right only when nothing else runs. The difference over a run, divided by its jobs, does
-// not depend on how fast the machine is. A turn is one message taken: the hops of a job inside its
-// head. A counter that nobody reports is left out rather than shown as 0.
+// A head reports its counters in `sky debug`; forks are the kernel's count for the whole machine,
+// so they are right only when nothing else runs. The difference over a run, divided by its jobs,
+// does not depend on how fast the machine is. A turn is one message taken: the hops of a job
+// inside its head. A counter that nobody reports is left out rather than shown as 0.
 
 import { readFileSync } from "node:fs";
 import type { Sky } from "../client/index.ts";

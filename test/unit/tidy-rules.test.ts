@@ -1,4 +1,5 @@
-// The rules of `tidy` against small files that break them: a rule that finds nothing proves nothing.
+// The rules of `tidy` against small files that break them: a rule that finds nothing proves
+// nothing.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
