@@ -87,6 +87,7 @@ async function spawnScheduler({ options, cluster, system, board, nodes }: Parts)
   const actor = schedulerActor({
     announce: board.apply,
     requestShutdown: (verb) => options.onShutdown(cluster, verb),
+    onRefused: (node) => options.metrics.count("reports_refused_total", { cluster, node }),
     ...{ vault, log: options.log.child({ cluster }) },
   });
   const secrets = await vault.all();

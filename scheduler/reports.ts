@@ -28,7 +28,7 @@ export function report(
 ): void {
   const node = state.nodesById.get(from);
   if (node === undefined) {
-    state.reportsRefused += 1;
+    refuse(draft, from);
     return;
   }
   const { key } = message;
@@ -38,7 +38,7 @@ export function report(
     return;
   }
   if (found.process.node !== from) {
-    state.reportsRefused += 1;
+    refuse(draft, from);
     return;
   }
   if (message.kind === "rank-prepared") node.failures = 0;
@@ -52,7 +52,7 @@ export function inventory(
 ): void {
   const node = state.nodesById.get(from);
   if (node === undefined) {
-    state.reportsRefused += 1;
+    refuse(draft, from);
     return;
   }
   const reported = new Map(message.ranks.map((rank) => [rankKeyText(rank.key), rank]));
@@ -66,6 +66,11 @@ export function inventory(
   if (isNews && state.closed === undefined) {
     changePhase(state, draft, { node, phase: "alive", evidence: "its inventory came" });
   }
+}
+
+/** A node spoke of what is not its own, or is no node of ours: it changes nothing. */
+function refuse(draft: Draft, node: string): void {
+  draft.others.push({ kind: "count-refusal", node });
 }
 
 /** The head has every byte of an attempt's logs: its directories on the nodes may go. */
@@ -207,6 +212,10 @@ function takeRank(
   const found = current(state, key);
   if (found === undefined) {
     takeStranger(state, draft, { node, rank });
+    return;
+  }
+  if (found.process.node !== from) {
+    refuse(draft, from);
     return;
   }
   const say = (message: Report): void => report(state, draft, { from, message });

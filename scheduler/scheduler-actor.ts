@@ -19,6 +19,8 @@ export interface SchedulerPorts {
   /** Idempotent: asked again after a crash. */
   readonly requestShutdown: (verb: "stop" | "down") => void;
   readonly vault: SecretVault;
+  /** Hears of each report of a node about what is not its own. */
+  readonly onRefused: (node: string) => void;
   readonly log: Log;
 }
 
@@ -47,6 +49,8 @@ export function schedulerActor(ports: SchedulerPorts): SchedulerActor {
           return context.tellSelf(await keep(ports.vault, effect));
         case "remove-secrets":
           return forget(ports, effect.jobs);
+        case "count-refusal":
+          return ports.onRefused(effect.node);
       }
     },
   };

@@ -216,7 +216,7 @@ function newState(args: SchedulerArgs, records: Records): SchedulerState {
     ...{ pending: new Map(), secrets: new Map(), cancels: new Map(), closeWaiters: [] },
     closed: records.cluster.closed,
     autostop: records.cluster.autostop,
-    ...{ reconciling: false, reportsRefused: 0 },
+    reconciling: false,
   };
 }
 

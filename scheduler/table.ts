@@ -138,8 +138,6 @@ export interface SchedulerState {
   closed: Closed | undefined;
   autostop: AutostopState;
   reconciling: boolean;
-  /** Reports that a node made about another node's processes. They change nothing. */
-  reportsRefused: number;
 }
 
 export function entryOf(state: SchedulerState, job: number): JobEntry {

@@ -38,7 +38,9 @@ export type SchedulerEffect =
       readonly submission: number;
       readonly secrets: readonly (readonly [job: number, secrets: Secrets])[];
     }
-  | { readonly kind: "remove-secrets"; readonly jobs: readonly number[] };
+  | { readonly kind: "remove-secrets"; readonly jobs: readonly number[] }
+  /** A node reported what is not its own. */
+  | { readonly kind: "count-refusal"; readonly node: string };
 
 export type SchedulerTurn = Turn<SchedulerState, SchedulerEffect, SchedulerInput>;
 

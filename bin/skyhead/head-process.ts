@@ -172,6 +172,7 @@ export class HeadProcess {
       store: this.#store.counts(),
       actors: this.#system.inspect(),
       lanes: this.#lanes.inspect(),
+      metrics: Object.fromEntries(this.#ports.metrics.snapshot()),
     };
   }
 }

@@ -87,6 +87,8 @@ export class World {
   readonly events: Event[] = [];
   readonly replies: object[] = [];
   readonly shutdowns: string[] = [];
+  /** Nodes that reported what is not theirs. */
+  readonly refused: string[] = [];
   readonly vault = new Map<number, Readonly<Record<string, string>>>();
   readonly timers = new Map<string, { readonly due: number; readonly message: SchedulerInput }>();
   /** Every start of a process, for "never twice" and "never together". */
@@ -311,6 +313,9 @@ export class World {
           break;
         case "remove-secrets":
           for (const job of effect.jobs) this.vault.delete(job);
+          break;
+        case "count-refusal":
+          this.refused.push(effect.node);
       }
     }
   }

@@ -54,7 +54,13 @@ async function open(vault: SecretVault = vaultInMemory()): Promise<Theatre> {
     ...{ cluster, node: headNode, incarnation: 1, clock, bus, store, log },
   });
   const board = boardInMemory();
-  const ports = { announce: board.apply, requestShutdown: () => {}, vault, log };
+  const ports = {
+    announce: board.apply,
+    requestShutdown: () => {},
+    vault,
+    log,
+    onRefused: () => {},
+  };
   system.spawn(schedulerActor(ports), "main", { cluster, nodes, records: [], secrets: new Map() });
   system.spawn(livenessActor({ bus, log }), "main", { cluster, expected: [] });
   const node = hub.connect("head", nodePermissions(cluster, "head"));

@@ -280,7 +280,10 @@ test("a node speaks for its own processes only", () => {
   world.say(lie, "worker1");
   world.say(lie, "stranger");
   assert.equal(world.job(id).ranks[0]?.exit, undefined);
-  assert.equal(world.state.reportsRefused, 2);
+  const ranks = [{ phase: "preparing", key } as const];
+  const inventory = { kind: "inventory", bootId: "b", capacity: capacity(1), version: "" } as const;
+  world.say({ ...inventory, ranks }, "worker1");
+  assert.deepEqual(world.refused, ["worker1", "stranger", "worker1"]);
 });
 
 test("logs that the head has completely let the nodes forget the job", () => {
