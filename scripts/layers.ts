@@ -4,7 +4,7 @@
 // names that ran, what failed and why. A file that neither ends nor fails in time is ended by the
 // runner. What must always hold: a file that crashes before its first test counts as a failure.
 
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import type { EventData } from "node:test";
 import { run } from "node:test";
@@ -38,8 +38,9 @@ export interface LayerResult {
   readonly skips: readonly string[];
 }
 
-/** The test files of a folder whose name matches. */
+/** The test files of a folder whose name matches; none if there is no such folder. */
 export function testFiles(folder: string, pattern = /\.test\.ts$/): readonly string[] {
+  if (!existsSync(join(checkout, folder))) return [];
   return readdirSync(join(checkout, folder), { recursive: true, encoding: "utf8" })
     .filter((name) => pattern.test(name))
     .map((name) => join(folder, name))
