@@ -68,6 +68,8 @@ export interface Place {
 export interface PlaceOptions {
   /** The home's path below the test's folder. May be long and hold spaces. */
   readonly homeName?: string;
+  /** For what only one of them has; otherwise that of the run. */
+  readonly isolation?: "embedded" | "process";
   /** More of `config.yaml`, after the isolation. */
   readonly config?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -78,7 +80,8 @@ export function place(t: TestContext | undefined, options: PlaceOptions = {}): P
   const folder = mkdtempSync(join(tmpdir(), "sky-"));
   const home = join(folder, options.homeName ?? "home");
   mkdirSync(home, { recursive: true });
-  const config = `local:\n  isolation: ${isolation}\n${options.config ?? ""}`;
+  const nodes = options.isolation ?? isolation;
+  const config = `local:\n  isolation: ${nodes}\n${options.config ?? ""}`;
   writeFileSync(join(home, "config.yaml"), config);
   const env = { ...baseEnv(), SKY_HOME: home, ...options.env };
   let closing: Promise<void> | undefined;
