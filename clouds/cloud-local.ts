@@ -86,16 +86,19 @@ class FolderCloud implements LocalCloud {
     });
   }
 
-  async list(cluster: string): Promise<readonly Machine[]> {
-    const machines: Machine[] = [];
-    for (const node of await this.#nodes(cluster)) {
-      const found = await this.#read(cluster, node);
-      const id = `${cluster}/${node}`;
-      const phase = this.#kept.get(id)?.phase ?? "stopped";
-      // A folder without a machine in it was cut off while it was made or removed.
-      machines.push({ id, node: found === undefined ? "" : node, ip: found?.ip ?? "", phase });
-    }
-    return machines;
+  /** In turn with the others: a folder that is being made is no folder that was cut off. */
+  list(cluster: string): Promise<readonly Machine[]> {
+    return this.#inTurn(async () => {
+      const machines: Machine[] = [];
+      for (const node of await this.#nodes(cluster)) {
+        const found = await this.#read(cluster, node);
+        const id = `${cluster}/${node}`;
+        const phase = this.#kept.get(id)?.phase ?? "stopped";
+        // A folder without a machine in it was cut off while it was made or removed.
+        machines.push({ id, node: found === undefined ? "" : node, ip: found?.ip ?? "", phase });
+      }
+      return machines;
+    });
   }
 
   start = (ids: readonly string[]): Promise<void> =>
