@@ -26,7 +26,7 @@ test("the socket of the head is for its owner only", async (t) => {
 
 test("two simultaneous first commands start exactly one head", async (t) => {
   const here = place(t);
-  const rounds = Number(process.env["SKY_TEST_ROUNDS"] ?? 5);
+  const rounds = Number(process.env["SKY_TEST_ROUNDS"] ?? 50);
   for (let round = 0; round < rounds; round += 1) {
     const both = await Promise.all([here.sky(["status"]), here.sky(["status"])]);
     for (const { code, stderr } of both) assert.equal(code, 0, stderr);
