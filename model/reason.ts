@@ -20,6 +20,11 @@ export const reasons = {
     retry: "if-asked",
     text: "rank {rank} on {node} ended and its exit code is unknown: its shim was killed",
   },
+  "never-started": {
+    status: "FAILED",
+    retry: "if-asked",
+    text: "rank {rank} on {node} never started ({why}), and others had: they were stopped",
+  },
   "node-lost": { status: "FAILED", retry: "if-asked", text: "node {node} was lost: {evidence}" },
   "node-restarted": { status: "FAILED", retry: "if-asked", text: "node {node} restarted" },
   "cluster-stopped": { status: "FAILED", retry: "never", text: "the cluster was {verb}" },

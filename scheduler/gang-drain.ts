@@ -14,10 +14,12 @@ import {
   actorOf,
   endReason,
   failure,
+  hasStarted,
   inPlay,
   mark,
   markExit,
   markStart,
+  nameOf,
   note,
   stopCauseOf,
   sweepEvidence,
@@ -29,6 +31,9 @@ import type {
   GangEffect,
   Outcome,
   PlacedState,
+  Preparing,
+  SettingUp,
+  Starting,
   StopCause,
   Waiting,
 } from "./gang-state.ts";
@@ -65,6 +70,28 @@ export function drain(
   ];
 }
 
+/**
+ * It was told to go, and its agent ended before it could: it never started. If no other rank did
+ * either, the job waits again; a gang of which a part ran is not run anew.
+ */
+export function neverStarted(
+  state: Preparing | SettingUp | Starting,
+  event: On<"rank-refused">,
+): Next {
+  const { key, why, at } = event;
+  const process = processOf(state, key);
+  if (process === undefined || hasStarted(process) || process.exit !== undefined) {
+    return [state, []];
+  }
+  const { node } = process;
+  const params = { rank: String(key.index), node, why };
+  const outcome: Outcome = {
+    ...{ kind: "requeue", why: `${nameOf(key)} on ${node} never started: ${why}`, counted: false },
+    unlessStarted: { code: "never-started", params },
+  };
+  return drain(state, outcome, { why: "cancelled", wallMs: at.wallMs });
+}
+
 export function startedWhileDraining(state: Draining, event: On<"rank-started">): Next {
   return [markStart(state, event), []];
 }
@@ -86,6 +113,7 @@ export function exitedWhileDraining(
  */
 function reconsidered(state: Draining, key: RankKey, exit: Exit): Draining {
   if (state.outcome.kind === "end" || state.outcome.counted) return state;
+  if (state.outcome.unlessStarted !== undefined) return state;
   if (exit.kind === "stopped" || key.phase === "setup") return state;
   const reason: Reason = isSuccess(exit)
     ? { code: "all-ranks-exited-0", params: {} }
@@ -191,6 +219,8 @@ function settle(state: Draining, wallMs: number, effects: readonly GangEffect[])
   const { outcome } = state;
   if (outcome.kind === "end")
     return conclude(state, { reason: outcome.reason, endedAt: wallMs, effects });
+  if (outcome.unlessStarted !== undefined && state.ranks.some(hasStarted))
+    return conclude(state, { reason: outcome.unlessStarted, endedAt: wallMs, effects });
   return requeue(state, outcome, [
     ...effects,
     note({ actor: "scheduler", kind: "requeued", cause: outcome.why }),

@@ -7,7 +7,14 @@ import type { Exit, RankKey } from "../model/job.ts";
 import type { Reason } from "../model/reason.ts";
 import { reasons, reasonText } from "../model/reason.ts";
 import { exitText, isSuccess } from "./exit-text.ts";
-import { conclude, drain, lostWhileDraining, nothingToRun, requeue } from "./gang-drain.ts";
+import {
+  conclude,
+  drain,
+  lostWhileDraining,
+  neverStarted,
+  nothingToRun,
+  requeue,
+} from "./gang-drain.ts";
 import type { Live, Next, On } from "./gang-parts.ts";
 import {
   acknowledge,
@@ -132,18 +139,21 @@ function open(state: Preparing | SettingUp, wallMs: number): Next {
   ];
 }
 
-export function refused(state: Preparing, { key, why, at }: On<"rank-refused">): Next {
+export function refused(state: Preparing, event: On<"rank-refused">): Next {
+  const { key, why, at } = event;
+  if (event.neverStarted && isOwnBarrier(state)) return neverStarted(state, event);
   const node = processOf(state, key)?.node ?? "?";
-  return giveBack(state, [node], {
+  return giveBack(state, event.neverStarted ? [] : [node], {
     why: `${node} refused to prepare ${nameOf(key)}: ${why}`,
     wallMs: at.wallMs,
   });
 }
 
-export function refusedAfterSetup(state: SettingUp, { key, why, at }: On<"rank-refused">): Next {
-  if (key.phase === "setup") return [state, []];
+export function refusedAfterSetup(state: SettingUp, event: On<"rank-refused">): Next {
+  const { key, why, at } = event;
+  if (key.phase === "setup") return neverStarted(state, event);
   const node = processOf(state, key)?.node ?? "?";
-  return giveBack(state, [node], {
+  return giveBack(state, event.neverStarted ? [] : [node], {
     why: `${node} refused to prepare ${nameOf(key)}: ${why}`,
     wallMs: at.wallMs,
   });

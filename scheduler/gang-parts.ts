@@ -45,6 +45,11 @@ export function runsOn(state: PlacedState, node: string): boolean {
   );
 }
 
+/** Whether it is known to have run, if only by how it ended. */
+export function hasStarted({ pid, exit }: GangRank): boolean {
+  return pid !== undefined || exit?.kind === "code" || exit?.kind === "signal";
+}
+
 export function mark<S extends PlacedState>(state: S, key: RankKey, change: Partial<GangRank>): S {
   const edit = (list: readonly GangRank[]): readonly GangRank[] =>
     list.map((process) => (process.rank === key.index ? { ...process, ...change } : process));

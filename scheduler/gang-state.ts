@@ -89,7 +89,13 @@ export type GangState = Waiting | PlacedState;
 export type Outcome =
   | { readonly kind: "end"; readonly reason: Reason }
   /** `counted`: it uses up a restart. Otherwise it is a placement that never got ready. */
-  | { readonly kind: "requeue"; readonly why: string; readonly counted: boolean };
+  | {
+      readonly kind: "requeue";
+      readonly why: string;
+      readonly counted: boolean;
+      /** What it ends with instead if any rank turns out to have started. */
+      readonly unlessStarted?: Reason;
+    };
 
 export type GangEvent =
   | {
@@ -98,7 +104,13 @@ export type GangEvent =
       readonly setups: readonly GangRank[];
     }
   | { readonly kind: "rank-prepared"; readonly key: RankKey }
-  | { readonly kind: "rank-refused"; readonly key: RankKey; readonly why: string }
+  | {
+      readonly kind: "rank-refused";
+      readonly key: RankKey;
+      readonly why: string;
+      /** It stood ready or was on its way there, and its agent ended: no fault of its node. */
+      readonly neverStarted?: true;
+    }
   | {
       readonly kind: "rank-started";
       readonly key: RankKey;

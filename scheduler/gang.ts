@@ -64,7 +64,7 @@ export const gangTable: Table<GangState, GangEvent, GangEffect> = {
   starting: {
     placed: "reject",
     "rank-prepared": "ignore",
-    "rank-refused": "ignore",
+    "rank-refused": drained.neverStarted,
     "rank-started": on.started,
     "rank-exited": on.exited,
     "setup-exited": "ignore",

@@ -247,9 +247,11 @@ function takeExited(
   const from = node.node.id;
   const { key, pid, startedAt, exit, endedAt, logBytes, sweep } = rank;
   const say = (message: Report): void => report(state, draft, { from, message });
-  if (neverStarted(state, rank)) {
+  const before = current(state, key);
+  if (before !== undefined && neverStarted(before, rank)) {
     const why = "its agent ended before it could start";
-    say({ kind: "rank-refused", key, why });
+    const event = { kind: "rank-refused", key, why, neverStarted: true } as const;
+    advance(state, draft, { entry: before.entry, event });
     return;
   }
   if (pid !== undefined && startedAt !== undefined) {
@@ -261,13 +263,15 @@ function takeExited(
   else if (found !== undefined) demand(state, draft, { entry: found.entry, node, key });
 }
 
-/** A process that stood ready and is over without ever having had a pid did nothing. */
+/**
+ * A process that stood ready and is over without ever having had a pid did nothing, whether or not
+ * it was told to go.
+ */
 function neverStarted(
-  state: SchedulerState,
-  { key, pid, exit }: Extract<RankReport, { readonly phase: "exited" }>,
+  { gang: { phase } }: Current,
+  { pid, exit }: Extract<RankReport, { readonly phase: "exited" }>,
 ): boolean {
-  const phase = state.jobs.get(key.job)?.gang.phase;
-  const isBefore = phase === "preparing" || phase === "setting-up";
+  const isBefore = phase === "preparing" || phase === "setting-up" || phase === "starting";
   return isBefore && pid === undefined && exit.kind === "unknown";
 }
 

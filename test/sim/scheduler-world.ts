@@ -222,6 +222,15 @@ export class World {
     this.pump();
   }
 
+  /** The node's agent ends and another takes its place: what stood ready never starts. */
+  restartAgent(id: string): void {
+    const agent = this.agent(id);
+    for (const process of agent.processes.values()) {
+      if (process.phase === "ready") this.end(process, { kind: "unknown", evidence: "no agent" });
+    }
+    this.reconnect(id);
+  }
+
   /** What an agent repeats until it is acknowledged, and its inventory. */
   reconnect(id: string): void {
     const agent = this.agent(id);

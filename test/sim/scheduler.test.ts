@@ -50,7 +50,7 @@ function act(
 ): void {
   const ids = [...world.agents.keys()];
   const id = ids[pick(ids.length)] ?? "head";
-  switch (pick(10)) {
+  switch (pick(11)) {
     case 0:
     case 1:
     case 2:
@@ -75,6 +75,9 @@ function act(
     case 8:
       if (random() < 0.3) world.restartHead();
       for (const node of ids) if (world.agent(node).up) world.phase(node, "alive");
+      return;
+    case 9:
+      if (world.agent(id).up) world.restartAgent(id);
       return;
     default:
       world.pass(pick(8_000));

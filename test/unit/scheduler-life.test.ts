@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { RankKey } from "../../model/job.ts";
 import type { Task } from "../../model/task.ts";
 import type { Fate } from "../sim/scheduler-world.ts";
 import { capacity, checkWorld, nodesOf, task, World } from "../sim/scheduler-world.ts";
@@ -12,6 +13,11 @@ const gpus = (count: number): Task["resources"] => ({ accelerators: { name: "V10
 function four(options: { readonly fate?: Fate } = {}): World {
   const nodes = nodesOf([capacity(1), capacity(1), capacity(1), capacity(1)]);
   return new World({ nodes, ...options }).join();
+}
+
+function isGoOfRun(message: object): boolean {
+  const { kind, key } = message as { readonly kind: string; readonly key?: RankKey };
+  return kind === "go" && key?.phase === "run";
 }
 
 test("a single rank starts with one commit and ends with its exit code", () => {
@@ -310,19 +316,53 @@ test("nodes may be declared anew: those that stay keep their jobs, those that go
   assert.equal(world.board.nodePhase("worker3"), "alive", "its inventory was asked for");
 });
 
-test("a rank that stood ready when its agent ended is placed again, not failed", () => {
+test("a rank that stood ready when its agent ended is placed again, and its node not blamed", () => {
   const world = four({ fate: (from, to) => (from === "head" && to === "skyhead" ? 0 : 1) });
   const [id = 0] = world.submitted(task({ numNodes: 2 }));
   assert.equal(world.job(id).phase, "preparing");
   world.fate = () => 1;
-  for (const process of world.agent("head").processes.values()) {
-    process.phase = "exited";
-    process.exit = { kind: "unknown", evidence: "it never started: its agent ended before" };
-  }
-  world.reconnect("head");
+  world.restartAgent("head");
   assert.match(world.job(id).waitingFor ?? "", /head refused to prepare rank 0/);
-  world.pass(10_000);
+  world.pass(1_500);
   assert.equal(world.job(id).status, "RUNNING");
+  assert.equal(world.job(id).ranks[0]?.node, "head");
+  checkWorld(world);
+});
+
+test("ranks that were told to go and never started are placed again", () => {
+  for (const numNodes of [1, 2]) {
+    const setup = numNodes === 1 ? { setup: "make" } : {};
+    const world = four({ fate: (_from, _to, message) => (isGoOfRun(message) ? 0 : 1) });
+    const [id = 0] = world.submitted(task({ numNodes, ...setup }));
+    const finishSetup = (): void => {
+      for (const { process } of world.running()) {
+        if (process.key.phase === "setup") world.exit(process.key);
+      }
+    };
+    finishSetup();
+    assert.equal(world.job(id).phase, "starting", `${numNodes} ranks`);
+    world.fate = () => 1;
+    for (const node of world.agents.keys()) world.restartAgent(node);
+    world.pass(1_500);
+    finishSetup();
+    assert.equal(world.job(id).status, "RUNNING");
+    for (let rank = 0; rank < numNodes; rank += 1) world.exit(world.rank(id, rank));
+    assert.equal(world.job(id).status, "SUCCEEDED");
+    assert.equal(world.starts.filter((key) => key.includes("-run-")).length, numNodes);
+  }
+});
+
+test("a gang of which one rank started and one never did is not run anew", () => {
+  const world = four({
+    fate: (_from, to, message) => (to === "worker1" && isGoOfRun(message) ? 0 : 1),
+  });
+  const [id = 0] = world.submitted(task({ numNodes: 2 }));
+  assert.equal(world.running().length, 1);
+  world.fate = () => 1;
+  world.restartAgent("worker1");
+  assert.equal(world.job(id).status, "FAILED");
+  assert.equal(world.job(id).reason?.code, "never-started");
+  assert.equal(world.running().length, 0);
   checkWorld(world);
 });
 
