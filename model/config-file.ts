@@ -10,12 +10,29 @@ import { defaultConfig } from "./config.ts";
 import { SkyError } from "./errors.ts";
 import { hintText } from "./suggest.ts";
 
+/** `host:port`. */
+const endpoint = z.string().transform((text, context) => {
+  const [, host, digits] = /^([^:\s]+):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (host !== undefined && port > 0 && port < 65_536) return { host, port };
+  context.addIssue({ code: "custom", message: `'${text}' is not host:port` });
+  return z.NEVER;
+});
+
 const schema = z.strictObject({
   local: z.strictObject({ isolation: z.enum(["embedded", "process"]).optional() }).optional(),
   idle_exit_seconds: z.number().min(0).optional(),
   log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).optional() }).optional(),
   journal: z.strictObject({ extra_fsync_ms: z.number().min(0).optional() }).optional(),
-  bus: z.strictObject({ binary: z.string().min(1).optional() }).optional(),
+  bus: z
+    .strictObject({ binary: z.string().min(1).optional(), advertise: endpoint.optional() })
+    .optional(),
+  bulk: z
+    .strictObject({
+      port: z.number().int().min(0).max(65_535).optional(),
+      advertise: endpoint.optional(),
+    })
+    .optional(),
 });
 
 const fieldNames = [
@@ -26,6 +43,9 @@ const fieldNames = [
   "level",
   "bus",
   "binary",
+  "advertise",
+  "bulk",
+  "port",
   "journal",
   "extra_fsync_ms",
 ];
@@ -34,14 +54,19 @@ const fieldNames = [
 export function parseConfig(file: string, text: string): Config {
   const parsed = schema.safeParse(plainValue(file, text) ?? {});
   if (!parsed.success) throw new SkyError("config/invalid", { file, why: whyOf(parsed.error) });
-  const { local, idle_exit_seconds, log, bus, journal } = parsed.data;
+  const { local, idle_exit_seconds, log, bus, bulk, journal } = parsed.data;
   const { local: nodes, log: lines, journal: disk, idleExitSeconds } = defaultConfig;
+  const { port = defaultConfig.bulk.port, advertise } = bulk ?? {};
   return {
     local: { isolation: local?.isolation ?? nodes.isolation },
     idleExitSeconds: idle_exit_seconds ?? idleExitSeconds,
     log: { level: log?.level ?? lines.level },
     journal: { extraFsyncMs: journal?.extra_fsync_ms ?? disk.extraFsyncMs },
-    bus: bus?.binary === undefined ? {} : { binary: bus.binary },
+    bus: {
+      ...(bus?.binary === undefined ? {} : { binary: bus.binary }),
+      ...(bus?.advertise === undefined ? {} : { advertise: bus.advertise }),
+    },
+    bulk: { port, ...(advertise === undefined ? {} : { advertise }) },
   };
 }
 

@@ -20,7 +20,21 @@ export interface Config {
   readonly bus: {
     /** The nats-server to start in `process` isolation; absent = looked for. */
     readonly binary?: string;
+    /** Where nodes find it, where that is not where it listens: behind a forwarded port. */
+    readonly advertise?: Endpoint;
   };
+  /** The bulk wire, in `process` isolation. */
+  readonly bulk: {
+    /** Where the head listens for it; 0 = wherever there is room. */
+    readonly port: number;
+    /** Where nodes find it, as above. */
+    readonly advertise?: Endpoint;
+  };
+}
+
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** What holds where nothing is said. */
@@ -30,4 +44,5 @@ export const defaultConfig: Config = {
   log: { level: "info" },
   journal: { extraFsyncMs: 0 },
   bus: {},
+  bulk: { port: 0 },
 };

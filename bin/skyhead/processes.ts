@@ -15,7 +15,7 @@ import type { NatsServer } from "../../runtime/nats-server-os.ts";
 import { startNatsServer } from "../../runtime/nats-server-os.ts";
 import type { UserNkey } from "../../runtime/nkeys-nats.ts";
 import { createUserNkey } from "../../runtime/nkeys-nats.ts";
-import type { StreamListener } from "../../runtime/stream.ts";
+import type { StreamListener, StreamTarget } from "../../runtime/stream.ts";
 import type { StreamTcpPort } from "../../runtime/stream-tcp.ts";
 import { createTcpStreams } from "../../runtime/stream-tcp.ts";
 import type { JoinDesk } from "../../scheduler/join-grpc.ts";
@@ -41,10 +41,10 @@ interface Parts {
 
 export async function openProcessLane(options: LanesOptions): Promise<Lane> {
   const parts = await openParts(options);
-  const { server, listener } = parts;
+  const { server } = parts;
   const desk = createJoinDesk({
     ...{ authority: parts.authority, users: server },
-    ...{ busUrl: () => server.url, stream: () => listener.target },
+    ...{ busUrl: () => busUrlOf(parts), stream: () => streamTargetOf(parts) },
     ...{ clock: options.clock, random: options.random, log: options.log },
   });
   addService(options.server, joinService, {
@@ -58,7 +58,8 @@ async function openParts(options: LanesOptions): Promise<Parts> {
   const { home, config, clock, log } = options;
   const nowMs = clock.now().wallMs;
   const authority = await openAuthority(home.bus, nowMs);
-  const hosts = [host];
+  const advertised = [config.bus.advertise?.host, config.bulk.advertise?.host];
+  const hosts = [...new Set([host, ...advertised])].filter((name) => name !== undefined);
   const [busCertificate, certificate] = await Promise.all([
     issueCertificate(authority, { commonName: "nats-server", hosts, nowMs }),
     issueCertificate(authority, { commonName: peerText(headPeer), hosts, nowMs }),
@@ -77,10 +78,20 @@ async function openParts(options: LanesOptions): Promise<Parts> {
     onRefused: (why) => log.info("peer refused on the bulk wire", { why }),
   });
   const listener = await streams.listen({
-    target: { host, port: 0 },
+    target: { host, port: config.bulk.port },
     onSession: options.onSession,
   });
   return { options, authority, certificate, nkey, server, streams, listener };
+}
+
+/** What nodes are told: where the bus is, seen from them. */
+function busUrlOf({ options, server }: Parts): string {
+  const { advertise } = options.config.bus;
+  return advertise === undefined ? server.url : `tls://${advertise.host}:${advertise.port}`;
+}
+
+function streamTargetOf({ options, listener }: Parts): StreamTarget {
+  return options.config.bulk.advertise ?? listener.target;
 }
 
 function laneOf(parts: Parts, desk: JoinDesk): Lane {

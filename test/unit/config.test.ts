@@ -17,6 +17,14 @@ test("what is set is taken, the rest keeps its default", () => {
   assert.equal(config.local.isolation, "process");
   assert.equal(config.idleExitSeconds, 0.5);
   assert.equal(config.log.level, "info");
+  assert.deepEqual(config.bulk, { port: 0 });
+});
+
+test("where nodes find the head may be elsewhere than where it listens", () => {
+  const text = "bus:\n  advertise: head.example:4222\nbulk:\n  port: 7000\n  advertise: a:7001\n";
+  const { bus, bulk } = parseConfig("c", text);
+  assert.deepEqual(bus, { advertise: { host: "head.example", port: 4222 } });
+  assert.deepEqual(bulk, { port: 7000, advertise: { host: "a", port: 7001 } });
 });
 
 test("what is wrong is refused with the file and the field", () => {
@@ -26,6 +34,9 @@ test("what is wrong is refused with the file and the field", () => {
     ["idle_exit_seconds: soon\n", /idle_exit_seconds/],
     ["idle_exit_seconds: -1\n", /idle_exit_seconds/],
     ["- a list\n", /c: /],
+    ["bus:\n  advertise: nowhere\n", /bus\.advertise: 'nowhere' is not host:port/],
+    ["bulk:\n  advertise: a:70000\n", /bulk\.advertise/],
+    ["bulk:\n  prot: 1\n", /bulk\.prot.*Did you mean 'port'\?/],
     ["local: [\n", /c:\d+:\d+/],
   ];
   for (const [text, expected] of rows) {
