@@ -7,7 +7,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -36,10 +36,14 @@ export async function connectHead(
   // Loaded while the socket is tried: it is the heaviest thing that a short command needs.
   const loading = import("../proto/client-grpc.ts");
   const { home } = options;
-  if (!(await isListening(home))) await bringUp(home, signal);
+  let reached = await reach(home);
+  if (reached === undefined) {
+    await bringUp(home, signal);
+    reached = await reach(home);
+  }
   const { dialHead } = await loading;
   const address = socketAddress(home.socket);
-  const client = dialHead(`unix:${address.path}`);
+  const client = dialHead(`unix:${address.path}`, reached);
   void compareVersions(client, options);
   const close = (): void => {
     client.close();
@@ -50,17 +54,25 @@ export async function connectHead(
 
 /** Whether a skyhead of this home takes connections now. */
 export async function isListening(home: Home): Promise<boolean> {
-  if (!existsSync(home.socket)) return false;
+  const reached = await reach(home);
+  reached?.destroy();
+  return reached !== undefined;
+}
+
+/** A connection to the skyhead of this home, if there is one. */
+async function reach(home: Home): Promise<Socket | undefined> {
+  if (!existsSync(home.socket)) return undefined;
   const address = socketAddress(home.socket);
   const socket = connect(address.path);
   try {
     await once(socket, "connect");
-    return true;
+    // From now on the call that uses it hears when it breaks.
+    socket.on("error", () => {});
+    return socket;
   } catch {
     // What a skyhead that was killed left behind: there is nobody.
-    return false;
+    return undefined;
   } finally {
-    socket.destroy();
     address.release();
   }
 }

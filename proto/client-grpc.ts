@@ -4,10 +4,20 @@
 // reader is slow. Both end at once when the signal aborts, and every failure is a `SkyError`: the
 // peer's own, if it sent one.
 
-import type { ChannelCredentials, ClientReadableStream, ServiceError } from "@grpc/grpc-js";
-import { Client, credentials, Metadata } from "@grpc/grpc-js";
-import { SkyError } from "../model/errors.ts";
+import { once } from "node:events";
+import { type ClientHttp2Stream, constants } from "node:http2";
+import type { Socket } from "node:net";
+import { errorText, SkyError } from "../model/errors.ts";
+import { type Channel, channelTo } from "./channel-grpc.ts";
 import { asSkyError, errorFromGrpc, errorMetadataKey } from "./error-detail.ts";
+import {
+  bytesIn,
+  framed,
+  type GrpcStatus,
+  MessageReader,
+  statusIn,
+  timeoutText,
+} from "./grpc-frames.ts";
 import type {
   CallOf,
   CallOptions,
@@ -26,12 +36,12 @@ export interface HeadClient {
   close(): void;
 }
 
-/** A channel to `target` (`unix:<path>` or `host:port`). It connects with the first call. */
-export function dialHead(
-  target: string,
-  transport: ChannelCredentials = credentials.createInsecure(),
-): HeadClient {
-  const channel = dialGrpc(target, transport);
+/**
+ * A channel to `target` (`unix:<path>` or `host:port`). It connects with the first call, unless it
+ * is given a connection that is open.
+ */
+export function dialHead(target: string, first?: Socket): HeadClient {
+  const channel = channelTo(target, first);
   return {
     clusters: clientOf(channel, clusterService),
     jobs: clientOf(channel, jobService),
@@ -40,12 +50,8 @@ export function dialHead(
   };
 }
 
-export function dialGrpc(target: string, transport: ChannelCredentials): Client {
-  return new Client(target, transport, channelOptions);
-}
-
 /** The callable side of `service` over a channel. */
-export function clientOf<S extends Service>(channel: Client, service: S): ClientOf<S> {
+export function clientOf<S extends Service>(channel: Channel, service: S): ClientOf<S> {
   const calls = Object.entries(service).map(([name, method]) => {
     const call = method.responseStream
       ? (request: unknown, options: CallOptions) =>
@@ -58,93 +64,144 @@ export function clientOf<S extends Service>(channel: Client, service: S): Client
 
 /** One call: over what, of what, with what. */
 interface Call<M, QIn> {
-  readonly channel: Client;
+  readonly channel: Channel;
   readonly method: M;
   readonly request: QIn;
   readonly options: CallOptions;
 }
 
-function callOnce<QIn, A>({
-  channel,
-  method,
-  request,
-  options,
-}: Call<UnaryMethod<QIn, unknown, unknown, A>, QIn>): Promise<A> {
-  const { signal } = options;
+async function callOnce<QIn, A>(
+  call: Call<UnaryMethod<QIn, unknown, unknown, A>, QIn>,
+): Promise<A> {
+  const open = new OpenCall(call);
+  const { stream } = open;
+  const replies: A[] = [];
+  const take = (bytes: Buffer): void => {
+    try {
+      for (const one of open.messages.push(bytes)) {
+        replies.push(call.method.responseDeserialize(one));
+      }
+    } catch (error) {
+      open.giveUp(asSkyError(error));
+    }
+  };
   return new Promise<A>((resolve, reject) => {
-    if (signal?.aborted) return reject(cancelled(method.path, signal));
-    const cancel = (): void => call.cancel();
-    const call = channel.makeUnaryRequest<QIn, A>(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      request,
-      new Metadata(),
-      deadlineOf(options),
-      (error, response) => {
-        signal?.removeEventListener("abort", cancel);
-        if (error !== null) reject(failure(error, method.path, options));
-        else if (response === undefined) reject(asSkyError(new Error(`${method.path}: no reply`)));
-        else resolve(response);
-      },
-    );
-    signal?.addEventListener("abort", cancel, { once: true });
+    const settle = (): void => {
+      open.release();
+      const [reply] = replies;
+      const failure = open.failure();
+      if (failure !== undefined) reject(failure);
+      else if (reply === undefined) reject(asSkyError(new Error(`${call.method.path}: no reply`)));
+      else resolve(reply);
+    };
+    stream.on("data", take);
+    // With the trailers the end is known before the stream is closed at both sides.
+    stream.once("end", () => open.hasStatus && settle());
+    stream.once("close", settle);
   });
 }
 
-async function* readStream<QIn, A>({
-  channel,
-  method,
-  request,
-  options,
-}: Call<StreamMethod<QIn, unknown, unknown, A>, QIn>): AsyncGenerator<A, void, undefined> {
-  const { signal } = options;
-  if (signal?.aborted) throw cancelled(method.path, signal);
-  const call: ClientReadableStream<A> = channel.makeServerStreamRequest<QIn, A>(
-    method.path,
-    method.requestSerialize,
-    method.responseDeserialize,
-    request,
-    new Metadata(),
-    deadlineOf(options),
-  );
-  // The iteration below reports every error. After it has ended early, grpc-js still emits the
-  // status of the cancelled call, and an emitter without a listener would throw it.
-  call.on("error", () => {});
-  const cancel = (): void => call.cancel();
-  signal?.addEventListener("abort", cancel, { once: true });
+async function* readStream<QIn, A>(
+  call: Call<StreamMethod<QIn, unknown, unknown, A>, QIn>,
+): AsyncGenerator<A, void, undefined> {
+  const open = new OpenCall(call);
+  const { stream } = open;
   try {
-    for await (const message of call) yield message as A;
+    for await (const bytes of stream.iterator({ destroyOnReturn: false })) {
+      for (const one of open.messages.push(bytes)) yield call.method.responseDeserialize(one);
+    }
+    if (!open.hasStatus && !stream.closed) await once(stream, "close");
   } catch (error) {
-    throw failure(error, method.path, options);
+    throw open.failure() ?? asSkyError(error);
   } finally {
-    signal?.removeEventListener("abort", cancel);
-    call.cancel();
+    open.release();
+    stream.close(constants.NGHTTP2_CANCEL);
+    stream.destroy();
+  }
+  const failure = open.failure();
+  if (failure !== undefined) throw failure;
+}
+
+/** A call under way: its stream, and what is known of its end. */
+class OpenCall<QIn> {
+  readonly stream: ClientHttp2Stream;
+  readonly messages = new MessageReader(channelOptions["grpc.max_receive_message_length"]);
+  readonly #path: string;
+  readonly #options: CallOptions;
+  readonly #deadline: NodeJS.Timeout | undefined;
+  #status: (GrpcStatus & { readonly detail: Uint8Array | undefined }) | undefined;
+  /** Why we ended it ourselves. */
+  #givenUp: SkyError | undefined;
+  #broken: unknown;
+
+  /** @throws SkyError `core/cancelled` if its signal has aborted before. */
+  constructor({ channel, method, request, options }: Call<Service[string], QIn>) {
+    const { signal, timeoutMs } = options;
+    this.#path = method.path;
+    this.#options = options;
+    if (signal?.aborted) throw this.#cancelled();
+    const bytes = framed(method.requestSerialize(request));
+    const limit = timeoutMs === undefined ? {} : { "grpc-timeout": timeoutText(timeoutMs) };
+    this.stream = channel.open(method.path, limit);
+    this.stream.on("response", this.#hear).on("trailers", this.#hear);
+    this.stream.on("error", (error) => {
+      this.#broken = error;
+    });
+    signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (timeoutMs !== undefined) this.#deadline = setTimeout(this.#onDeadline, timeoutMs);
+    this.stream.end(bytes);
+  }
+
+  /** Whether the peer has said how the call ended. */
+  get hasStatus(): boolean {
+    return this.#status !== undefined;
+  }
+
+  giveUp(why: SkyError): void {
+    this.#givenUp ??= why;
+    this.stream.close(constants.NGHTTP2_CANCEL);
+    // What has arrived is not read by anybody, and would keep the stream open.
+    this.stream.destroy();
+  }
+
+  release(): void {
+    clearTimeout(this.#deadline);
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+  }
+
+  /** Why the call failed, once it is over; undefined if it did not. */
+  failure(): SkyError | undefined {
+    if (this.#givenUp !== undefined) return this.#givenUp;
+    if (this.#status?.status === grpcOk) return undefined;
+    const why = this.#broken === undefined ? "it cut the connection" : errorText(this.#broken);
+    const end = this.#status ?? { status: grpcUnavailable, details: why, detail: undefined };
+    return this.#failed(end);
+  }
+
+  #failed(end: GrpcStatus & { readonly detail: Uint8Array | undefined }): SkyError {
+    const { timeoutMs } = this.#options;
+    return errorFromGrpc({ method: this.#path, ...end, timeoutMs }, this.#broken);
+  }
+
+  readonly #hear = (headers: Readonly<Record<string, unknown>>): void => {
+    const said = statusIn(headers);
+    if (said !== undefined) this.#status = { ...said, detail: bytesIn(headers, errorMetadataKey) };
+  };
+
+  readonly #onAbort = (): void => this.giveUp(this.#cancelled());
+
+  readonly #onDeadline = (): void => {
+    const details = "its deadline passed";
+    this.giveUp(this.#failed({ status: grpcDeadlineExceeded, details, detail: undefined }));
+  };
+
+  #cancelled(): SkyError {
+    const { signal } = this.#options;
+    return new SkyError("core/cancelled", { what: this.#path }, { cause: signal?.reason });
   }
 }
 
-function deadlineOf({ timeoutMs }: CallOptions): { readonly deadline?: number } {
-  return timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
-}
-
-function failure(error: unknown, method: string, options: CallOptions): SkyError {
-  if (options.signal?.aborted) return cancelled(method, options.signal);
-  if (!isServiceError(error)) return asSkyError(error);
-  const [detail] = error.metadata.get(errorMetadataKey);
-  const facts = {
-    method,
-    status: error.code,
-    details: error.details,
-    detail: Buffer.isBuffer(detail) ? detail : undefined,
-    timeoutMs: options.timeoutMs,
-  };
-  return errorFromGrpc(facts, error);
-}
-
-function cancelled(method: string, signal: AbortSignal): SkyError {
-  return new SkyError("core/cancelled", { what: method }, { cause: signal.reason });
-}
-
-function isServiceError(error: unknown): error is ServiceError {
-  return error instanceof Error && "code" in error && "metadata" in error && "details" in error;
-}
+/** Statuses that we find ourselves. Source: grpc.io, "Status codes". */
+const grpcOk = 0;
+const grpcDeadlineExceeded = 4;
+const grpcUnavailable = 14;

@@ -105,15 +105,13 @@ export type CallOf<M> =
 
 /**
  * Limits and windows of both ends. A bulk submit of 10,000 tasks is one message of some MiB; the
- * window lets a log flow at full rate over a long path. Retries are the caller's business alone.
+ * window lets a log flow at full rate over a long path. grpc-js's statistics ("channelz") stay on:
+ * without them its `forceShutdown` forgets which connections there are, and cuts none.
  */
 export const channelOptions = {
   "grpc.max_receive_message_length": 256 * 1_024 * 1_024,
   "grpc.max_send_message_length": 256 * 1_024 * 1_024,
   "grpc-node.flow_control_window": 8 * 1_024 * 1_024,
-  "grpc.enable_retries": 0,
-  "grpc.initial_reconnect_backoff_ms": 50,
-  "grpc.max_reconnect_backoff_ms": 2_000,
 } as const;
 
 function unary<QIn, Q, AIn, A>(

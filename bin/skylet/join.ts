@@ -1,9 +1,9 @@
 // The join itself: the only part of a skylet that needs gRPC. Loaded by `skylet join` alone.
 
-import { credentials } from "@grpc/grpc-js";
 import { joinCluster } from "../../agent/join-grpc.ts";
 import { nodeHomeAt } from "../../model/home.ts";
-import { clientOf, dialGrpc } from "../../proto/client-grpc.ts";
+import { channelTo } from "../../proto/channel-grpc.ts";
+import { clientOf } from "../../proto/client-grpc.ts";
 import { joinService } from "../../proto/services.ts";
 import { createOsClock } from "../../runtime/clock-os.ts";
 import { createOsFiles } from "../../runtime/files-os.ts";
@@ -15,7 +15,7 @@ import type { Orders } from "./orders.ts";
 export async function joinAsOrdered(orders: Orders, signal: AbortSignal): Promise<void> {
   const { cluster, node, token, socket, root } = orders;
   const address = socketAddress(socket);
-  const channel = dialGrpc(`unix:${address.path}`, credentials.createInsecure());
+  const channel = channelTo(`unix:${address.path}`);
   try {
     await joinCluster({
       ...{ cluster, node, token, signal, version: packageVersion(), clock: createOsClock() },

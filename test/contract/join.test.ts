@@ -6,13 +6,14 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { credentials as grpcCredentials, ServerCredentials } from "@grpc/grpc-js";
+import { ServerCredentials } from "@grpc/grpc-js";
 import type { Credentials } from "../../agent/credentials.ts";
 import { credentialsPath } from "../../agent/credentials.ts";
 import { joinCluster } from "../../agent/join-grpc.ts";
 import { isSkyError } from "../../model/errors.ts";
 import { wireVersion } from "../../model/wire.ts";
-import { clientOf, dialGrpc } from "../../proto/client-grpc.ts";
+import { channelTo } from "../../proto/channel-grpc.ts";
+import { clientOf } from "../../proto/client-grpc.ts";
 import {
   addService,
   closeGrpcServer,
@@ -88,7 +89,7 @@ async function open(): Promise<{ readonly stage: Stage; readonly close: () => Pr
   });
   const target = `unix:${dir}/api.sock`;
   await listenGrpc(server, target, ServerCredentials.createInsecure());
-  const channel = dialGrpc(target, grpcCredentials.createInsecure());
+  const channel = channelTo(target);
   const client = clientOf(channel, joinService);
   const stateDir = (node: string): string => `${dir}/${node}`;
   const stage: Stage = {
