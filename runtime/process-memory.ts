@@ -39,7 +39,17 @@ export function parseProgram(script: string): readonly ProgramStep[] {
 export interface MemoryMachineOptions {
   readonly clock: Clock;
   readonly append: (path: string, bytes: Uint8Array) => void | Promise<void>;
+  /** Hears at once of all that happens, also of what no agent is there to see. Must not throw. */
+  readonly observe?: (change: MachineChange) => void;
 }
+
+/** What happens on a machine, as only the machine itself knows it. */
+export type MachineChange =
+  | { readonly kind: "claimed"; readonly dir: string; readonly spec: ProcessSpec }
+  | { readonly kind: "started"; readonly dir: string }
+  | { readonly kind: "ended"; readonly dir: string; readonly exit: Exit }
+  /** How many processes live that the rank left behind. */
+  | { readonly kind: "survivors"; readonly dir: string; readonly count: number };
 
 export interface MemoryMachine {
   /** The port of an agent that starts now. There is one at a time. */
@@ -50,6 +60,8 @@ export interface MemoryMachine {
   reboot(): void;
   /** Processes that live now, survivors included. */
   living(): number;
+  /** The directory is gone from the disk: what it claimed may be claimed again. */
+  remove(dir: string): void;
 }
 
 export function createMemoryMachine(options: MemoryMachineOptions): MemoryMachine {
@@ -80,6 +92,7 @@ class Machine implements MemoryMachine {
   #listeners = new Set<(event: ProcessEvent) => void>();
   /** Rises with every agent, so that a port of a dead one does nothing. */
   #agents = 0;
+  #pidNext = pidFirst;
 
   constructor(options: MemoryMachineOptions) {
     this.#options = options;
@@ -117,7 +130,7 @@ class Machine implements MemoryMachine {
   reboot(): void {
     this.crash();
     for (const rank of this.#ranks.values()) {
-      rank.survivors = 0;
+      this.#leave(rank, 0);
       if (rank.phase !== "running") continue;
       rank.cancelWait();
       this.#end(rank, {
@@ -135,12 +148,17 @@ class Machine implements MemoryMachine {
     return count;
   }
 
+  remove(dir: string): void {
+    const rank = this.#ranks.get(dir);
+    if (rank !== undefined && rank.phase !== "running") this.#ranks.delete(dir);
+  }
+
   #prepare(spec: ProcessSpec): void {
     const { dir } = spec;
     if (this.#ranks.has(dir)) throw new SkyError("process/claimed", { dir });
     const rank: Rank = {
       dir,
-      pid: pidFirst + this.#ranks.size,
+      pid: this.#pidNext,
       steps: [...parseProgram(spec.script)],
       phase: "prepared",
       startedWallMs: undefined,
@@ -151,7 +169,9 @@ class Machine implements MemoryMachine {
       ignoresTerm: false,
       cancelWait: () => {},
     };
+    this.#pidNext += 1;
     this.#ranks.set(dir, rank);
+    this.#options.observe?.({ kind: "claimed", dir, spec });
     if (spec.goWhenReady) this.#go(dir);
   }
 
@@ -161,6 +181,7 @@ class Machine implements MemoryMachine {
     const { wallMs } = this.#options.clock.now();
     rank.phase = "running";
     rank.startedWallMs = wallMs;
+    this.#options.observe?.({ kind: "started", dir });
     this.#soon({ kind: "started", dir, pid: rank.pid, wallMs });
     this.#wait(rank, 0);
   }
@@ -186,7 +207,7 @@ class Machine implements MemoryMachine {
         rank.ignoresTerm = true;
         break;
       case "leave-survivor":
-        rank.survivors += 1;
+        this.#leave(rank, rank.survivors + 1);
         break;
       case "exit":
         this.#end(rank, { kind: "code", code: step.code });
@@ -195,7 +216,7 @@ class Machine implements MemoryMachine {
         this.#end(rank, signalExit(step.signal));
         break;
       case "lose-shim":
-        rank.survivors = 0;
+        this.#leave(rank, 0);
         this.#end(rank, { kind: "unknown", evidence: "the shim was killed" });
         break;
       default:
@@ -221,7 +242,7 @@ class Machine implements MemoryMachine {
     const rank = this.#ranks.get(dir);
     if (rank === undefined) return { found: 0, killed: 0, survivors: 0, unproven: [] };
     const found = rank.survivors + (rank.phase === "running" ? 1 : 0);
-    rank.survivors = 0;
+    this.#leave(rank, 0);
     this.#signal(dir, "KILL");
     return { found, killed: found, survivors: 0, unproven: [] };
   }
@@ -231,7 +252,14 @@ class Machine implements MemoryMachine {
     rank.phase = "exited";
     rank.exit = exit;
     rank.endedWallMs = wallMs;
+    this.#options.observe?.({ kind: "ended", dir: rank.dir, exit });
     this.#soon({ kind: "exited", dir: rank.dir, exit, wallMs, logBytes: rank.logBytes });
+  }
+
+  #leave(rank: Rank, survivors: number): void {
+    if (rank.survivors === survivors) return;
+    rank.survivors = survivors;
+    this.#options.observe?.({ kind: "survivors", dir: rank.dir, count: survivors });
   }
 
   /** To those who listen then, and never from inside a call of theirs. */

@@ -39,7 +39,8 @@ const restartLimits = { restartsMax: 5, periodMs: 30_000 } as const;
 /** When the scheduler's mailbox is full, what must reach it is told again after this. */
 const againMs = 50;
 
-interface Parts {
+/** What the actors of a head stand on. */
+export interface HeadParts {
   readonly options: HeadsOptions;
   readonly cluster: string;
   readonly system: ActorSystem;
@@ -62,7 +63,8 @@ export async function openHead(options: HeadsOptions, record: ClusterRecord): Pr
   return await withFiles(parts, supervisor);
 }
 
-async function startActors(parts: Parts): Promise<Supervisor> {
+/** The part of a head that needs no file system. */
+export async function startActors(parts: HeadParts): Promise<Supervisor> {
   const { options, cluster, system, bus } = parts;
   const log = options.log.child({ cluster });
   const supervisor = supervise({
@@ -80,7 +82,13 @@ async function startActors(parts: Parts): Promise<Supervisor> {
   return supervisor;
 }
 
-async function spawnScheduler({ options, cluster, system, board, nodes }: Parts): Promise<Address> {
+async function spawnScheduler({
+  options,
+  cluster,
+  system,
+  board,
+  nodes,
+}: HeadParts): Promise<Address> {
   const address = schedulerAddress(cluster);
   const { records, outbox } = splitJournal(address, await options.store.read(`${cluster}/`));
   const vault = vaultIn(options.files, options.home.cluster(cluster).secrets);
@@ -96,7 +104,7 @@ async function spawnScheduler({ options, cluster, system, board, nodes }: Parts)
   return system.spawn(actor, address.id, { ...args, ...chosen }, { outbox, mailboxMax });
 }
 
-async function withFiles(parts: Parts, supervisor: Supervisor): Promise<Head> {
+async function withFiles(parts: HeadParts, supervisor: Supervisor): Promise<Head> {
   const { options, cluster, system, bus, board, nodes } = parts;
   const log = options.log.child({ cluster });
   const folder = options.home.cluster(cluster);
@@ -140,7 +148,7 @@ function tellWhoIsAlive(board: WritableBoard, tell: (nodes: readonly string[]) =
 }
 
 /** For what nobody would say again: a full mailbox only puts it off. */
-function tellUntilTaken<M>(parts: Parts, to: Ref<M>, message: M): void {
+function tellUntilTaken<M>(parts: HeadParts, to: Ref<M>, message: M): void {
   try {
     parts.system.tell(to, message);
   } catch (error) {
