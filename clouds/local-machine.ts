@@ -3,7 +3,7 @@
 // A node's folder holds `state/machine.json` from before its agent first starts until the folder
 // goes: it is the local cloud's own list of machines, and survives the head.
 
-import type { Capacity } from "../model/resources.ts";
+import type { Accelerators, Capacity } from "../model/resources.ts";
 import type { AskedShape } from "./cluster-record.ts";
 
 export interface LocalMachine {
@@ -42,8 +42,13 @@ export function declaredCapacity(
   return {
     cpus: asked.cpus ?? Math.max(cpusMin, share),
     memoryBytes: asked.memoryBytes ?? Math.floor(machine.memoryBytes / numNodes),
-    accelerators: asked.accelerators === undefined ? [] : [asked.accelerators],
+    accelerators: (asked.accelerators === undefined ? [] : [asked.accelerators]).map(wholeDevices),
   };
+}
+
+/** A job may ask for half a device; a node has whole ones. */
+function wholeDevices({ name, count }: Accelerators): Accelerators {
+  return { name, count: Math.ceil(count) };
 }
 
 function isMachine(value: unknown): value is LocalMachine {

@@ -19,7 +19,7 @@ import type { ApiOptions } from "./api-grpc.ts";
 import { autostopSetting } from "./autostop-setting.ts";
 import { demandValid, recordOf, upHeadOf } from "./lookup.ts";
 import type { Done, SchedulerMessage } from "./messages.ts";
-import { clusterNameProblem, nodeCountProblem } from "./submission.ts";
+import { clusterNameProblem, devicesProblem, nodeCountProblem } from "./submission.ts";
 
 const askMs = 30_000;
 const tokenBytes = 16;
@@ -93,10 +93,12 @@ function askedShape(request: sky.v1.LaunchRequest): LaunchRequest["asked"] {
     const isAmount = amount === null || amount === undefined || (amount > 0 && amount < Infinity);
     if (!isAmount) demandValid({ field, why: `${amount} is not above 0` });
   }
+  const devices = accelerators ? acceleratorsFromProto(accelerators) : undefined;
+  demandValid(devicesProblem(devices));
   return {
     ...given("cpus", cpus),
     ...given("memoryBytes", memoryBytes),
-    ...given("accelerators", accelerators && acceleratorsFromProto(accelerators)),
+    ...given("accelerators", devices),
   };
 }
 

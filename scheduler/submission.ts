@@ -9,6 +9,7 @@ import {
   envNamePattern,
   taskNamePattern,
 } from "../model/ids.ts";
+import type { Accelerators } from "../model/resources.ts";
 import type { Task } from "../model/task.ts";
 
 export interface FieldProblem {
@@ -17,6 +18,15 @@ export interface FieldProblem {
 }
 
 export const nodesMax = 10_000;
+/** Devices of one kind on a node: the ledger has an entry for each. */
+export const devicesMax = 1_024;
+/**
+ * Scripts and variables of a task, together. They travel to each node in one message of the bus,
+ * beside the addresses of all nodes; what is larger belongs in the workdir.
+ */
+export const taskTextBytesMax = 512 * 1024;
+/** One variable, as `NAME=value` with its end. Source: execve(2), MAX_ARG_STRLEN of Linux. */
+export const variableBytesMax = 128 * 1024;
 
 /** The first thing that is wrong with these tasks, if anything is. */
 export function submissionProblem(tasks: readonly Task[]): FieldProblem | undefined {
@@ -54,9 +64,10 @@ function taskProblem(task: Task): FieldProblem | undefined {
     envProblem("secrets", task.secrets) ??
     textProblem("setup", task.setup) ??
     textProblem("run", task.run) ??
+    sizeProblem(task) ??
     amountProblem("cpus", task.resources.cpus?.amount) ??
     amountProblem("memory", task.resources.memoryGb?.amount) ??
-    devicesProblem(task) ??
+    devicesProblem(task.resources.accelerators) ??
     restartsProblem(task.maxRestarts)
   );
 }
@@ -78,6 +89,10 @@ function envProblem(
   for (const [name, value] of Object.entries(envs)) {
     if (!envNamePattern.test(name)) return { field, why: `'${name}' is no variable name` };
     if (value.includes("\0")) return { field, why: `${name} holds a NUL byte` };
+    const bytes = Buffer.byteLength(name) + Buffer.byteLength(value) + "=\0".length;
+    if (bytes > variableBytesMax) {
+      return { field, why: `${name} has ${bytes} bytes, at most ${variableBytesMax} are taken` };
+    }
   }
   return undefined;
 }
@@ -91,12 +106,24 @@ function amountProblem(field: string, amount: number | undefined): FieldProblem 
   return { field, why: `${amount} is not above 0` };
 }
 
+function sizeProblem({ setup = "", run = "", envs, secrets }: Task): FieldProblem | undefined {
+  const texts = [setup, run, ...Object.entries({ ...envs, ...secrets }).flat()];
+  const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  if (bytes <= taskTextBytesMax) return undefined;
+  const what = "setup, run, envs and secrets together have";
+  const help = "put what is large into a file of the workdir";
+  return { field: "run", why: `${what} ${bytes} bytes, at most ${taskTextBytesMax}: ${help}` };
+}
+
 /** A share of one device, or a whole number of them. */
-function devicesProblem({ resources }: Task): FieldProblem | undefined {
-  const count = resources.accelerators?.count;
-  if (count === undefined) return undefined;
+export function devicesProblem(devices: Accelerators | undefined): FieldProblem | undefined {
+  if (devices === undefined) return undefined;
+  const { count } = devices;
+  const field = "accelerators";
+  if (count > devicesMax)
+    return { field, why: `${count} devices, at most ${devicesMax} are taken` };
   if (count > 0 && (count <= 1 || Number.isInteger(count))) return undefined;
-  return { field: "accelerators", why: `${count}: a share below 1, or a whole number` };
+  return { field, why: `${count}: a share below 1, or a whole number` };
 }
 
 function restartsProblem(restarts: number): FieldProblem | undefined {

@@ -6,12 +6,18 @@ import { newRecord } from "../../clouds/cluster-record.ts";
 import { isSkyError } from "../../model/errors.ts";
 import type { Job } from "../../model/job.ts";
 import type { Task } from "../../model/task.ts";
+import { encodeEnvelope } from "../../proto/envelope.ts";
+import { busPayloadBytesMax } from "../../runtime/bus.ts";
 import { autostopSetting } from "../../scheduler/autostop-setting.ts";
+import { runEnv } from "../../scheduler/env.ts";
 import { headOf, jobOf, recordOf, upHeadOf } from "../../scheduler/lookup.ts";
 import {
   clusterNameProblem,
   nodeCountProblem,
+  nodesMax,
   submissionProblem,
+  taskTextBytesMax,
+  variableBytesMax,
 } from "../../scheduler/submission.ts";
 
 const task: Task = {
@@ -42,12 +48,30 @@ test("a task in order passes; anything else is named by its field", () => {
     [{ secrets: { A: "a\0b" } }, "tasks[0].secrets"],
     [{ run: "a\0b" }, "tasks[0].run"],
     [{ maxRestarts: -1 }, "tasks[0].max_restarts"],
+    [{ resources: { accelerators: { name: "V100", count: 2_000_000 } } }, "tasks[0].accelerators"],
+    [{ envs: { A: "x".repeat(variableBytesMax - 3) } }, undefined],
+    [{ envs: { A: "x".repeat(variableBytesMax - 2) } }, "tasks[0].envs"],
+    [{ run: "é".repeat(taskTextBytesMax / 2), setup: "" }, undefined],
+    [{ run: "é".repeat(taskTextBytesMax / 2), setup: "x" }, "tasks[0].run"],
   ];
   for (const [change, field] of rows) {
-    assert.equal(submissionProblem([{ ...task, ...change }])?.field, field, JSON.stringify(change));
+    const shown = JSON.stringify(change).slice(0, 200);
+    assert.equal(submissionProblem([{ ...task, ...change }])?.field, field, shown);
   }
   assert.equal(submissionProblem([])?.field, "tasks");
   assert.equal(submissionProblem([task, { ...task, numNodes: 0 }])?.field, "tasks[1].num_nodes");
+});
+
+test("the largest task that is taken fits into one message to each of the most nodes", () => {
+  const ips = Array.from({ length: nodesMax }, (_, at) => `127.1${at % 100}.1${at % 100}.100`);
+  const largest = { ...task, run: "x".repeat(taskTextBytesMax) };
+  const about = { cluster: "c".repeat(63), job: 2 ** 40, submittedAt: 0, task: largest, ips };
+  const env = runEnv({ ...about, rank: 0, devices: [], nodeHasDevices: false });
+  const spec = { taskName: "t", script: largest.run, env, secrets: {}, goWhenReady: false };
+  const key = { job: 2 ** 40, attempt: 1, phase: "run", index: nodesMax } as const;
+  const message = encodeEnvelope({ kind: "prepare", key, spec }, 1);
+  assert.equal(submissionProblem([largest]), undefined);
+  assert.ok(message.length < busPayloadBytesMax, `${message.length} bytes`);
 });
 
 test("cluster names and node counts", () => {
