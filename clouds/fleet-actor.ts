@@ -5,6 +5,7 @@
 // clouds take a token twice, heads open and close once however often they are asked.
 
 import type { Address } from "../model/address.ts";
+import type { ClusterStatus } from "../model/cluster.ts";
 import { errorText, isSkyError } from "../model/errors.ts";
 import type { Node } from "../model/node.ts";
 import type { Actor, EffectContext, RuntimeEffect, Turn } from "../runtime/actor.ts";
@@ -53,11 +54,13 @@ export function fleetActor(
   const edge = new FleetEdge(ports);
   return {
     kind: fleetKind,
-    start: ({ record }, at) => turnOf(self, resume(self.id, record), at),
+    start: ({ record }, at) =>
+      turnOf(self, resume(self.id, record), { at, before: record?.status }),
     step: (state, message) => {
       const outcome = step(state, message);
       if (!outcome.taken) return { state, effects: [] };
-      return turnOf(self, [outcome.state, outcome.effects], message.at);
+      const before = state.phase === "absent" ? undefined : state.record.status;
+      return turnOf(self, [outcome.state, outcome.effects], { at: message.at, before });
     },
     perform: (effect, context) => edge.perform(effect, context),
   };
@@ -68,34 +71,52 @@ export function fleetRecordKey(self: Address): string {
   return recordKey(self, "record");
 }
 
+/** When a turn is taken, and the cluster's status until then; `undefined` for one that was not. */
+interface Moment {
+  readonly at: Instant;
+  readonly before: ClusterStatus | undefined;
+}
+
 function turnOf(
   self: Address,
   [state, effects]: Transition<FleetState, FleetEffect>,
-  at: Instant,
+  moment: Moment,
 ): Turn<FleetState, FleetEffect, FleetEvent> {
-  const commit = commitOf(self, effects, at);
+  const commit = commitOf(self, effects, moment);
   return { state, effects: effects.map(runtimeEffect), ...(commit && { commit }) };
 }
 
-function commitOf(self: Address, effects: readonly FleetEffect[], at: Instant): Batch | undefined {
+function commitOf(
+  self: Address,
+  effects: readonly FleetEffect[],
+  { at, before }: Moment,
+): Batch | undefined {
   const saves = effects.filter((effect) => effect.kind === "save");
   const isErased = effects.some((effect) => effect.kind === "erase");
   const last = saves.at(-1);
   const key = fleetRecordKey(self);
   if (isErased) return batchOf({ deletes: [key] });
   if (last === undefined) return undefined;
-  const events = saves.map((save) => eventOf(save.record, save.cause, at.wallMs));
+  const events = saves.map((save, index) => {
+    const from = index === 0 ? before : saves[index - 1]?.record.status;
+    return eventOf(save, from, at.wallMs);
+  });
   return batchOf({ puts: [jsonRecord(key, last.record)], events });
 }
 
-function eventOf(record: ClusterRecord, cause: string, wallMs: number): StoreEventDraft {
+/** A change of status says from where to where; anything else is only noted. */
+function eventOf(
+  { record, cause }: Extract<FleetEffect, { readonly kind: "save" }>,
+  from: ClusterStatus | undefined,
+  wallMs: number,
+): StoreEventDraft {
   const { name, status, cloud, resources } = record;
+  const change = from === status ? { kind: "noted" } : { kind: "status", from, to: status };
   return eventDraft(name, wallMs, {
     at: wallMs,
     subject: "cluster",
     actor: "fleet",
-    kind: "status",
-    to: status,
+    ...change,
     cause,
     evidence: { cloud, resources },
   });

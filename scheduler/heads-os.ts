@@ -81,8 +81,12 @@ class HeadTable implements Heads {
     const until = AbortSignal.any([signal, AbortSignal.timeout(openMs)]);
     while (!this.#heads.has(cluster) && !until.aborted) {
       await new Promise<void>((resolve) => {
-        this.#waiting.add(resolve);
-        until.addEventListener("abort", () => resolve(), { once: true });
+        const wake = (): void => {
+          this.#waiting.delete(wake);
+          resolve();
+        };
+        this.#waiting.add(wake);
+        until.addEventListener("abort", wake, { once: true });
       });
     }
     return this.#heads.get(cluster);
@@ -100,8 +104,7 @@ class HeadTable implements Heads {
     try {
       const head = await opening;
       this.#heads.set(record.name, head);
-      for (const wake of this.#waiting) wake();
-      this.#waiting.clear();
+      for (const wake of [...this.#waiting]) wake();
       if (record.status === "INIT") head.system.tell(head.scheduler, { kind: "open" });
     } finally {
       this.#opening.delete(record.name);

@@ -75,7 +75,10 @@ export type SchedulerTimer =
 
 export type SubmitReply =
   | { readonly kind: "submitted"; readonly jobs: readonly number[] }
-  /** Nothing was taken; no id was used. `code` is an error code of `model/errors.ts`. */
+  /**
+   * Nothing was taken. No id was used either, unless there were secrets and the vault failed, or the
+   * cluster closed meanwhile. `code` is an error code of `model/errors.ts`.
+   */
   | {
       readonly kind: "refused";
       readonly code: "task/too-big" | "cluster/not-up" | "store/failed" | "request/invalid";

@@ -59,8 +59,25 @@ export async function openHead(options: HeadsOptions, record: ClusterRecord): Pr
   });
   const nodes = new Map((knownNodes(record) ?? []).map((node) => [node.id, node]));
   const parts = { options, cluster, system, bus, board: boardInMemory(), nodes };
-  const supervisor = await startActors(parts);
-  return await withFiles(parts, supervisor);
+  const why = "the head did not open";
+  const opening = async (): Promise<Head> => {
+    const supervisor = await startActors(parts);
+    return orUndo(withFiles(parts, supervisor), () => supervisor.close(why));
+  };
+  return orUndo(opening(), async () => {
+    await system.close(why);
+    await bus.close();
+  });
+}
+
+/** A head that did not open is opened again: no two schedulers may ever share a journal. */
+async function orUndo<T>(work: Promise<T>, undo: () => Promise<void>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    await undo();
+    throw error;
+  }
 }
 
 /** The part of a head that needs no file system. */
@@ -71,15 +88,17 @@ export async function startActors(parts: HeadParts): Promise<Supervisor> {
     ...{ system, clock: options.clock, log, strategy: "rest-for-one", ...restartLimits },
     onEscalate: (why) => options.onBroken(`${cluster}: ${why}`),
   });
-  await supervisor.add({ id: "scheduler", restart: "always", start: () => spawnScheduler(parts) });
-  await supervisor.add({
-    ...{ id: "liveness", restart: "always" },
-    start: async () => {
-      const expected = joinedNodes(cluster, await options.store.read(`${cluster}/`));
-      return system.spawn(livenessActor({ bus, log }), "main", { cluster, expected });
-    },
-  });
-  return supervisor;
+  const startLiveness = async (): Promise<Address> => {
+    const expected = joinedNodes(cluster, await options.store.read(`${cluster}/`));
+    return system.spawn(livenessActor({ bus, log }), "main", { cluster, expected });
+  };
+  const starting = async (): Promise<Supervisor> => {
+    const restart = "always";
+    await supervisor.add({ id: "scheduler", restart, start: () => spawnScheduler(parts) });
+    await supervisor.add({ id: "liveness", restart, start: startLiveness });
+    return supervisor;
+  };
+  return orUndo(starting(), () => supervisor.close("its actors did not start"));
 }
 
 async function spawnScheduler({

@@ -54,15 +54,13 @@ export function submit(state: SchedulerState, draft: Draft, request: SubmitReque
 export function secretsKept(state: SchedulerState, draft: Draft, submission: number): void {
   const pending = state.pending.get(submission);
   if (pending === undefined) return;
-  state.pending.delete(submission);
   const refusal = refusalOf(state, pending.request);
-  if (refusal === undefined) {
-    take(state, draft, pending);
+  if (refusal !== undefined) {
+    giveUp(state, draft, { pending, refusal });
     return;
   }
-  const jobs = pending.request.tasks.map((_, at) => pending.first + at);
-  draft.others.push({ kind: "remove-secrets", jobs });
-  for (const to of pending.replyTo) reply(draft, to, refusal);
+  state.pending.delete(submission);
+  take(state, draft, pending);
 }
 
 export function secretsRefused(
@@ -71,9 +69,22 @@ export function secretsRefused(
   { submission, why }: { readonly submission: number; readonly why: string },
 ): void {
   const pending = state.pending.get(submission);
-  state.pending.delete(submission);
+  if (pending === undefined) return;
   const refusal: SubmitReply = { kind: "refused", code: "store/failed", params: { why } };
-  for (const to of pending?.replyTo ?? []) reply(draft, to, refusal);
+  giveUp(state, draft, { pending, refusal });
+}
+
+/** Its ids stay unused: another job's secrets under them could meet the removal of these. */
+function giveUp(
+  state: SchedulerState,
+  draft: Draft,
+  { pending, refusal }: { readonly pending: PendingSubmit; readonly refusal: SubmitReply },
+): void {
+  const { request, first, replyTo } = pending;
+  state.pending.delete(first);
+  const jobs = request.tasks.map((_, at) => first + at);
+  draft.others.push({ kind: "remove-secrets", jobs });
+  for (const to of replyTo) reply(draft, to, refusal);
 }
 
 export function cancel(state: SchedulerState, draft: Draft, request: Ask<"cancel">): void {

@@ -61,8 +61,9 @@ class CopiedWorkdirs implements Workdirs {
     for (const name of await readdir(this.#dir)) {
       if (!name.endsWith(jobsSuffix)) continue;
       const copy = `${this.#dir}/${name.slice(0, -jobsSuffix.length)}`;
-      const jobs = JSON.parse(await readFile(`${this.#dir}/${name}`, "utf8")) as readonly number[];
-      this.#use(copy, jobs);
+      const jobs = jobsIn(await readFile(`${this.#dir}/${name}`, "utf8"));
+      if (jobs !== undefined) this.#use(copy, jobs);
+      else this.#log.warn("workdir copy kept until the cluster goes: nobody knows whose", { copy });
     }
   }
 
@@ -142,6 +143,15 @@ class CopiedWorkdirs implements Workdirs {
     });
     this.#removals.add(removal);
     void removal.then(() => this.#removals.delete(removal));
+  }
+}
+
+/** `undefined` for half a list, as a machine that lost power may leave it. */
+function jobsIn(text: string): readonly number[] | undefined {
+  try {
+    return JSON.parse(text) as readonly number[];
+  } catch {
+    return undefined;
   }
 }
 

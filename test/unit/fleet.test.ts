@@ -9,6 +9,8 @@ import type { ClusterRecord, Goal, LaunchRequest } from "../../clouds/cluster-re
 import { mismatchOf, newRecord } from "../../clouds/cluster-record.ts";
 import type { FleetEffect, FleetEvent, FleetState } from "../../clouds/fleet.ts";
 import { resume, step } from "../../clouds/fleet.ts";
+import { fleetActor } from "../../clouds/fleet-actor.ts";
+import { declaredCapacity } from "../../clouds/local-machine.ts";
 import { loopbackAddress } from "../../clouds/loopback.ts";
 import { remaining } from "../../clouds/remaining.ts";
 import type { Address } from "../../model/address.ts";
@@ -217,4 +219,49 @@ test("no two nodes of a home share an address, and none has a byte of 0 or 255",
       taken.add(ip);
     }
   }
+});
+
+test("a change of status says from where to where; what changes none is only noted", () => {
+  const self = { cluster: "_home", node: "skyhead", kind: "fleet", id: "demo" };
+  const cloud = createMemoryCloud();
+  const ports = {
+    cloud: () => cloud,
+    heads: {
+      open: async () => {},
+      declare: () => {},
+      dismiss: () => {},
+      close: async () => {},
+      clear: async () => "",
+    },
+    onRecord: () => {},
+    onProgress: () => {},
+  };
+  const actor = fleetActor(self, ports);
+  let { state } = actor.start({ record: undefined }, at);
+  const told = (event: FleetEvent): unknown => {
+    const turn = actor.step(state, { ...event, at, from: "skyhead" });
+    state = turn.state;
+    return turn.commit?.events.map(({ body }) => {
+      const { kind, from, to } = JSON.parse(body);
+      return [kind, from, to];
+    });
+  };
+  assert.deepEqual(told({ kind: "launch", request, replyTo: asker }), [
+    ["status", undefined, "INIT"],
+  ]);
+  const machines = ["head", "worker1"].map((node): Machine => {
+    return { id: node, node, ip: "127.0.0.1", phase: "up" };
+  });
+  assert.deepEqual(told({ kind: "seen", machines }), [["noted", undefined, undefined]]);
+  const alive = { kind: "alive", nodes: ["head", "worker1"] } as const;
+  assert.deepEqual(told(alive), [["status", "INIT", "UP"]]);
+  assert.deepEqual(told({ kind: "down", cause: "asked" }), [["status", "UP", "STOPPING"]]);
+});
+
+test("a local node has whole devices, whatever share of one is asked", () => {
+  const machine = { cpus: 4, memoryBytes: 8 };
+  const declared = (count: number) =>
+    declaredCapacity(machine, { accelerators: { name: "V100", count } }, 2).accelerators;
+  assert.deepEqual(declared(0.5), [{ name: "V100", count: 1 }]);
+  assert.deepEqual(declared(4), [{ name: "V100", count: 4 }]);
 });
