@@ -4,10 +4,13 @@
 //
 // One rank is one *slot*: a keeper (a fork of the launcher) that starts a `cat` for the output and
 // `setsid bash` in the foreground, and writes the exit code. Slots are made ahead of time and wait
-// on a FIFO; a rank takes a warm one, and nothing is forked between the order and its first act.
-// A slot finds its rank through the link `<slots>/<token>`, which the agent points at the rank's
-// directory before it says `p` (prepare). `g` (go) follows, or end of file: the agent is gone, and
-// what has not started never will.
+// on the FIFO of a *gate*; a rank takes a warm one, and nothing is forked between the order and its
+// first act.
+//
+// A slot lives and claims in a directory of its own, `<slots>/<token>`, and all its processes name
+// their files relative to it. The agent lays the rank's spec into the gate, renames the directory
+// to the rank's, which succeeds for one slot only, and says `p` (prepare). `g` (go) follows, or end
+// of file: the agent is gone, and what has not started never will.
 //
 // What must always hold: whoever claims a directory first has it for ever; no signal disposition,
 // descriptor, variable or option of ours reaches the user's program; a report that nobody reads
@@ -15,13 +18,11 @@
 
 /** Reports of the slots, as `<letter> <token>` lines on the report FIFO. */
 export const slotReports = {
-  /** The batch of FIFOs that ends with this name exists. */
-  f: "fifos-made",
+  /** The batch of gates that begins with this name exists. */
+  g: "gates-made",
   /** Warm; a third word says whether it could enter its cgroup (`+` or `-`). */
   w: "warm",
   r: "ready",
-  /** Refused: the directory was claimed before. */
-  c: "claimed",
   s: "started",
   /** The exit code is on disk; the output may still have a writer. */
   x: "ended",
@@ -35,6 +36,7 @@ export const slotReports = {
  */
 export const launcherScript = `# skylet: this node's launcher. Ends when its standard input does.
 cd -- "$1" || exit 1
+slots=$PWD
 mask=$2
 umask 077
 set -m
@@ -48,42 +50,49 @@ exec 6<>report 2>/dev/null
 printf 'ready\\n'
 exec >/dev/null
 
-# keep TOKEN LEAF: one slot. Its signals are caught, not ignored, and reach nobody below.
-# The logger waits until the output has a writer; nobody waits for the logger to open it but the
-# runner, which sees that by the log, so no unlinked FIFO can hold anybody for ever.
+# keep TOKEN GATE LEAF: one slot. Its signals are caught, not ignored, and reach nobody below.
+# The output is a pipe that has no name; the keeper holds it open as long as the runner lives.
 keep() {
   trap : TERM INT HUP QUIT
-  (trap '' TERM INT HUP QUIT; exec cat <"$1.out" >>"$1.log") 6>&- &
-  SKYLET_RANK=$1 setsid bash -c '. "$1"' bash ../runner.sh "$1" "$!" "$mask" warm "$2" \\
-    4<>"$1.go" 3<"$1.go" 4>&- 5<>"$1.out" >"$1.out" 5>&- 2>&1
+  local token=$1 logger code lost claim
+  cd -- "$1" && exec 8>>log && : >script || { printf 'e %s\\n' "$1" >&6; return; }
+  coproc { trap '' TERM INT HUP QUIT; exec cat >&8 8>&- 6>&-; }
+  logger=$!
+  eval "exec 7>&\${COPROC[1]} 8>&- \${COPROC[0]}<&- \${COPROC[1]}>&-"
+  SKYLET_RANK=$1 setsid bash -c '. "$1"' bash "$slots/../runner.sh" \\
+    "$1" "$logger" "$mask" warm "$3" "$slots/$2.spec" \\
+    4<>"../$2.go" 3<"../$2.go" 4>&- >&7 2>&1 7>&-
   code=$?
-  if [ -e "$1/started" ]; then
-    printf '%s\\n' "$code" >"$1/exit"
-    printf 'x %s\\n' "$1" >&6
+  exec 7>&-
+  mapfile -t claim <claim
+  if [ \${#claim[@]} -eq 3 ]; then
+    printf '%s\\n' "$code" >exit
+    printf 'x %s\\n' "$token" >&6
   else
-    kill -KILL "$!"
+    kill -KILL "$logger"
   fi
   # A signal interrupts the wait; only a process that is gone ends it.
-  while wait "$!"; kill -0 "$!"; do :; done
-  wait "$!"
+  while wait "$logger"; kill -0 "$logger"; do :; done
+  wait "$logger"
   lost=$?
-  [ $lost -eq 0 ] || [ ! -e "$1/started" ] || printf '%s\\n' "$lost" >"$1/log-lost"
-  printf 'e %s\\n' "$1" >&6
+  [ $lost -eq 0 ] || [ \${#claim[@]} -ne 3 ] || printf '%s\\n' "$lost" >log-lost
+  printf 'e %s\\n' "$token" >&6
 }
 
 while :; do
-  read -r verb token rest || { [ $? -gt 128 ] && continue; break; }
+  read -r verb first second rest || { [ $? -gt 128 ] && continue; break; }
   case $verb in
-    fifos) mkfifo -- "$token" $rest; printf 'f %s\\n' "$token" >&6 ;;
-    slot) keep "$token" "$rest" </dev/null 2>/dev/null & ;;
+    gates) mkfifo -- "$first" $second $rest; printf 'g %s\\n' "$first" >&6 ;;
+    slot) keep "$first" "$second" "$rest" </dev/null 2>/dev/null & ;;
   esac
 done
 `;
 
 /**
- * Sourced by the rank's own shell: `runner TOKEN LOGGER-PID UMASK STAGE LEAF`. With a `.bashrc` in
- * HOME the shell is replaced by an interactive one, whose two job-control warnings go to
- * /dev/null with everything else that it says before its first command; nothing else is lost.
+ * Sourced by the rank's own shell: `runner TOKEN LOGGER-PID UMASK STAGE LEAF SPEC`, in the
+ * directory that is its slot's and will be its rank's. With a `.bashrc` in HOME the shell is
+ * replaced by an interactive one, whose two job-control warnings go to /dev/null with everything
+ * else that it says before its first command; nothing else is lost.
  * TERM ends an interactive shell only by a trap, since bash ignores it there.
  */
 export const runnerScript = `# skylet: a rank's shell, until the user's script takes over.
@@ -109,31 +118,22 @@ __skylet_claim() { # TOKEN LOGGER-PID ENTERED
   __skylet_start "$$" && __skylet_self=$REPLY
   __skylet_start "$2" || REPLY=0
   read -r __skylet_boot </proc/sys/kernel/random/boot_id
-  set -C
-  printf '%s\\n' "$1 $__skylet_boot $PPID $__skylet_keeper $$ $__skylet_self $2 $REPLY $3" \\
-    2>/dev/null >"$1/claim"
-  set -- $?
-  set +C
-  return $1
+  printf '%s\\n' "$1 $__skylet_boot $PPID $__skylet_keeper $$ $__skylet_self $2 $REPLY $3" >claim
 }
 
-__skylet_stand() { # RUNNER TOKEN LOGGER-PID UMASK STAGE LEAF
+__skylet_stand() { # RUNNER TOKEN LOGGER-PID UMASK STAGE LEAF SPEC
   local __skylet_word __skylet_entered=-
   local -a __skylet_spec
   if [ "$5" = warm ]; then
     __skylet_become warm "$@"
     { echo 500 >/proc/$$/oom_score_adj; } 2>/dev/null
     [ -n "$6" ] && { echo 0 >"$6/cgroup.procs"; } 2>/dev/null && __skylet_entered=+
-    # A read that times out says more than 128; end of file means that the agent is gone.
-    until [ -e "$2.log" ]; do
-      read -r -t 0.01 <&3
-      [ $? -gt 128 ] || exit 0
-    done
+    __skylet_claim "$2" "$3" "$__skylet_entered" 2>/dev/null || exit 0
     printf 'w %s %s\\n' "$2" "$__skylet_entered" >&6
     read -r __skylet_word <&3 || exit 0
-    __skylet_claim "$2" "$3" "$__skylet_entered" || { printf 'c %s\\n' "$2" >&6; exit 0; }
   fi
-  mapfile -d '' -t __skylet_spec <"$2/spec"
+  mapfile -d '' -t __skylet_spec <"$7"
+  [ \${#__skylet_spec[@]} -ge 3 ] || exit 0
   HOME=\${__skylet_spec[2]}
   __skylet_become claimed "$@"
   printf 'r %s\\n' "$2" >&6
@@ -141,7 +141,7 @@ __skylet_stand() { # RUNNER TOKEN LOGGER-PID UMASK STAGE LEAF
   exec 3<&-
   SHLVL=1
   [ \${#__skylet_spec[@]} -eq 3 ] || export -- "\${__skylet_spec[@]:3}"
-  printf '%s\\n' "$EPOCHREALTIME" >"$2/started"
+  printf '%s\\n' "$EPOCHREALTIME" >>claim
   printf 's %s\\n' "$2" >&6
   exec 6>&-
   umask "$4"

@@ -6,7 +6,7 @@
 import type { Clock } from "../runtime/clock.ts";
 import type { Cgroups } from "./cgroup-os.ts";
 import { tokenPattern } from "./cgroup-os.ts";
-import { removeSlotFiles } from "./pool-os.ts";
+import { removeGate, removeSlotDir } from "./pool-os.ts";
 import { namesIn } from "./proc-os.ts";
 import { passed } from "./sweep-os.ts";
 
@@ -24,11 +24,18 @@ const roundDelayMsMax = 64;
 /** Before the first slot of this agent. */
 export async function clearLeftovers(options: LeftoverOptions): Promise<void> {
   const { slotsDir, cgroups, isUsed } = options;
-  const files = namesIn(slotsDir).map((name) => name.split(".")[0] ?? "");
-  const tokens = new Set([...files, ...(cgroups?.leaves() ?? [])]);
+  const tokens = new Set([...namesIn(slotsDir), ...(cgroups?.leaves() ?? [])]);
   const unused = [...tokens].filter((token) => tokenPattern.test(token) && !isUsed(token));
-  for (const token of unused) removeSlotFiles(slotsDir, token);
+  for (const token of unused) removeSlotDir(slotsDir, token);
   await Promise.all(unused.map((token) => clearLeaf(options, token)));
+}
+
+/** Gates of earlier agents, once nothing of theirs waits in one any more. */
+export function clearGates(slotsDir: string, series: string): void {
+  const gates = namesIn(slotsDir).filter((name) => /\.(go|spec)$/.test(name));
+  for (const name of gates) {
+    if (!name.startsWith(series)) removeGate(slotsDir, name.slice(0, name.lastIndexOf(".")));
+  }
 }
 
 /** After the last: leaves of slots that nobody used, and the parent if none is left in it. */

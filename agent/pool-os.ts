@@ -1,13 +1,26 @@
 // The slots of a node: shims that were forked ahead of time and wait for a rank.
 //
-// A slot costs five processes' worth of fork and exec, and up to 20 ms to enter its cgroup, so a
-// few stand warm and a used one is replaced a moment later. Their FIFOs are made in batches, by one
-// `mkfifo` each. With nothing warm, a slot is made on demand by the same path.
+// A slot costs three forks and four execs, and up to 20 ms to enter its cgroup, so a few stand warm
+// and a used one is replaced once its rank has started. Each waits at a *gate*, a FIFO and a file
+// for the rank's spec, which serve one slot after another: on ext4 each new file steps over all
+// that were deleted in the last minute, so what is made anew for every rank makes every rank slow.
+// With nothing warm, a slot is made on demand by the same path.
 //
 // What must always hold: the agent has a FIFO open before it orders the slot that waits on it, so
-// that end of file means that the agent is gone and nothing else.
+// that end of file means that the agent is gone and nothing else. A gate is used again only when
+// its slot has let go of it.
 
-import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  truncateSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { SkyError } from "../model/errors.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
@@ -18,7 +31,10 @@ import { isAbsent } from "./proc-os.ts";
 
 export interface Slot {
   readonly token: string;
-  readonly inCgroup: boolean;
+  /** Its directory, until it is the rank's. */
+  readonly dir: string;
+  /** What the runner reads when it hears `p`. Gone from the disk once the slot is let go. */
+  lay(spec: string): void;
   /** `p`repare and `g`o, in this order. Nothing happens after `drop`. */
   say(words: "p\n" | "g\n" | "p\ng\n"): void;
   /** Closes our end: what has not started never will. */
@@ -37,16 +53,16 @@ export interface PoolOptions {
   readonly onReport: (report: SlotReport) => void;
 }
 
-const batchCount = 32;
-/** Order the next batch of FIFOs when fewer are left. */
-const batchLowCount = 12;
-const refillDelayMs = 10;
+const gateBatch = 8;
+const refillDelayMs = 5;
 const takeTimeoutMs = 30_000;
 /** A slot that has heard nothing from us by then was lost with its launcher. */
 const goneMsMax = 2_000;
 
-interface Forming {
+/** A slot on its way, or one that stands. */
+interface Place {
   readonly token: string;
+  readonly gate: string;
   readonly fd: number;
 }
 
@@ -60,13 +76,16 @@ export async function startPool(options: PoolOptions): Promise<Pool> {
 export class Pool {
   readonly slotsDir: string;
   readonly #options: PoolOptions;
-  readonly #forming = new Map<string, Forming>();
-  readonly #warm: Slot[] = [];
-  readonly #lent = new Set<string>();
+  readonly #forming = new Map<string, Place>();
+  readonly #warm: { readonly slot: Slot; readonly gate: string }[] = [];
+  /** Slots that ranks have, by token, with the gate of each that still needs it. */
+  readonly #lent = new Map<string, string | undefined>();
+  readonly #discarded = new Map<string, string>();
   readonly #waiters: ((slot: Slot) => void)[] = [];
-  /** Tokens whose FIFOs exist, and those whose FIFOs are ordered. */
+  /** Gates that nobody is at, and those that are ordered. */
   readonly #free: string[] = [];
   #ordered: readonly string[] = [];
+  #gates = 0;
   #made = 0;
   #refilling = false;
   #closed = false;
@@ -95,33 +114,61 @@ export class Pool {
 
   /** A warm slot, at once if there is one. @throws SkyError `process/failed` after a long wait. */
   async take(): Promise<Slot> {
-    const slot = this.#warm.shift();
-    if (slot === undefined) return await this.#wait();
-    this.#lent.add(slot.token);
+    const warm = this.#warm.shift();
+    if (warm === undefined) return await this.#wait();
+    this.#lent.set(warm.slot.token, warm.gate);
+    if (this.#warm.length === 0) this.#refillSoon();
+    return warm.slot;
+  }
+
+  /** The slot's rank has started: it will never look at its gate again. */
+  passed(token: string): void {
+    const gate = this.#lent.get(token);
+    if (gate === undefined) return;
+    this.#lent.set(token, undefined);
+    this.#reuse(gate);
     this.#refillSoon();
-    return slot;
+  }
+
+  /** No rank could have it after all, and it was dropped: what is left of it goes with its end. */
+  discard(token: string): void {
+    const gate = this.#lent.get(token);
+    this.#lent.delete(token);
+    if (gate !== undefined) this.#discarded.set(token, gate);
   }
 
   /** The slot has ended and its rank's files are in order. */
-  giveBack(token: string): void {
+  giveBack(token: string, how: "ended" | "killed"): void {
+    const gate = this.#lent.get(token);
     this.#lent.delete(token);
-    removeSlotFiles(this.slotsDir, token);
+    removeSlotDir(this.slotsDir, token);
+    if (gate === undefined) return;
+    if (how === "ended") this.#reuse(gate);
+    else removeGate(this.slotsDir, gate);
+    this.#refillSoon();
   }
 
-  /** Ends the launcher and every slot that was not taken. */
-  async close(): Promise<void> {
+  /** Ends the launcher and every slot that was not taken. Those in `kept` may yet start. */
+  async close(kept: ReadonlySet<string>): Promise<void> {
     this.#closed = true;
-    const unused = [...this.#warm.map((slot) => slot.token), ...this.#forming.keys()];
-    for (const slot of this.#warm) slot.drop();
-    for (const { fd } of this.#forming.values()) closeSync(fd);
-    this.#warm.length = 0;
+    const warm = this.#warm.splice(0);
+    const forming = [...this.#forming.values()];
     this.#forming.clear();
+    for (const { slot } of warm) slot.drop();
+    for (const { fd } of forming) closeSync(fd);
     await this.#launcher?.end();
+    const slots = [...warm.map(({ slot }) => slot), ...forming].map(({ token }) => token);
+    const unused = [...slots, ...this.#discarded.keys()];
     await this.#gone(new Set(unused));
     this.#launcher?.close();
-    for (const token of [...unused, ...this.#free, ...this.#ordered]) {
-      removeSlotFiles(this.slotsDir, token);
+    for (const token of unused) removeSlotDir(this.slotsDir, token);
+    for (const [token, gate] of this.#lent) {
+      if (kept.has(token)) continue;
+      removeSlotDir(this.slotsDir, token);
+      if (gate !== undefined) removeGate(this.slotsDir, gate);
     }
+    const gates = [...[...warm, ...forming].map(({ gate }) => gate), ...this.#discarded.values()];
+    for (const gate of [...gates, ...this.#free, ...this.#ordered]) removeGate(this.slotsDir, gate);
   }
 
   /** Slots that still form look for their FIFOs: those go only after them. */
@@ -157,33 +204,32 @@ export class Pool {
 
   #onReport(report: SlotReport): void {
     const { kind, token } = report;
-    if (kind === "fifos-made") this.#onFifos();
-    else if (kind === "warm") this.#onWarm(report);
+    if (kind === "gates-made") this.#onGates();
+    else if (kind === "warm") this.#onWarm(token);
     else if (kind === "closed" && !this.#lent.has(token)) this.#onUnused(token);
     this.#options.onReport(report);
   }
 
-  #onFifos(): void {
+  #onGates(): void {
     this.#free.push(...this.#ordered);
     this.#ordered = [];
     this.#form();
   }
 
-  #onWarm({ token, word }: SlotReport): void {
-    const ready = this.#forming.get(token);
-    if (ready === undefined) return;
+  #onWarm(token: string): void {
+    const place = this.#forming.get(token);
+    if (place === undefined) return;
     this.#forming.delete(token);
-    unlinkIfThere(`${this.slotsDir}/${token}.go`);
-    unlinkIfThere(`${this.slotsDir}/${token}.out`);
-    const slot = slotOf(ready, word === "+");
+    const { gate } = place;
+    const slot = slotOf(this.slotsDir, place);
     const waiter = this.#waiters.shift();
     if (waiter === undefined) {
-      this.#warm.push(slot);
+      this.#warm.push({ slot, gate });
     } else {
-      this.#lent.add(token);
+      this.#lent.set(token, gate);
       waiter(slot);
     }
-    this.#refillSoon();
+    this.#form();
   }
 
   /** A slot ended that no rank ever had. */
@@ -191,27 +237,37 @@ export class Pool {
     if (this.#closed) {
       this.#goneEarly.add(token);
       this.#onGone(token);
+      return;
     }
     const half = this.#forming.get(token);
-    if (half) closeSync(half.fd);
     this.#forming.delete(token);
-    const index = this.#warm.findIndex((slot) => slot.token === token);
-    if (index >= 0) this.#warm.splice(index, 1)[0]?.drop();
-    removeSlotFiles(this.slotsDir, token);
+    if (half) closeSync(half.fd);
+    const index = this.#warm.findIndex(({ slot }) => slot.token === token);
+    const [warm] = index >= 0 ? this.#warm.splice(index, 1) : [];
+    warm?.slot.drop();
+    const gate = half?.gate ?? warm?.gate ?? this.#discarded.get(token);
+    this.#discarded.delete(token);
+    if (gate !== undefined) this.#reuse(gate);
+    removeSlotDir(this.slotsDir, token);
     this.#options.cgroups?.remove(token);
     this.#refillSoon();
   }
 
-  /** What was on its way to the dead launcher is ordered anew. */
+  /** What was on its way to the dead launcher is ordered anew, elsewhere. */
   #onRestart(): void {
-    for (const { fd } of this.#forming.values()) closeSync(fd);
+    for (const { fd, token, gate } of this.#forming.values()) {
+      closeSync(fd);
+      removeGate(this.slotsDir, gate);
+      removeSlotDir(this.slotsDir, token);
+    }
     this.#forming.clear();
+    for (const gate of this.#ordered) removeGate(this.slotsDir, gate);
     this.#ordered = [];
     this.#form();
   }
 
   #refillSoon(): void {
-    if (this.#refilling) return;
+    if (this.#refilling || this.#closed) return;
     this.#refilling = true;
     this.#options.clock.after(refillDelayMs, () => {
       this.#refilling = false;
@@ -219,36 +275,54 @@ export class Pool {
     });
   }
 
-  /** Orders slots for those who wait; only when nobody does, for those who will. */
+  /** Orders slots for all who wait; only when nobody does, one after the other for who will. */
   #form(): void {
-    const { cgroups, warmCount } = this.#options;
-    const wanted = this.#waiters.length > 0 ? this.#waiters.length : warmCount;
-    while (!this.#closed && this.#forming.size + this.#warm.length < wanted) {
-      const token = this.#free.shift();
-      if (token === undefined) break;
-      cgroups?.make(token);
-      const path = `${this.slotsDir}/${token}.go`;
-      const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
-      this.#forming.set(token, { token, fd });
-      this.#launcher?.order(`slot ${token} ${cgroups?.leaf(token) ?? ""}`);
+    const { warmCount } = this.#options;
+    const waiting = this.#waiters.length;
+    const wanted = () =>
+      waiting > 0
+        ? this.#forming.size < waiting
+        : this.#forming.size === 0 && this.#warm.length < warmCount;
+    while (!this.#closed && wanted()) {
+      const gate = this.#free.shift();
+      if (gate === undefined) break;
+      this.#formAt(gate);
     }
-    this.#orderFifos();
+    if (wanted()) this.#orderGates();
   }
 
-  #orderFifos(): void {
-    if (this.#closed || this.#ordered.length > 0 || this.#free.length >= batchLowCount) return;
+  #formAt(gate: string): void {
+    const { cgroups, series } = this.#options;
+    const token = `${series}-${this.#made++}`;
+    cgroups?.make(token);
+    mkdirSync(`${this.slotsDir}/${token}`, { mode: 0o700 });
+    const path = `${this.slotsDir}/${gate}.go`;
+    const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+    this.#forming.set(token, { token, gate, fd });
+    this.#launcher?.order(`slot ${token} ${gate} ${cgroups?.leaf(token) ?? ""}`);
+  }
+
+  #orderGates(): void {
+    if (this.#closed || this.#ordered.length > 0) return;
     const { series } = this.#options;
-    this.#ordered = Array.from({ length: batchCount }, () => `${series}-${this.#made++}`);
-    const names = this.#ordered.flatMap((token) => [`${token}.go`, `${token}.out`]);
-    this.#launcher?.order(`fifos ${names.join(" ")}`);
+    const count = this.#gates === 0 ? Math.max(1, this.#options.warmCount) : gateBatch;
+    this.#ordered = Array.from({ length: count }, () => `${series}-gate-${this.#gates++}`);
+    this.#launcher?.order(`gates ${this.#ordered.map((gate) => `${gate}.go`).join(" ")}`);
+  }
+
+  #reuse(gate: string): void {
+    clearSpec(this.slotsDir, gate);
+    if (this.#closed) removeGate(this.slotsDir, gate);
+    else this.#free.push(gate);
   }
 }
 
-function slotOf({ token, fd }: Forming, inCgroup: boolean): Slot {
+function slotOf(slotsDir: string, { token, gate, fd }: Place): Slot {
   let open = true;
   return {
     token,
-    inCgroup,
+    dir: `${slotsDir}/${token}`,
+    lay: (spec) => writeOver(`${slotsDir}/${gate}.spec`, spec),
     say: (words) => {
       if (open) writeSync(fd, words);
     },
@@ -259,9 +333,34 @@ function slotOf({ token, fd }: Forming, inCgroup: boolean): Slot {
   };
 }
 
-/** What a slot leaves in the state folder. */
-export function removeSlotFiles(slotsDir: string, token: string): void {
-  for (const end of [".go", ".out", ".log", ""]) unlinkIfThere(`${slotsDir}/${token}${end}`);
+/** Makes the file if need be. It is never emptied first: ext4 flushes a file that was. */
+function writeOver(path: string, text: string): void {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+  try {
+    const bytes = Buffer.from(text);
+    for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+    ftruncateSync(fd, bytes.length);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** There are secrets in it, and the disk need not keep them. */
+function clearSpec(slotsDir: string, gate: string): void {
+  try {
+    truncateSync(`${slotsDir}/${gate}.spec`);
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
+  }
+}
+
+/** The directory of a slot that is no rank's. */
+export function removeSlotDir(slotsDir: string, token: string): void {
+  rmSync(`${slotsDir}/${token}`, { recursive: true, force: true });
+}
+
+export function removeGate(slotsDir: string, gate: string): void {
+  for (const end of [".go", ".spec"]) unlinkIfThere(`${slotsDir}/${gate}${end}`);
 }
 
 function unlinkIfThere(path: string): void {

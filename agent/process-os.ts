@@ -5,7 +5,7 @@
 // report, at once, or, where the shim itself was killed, by a look at /proc once a second while
 // any rank runs. An agent that starts again finds its ranks on disk and goes on listening.
 
-import { mkdirSync, renameSync, symlinkSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { SkyError } from "../model/errors.ts";
 import type { SweepRecord } from "../model/job.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -17,30 +17,30 @@ import type { Cgroups } from "./cgroup-os.ts";
 import { findCgroups } from "./cgroup-os.ts";
 import type { SlotReport } from "./launcher-os.ts";
 import type { LeftoverOptions } from "./leftovers-os.ts";
-import { clearLeftovers, clearUnused } from "./leftovers-os.ts";
+import { clearGates, clearLeftovers, clearUnused } from "./leftovers-os.ts";
 import type { LiveRank } from "./live-rank.ts";
 import { drop } from "./live-rank.ts";
 import type { Pool, Slot } from "./pool-os.ts";
-import { removeSlotFiles, startPool } from "./pool-os.ts";
+import { startPool } from "./pool-os.ts";
 import type { CgroupMount } from "./proc.ts";
-import { isAlive, namesIn, signalProcess } from "./proc-os.ts";
+import { isAlive, linkOf, namesIn, signalProcess } from "./proc-os.ts";
 import {
+  claimRankDir,
   endedAt,
   failed,
   isMarked,
   keeperLives,
-  layRankDir,
   logBytes,
   mark,
   placeProblem,
   readClaim,
   readExit,
   readReport,
+  refuseIfClaimed,
   startedAt,
-  unmark,
 } from "./rank-dir-os.ts";
 import type { Claim } from "./rank-files.ts";
-import { rankFiles, specProblem } from "./rank-files.ts";
+import { encodeSpec, rankFiles, specProblem } from "./rank-files.ts";
 import { ShimWatch } from "./shim-watch-os.ts";
 import type { SweepOptions } from "./sweep-os.ts";
 import { clearLeaf, passed, signalRank, sweepRank } from "./sweep-os.ts";
@@ -118,14 +118,16 @@ class ProcessOs implements ProcessPort {
     mkdirSync(this.#options.ranksDir, { recursive: true, mode: 0o700 });
     for (const name of namesIn(this.#options.ranksDir)) this.#attach(name);
     this.#inBackground(clearLeftovers(this.#leftovers()));
+    const series = hexToken(this.#options.random, 8);
     this.#pool = await startPool({
       ...this.#options,
       cgroups: this.#cgroups,
-      series: hexToken(this.#options.random, 8),
+      series,
       warmCount: this.#options.warmCount ?? warmCountDefault,
       onReport: (report) => this.#onReport(report),
     });
     await this.#settled();
+    clearGates(this.#slotsDir, series);
     this.#watch.begin();
   }
 
@@ -139,7 +141,7 @@ class ProcessOs implements ProcessPort {
     }
     this.#preparing.add(dir);
     try {
-      layRankDir(spec);
+      refuseIfClaimed(dir);
       if (this.#pool) await this.#order(spec, await this.#pool.take());
     } finally {
       this.#preparing.delete(dir);
@@ -201,12 +203,9 @@ class ProcessOs implements ProcessPort {
       if (!rank.told) drop(rank);
       rank.settle?.(new SkyError("process/failed", { what: "prepare", why: "closed" }));
     }
-    await this.#pool?.close();
-    for (const { token, told } of [...this.#byToken.values()]) {
-      if (told) continue;
-      this.#byToken.delete(token);
-      removeSlotFiles(this.#slotsDir, token);
-    }
+    const untold = [...this.#byToken.values()].filter(({ told }) => !told);
+    for (const { token } of untold) this.#byToken.delete(token);
+    await this.#pool?.close(new Set(this.#byToken.keys()));
     await Promise.all(this.#clearing);
     await clearUnused(this.#leftovers());
   }
@@ -216,8 +215,16 @@ class ProcessOs implements ProcessPort {
   async #order(spec: ProcessSpec, slot: Slot): Promise<void> {
     const { dir } = spec;
     const { token } = slot;
-    renameSync(`${this.#slotsDir}/${token}.log`, `${dir}/${rankFiles.log}`);
-    symlinkSync(dir, `${this.#slotsDir}/${token}`);
+    const warm = readClaim(slot.dir);
+    const output = warm && linkOf(`/proc/${warm.logger.pid}/fd/0`);
+    try {
+      slot.lay(encodeSpec(spec));
+      claimRankDir(slot.dir, spec, output ?? "unknown");
+    } catch (error) {
+      slot.drop();
+      this.#pool?.discard(token);
+      throw error;
+    }
     const settled = new Promise<void>((resolve, reject) => {
       const cancel = this.#options.clock.after(prepareTimeoutMs, () =>
         rank.settle?.(failed("prepare", `the shim did not answer in ${prepareTimeoutMs} ms`)),
@@ -237,7 +244,7 @@ class ProcessOs implements ProcessPort {
         token,
         slot,
         phase: "claiming",
-        claim: undefined,
+        claim: readClaim(dir),
         settle,
         told: spec.goWhenReady,
         dropped: false,
@@ -257,12 +264,8 @@ class ProcessOs implements ProcessPort {
     if (rank === undefined) return;
     switch (kind) {
       case "ready":
-        rank.claim = readClaim(rank.dir);
         rank.phase = "ready";
         rank.settle?.(undefined);
-        break;
-      case "claimed":
-        rank.settle?.(new SkyError("process/claimed", { dir: rank.dir }));
         break;
       case "started":
         this.#onStarted(rank);
@@ -279,10 +282,8 @@ class ProcessOs implements ProcessPort {
 
   #onStarted(rank: LiveRank): void {
     rank.phase = "running";
-    rank.claim ??= readClaim(rank.dir);
     drop(rank);
-    // The secrets in it are in the process now; the disk need not keep them.
-    unmark(rank.dir, rankFiles.spec);
+    this.#pool?.passed(rank.token);
     const wallMs = startedAt(rank.dir) ?? this.#options.clock.now().wallMs;
     this.#emit({ kind: "started", dir: rank.dir, pid: rank.claim?.runner.pid ?? 0, wallMs });
     this.#watch.begin();
@@ -312,13 +313,12 @@ class ProcessOs implements ProcessPort {
     this.#byDir.delete(rank.dir);
     this.#closedDirs.add(rank.dir);
     this.#options.clock.after(lastWordMs, () => this.#closedDirs.delete(rank.dir));
-    unmark(rank.dir, rankFiles.spec);
     this.#byToken.delete(rank.token);
     if (rank.phase === "ready" && !rank.dropped) {
       mark(rank.dir, rankFiles.lost, "it ended while it stood ready, before it was started\n");
     }
     drop(rank);
-    this.#pool?.giveBack(rank.token);
+    this.#pool?.giveBack(rank.token, rank.mourned ? "killed" : "ended");
     const exit = this.#exitOf(rank);
     if (rank.claim) this.#inBackground(clearLeaf(this.#sweepOptions(rank.claim, rank.dir)));
     else this.#cgroups?.remove(rank.token);
@@ -344,7 +344,7 @@ class ProcessOs implements ProcessPort {
     const claim = readClaim(dir);
     if (claim === undefined || !keeperLives(claim, this.#bootId)) return;
     const { token } = claim;
-    const phase = isMarked(dir, rankFiles.started) ? "running" : "ready";
+    const phase = claim.started !== undefined ? "running" : "ready";
     const base = { dir, token, slot: undefined, claim, settle: undefined };
     const rank: LiveRank = { ...base, phase, told: true, dropped: true, mourned: false };
     this.#byDir.set(dir, rank);
@@ -358,7 +358,7 @@ class ProcessOs implements ProcessPort {
     const open = () => [...this.#byDir.values()].filter((rank) => rank.phase === "ready");
     while (open().length > 0 && this.#options.clock.now().monoMs < until) {
       for (const rank of open()) {
-        if (isMarked(rank.dir, rankFiles.started)) rank.phase = "running";
+        if (startedAt(rank.dir) !== undefined) rank.phase = "running";
         else if (rank.claim && !keeperLives(rank.claim, this.#bootId)) this.#onClosed(rank);
       }
       await passed(this.#options.clock, 5);
@@ -378,7 +378,7 @@ class ProcessOs implements ProcessPort {
 
   #sweepOptions(claim: Claim, rankDir: string): SweepOptions {
     const { clock } = this.#options;
-    return { claim, rankDir, slotsDir: this.#slotsDir, cgroups: this.#cgroups, clock };
+    return { claim, rankDir, cgroups: this.#cgroups, clock };
   }
 
   /** What nobody waits for, except `close`. A failure is a bug, and said. */

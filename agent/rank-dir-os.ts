@@ -3,38 +3,37 @@
 // Synchronous: a handful of tiny local files per rank, each call in the tens of microseconds, and
 // the order of these steps matters. The log itself is never read here.
 
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { SkyError } from "../model/errors.ts";
 import type { Exit } from "../model/job.ts";
 import type { ProcessReport, ProcessSpec } from "../runtime/process.ts";
-import { isAbsent, isAlive, readText } from "./proc-os.ts";
+import { isAbsent, isAlive, namesIn, readText } from "./proc-os.ts";
 import type { Claim, ExitEvidence } from "./rank-files.ts";
-import {
-  encodeSpec,
-  exitOf,
-  parseClaim,
-  parseExitLine,
-  parseStarted,
-  rankFiles,
-} from "./rank-files.ts";
+import { exitOf, parseClaim, parseExitLine, parseStarted, rankFiles } from "./rank-files.ts";
+
+/** @throws SkyError `process/claimed` if there is anything in the rank's directory already. */
+export function refuseIfClaimed(dir: string): void {
+  if (namesIn(dir).length > 0) throw new SkyError("process/claimed", { dir });
+}
 
 /**
- * Makes the directory and what the shim will read. @throws SkyError `process/claimed` if there is
- * anything in it already: whoever came first has it, also if he died half-way.
+ * Makes a slot's directory the rank's. The rename is the claim: it succeeds onto nothing or onto an
+ * empty directory, so for the first slot only. Nothing is created on this way, because a new file
+ * can cost a millisecond (see docs/decisions/warm-shims.md).
+ * @throws SkyError `process/claimed` if there is anything in the rank's directory already.
  */
-export function layRankDir(spec: ProcessSpec): void {
-  try {
-    mkdirSync(spec.dir, { mode: 0o700 });
-  } catch (error) {
-    const exists = error instanceof Error && "code" in error && error.code === "EEXIST";
-    if (!exists) throw failed("making the rank's directory", error);
-    if (readdirSync(spec.dir).length > 0) {
-      throw new SkyError("process/claimed", { dir: spec.dir }, { cause: error });
-    }
-  }
+export function claimRankDir(slotDir: string, spec: ProcessSpec, output: string): void {
   const script = spec.script.endsWith("\n") ? spec.script : `${spec.script}\n`;
-  writeFileSync(`${spec.dir}/${rankFiles.script}`, script, { mode: 0o600 });
-  writeFileSync(`${spec.dir}/${rankFiles.spec}`, encodeSpec(spec), { mode: 0o600 });
+  try {
+    writeFileSync(`${slotDir}/${rankFiles.script}`, script, { flag: "r+", mode: 0o600 });
+    appendFileSync(`${slotDir}/${rankFiles.claim}`, `${output}\n`);
+    renameSync(slotDir, spec.dir);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const isTaken = code === "ENOTEMPTY" || code === "EEXIST";
+    if (!isTaken) throw failed("making the rank's directory", error);
+    throw new SkyError("process/claimed", { dir: spec.dir }, { cause: error });
+  }
 }
 
 /** Why nothing can run in this working directory, or `undefined`. */
@@ -61,10 +60,6 @@ export function mark(dir: string, name: string, text = ""): void {
   writeFileSync(`${dir}/${name}`, text, { mode: 0o600 });
 }
 
-export function unmark(dir: string, name: string): void {
-  rmSync(`${dir}/${name}`, { force: true });
-}
-
 export function isMarked(dir: string, name: string): boolean {
   return changedAt(dir, name) !== undefined;
 }
@@ -88,9 +83,9 @@ function statFile(dir: string, name: string) {
 }
 
 /** When the rank started, if it did. Exact where its shell knows the time to the microsecond. */
-export function startedAt(dir: string): number | undefined {
-  const text = readText(`${dir}/${rankFiles.started}`);
-  return text === undefined ? undefined : (parseStarted(text) ?? changedAt(dir, rankFiles.started));
+export function startedAt(dir: string, claim = readClaim(dir)): number | undefined {
+  if (claim?.started === undefined) return undefined;
+  return parseStarted(`${claim.started}\n`) ?? changedAt(dir, rankFiles.claim);
 }
 
 /** How the rank ended, if its directory says so. */
@@ -121,7 +116,7 @@ export function readReport(
   if (claim === undefined) {
     return isMarked(dir, rankFiles.script) ? { phase: "never-started", dir } : undefined;
   }
-  const startedWallMs = startedAt(dir);
+  const startedWallMs = startedAt(dir, claim);
   const lives = !closed && keeperLives(claim, bootId);
   if (startedWallMs === undefined && !isMarked(dir, rankFiles.lost)) {
     return { phase: lives ? "prepared" : "never-started", dir };

@@ -1,20 +1,17 @@
 // What the files in a rank's directory say. Pure: texts in, facts out.
 //
 // The directory is the rank's truth on its node: it is written by the shim (`launcher.ts`) and by
-// the agent, one small file per fact, and survives both. A file that another process may still be
+// the agent, few small files, and survives both. It is few because a new file is what costs most. A file that another process may still be
 // writing counts only once it ends in a newline. A rank's end is when its exit file was written.
 
 import type { Exit } from "../model/job.ts";
 
 /** The files of a rank's directory. */
 export const rankFiles = {
-  /** Who claimed it: made once, exclusively, by the shim. */
+  /** Who claimed it, by the shim; what its output is, by the agent; when it started, by the shim. */
   claim: "claim",
-  /** NUL-ended: directory, working directory, HOME, then NAME=VALUE… Removed at the start. */
-  spec: "spec",
   script: "script",
   log: "log",
-  started: "started",
   exit: "exit",
   /** The `cat` ended by itself and not because the output was closed: its status. */
   logLost: "log-lost",
@@ -44,12 +41,20 @@ export interface Claim {
   readonly logger: ProcessId;
   /** Whether the rank is in the cgroup named after its token. */
   readonly inCgroup: boolean;
+  /** The pipe that is the rank's output, as /proc names it. */
+  readonly output: string | undefined;
+  /** The line of its start, which is empty where the shell does not know the time. */
+  readonly started: string | undefined;
 }
 
-/** The claim in a text, or `undefined` if it is not (yet) a whole one. */
+/** Only a pipe is nobody else's: whoever holds it belongs to the rank. */
+const pipeName = /^pipe:\[\d+\]$/;
+
+/** The claim in a text, or `undefined` if it is not (yet) a whole one. Lines not ended are not. */
 export function parseClaim(text: string): Claim | undefined {
-  if (!text.endsWith("\n")) return undefined;
-  const words = text.trim().split(" ");
+  const [first, output, started] = text.split("\n").slice(0, -1);
+  if (first === undefined) return undefined;
+  const words = first.split(" ");
   const [token, bootId, ...rest] = words;
   const numbers = rest.slice(0, 6).map(Number);
   const [keeper, keeperStart, runner, runnerStart, logger, loggerStart] = numbers;
@@ -62,6 +67,8 @@ export function parseClaim(text: string): Claim | undefined {
     runner: { pid: runner ?? 0, startTicks: runnerStart ?? 0 },
     logger: { pid: logger ?? 0, startTicks: loggerStart ?? 0 },
     inCgroup: words[8] === "+",
+    output: output !== undefined && pipeName.test(output) ? output : undefined,
+    started,
   };
 }
 
@@ -71,7 +78,7 @@ export function parseExitLine(text: string | undefined): number | undefined {
   return match === null ? undefined : Number(match[1]);
 }
 
-/** The moment in a `started` file (bash's EPOCHREALTIME, whose point depends on the locale). */
+/** The moment in a line of bash's EPOCHREALTIME, whose point depends on the locale. */
 export function parseStarted(text: string): number | undefined {
   const match = /^(\d+)\D(\d{6})\n$/.exec(text);
   return match === null ? undefined : Number(match[1]) * 1_000 + Number(match[2]) / 1_000;
@@ -109,7 +116,10 @@ export function exitOf(code: number, evidence: ExitEvidence): Exit {
   return { kind: "signal", signal, evidence: "" };
 }
 
-/** The spec file's content. @throws nothing: `specProblem` must have said `undefined`. */
+/**
+ * The spec, NUL-ended: directory, working directory, HOME, then NAME=VALUE… It lies in the slot's
+ * gate until the start. @throws nothing: `specProblem` must have said `undefined`.
+ */
 export function encodeSpec(spec: {
   readonly dir: string;
   readonly cwd: string;

@@ -8,7 +8,7 @@
 import type { Clock } from "../runtime/clock.ts";
 import type { LiveRank } from "./live-rank.ts";
 import { isAlive, signalProcess } from "./proc-os.ts";
-import { deathOf, isMarked, keeperLives, mark, readExit } from "./rank-dir-os.ts";
+import { deathOf, keeperLives, mark, readExit, startedAt } from "./rank-dir-os.ts";
 import type { Claim } from "./rank-files.ts";
 import { rankFiles } from "./rank-files.ts";
 import type { SweepOptions } from "./sweep-os.ts";
@@ -78,7 +78,7 @@ export class ShimWatch {
     while (isAlive(claim.logger) && clock.now().monoMs < untilMs) await passed(clock, drainLookMs);
     if (isAlive(claim.logger)) signalProcess(claim.logger.pid, "KILL");
     if (!isOpen(rank)) return;
-    if (isMarked(rank.dir, rankFiles.started) && readExit(rank.dir, 0) === undefined) {
+    if (startedAt(rank.dir) !== undefined && readExit(rank.dir, 0) === undefined) {
       mark(rank.dir, rankFiles.lost, `${deathOf(claim, bootId)}\n`);
     }
     onGone(rank);

@@ -27,7 +27,6 @@ import { holdsOf, membersOf } from "./sweep.ts";
 export interface SweepOptions {
   readonly claim: Claim;
   readonly rankDir: string;
-  readonly slotsDir: string;
   readonly cgroups: Cgroups | undefined;
   readonly clock: Clock;
 }
@@ -128,7 +127,7 @@ async function lookAtAll(
   unproven: Set<string>,
 ): Promise<readonly ProcessView[]> {
   const leaf = new Set(hasLeaf(options) ? options.cgroups?.processes(options.claim.token) : []);
-  const places = { rankDir: realPath(options.rankDir), slotsDir: realPath(options.slotsDir) };
+  const places = { rankDir: realPath(options.rankDir) };
   const views: ProcessView[] = [];
   let looked = 0;
   for (const pid of processIds()) {
@@ -148,7 +147,7 @@ const nothing: Details = { marker: undefined, holds: undefined };
 
 function lookInto(
   { pid, startTicks }: ProcStat,
-  rank: { readonly rankDir: string; readonly slotsDir: string; readonly token: string },
+  rank: { readonly rankDir: string; readonly output: string | undefined; readonly token: string },
   unproven: Set<string>,
 ): Details {
   const environment = readText(`/proc/${pid}/environ`);
@@ -159,14 +158,14 @@ function lookInto(
   const variable = environment.split("\0").find((text) => text.startsWith("SKYLET_RANK="));
   const files = namesIn(`/proc/${pid}/fd`).flatMap((fd) => {
     const path = linkOf(`/proc/${pid}/fd/${fd}`);
-    if (path === undefined || !path.startsWith("/")) return [];
+    if (path === undefined || (!path.startsWith("/") && path !== rank.output)) return [];
     return [{ path, writing: isWriting(readText(`/proc/${pid}/fdinfo/${fd}`)) }];
   });
   const holds = holdsOf({
     cwd: linkOf(`/proc/${pid}/cwd`),
     files,
     rankDir: rank.rankDir,
-    outPath: `${rank.slotsDir}/${rank.token}.out`,
+    outPath: rank.output,
   });
   return { marker: variable?.slice("SKYLET_RANK=".length), holds };
 }

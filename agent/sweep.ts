@@ -92,8 +92,8 @@ export function holdsOf(options: {
   /** Targets of its descriptors, and whether each is open for writing. */
   readonly files: readonly { readonly path: string; readonly writing: boolean }[];
   readonly rankDir: string;
-  /** The FIFO that was the rank's output: its name is unique, also once it is unlinked. */
-  readonly outPath: string;
+  /** The pipe that is the rank's output, as /proc names it: while it is held, nobody else's. */
+  readonly outPath: string | undefined;
 }): ProcessView["holds"] {
   const { cwd, files, rankDir, outPath } = options;
   if (cwd !== undefined && isInside(rankDir, cwd)) return "working directory";

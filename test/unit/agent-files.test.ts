@@ -33,14 +33,24 @@ test("an exit file counts only once it is whole", () => {
 
 test("a claim counts only once it is whole", () => {
   const text = "abc-1 boot 10 11 20 21 30 31 +\n";
-  assert.deepEqual(parseClaim(text), {
+  const claim = {
     token: "abc-1",
     bootId: "boot",
     keeper: { pid: 10, startTicks: 11 },
     runner: { pid: 20, startTicks: 21 },
     logger: { pid: 30, startTicks: 31 },
     inCgroup: true,
-  });
+    output: undefined,
+    started: undefined,
+  };
+  assert.deepEqual(parseClaim(text), claim);
+  assert.deepEqual(parseClaim(`${text}pipe:[4`), claim, "a line that is still being written");
+  const output = "pipe:[42]";
+  assert.deepEqual(parseClaim(`${text}${output}\n1700`), { ...claim, output });
+  const started = "1700.000001";
+  assert.deepEqual(parseClaim(`${text}${output}\n${started}\n`), { ...claim, output, started });
+  assert.equal(parseClaim(`${text}/slots/report\n`)?.output, undefined, "no pipe");
+  assert.equal(parseClaim(`${text}${output}\n\n`)?.started, "", "a shell without a clock");
   for (let end = 0; end < text.length; end += 1) {
     assert.equal(parseClaim(text.slice(0, end)), undefined);
   }

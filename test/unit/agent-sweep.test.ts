@@ -94,15 +94,16 @@ test("whatever the tree looks like, nobody without evidence or such an ancestor 
 });
 
 test("what a process holds", () => {
-  const place = { rankDir: "/r/1-1-run-0", outPath: "/s/t-1.out" };
+  const place = { rankDir: "/r/1-1-run-0", outPath: "pipe:[41]" };
   const holds = (cwd: string, path: string, writing: boolean) =>
     holdsOf({ ...place, cwd, files: [{ path, writing }] });
   assert.equal(holds("/", "/dev/null", true), undefined);
   assert.equal(holds("/r/1-1-run-0/x", "/dev/null", true), "working directory");
   assert.equal(holds("/r/1-1-run-00", "/dev/null", true), undefined);
-  assert.equal(holds("/", "/s/t-1.out (deleted)", false), "open file");
-  assert.equal(holds("/", "/s/t-11.out (deleted)", true), undefined);
+  assert.equal(holds("/", "pipe:[41]", false), "open file");
+  assert.equal(holds("/", "pipe:[411]", true), undefined);
   assert.equal(holds("/", "/r/1-1-run-0/log", true), "open file");
+  assert.equal(holds("/", "/r/1-1-run-0/log (deleted)", true), "open file");
   // A person with `tail -f`, or our own log shipping.
   assert.equal(holds("/", "/r/1-1-run-0/log", false), undefined);
 });
