@@ -8,5 +8,7 @@ import { homedir } from "node:os";
 const home = process.env["SKY_HOME"] || `${homedir()}/.sky`;
 enableCompileCache(`${home}/cache/compile`);
 
-const { main } = await import("../client/cli/main.ts");
-process.exit(await main(process.argv.slice(2)));
+// No `await` at the top: the bundle of this program is a script.
+void import("../client/cli/main.ts")
+  .then(({ main }) => main(process.argv.slice(2)))
+  .then((code) => process.exit(code));

@@ -32,6 +32,8 @@ import { build, type Metafile } from "esbuild";
 const root = resolve(import.meta.dirname, "..");
 const dist = join(root, "dist");
 const programs = ["sky", "skyhead", "skylet"] as const;
+/** Those whose parts are modules that the others may share; see `bundleSky`. */
+const modular = ["skyhead", "skylet"] as const;
 const run = promisify(execFile);
 
 await main();
@@ -42,6 +44,7 @@ async function main(): Promise<void> {
   const staged = await mkdtemp(join(root, ".dist-"));
   try {
     await bundle(staged);
+    await bundleSky(staged);
     await copyAssets(staged);
     for (const name of programs) await writeDoor(staged, name);
     await install(staged, dist);
@@ -55,12 +58,12 @@ async function main(): Promise<void> {
   console.log(`built dist/ in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
 }
 
-/** The programs, the SDK and the workers; what two of them share is a chunk that both import. */
+/** The SDK, the workers and what runs on; what two of them share is a chunk that both import. */
 async function bundle(outdir: string): Promise<void> {
   const result = await build({
     absWorkingDir: root,
     entryPoints: {
-      ...Object.fromEntries(programs.map((name) => [`${name}-main`, `bin/${name}.ts`])),
+      ...Object.fromEntries(modular.map((name) => [`${name}-main`, `bin/${name}.ts`])),
       index: "client/index.ts",
       ...Object.fromEntries((await workers()).map((path) => [basename(path, ".ts"), path])),
     },
@@ -87,6 +90,32 @@ async function bundle(outdir: string): Promise<void> {
   });
   checkSelfContained(result.metafile);
   checkDynamicImports(result.metafile);
+}
+
+/**
+ * `sky` starts for every command, so it is one file that is quick to load: a script, whose
+ * `require` of Node's modules takes only what is asked for, where an `import` goes through every
+ * name that a module exports; what a command does not need is in the file and is not run.
+ */
+async function bundleSky(outdir: string): Promise<void> {
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: { "sky-main": "bin/sky.ts" },
+    outdir,
+    outExtension: { ".js": ".cjs" },
+    bundle: true,
+    minifyWhitespace: true,
+    minifySyntax: true,
+    format: "cjs",
+    platform: "node",
+    target: "node22.18",
+    define: { "import.meta.url": "skyUrl" },
+    banner: { js: 'const skyUrl = require("node:url").pathToFileURL(__filename).href;' },
+    legalComments: "none",
+    logLevel: "warning",
+    metafile: true,
+  });
+  checkSelfContained(result.metafile);
 }
 
 /** Files that run on a thread of their own are found by name, so each is an entry of its own. */
@@ -139,6 +168,10 @@ async function copyAssets(outdir: string): Promise<void> {
  * program that runs on (the head) may never exit cleanly, so the cache is written early too.
  */
 async function writeDoor(outdir: string, name: string): Promise<void> {
+  const isScript = name === "sky";
+  const start = isScript
+    ? `module.createRequire(import.meta.url)("./${name}-main.cjs");`
+    : `await import("./${name}-main.js");`;
   const door = `#!/usr/bin/env node
 import { homedir } from "node:os";
 import module from "node:module";
@@ -151,7 +184,7 @@ if (major < 22 || (major === 22 && minor < 18)) {
 const home = process.env.SKY_HOME || \`\${homedir()}/.sky\`;
 module.enableCompileCache(\`\${home}/cache/compile\`);
 setTimeout(() => module.flushCompileCache(), 3000).unref();
-await import("./${name}-main.js");
+${start}
 `;
   const path = join(outdir, `${name}.js`);
   await writeFile(path, door);
