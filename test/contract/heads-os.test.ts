@@ -1,0 +1,83 @@
+// Opening the head of a cluster: what a try that fails leaves behind, and what is read back.
+
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { setImmediate as breath } from "node:timers/promises";
+import type { ClusterRecord } from "../../clouds/cluster-record.ts";
+import { newRecord } from "../../clouds/cluster-record.ts";
+import { beatSubject, headNode } from "../../model/address.ts";
+import { homeAt } from "../../model/home.ts";
+import { createBusHub } from "../../runtime/bus-memory.ts";
+import { headPermissions } from "../../runtime/bus-permissions.ts";
+import { createMemoryClock } from "../../runtime/clock-memory.ts";
+import { createOsFiles } from "../../runtime/files-os.ts";
+import { createMemoryLog } from "../../runtime/log-memory.ts";
+import { createMetrics } from "../../runtime/metrics.ts";
+import { createMemoryStore } from "../../runtime/store-memory.ts";
+import { createHeads } from "../../scheduler/heads-os.ts";
+
+const record: ClusterRecord = newRecord(
+  {
+    ...{ name: "demo", numNodes: 1, asked: {}, cloud: "local", isolation: "embedded" },
+    capacity: { cpus: 1, memoryBytes: 1_000, accelerators: [] },
+    ...{ token: "t", command: "sky launch" },
+  },
+  0,
+);
+
+function stage(context: TestContext) {
+  const root = mkdtempSync(join(tmpdir(), "sky-heads-"));
+  context.after(() => rmSync(root, { recursive: true, force: true }));
+  const home = homeAt(root);
+  const hub = createBusHub();
+  const clock = createMemoryClock();
+  const log = createMemoryLog();
+  const broken: string[] = [];
+  const heads = createHeads({
+    ...{ home, store: createMemoryStore(), files: createOsFiles(root), clock, log },
+    ...{ metrics: createMetrics(), incarnation: 1 },
+    busOf: async () => hub.connect(headNode, headPermissions("demo")),
+    onAlive: () => {},
+    onShutdown: () => {},
+    onBroken: (why) => broken.push(why),
+  });
+  context.after(() => heads.closeAll("the test is over"));
+  let beats = 0;
+  hub.connect("spy", headPermissions("demo")).subscribe(beatSubject("demo", headNode), () => {
+    beats += 1;
+  });
+  const beatsIn = async (ms: number): Promise<number> => {
+    const before = beats;
+    await clock.pass(ms, async () => {
+      for (let i = 0; i < 5; i += 1) await breath();
+    });
+    return beats - before;
+  };
+  return { home: home.cluster("demo"), heads, beatsIn, log, broken };
+}
+
+test("a head that fails to open leaves no actor behind, and opens when it can", async (context) => {
+  const { home, heads, beatsIn, broken } = stage(context);
+  mkdirSync(home.root, { recursive: true });
+  writeFileSync(home.workdirs, "in the way");
+  for (let i = 0; i < 3; i += 1) await assert.rejects(heads.open(record));
+  assert.equal(heads.get("demo"), undefined);
+  assert.equal(await beatsIn(5_000), 0);
+  assert.deepEqual(broken, []);
+
+  rmSync(home.workdirs);
+  await heads.open(record);
+  assert.equal(await beatsIn(5_000), 5);
+});
+
+test("half a list beside a workdir's copy keeps no head from opening", async (context) => {
+  const { home, heads, log } = stage(context);
+  mkdirSync(home.workdirs, { recursive: true });
+  writeFileSync(`${home.workdirs}/copy.jobs`, "[1,");
+  await heads.open(record);
+  assert.ok(heads.get("demo"));
+  assert.equal(log.lines.filter(({ level }) => level === "warn").length, 1);
+});
