@@ -42,7 +42,11 @@ export class Lanes {
     return Object.fromEntries([...this.#open].map(([name, lane]) => [name, lane.inspect()]));
   }
 
+  /** Also those that are still being opened: a server that is just starting must not be left. */
   async close(): Promise<void> {
-    await Promise.all([...this.#open.values()].map((lane) => lane.close()));
+    const lanes = await Promise.allSettled(this.#opening.values());
+    await Promise.all(
+      lanes.map((one) => (one.status === "fulfilled" ? one.value.close() : undefined)),
+    );
   }
 }

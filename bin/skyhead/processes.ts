@@ -11,6 +11,7 @@ import { headPermissions } from "../../runtime/bus-permissions.ts";
 import { headPeer, peerText } from "../../runtime/certificates.ts";
 import type { KeyedCertificate } from "../../runtime/certificates-os.ts";
 import { issueCertificate } from "../../runtime/certificates-os.ts";
+import { createOsFiles } from "../../runtime/files-os.ts";
 import type { NatsServer } from "../../runtime/nats-server-os.ts";
 import { startNatsServer } from "../../runtime/nats-server-os.ts";
 import type { UserNkey } from "../../runtime/nkeys-nats.ts";
@@ -57,7 +58,7 @@ export async function openProcessLane(options: LanesOptions): Promise<Lane> {
 async function openParts(options: LanesOptions): Promise<Parts> {
   const { home, config, clock, log } = options;
   const nowMs = clock.now().wallMs;
-  const authority = await openAuthority(home.bus, nowMs);
+  const authority = await openAuthority(createOsFiles(home.bus), home.bus, nowMs);
   const advertised = [config.bus.advertise?.host, config.bulk.advertise?.host];
   const hosts = [...new Set([host, ...advertised])].filter((name) => name !== undefined);
   const [busCertificate, certificate] = await Promise.all([
@@ -77,11 +78,15 @@ async function openParts(options: LanesOptions): Promise<Parts> {
     clock,
     onRefused: (why) => log.info("peer refused on the bulk wire", { why }),
   });
-  const listener = await streams.listen({
-    target: { host, port: config.bulk.port },
-    onSession: options.onSession,
-  });
-  return { options, authority, certificate, nkey, server, streams, listener };
+  try {
+    const target = { host, port: config.bulk.port };
+    const listener = await streams.listen({ target, onSession: options.onSession });
+    return { options, authority, certificate, nkey, server, streams, listener };
+  } catch (error) {
+    // The lane is opened again, with a server of its own.
+    await server.close();
+    throw error;
+  }
 }
 
 /** What nodes are told: where the bus is, seen from them. */
