@@ -219,10 +219,10 @@ class Line {
   }
 }
 
-/** A call that was cancelled, and not by us: the head cut it when it ended. */
+/** Calls share the connection, and one that gave up while it was being made took it along. */
 function asSeenHere(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted || !isSkyError(error, "core/cancelled")) return error;
-  return new SkyError("head/unreachable", { why: "it cut the connection" }, { cause: error });
+  return new SkyError("head/unreachable", { why: "nobody connected" }, { cause: error });
 }
 
 function stepFromProto(reply: StepReply): ClusterStep {

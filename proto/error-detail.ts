@@ -58,12 +58,14 @@ export interface GrpcFailure {
 
 /** What a caller learns of a failed call: the peer's own error, or what gRPC knows. */
 export function errorFromGrpc(failure: GrpcFailure, cause: unknown): SkyError {
-  if (failure.detail !== undefined) return errorFromBytes(failure.detail);
   const { method, status, details, timeoutMs } = failure;
+  if (failure.detail !== undefined) {
+    const told = errorFromBytes(failure.detail);
+    return isSkyError(told, "core/cancelled") ? headEnds(told) : told;
+  }
   switch (status) {
     case grpcCancelled:
-      // Our own cancellations never come here: the head is going, and cuts what is left.
-      return new SkyError("head/unreachable", { why: "it ended the call" }, { cause });
+      return headEnds(cause);
     case grpcDeadlineExceeded:
       return new SkyError("bus/timeout", { ms: timeoutMs ?? "?", to: method }, { cause });
     case grpcUnavailable:
@@ -77,6 +79,11 @@ export function errorFromGrpc(failure: GrpcFailure, cause: unknown): SkyError {
     default:
       return new SkyError("core/broken-invariant", { what: `${method}: ${details}` }, { cause });
   }
+}
+
+/** Our own cancellations are told apart before: the head is going, and cuts what is left. */
+function headEnds(cause: unknown): SkyError {
+  return new SkyError("head/unreachable", { why: "it ended the call" }, { cause });
 }
 
 function cut(text: string): string {

@@ -110,4 +110,7 @@ test("errors: what is not ours is our bug; what gRPC knows has a code of ours", 
   assert.equal(codeOf(13), "core/broken-invariant");
   const detail = errorToBytes(new SkyError("job/not-found", { id: 7, name: "demo" }));
   assert.equal(errorFromGrpc({ ...failure, status: 5, detail }, null).code, "job/not-found");
+  const ending = errorToBytes(new SkyError("core/cancelled", { what: "a request" }));
+  const told = errorFromGrpc({ ...failure, status: 1, detail: ending }, null);
+  assert.equal(told.code, "head/unreachable");
 });
