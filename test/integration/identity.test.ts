@@ -8,13 +8,13 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { credentials as grpcCredentials } from "@grpc/grpc-js";
 import { type Credentials, credentialsPath, parseCredentials } from "../../agent/credentials.ts";
 import { beatSubject, headNode, inboxPattern, subjectOf } from "../../model/address.ts";
 import { isSkyError } from "../../model/errors.ts";
 import { homeAt } from "../../model/home.ts";
 import { wireVersion } from "../../model/wire.ts";
-import { clientOf, dialGrpc } from "../../proto/client-grpc.ts";
+import { channelTo } from "../../proto/channel-grpc.ts";
+import { clientOf } from "../../proto/client-grpc.ts";
 import { encodeEnvelope } from "../../proto/envelope.ts";
 import { logHeader } from "../../proto/log-channel.ts";
 import type { WireMessage } from "../../proto/messages.ts";
@@ -211,7 +211,7 @@ test("a node may not send or beat as another, nor listen to it; each try is coun
 
 test("no join without the token that was made for this node", async () => {
   const address = socketAddress(homeAt(here.home).socket);
-  const channel = dialGrpc(`unix:${address.path}`, grpcCredentials.createInsecure());
+  const channel = channelTo(`unix:${address.path}`);
   const client = clientOf(channel, joinService);
   const { request } = await createRequest(`${cluster}/worker1`);
   const join = (node: string, token: string) =>
