@@ -74,8 +74,23 @@ export interface Agent {
 /** What happens to a message: how many copies arrive. */
 export type Fate = (from: string, to: string, message: object) => number;
 
+/** What is under test. A mutant takes its place, to see that the world notices. */
+export interface SchedulerUnderTest {
+  readonly start: typeof startScheduler;
+  readonly step: typeof stepScheduler;
+  /** Effects leave before their commit is on disk. */
+  readonly effectsFirst?: boolean;
+  /** Agents that start whatever they are asked to, again and again. */
+  readonly withoutClaims?: boolean;
+}
+
+const scheduler: SchedulerUnderTest = { start: startScheduler, step: stepScheduler };
+
 export interface WorldOptions {
   readonly nodes: readonly Node[];
+  readonly scheduler?: SchedulerUnderTest;
+  /** Whether the head dies in the middle of a turn: its first half is done, the other never. */
+  readonly dies?: () => boolean;
   readonly options?: Partial<SchedulerOptions>;
   readonly fate?: Fate;
 }
@@ -96,16 +111,21 @@ export class World {
   /** The most one turn ever committed, and how many turns did. */
   commits = 0;
   readonly options: Partial<SchedulerOptions>;
+  readonly scheduler: SchedulerUnderTest;
+  dies: () => boolean;
   board = boardInMemory();
   state: SchedulerState;
   fate: Fate;
   now = 1_000;
   pids = 100;
 
-  constructor({ nodes, options = {}, fate = () => 1 }: WorldOptions) {
+  constructor(made: WorldOptions) {
+    const { nodes, options = {}, fate = () => 1, dies = () => false } = made;
     this.nodes = nodes;
     this.options = options;
     this.fate = fate;
+    this.dies = dies;
+    this.scheduler = made.scheduler ?? scheduler;
     for (const { id } of nodes) {
       this.agents.set(id, { id, up: true, bootId: `boot-${id}`, processes: new Map() });
     }
@@ -118,11 +138,15 @@ export class World {
 
   /** Starts the head from what is on disk; whatever it had in memory is gone. */
   restartHead(): void {
+    this.bringUp();
+    this.pump();
+  }
+
+  private bringUp(): void {
     this.timers.clear();
     this.board = boardInMemory();
     this.queue.length = 0;
     this.state = this.start();
-    this.pump();
   }
 
   /** All nodes join and are alive. */
@@ -261,7 +285,8 @@ export class World {
 
   private start(): SchedulerState {
     const turn = this.startTurn();
-    this.perform(turn);
+    this.commit(turn);
+    this.release(turn);
     return turn.state;
   }
 
@@ -269,11 +294,11 @@ export class World {
     const records = [...this.records].map(([key, value]): StoreRecord => ({ key, value }));
     const { nodes, options } = this;
     const args = { cluster, nodes, records, secrets: new Map(this.vault), options };
-    return startScheduler(args, this.at);
+    return this.scheduler.start(args, this.at);
   }
 
   private pump(): void {
-    for (let count = 0; count < 1_000_000; count += 1) {
+    for (let count = 0; count < 20_000; count += 1) {
       const inbox = this.inboxes.shift();
       if (inbox !== undefined) {
         const agent = this.agent(inbox.to);
@@ -283,18 +308,36 @@ export class World {
       const next = this.queue.shift();
       if (next === undefined) return;
       const message = { ...next.message, at: this.at, from: next.from } as Received<SchedulerInput>;
-      this.perform(stepScheduler(this.state, message));
+      this.perform(message);
     }
     assert.fail("the world does not come to rest");
   }
 
-  private perform(turn: SchedulerTurn): void {
+  private perform(message: Received<SchedulerInput>): void {
+    const before = keptNodes(this.state);
+    const turn = this.scheduler.step(this.state, message);
+    checkKept(before, this.state);
+    const halves = [() => this.commit(turn), () => this.release(turn)];
+    if (this.scheduler.effectsFirst) halves.reverse();
+    for (const [index, half] of halves.entries()) {
+      if (index > 0 && this.dies()) {
+        this.bringUp();
+        return;
+      }
+      half();
+    }
+  }
+
+  private commit(turn: SchedulerTurn): void {
     if (turn.commit !== undefined) {
       this.commits += 1;
       for (const key of turn.commit.deletes) this.records.delete(key);
       for (const { key, value } of turn.commit.puts) this.records.set(key, value);
       for (const { body } of turn.commit.events) this.events.push(JSON.parse(body) as Event);
     }
+  }
+
+  private release(turn: SchedulerTurn): void {
     for (const effect of turn.effects) {
       switch (effect.kind) {
         case "tell":
@@ -375,7 +418,7 @@ export class World {
     { key, spec }: Extract<AgentMessage, { readonly kind: "prepare" }>,
   ): void {
     const known = agent.processes.get(rankKeyText(key));
-    if (known === undefined) {
+    if (known === undefined || this.scheduler.withoutClaims) {
       const process: Process = {
         ...{ key, spec, phase: "ready", pid: 0, startedAt: 0, endedAt: 0, exit: undefined },
         ...{ swept: false, acknowledged: false },
@@ -396,12 +439,24 @@ export class World {
 
   private begin(agent: Agent, process: Process): void {
     this.starts.push(rankKeyText(process.key));
+    this.checkBarrier(process);
     this.pids += 1;
     process.phase = "running";
     process.pid = this.pids;
     process.startedAt = this.now;
     const { key, pid, startedAt } = process;
     this.report(agent, { kind: "rank-started", key, pid, startedAt });
+  }
+
+  /** No rank begins before every rank of its gang has stood ready. */
+  private checkBarrier({ key, spec }: Process): void {
+    if (key.phase === "setup") return;
+    const ready = this.every().filter(
+      ({ process: { key: other, spec: was } }) =>
+        other.job === key.job && other.attempt === key.attempt && other.phase === "run" && was,
+    );
+    const wanted = Number(spec?.env["SKYPILOT_NUM_NODES"]);
+    assert.equal(ready.length, wanted, `${rankKeyText(key)} begins when all stand ready`);
   }
 
   private stop(agent: Agent, { key, why }: Extract<AgentMessage, { readonly kind: "stop" }>): void {
@@ -460,6 +515,36 @@ export class World {
   }
 }
 
+interface Kept {
+  readonly job: number;
+  /** Who holds something of the nodes that are kept for `job`. */
+  readonly holders: ReadonlyMap<string, ReadonlySet<number>>;
+}
+
+function keptNodes(state: SchedulerState): Kept | undefined {
+  const { reservation, placer, nodesById } = state;
+  if (reservation === undefined) return undefined;
+  const holders = reservation.nodes.map((id): [string, ReadonlySet<number>] => {
+    const index = nodesById.get(id)?.index ?? -1;
+    return [id, new Set(placer.ledger.holdings(index).keys())];
+  });
+  return { job: reservation.job, holders: new Map(holders) };
+}
+
+/** No job behind the head of the line gets nodes that are kept for it. */
+function checkKept(before: Kept | undefined, state: SchedulerState): void {
+  const after = keptNodes(state);
+  if (before === undefined || after === undefined || before.job !== after.job) return;
+  const order = (job: number): number => state.jobs.get(job)?.spec.task.priority ?? 0;
+  const isBehind = (job: number): boolean =>
+    order(job) < order(after.job) || (order(job) === order(after.job) && job > after.job);
+  for (const [node, holders] of after.holders) {
+    const known: ReadonlySet<number> = before.holders.get(node) ?? holders;
+    const passed = [...holders].filter((job) => !known.has(job) && isBehind(job));
+    assert.deepEqual(passed, [], `${node} is kept for job ${after.job}`);
+  }
+}
+
 /** What must be true of the world after every message. */
 export function checkWorld(world: World): void {
   const devices = new Map<string, number>();
@@ -480,6 +565,19 @@ export function checkWorld(world: World): void {
     }
   }
   assert.equal(new Set(world.starts).size, world.starts.length, "no process starts twice");
+  checkExits(world);
+}
+
+/** No exit is on record of what still runs. */
+function checkExits(world: World): void {
+  for (const { process } of world.running()) {
+    const { key } = process;
+    const job = world.board.job(key.job);
+    if (key.phase === "setup" || job?.attempt !== key.attempt) continue;
+    const exit = job.ranks[key.index]?.exit;
+    const isKnown = exit?.kind === "code" || exit?.kind === "signal";
+    assert.ok(!isKnown, `${rankKeyText(key)} runs, and its exit is on record`);
+  }
 }
 
 function shareOf(world: World, job: number): number {
