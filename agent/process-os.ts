@@ -133,7 +133,7 @@ class ProcessOs implements ProcessPort {
 
   async prepare(spec: ProcessSpec): Promise<void> {
     const { dir } = spec;
-    const problem = specProblem(spec) ?? placeProblem(spec.cwd);
+    const problem = specProblem(spec) ?? placeProblem(spec);
     if (problem) throw new SkyError("process/failed", { what: "prepare", why: problem });
     if (this.#closed) throw new SkyError("process/failed", { what: "prepare", why: "closed" });
     if (this.#byDir.has(dir) || this.#preparing.has(dir)) {

@@ -3,7 +3,7 @@
 // Synchronous: a handful of tiny local files per rank, each call in the tens of microseconds, and
 // the order of these steps matters. The log itself is never read here.
 
-import { appendFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { SkyError } from "../model/errors.ts";
 import type { Exit } from "../model/job.ts";
 import type { ProcessReport, ProcessSpec } from "../runtime/process.ts";
@@ -36,13 +36,18 @@ export function claimRankDir(slotDir: string, spec: ProcessSpec, output: string)
   }
 }
 
-/** Why nothing can run in this working directory, or `undefined`. */
-export function placeProblem(cwd: string): string | undefined {
+/**
+ * Why nothing can run in this working directory, or `undefined`. One below the node's own home is
+ * made anew: a job may delete the directory that it runs in, and the next one must not wait for it.
+ */
+export function placeProblem({ cwd, home }: ProcessSpec): string | undefined {
   try {
     return statSync(cwd).isDirectory() ? undefined : `${cwd} is no directory`;
   } catch (error) {
-    if (isAbsent(error)) return `${cwd} does not exist`;
-    throw error;
+    if (!isAbsent(error)) throw error;
+    if (cwd !== home && !cwd.startsWith(`${home}/`)) return `${cwd} does not exist`;
+    mkdirSync(cwd, { recursive: true });
+    return undefined;
   }
 }
 

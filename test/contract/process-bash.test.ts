@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -306,6 +307,17 @@ test("a working directory that is not there is refused before anything is claime
   await assert.rejects(port.prepare(spec), (error) => isSkyError(error, "process/failed"));
   await port.prepare({ ...spec, cwd: home });
   assert.deepEqual((await heard.exit(dir)).exit, code(0));
+});
+
+test("a working directory that a job deleted is made anew for the next one", async () => {
+  const cwd = `${home}/deleted`;
+  const spec = { script: "rm -rf ~/deleted", cwd, home, env: {}, goWhenReady: true };
+  for (const attempt of [1, 2]) {
+    const dir = `${ranksDir}/9998-${attempt}-run-0`;
+    await port.prepare({ ...spec, dir });
+    assert.deepEqual((await heard.exit(dir)).exit, code(0));
+    assert.ok(!existsSync(cwd));
+  }
 });
 
 test("a hundred at once all start, end, and leave nothing", async () => {
