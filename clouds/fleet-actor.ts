@@ -97,16 +97,16 @@ function commitOf(
   const key = fleetRecordKey(self);
   if (isErased) return batchOf({ deletes: [key] });
   if (last === undefined) return undefined;
-  const events = saves.map((save, index) => {
+  const events = saves.flatMap(({ record, cause }, index) => {
     const from = index === 0 ? before : saves[index - 1]?.record.status;
-    return eventOf(save, from, at.wallMs);
+    return cause === undefined ? [] : [eventOf({ record, cause }, from, at.wallMs)];
   });
   return batchOf({ puts: [jsonRecord(key, last.record)], events });
 }
 
 /** A change of status says from where to where; anything else is only noted. */
 function eventOf(
-  { record, cause }: Extract<FleetEffect, { readonly kind: "save" }>,
+  { record, cause }: { readonly record: ClusterRecord; readonly cause: string },
   from: ClusterStatus | undefined,
   wallMs: number,
 ): StoreEventDraft {

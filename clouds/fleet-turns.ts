@@ -166,7 +166,7 @@ export function reuse(s: In<"up">, { request, replyTo, at }: Event<"launch">): N
 export function noteUse(s: In<"init"> | In<"up">, { command }: Event<"used">): Next {
   if (command === "" || command === s.record.command) return [s, []];
   const record = { ...s.record, command };
-  return [{ ...s, record }, [{ kind: "save", record, cause: "used" }]];
+  return [{ ...s, record }, [{ kind: "save", record }]];
 }
 
 export function unlessMismatch(

@@ -102,8 +102,8 @@ export type FleetReply =
     };
 
 export type FleetEffect =
-  /** To be on disk before any other effect of the turn. */
-  | { readonly kind: "save"; readonly record: ClusterRecord; readonly cause: string }
+  /** To be on disk before any other effect of the turn. Without a cause it is no event. */
+  | { readonly kind: "save"; readonly record: ClusterRecord; readonly cause?: string }
   | { readonly kind: "erase"; readonly name: string }
   | { readonly kind: "open-head"; readonly record: ClusterRecord }
   | { readonly kind: "declare"; readonly name: string; readonly nodes: readonly Node[] }
