@@ -3,7 +3,7 @@
 // The words are joined by spaces. If that names a file whose YAML is a mapping, it is a task;
 // otherwise it is a command. One word that ends in .yaml or .yml was surely meant as a file: when
 // it is not there the caller asks, and when it cannot be parsed that is an error, not a command.
-// Source: SkyPilot, spec §1.1. Reading the file is the caller's, and so is loading a YAML parser,
+// Source: SkyPilot 0.3.0. Reading the file is the caller's, and so is loading a YAML parser,
 // which a command does not need.
 
 import type { Problem } from "./problem.ts";
@@ -30,7 +30,7 @@ export type Entrypoint =
   | { readonly kind: "doubtful"; readonly command: string; readonly why: string }
   | { readonly kind: "invalid"; readonly problems: readonly Problem[] };
 
-/** The name of a task that is a command. Source: SkyPilot, spec §1.1. */
+/** The name of a task that is a command. Source: SkyPilot 0.3.0. */
 export const commandTaskName = "sky-cmd";
 
 /** The words of ENTRYPOINT as the one text that is a path or a command. */

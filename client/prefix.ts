@@ -1,7 +1,7 @@
 // What stands before each line of a job's merged log.
 //
 // One-node clusters: `(train, pid=7)`. Larger ones: `(head, rank=0, pid=7)` and
-// `(worker1, rank=1, pid=9, ip=127.1.0.3)`. Source: SkyPilot, spec §5.4. The setup has no ranks:
+// `(worker1, rank=1, pid=9, ip=127.1.0.3)`. Source: SkyPilot 0.3.0. The setup has no ranks:
 // `(setup, pid=5)`, `(setup, worker1, pid=6, ip=127.1.0.3)`.
 
 import { nodeId } from "../model/ids.ts";

@@ -2,7 +2,7 @@
 //
 // Names are case-insensitive and come out in the catalog's spelling where it is a common one; an
 // unknown name passes through, because a local cluster declares what it likes.
-// Source: SkyPilot's canonical names and `--gpus` forms, spec §2.3 and §7.
+// Source: SkyPilot's canonical names and `--gpus` forms.
 
 import type { Accelerators } from "../model/resources.ts";
 

@@ -1,6 +1,6 @@
 // The fields of a task: one table. Whoever adds a field adds a row.
 //
-// Source of the fields: SkyPilot, spec §2.1, and those that newer versions added; `max_restarts`
+// Source of the fields: SkyPilot 0.3.0, and those that newer versions added; `max_restarts`
 // is ours. A field that belongs to another command of SkyPilot is known here and says where it
 // belongs, so that a file written for SkyPilot either runs or says what it asks for in vain.
 

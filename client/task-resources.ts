@@ -3,7 +3,7 @@
 //
 // A field that would change what the user pays for or where the job runs is refused when the local
 // cloud cannot do it; a field that cannot matter on this machine is taken and noted.
-// Source of the fields: SkyPilot, spec §2.3, and the names that newer versions added.
+// Source of the fields: SkyPilot 0.3.0, and the names that newer versions added.
 
 import type { Accelerators } from "../model/resources.ts";
 import type { TaskResources } from "../model/task.ts";

@@ -119,7 +119,7 @@ export function unknownField(
   among: { readonly of: string; readonly known: readonly string[] },
   found: Findings,
 ): void {
-  const hint = hintText(entry.key, among.known).replace(/\?$/, "?");
+  const hint = hintText(entry.key, among.known);
   const end = hint === "" ? `; its fields are ${among.known.join(", ")}` : `.${hint}`;
   refuse(found, entry.keyPlace, `${JSON.stringify(entry.key)} is no field of ${among.of}${end}`);
 }

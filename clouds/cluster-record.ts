@@ -88,7 +88,7 @@ export function knownNodes(record: ClusterRecord): readonly Node[] | undefined {
 /**
  * What stands against using an existing cluster for a request, in the words of the error
  * `cluster/mismatch`. Nothing asked for always fits.
- * Source: SkyPilot's rule, `num_nodes` at most and resources "less demanding than" (spec §6.1).
+ * Source: SkyPilot's rule, `num_nodes` at most and resources "less demanding than".
  */
 export function mismatchOf(
   record: ClusterRecord,

@@ -4,10 +4,10 @@
 // serves them all. A subject token may not hold a dot, a star, a `>` or a space; a host name has
 // dots, so a node id is not a host name.
 
-/** A cluster's name. Source: SkyPilot's cluster name rule, spec §6.7. */
+/** A cluster's name. Source: SkyPilot's cluster name rule. */
 export const clusterPattern = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
 
-/** A task's name. Source: SkyPilot's task name rule, spec §2.1. */
+/** A task's name. Source: SkyPilot's task name rule. */
 export const taskNamePattern = /^[a-z0-9]+(?:[._-]{1,2}[a-z0-9]+)*$/;
 
 /** One token of a subject: node ids, actor kinds and actor ids. */

@@ -23,7 +23,7 @@ export interface Demand {
   readonly accelerators?: Accelerators;
 }
 
-/** What a job that names no CPUs asks for. Source: SkyPilot, spec §5.2. */
+/** What a job that names no CPUs asks for. Source: SkyPilot 0.3.0. */
 export const defaultDemandCpus = 0.5;
 
 /** The share of each device that a rank was given: whole devices or one fraction. */

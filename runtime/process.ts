@@ -1,6 +1,6 @@
 // The process port: the processes of a rank on this node.
 //
-// It stands between the pure rank machine and the launcher (see `agent/launcher.sh`). A rank has a
+// It stands between the pure rank machine and the launcher (see `agent/launcher.ts`). A rank has a
 // directory; the directory is its truth and survives the agent. Obligations of every version:
 // - At most once: a directory is claimed by the first `prepare` and never again, whoever asks.
 // - A prepared process waits. If the agent ends before `go`, it never starts.
@@ -17,7 +17,7 @@ export interface ProcessPort {
   go(dir: string): void;
   /** Sends a signal to everything that belongs to the directory's process and is still in reach. */
   signal(dir: string, signal: "TERM" | "KILL"): Promise<void>;
-  /** Finds and kills whatever is left of the directory's process (DESIGN §5.8). */
+  /** Finds and kills whatever is left of the directory's process. */
   sweep(dir: string): Promise<Omit<SweepRecord, "node">>;
   /** Every claimed directory and what is known of it: from disk, not from memory. */
   inventory(): Promise<readonly ProcessReport[]>;

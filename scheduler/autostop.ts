@@ -4,7 +4,7 @@
 // records and this machine does not know of it: a shutdown is never asked for while a job is in any
 // phase before its end. Every phase carries how many jobs there are, also `off`.
 //
-// The timer follows SkyPilot 0.3.0 (spec of `autostop`): changing the setting keeps the idleness so
+// The timer follows SkyPilot 0.3.0: changing the setting keeps the idleness so
 // far; cancelling and setting it again, a submission, the end of the last job, and a start of the
 // head restart it. A setting dies with a reboot of the head's machine and with a stop.
 

@@ -76,8 +76,8 @@ export type SchedulerTimer =
 export type SubmitReply =
   | { readonly kind: "submitted"; readonly jobs: readonly number[] }
   /**
-   * Nothing was taken. No id was used either, unless there were secrets and the vault failed, or the
-   * cluster closed meanwhile. `code` is an error code of `model/errors.ts`.
+   * Nothing was taken. No id was used either, unless there were secrets and the vault failed, or
+   * the cluster closed meanwhile. `code` is an error code of `model/errors.ts`.
    */
   | {
       readonly kind: "refused";

@@ -6,7 +6,6 @@
 
 import type { Ref } from "../model/address.ts";
 import { assert } from "../model/errors.ts";
-import { parseRankKey } from "../model/job.ts";
 import type { Node, NodePhase } from "../model/node.ts";
 import type { DeviceShare } from "../model/resources.ts";
 import type { AutostopState } from "./autostop.ts";
@@ -164,11 +163,4 @@ export function holdingsOf(
 /** Whether a node counts for what could ever run: it lives, or may come back in a moment. */
 export function isLiving(node: NodeEntry): boolean {
   return node.phase === "alive" || node.phase === "suspect";
-}
-
-/** Whether more is known of a job than of a process that a ghost's text names. */
-export function ghostKey(text: string): NonNullable<ReturnType<typeof parseRankKey>> {
-  const key = parseRankKey(text);
-  assert(key !== undefined, `${text} names a process`);
-  return key;
 }

@@ -118,10 +118,8 @@ function sweepsText(sweeps: readonly SweepRecord[]): readonly string[] {
   const sum = (count: (sweep: SweepRecord) => number): number =>
     sweeps.reduce((total, sweep) => total + count(sweep), 0);
   const nodes = plural(new Set(sweeps.map(({ node }) => node)).size, "node");
-  const killed = plural(
-    sum((sweep) => sweep.killed),
-    "left-over process",
-  ).replace("processs", "processes");
+  const count = sum((sweep) => sweep.killed);
+  const killed = `${count} left-over ${count === 1 ? "process" : "processes"}`;
   const doubts = sweeps.flatMap(({ node, unproven }) => unproven.map((why) => `${node}: ${why}`));
   const survivors = sum((sweep) => sweep.survivors);
   const found = `swept ${nodes}: ${killed} killed, ${survivors} survived`;

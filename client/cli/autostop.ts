@@ -1,5 +1,5 @@
 // `sky autostop`: stop a cluster, or take it down, when it has been idle for a while.
-// Source of its default and of its questions: SkyPilot, spec §1.2.
+// Source of its default and of its questions: SkyPilot 0.3.0.
 
 import { allClustersFlag, type CliCommand, yesFlag } from "./command.ts";
 import { WrongUse } from "./exit-codes.ts";
@@ -7,7 +7,7 @@ import { isSet, numberFlag, type Parsed } from "./flags.ts";
 import { actOnGroup } from "./group.ts";
 import { idleText } from "./times.ts";
 
-/** Source: SkyPilot, spec §1.2. */
+/** Source: SkyPilot 0.3.0. */
 const idleSecondsDefault = 5 * 60;
 
 export const autostop: CliCommand = {

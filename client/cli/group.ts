@@ -1,5 +1,5 @@
 // What autostop, stop, start and down do with several clusters: choose, ask once, act on all at the
-// same time, report each. A failure of one never stops the others. Source: SkyPilot, spec §1.3.
+// same time, report each. A failure of one never stops the others. Source: SkyPilot 0.3.0.
 
 import { errorText } from "../../model/errors.ts";
 import type { Head } from "../head.ts";

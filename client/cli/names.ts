@@ -1,6 +1,6 @@
 // Cluster names on a command line: exact ones and globs.
 //
-// Source: SkyPilot, spec §1.3: SQLite's GLOB. Ours differs for an exact name that nobody knows:
+// Source: SkyPilot 0.3.0: SQLite's GLOB. Ours differs for an exact name that nobody knows:
 // that is wrong use, and nothing is done; a glob without a match says so and is not an error.
 
 import { SkyError } from "../../model/errors.ts";

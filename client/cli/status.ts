@@ -12,7 +12,7 @@ import { agoText, idleText } from "./times.ts";
 
 const columns = ["NAME", "LAUNCHED", "RESOURCES", "STATUS", "AUTOSTOP", "COMMAND"];
 
-/** Source: SkyPilot, spec §1.2. */
+/** Source: SkyPilot 0.3.0. */
 const resourcesWidth = 70;
 const commandWidth = 25;
 

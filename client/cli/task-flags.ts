@@ -1,6 +1,6 @@
 // The flags that launch and exec share: they stand in the place of a task's fields.
 //
-// Source: SkyPilot's task options, spec §1.1. A flag goes as text to the validator that reads the
+// Source: SkyPilot's task options. A flag goes as text to the validator that reads the
 // file, so that both have the same rules and the same messages.
 
 import type { NamedValue, TaskFlags } from "../task-file.ts";
