@@ -51,6 +51,7 @@ export interface LogShipper {
 
 const pieceBytesMax = 256 * 1024;
 const burstBytesMax = 1024 * 1024;
+const unwatchedMs = 3;
 const retry = backoff({ initialMs: 100, capMs: 10_000 });
 
 export function createLogShipper(options: LogShipOptions): LogShipper {
@@ -170,7 +171,7 @@ class Shipper implements LogShipper {
     if (first.done) throw new SkyError("stream/closed", { why: "the head named no offset" });
     const open = this.#options.openLog ?? openLogFile;
     const file = open(this.#options.pathOf(shipment.key), () => wake(shipment));
-    const sending: Sending = { shipment, channel, masker, file, over: false };
+    const sending: Sending = { shipment, channel, masker, file, watched: false, over: false };
     const confirmed = lastOf(offsets).finally(() => {
       sending.over = true;
       wake(shipment);
@@ -197,7 +198,7 @@ class Shipper implements LogShipper {
       shipment.changed = false;
       const piece = this.#read(to, offset);
       if (piece.length === 0) {
-        await changed(shipment);
+        await this.#grown(to);
         continue;
       }
       await channel.write(piece);
@@ -208,6 +209,21 @@ class Shipper implements LogShipper {
       burstBytes = 0;
       await breath();
     }
+  }
+
+  /**
+   * Resolves when there may be more to read. A watch costs more than all else that is done for a
+   * short rank, so it begins only where the rank outlives its first look by a moment.
+   */
+  async #grown(to: Sending): Promise<void> {
+    const { shipment, file } = to;
+    if (to.watched || file.watch === undefined) return await changed(shipment);
+    const cancel = this.#options.clock.after(unwatchedMs, () => wake(shipment));
+    await changed(shipment);
+    cancel();
+    if (to.over || shipment.endBytes !== undefined) return;
+    to.watched = true;
+    file.watch();
   }
 
   /** The next bytes that may leave, masked; empty if there are none yet. */
@@ -252,6 +268,7 @@ interface Sending {
   readonly channel: StreamChannel;
   readonly masker: Masker;
   readonly file: OpenLog;
+  watched: boolean;
   /** The head answers no more. */
   over: boolean;
 }
@@ -273,6 +290,8 @@ async function changed(shipment: Shipment): Promise<void> {
 export interface OpenLog {
   /** Fills the buffer's beginning from the file; answers how many bytes there were. */
   read(into: Buffer, offset: number, length: number): number;
+  /** Tells of what is written from now on. Absent = told from the beginning. */
+  watch?(): void;
   close(): void;
 }
 
@@ -281,9 +300,6 @@ function openLogFile(path: string, onChange: () => void): OpenLog {
   let watcher: FSWatcher | undefined;
   let fd: number | undefined;
   try {
-    // The watch comes first, so that nothing is written between a look and it.
-    watcher = watch(path, { persistent: false }, onChange);
-    watcher.on("error", onChange);
     fd = openSync(path, "r");
   } catch (error) {
     const absent = error instanceof Error && "code" in error && error.code === "ENOENT";
@@ -291,6 +307,11 @@ function openLogFile(path: string, onChange: () => void): OpenLog {
   }
   return {
     read: (into, offset, length) => (fd === undefined ? 0 : readSync(fd, into, 0, length, offset)),
+    watch: () => {
+      if (fd === undefined) return;
+      watcher = watch(path, { persistent: false }, onChange);
+      watcher.on("error", onChange);
+    },
     close: () => {
       watcher?.close();
       if (fd !== undefined) closeSync(fd);
@@ -319,10 +340,12 @@ async function lastOf(offsets: AsyncGenerator<number, undefined>): Promise<numbe
 async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   await new Promise<void>((resolve) => {
-    const cancel = clock.after(ms, resolve);
-    signal.addEventListener("abort", () => {
+    const finish = (): void => {
       cancel();
+      signal.removeEventListener("abort", finish);
       resolve();
-    });
+    };
+    const cancel = clock.after(ms, finish);
+    signal.addEventListener("abort", finish, { once: true });
   });
 }

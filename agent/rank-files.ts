@@ -4,6 +4,7 @@
 // the agent, few small files, and survives both. It is few because a new file is what costs most. A file that another process may still be
 // writing counts only once it ends in a newline. A rank's end is when its exit file was written.
 
+import { envNamePattern, envNameProblem } from "../model/ids.ts";
 import type { Exit } from "../model/job.ts";
 
 /** The files of a rank's directory. */
@@ -130,10 +131,6 @@ export function encodeSpec(spec: {
   return [spec.dir, spec.cwd, spec.home, ...pairs].map((item) => `${item}\0`).join("");
 }
 
-/** Names that bash keeps for itself and refuses to set. */
-const readonlyNames = new Set(["BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"]);
-const exportableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
-
 /** Why a rank cannot be started byte for byte as asked, or `undefined`. */
 export function specProblem(spec: {
   readonly script: string;
@@ -141,9 +138,9 @@ export function specProblem(spec: {
 }): string | undefined {
   if (spec.script.includes("\0")) return "the script holds a NUL byte";
   for (const [name, value] of Object.entries(spec.env)) {
-    if (!exportableName.test(name)) return `${JSON.stringify(name)} is no name of a variable`;
-    if (readonlyNames.has(name)) return `${name} is read-only in bash`;
-    if (name.startsWith("__skylet_")) return `${name} is a name of ours`;
+    if (!envNamePattern.test(name)) return `${JSON.stringify(name)} is no name of a variable`;
+    const problem = envNameProblem(name);
+    if (problem !== undefined) return problem;
     if (value.includes("\0")) return `the value of ${name} holds a NUL byte`;
   }
   return undefined;

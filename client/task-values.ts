@@ -3,7 +3,7 @@
 // A reader never throws and never stops the others; it gives `undefined` for what it refused and
 // for an explicit null, which in a task file means "not given".
 
-import { envNamePattern } from "../model/ids.ts";
+import { envNamePattern, envNameProblem } from "../model/ids.ts";
 import { hintText } from "../model/suggest.ts";
 import type { AtLeast } from "../model/task.ts";
 import type { Place, Problem } from "./problem.ts";
@@ -94,6 +94,8 @@ export function readEnvs(
     if (!envNamePattern.test(key)) {
       const rule = "letters, digits and underscores, not beginning with a digit";
       refuse(found, keyPlace, `${JSON.stringify(key)} is no name of a variable: use ${rule}`);
+    } else if (envNameProblem(key) !== undefined) {
+      refuse(found, keyPlace, `${envNameProblem(key)}: choose another name`);
     } else if (text !== undefined) {
       out.push([key, text]);
     }

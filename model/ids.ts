@@ -16,6 +16,18 @@ export const tokenPattern = /^[A-Za-z0-9_-]+$/;
 /** The name of an environment variable. */
 export const envNamePattern = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
+/** Variables that bash keeps for itself and lets nobody set. Source: bash(1), "Shell Variables". */
+const bashOwnNames: ReadonlySet<string> = new Set([
+  ...["BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"],
+]);
+const shimPrefix = "__skylet_";
+
+/** Why a job cannot have a variable of this name, though it is one; `undefined` if it can. */
+export function envNameProblem(name: string): string | undefined {
+  if (bashOwnNames.has(name)) return `${name} is read-only in bash`;
+  return name.startsWith(shimPrefix) ? `${name} is a name of ours` : undefined;
+}
+
 /** The longest cluster name that we take; it is part of paths and host names. */
 export const clusterNameLengthMax = 63;
 

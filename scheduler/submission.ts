@@ -7,6 +7,7 @@ import {
   clusterNameLengthMax,
   clusterPattern,
   envNamePattern,
+  envNameProblem,
   taskNamePattern,
 } from "../model/ids.ts";
 import type { Accelerators } from "../model/resources.ts";
@@ -88,6 +89,8 @@ function envProblem(
 ): FieldProblem | undefined {
   for (const [name, value] of Object.entries(envs)) {
     if (!envNamePattern.test(name)) return { field, why: `'${name}' is no variable name` };
+    const taken = envNameProblem(name);
+    if (taken !== undefined) return { field, why: taken };
     if (value.includes("\0")) return { field, why: `${name} holds a NUL byte` };
     const bytes = Buffer.byteLength(name) + Buffer.byteLength(value) + "=\0".length;
     if (bytes > variableBytesMax) {

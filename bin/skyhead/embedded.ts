@@ -49,6 +49,11 @@ async function startEmbedded(ports: LanePorts, wires: Wires): Promise<RunningNod
     ...{ home, capacity, clock, random, log },
     files: createOsFiles(home.root),
     version: packageVersion(),
+  }).catch(async (error: unknown) => {
+    // It is started again: nobody may listen in its name meanwhile.
+    await system.close("the agent did not start");
+    await bus.close();
+    throw error;
   });
   let end: (why: string) => void = () => {};
   const ended = new Promise<string>((resolve) => {

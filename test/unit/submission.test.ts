@@ -46,6 +46,8 @@ test("a task in order passes; anything else is named by its field", () => {
     [{ workdir: "relative" }, "tasks[0].workdir"],
     [{ envs: { "A-B": "1" } }, "tasks[0].envs"],
     [{ secrets: { A: "a\0b" } }, "tasks[0].secrets"],
+    [{ envs: { UID: "7" } }, "tasks[0].envs"],
+    [{ secrets: { __skylet_word: "7" } }, "tasks[0].secrets"],
     [{ run: "a\0b" }, "tasks[0].run"],
     [{ maxRestarts: -1 }, "tasks[0].max_restarts"],
     [{ resources: { accelerators: { name: "V100", count: 2_000_000 } } }, "tasks[0].accelerators"],
