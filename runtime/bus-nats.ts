@@ -7,17 +7,12 @@
 // needs it repeats it. Requests and inboxes of NATS are not used: replies have addresses of ours.
 
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
-import {
-  connect,
-  credsAuthenticator,
-  errors,
-  type NatsConnection,
-  nkeyAuthenticator,
-} from "@nats-io/transport-node";
+import { connect, credsAuthenticator, errors, type NatsConnection } from "@nats-io/transport-node";
 import { assert, errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { Bus, BusMessage } from "./bus.ts";
 import { busPayloadBytesMax } from "./bus.ts";
 import type { Clock } from "./clock.ts";
+import { nkeySigner } from "./nkeys-nats.ts";
 import type { Random } from "./random.ts";
 import { isPattern, isSubject } from "./subject.ts";
 
@@ -118,7 +113,7 @@ function tlsOptions({ servers, authority, certificate, key }: NatsOptions) {
 function authenticatorOf(identity: NatsIdentity) {
   switch (identity.kind) {
     case "nkey":
-      return { authenticator: nkeyAuthenticator(Buffer.from(identity.seed)) };
+      return { authenticator: nkeySigner(identity.seed) };
     case "creds":
       return { authenticator: credsAuthenticator(Buffer.from(identity.content)) };
     case "none":
