@@ -37,6 +37,8 @@ const layers: readonly Layer[] = [
     env: { SKY_TEST_ISOLATION: isolation },
     fileTimeoutMs: 240_000,
   })),
+  // The machine to itself: what it kills must not be starved by other tests besides.
+  { name: "chaos", files: testFiles("test/chaos"), concurrency: 1, fileTimeoutMs: 240_000 },
   { name: "replay", files: testFiles("test/replay") },
 ];
 
@@ -47,8 +49,8 @@ await main();
 
 async function main(): Promise<void> {
   const chosen = layers.filter(({ name }) => isChosen(name));
-  if (chosen.some(({ name }) => /contract|integration/.test(name))) provideNatsServer();
-  if (chosen.some(({ name }) => name.startsWith("integration"))) {
+  if (chosen.some(({ name }) => /contract|integration|chaos/.test(name))) provideNatsServer();
+  if (chosen.some(({ name }) => /integration|chaos/.test(name))) {
     execFileSync(execPath, [join(checkout, "scripts/build.ts")], { stdio: "inherit" });
   }
   const results: LayerResult[] = [];
