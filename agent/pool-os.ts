@@ -204,13 +204,15 @@ export class Pool {
 
   #onReport(report: SlotReport): void {
     const { kind, token } = report;
-    if (kind === "gates-made") this.#onGates();
+    if (kind === "gates-made") this.#onGates(token);
     else if (kind === "warm") this.#onWarm(token);
     else if (kind === "closed" && !this.#lent.has(token)) this.#onUnused(token);
     this.#options.onReport(report);
   }
 
-  #onGates(): void {
+  /** Gates of a launcher before ours may still be spoken of: the FIFO outlives its agent. */
+  #onGates(first: string): void {
+    if (first !== `${this.#ordered[0]}.go`) return;
     this.#free.push(...this.#ordered);
     this.#ordered = [];
     this.#form();

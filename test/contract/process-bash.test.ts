@@ -6,14 +6,17 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -338,6 +341,26 @@ test("a launcher that is killed is replaced, and what runs does not notice", asy
   process.kill(Number(line?.trim().split(/\s+/)[0]), "SIGKILL");
   assert.deepEqual((await heard.exit(running)).exit, code(6));
   for (const n of [1, 2, 3, 4]) assert.deepEqual((await run(`exit ${n}`)).exit, code(n));
+});
+
+test("what the launcher of a killed agent had still to say is not taken for ours", async () => {
+  const place = `${root}/heir`;
+  mkdirSync(`${place}/state/slots`, { recursive: true });
+  mkdirSync(`${place}/home`);
+  execFileSync("mkfifo", [`${place}/state/slots/report`]);
+  // A rank that outlives its agent keeps the FIFO, and what nobody has read in it.
+  const fifo = openSync(`${place}/state/slots/report`, "r+");
+  writeSync(fifo, "g 0123-gate-0.go\nw 0123-0 -\nr 0123-0\ng 0123-gate-8.go\n");
+  const names = { stateDir: `${place}/state`, ranksDir: `${place}/ranks`, home: `${place}/home` };
+  const ports = { clock: createOsClock(), random: createOsRandom(), log: silentLog };
+  const heir = await startProcessOs({ ...names, ...ports, name: "heir" });
+  const ends = hear(heir);
+  const dir = `${place}/ranks/1-1-run-0`;
+  const spec = { dir, script: "exit 5", cwd: `${place}/home`, home: `${place}/home`, env: {} };
+  await heir.prepare({ ...spec, goWhenReady: true });
+  assert.deepEqual((await ends.exit(dir)).exit, code(5));
+  await heir.close();
+  closeSync(fifo);
 });
 
 test("a port that is closed leaves no process, no cgroup and no slot", async () => {
