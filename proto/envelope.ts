@@ -31,10 +31,23 @@ export interface Enveloped {
   readonly message: WireMessage;
   /** Which start of the sender this comes from. */
   readonly incarnation: number;
+  /** Absent: whoever sent it does not say. */
+  readonly place?: Place;
 }
 
-export function encodeEnvelope(message: WireMessage, incarnation: number): Uint8Array {
-  return encodeMessage(sky.v1.Envelope, { ...bodyOf(message), incarnation });
+/** Where a message stands among all that its sender ever said: later ones have a higher `seq`. */
+export interface Place {
+  /** Not 0; another one for each start of the sender. */
+  readonly stream: number;
+  readonly seq: number;
+}
+
+export function encodeEnvelope(
+  message: WireMessage,
+  incarnation: number,
+  place?: Place,
+): Uint8Array {
+  return encodeMessage(sky.v1.Envelope, { ...bodyOf(message), incarnation, ...place });
 }
 
 /** @throws SkyError `codec/invalid` for garbage, an unknown body, or a part that is missing. */
@@ -42,7 +55,9 @@ export function decodeEnvelope(bytes: Uint8Array): Enveloped {
   return decoding("Envelope", () => {
     const envelope = decodeMessage(sky.v1.Envelope, bytes, "Envelope");
     const body = needed(envelope.body, "Envelope.body");
-    return { message: readers[body](envelope), incarnation: envelope.incarnation };
+    const { incarnation, stream, seq } = envelope;
+    const place = stream === 0 ? {} : { place: { stream, seq } };
+    return { message: readers[body](envelope), incarnation, ...place };
   });
 }
 

@@ -18,6 +18,8 @@ import { tokenPattern } from "../model/ids.ts";
 import { decodeEnvelope, encodeEnvelope } from "../proto/envelope.ts";
 import type { Refusal, WireMessage } from "../proto/messages.ts";
 import type { Actor, ActorReport, SpawnOptions, System } from "./actor.ts";
+import type { Arrivals } from "./arrivals.ts";
+import { createArrivals } from "./arrivals.ts";
 import type { AskOptions, Asks } from "./asks.ts";
 import { askKind, createAsks } from "./asks.ts";
 import type { Bus, BusMessage } from "./bus.ts";
@@ -81,6 +83,9 @@ class LocalSystem implements ActorSystem, CellHost {
   readonly #residents = new Map<string, Map<string, Resident>>();
   /** The newest incarnation that each other node has spoken with. */
   readonly #newest = new Map<string, number>();
+  readonly #arrivals: Arrivals = createArrivals();
+  readonly #stream: number;
+  #published = 0;
   #spawned = 0;
   #closed = false;
 
@@ -96,6 +101,7 @@ class LocalSystem implements ActorSystem, CellHost {
     this.#log = options.log.child({ cluster: options.cluster, node: options.node });
     this.#asks = createAsks(options);
     this.#dispatcher = createDispatcher();
+    this.#stream = newStream(options.clock);
     this.#leaveBus = options.bus.subscribe(inboxPattern(options.cluster, options.node), (message) =>
       this.#arrived(message),
     );
@@ -221,7 +227,9 @@ class LocalSystem implements ActorSystem, CellHost {
 
   #publish(to: Address, message: WireMessage): void {
     assert(to.cluster === this.cluster, `${addressText(to)} is of another cluster`);
-    const payload = encodeEnvelope(message, this.incarnation);
+    this.#published += 1;
+    const place = { stream: this.#stream, seq: this.#published };
+    const payload = encodeEnvelope(message, this.incarnation, place);
     try {
       this.#bus.publish(subjectOf(this.node, to), payload);
     } catch (error) {
@@ -242,6 +250,10 @@ class LocalSystem implements ActorSystem, CellHost {
       envelope = decodeEnvelope(payload);
     } catch (error) {
       this.#undecodable(subject, errorText(error));
+      return;
+    }
+    if (!this.#arrivals.isNews(ends.from, envelope.place)) {
+      this.#count("late_messages_total");
       return;
     }
     this.#received(ends.to, envelope.message, { node: ends.from, life: envelope.incarnation });
@@ -346,6 +358,16 @@ class LocalSystem implements ActorSystem, CellHost {
     this.metrics.count(name, { node: this.node });
   }
 }
+
+let streams = 0;
+
+/** A number that no other system of this node has had: counted here, set apart by the clock. */
+function newStream(clock: Clock): number {
+  streams = (streams + 1) % streamsPerMs;
+  return Math.floor(clock.now().wallMs) * streamsPerMs + streams + 1;
+}
+
+const streamsPerMs = 1_000;
 
 function noSuchActor(to: Address, why: string): SkyError<"bus/no-such-actor"> {
   return new SkyError("bus/no-such-actor", { to: addressText(to) }, { cause: new Error(why) });

@@ -12,6 +12,8 @@ export namespace sky {
             constructor(properties?: sky.v1.Envelope.$Properties);
             $unknowns?: Uint8Array[];
             incarnation: number;
+            stream: number;
+            seq: number;
             prepare: (sky.v1.Prepare|null);
             go: (sky.v1.Go|null);
             stop: (sky.v1.Stop|null);
@@ -36,6 +38,8 @@ export namespace sky {
         namespace Envelope {
             interface $Properties {
                 incarnation?: number;
+                stream?: number;
+                seq?: number;
                 prepare?: (sky.v1.Prepare.$Properties|null);
                 go?: (sky.v1.Go.$Properties|null);
                 stop?: (sky.v1.Stop.$Properties|null);
@@ -57,6 +61,8 @@ export namespace sky {
             }
             type $Shape = {
               incarnation?: number;
+              stream?: number;
+              seq?: number;
               prepare?: sky.v1.Prepare.$Shape|null;
               go?: sky.v1.Go.$Shape|null;
               stop?: sky.v1.Stop.$Shape|null;

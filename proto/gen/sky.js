@@ -25,6 +25,8 @@ export const sky = $root.sky = (() => {
             };
 
             Envelope.prototype.incarnation = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+            Envelope.prototype.stream = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+            Envelope.prototype.seq = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
             Envelope.prototype.prepare = null;
             Envelope.prototype.go = null;
             Envelope.prototype.stop = null;
@@ -58,6 +60,10 @@ export const sky = $root.sky = (() => {
                     throw $Error("max depth exceeded");
                 if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && (typeof message.incarnation === "object" ? message.incarnation.low || message.incarnation.high : message.incarnation !== 0))
                     writer.uint32(8).int64(message.incarnation);
+                if (message.stream != null && $Object.hasOwnProperty.call(message, "stream") && (typeof message.stream === "object" ? message.stream.low || message.stream.high : message.stream !== 0))
+                    writer.uint32(16).int64(message.stream);
+                if (message.seq != null && $Object.hasOwnProperty.call(message, "seq") && (typeof message.seq === "object" ? message.seq.low || message.seq.high : message.seq !== 0))
+                    writer.uint32(24).int64(message.seq);
                 if (message.prepare != null && $Object.hasOwnProperty.call(message, "prepare"))
                     $root.sky.v1.Prepare.encode(message.prepare, writer.uint32(82).fork(), _depth + 1).ldelim();
                 if (message.go != null && $Object.hasOwnProperty.call(message, "go"))
@@ -130,6 +136,24 @@ export const sky = $root.sky = (() => {
                                 message.incarnation = value;
                             else
                                 delete message.incarnation;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.int64()) === "object" ? value.low || value.high : value !== 0)
+                                message.stream = value;
+                            else
+                                delete message.stream;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.int64()) === "object" ? value.low || value.high : value !== 0)
+                                message.seq = value;
+                            else
+                                delete message.seq;
                             continue;
                         }
                     case 10: {
