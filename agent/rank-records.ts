@@ -40,20 +40,28 @@ export function rankRecordsAt(home: NodeHome, node: string, files: Files): RankR
     await files.makeDir(dir, 0o700);
     await files.replace(`${dir}/${name}`, Buffer.from(JSON.stringify(value)), 0o600);
   };
+  // Most ranks have no secrets, and need not be looked up and removed for that.
+  const without = new Set<string>();
+  const inTurn = turnsByRank();
   return {
-    writeStop: (key, record) => write(key, names.stop, record),
-    writeSweep: (key, sweep) => write(key, names.sweep, sweep),
+    writeStop: (key, record) => inTurn(key, () => write(key, names.stop, record)),
+    writeSweep: (key, sweep) => inTurn(key, () => write(key, names.sweep, sweep)),
     writeSecrets: async (key, secrets) => {
-      if (secrets.length === 0) return;
+      if (secrets.length === 0) {
+        without.add(rankKeyText(key));
+        return;
+      }
+      without.delete(rankKeyText(key));
       await files.makeDir(`${home.state}/secrets`, 0o700);
       await files.replace(secretsPath(key), Buffer.from(JSON.stringify(secrets)), 0o600);
     },
     readSecrets: async (key) => {
+      if (without.has(rankKeyText(key))) return [];
       const secrets = await readJson<readonly string[]>(files, secretsPath(key));
       return (secrets ?? []).map((secret) => Buffer.from(secret));
     },
     remove: async (key) => {
-      await files.remove(secretsPath(key));
+      if (!without.delete(rankKeyText(key))) await files.remove(secretsPath(key));
       await files.remove(rankDir(home, key));
     },
     resume: async (reports, wallMs) => {
@@ -71,6 +79,21 @@ export function rankRecordsAt(home: NodeHome, node: string, files: Files): RankR
       }
       return ranks;
     },
+  };
+}
+
+/** Runs work one after the other for each rank, whatever became of the work before. */
+function turnsByRank(): (key: RankKey, work: () => Promise<void>) => Promise<void> {
+  const last = new Map<string, Promise<void>>();
+  return async (key, work) => {
+    const name = rankKeyText(key);
+    const done = last.get(name)?.then(work, work) ?? work();
+    last.set(name, done);
+    try {
+      await done;
+    } finally {
+      if (last.get(name) === done) last.delete(name);
+    }
   };
 }
 
