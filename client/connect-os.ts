@@ -6,7 +6,16 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  statSync,
+} from "node:fs";
 import { connect, type Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
@@ -21,6 +30,10 @@ import { packageVersion } from "./version-os.ts";
 const exitHomeHeld = 75;
 const readyMsMax = 30_000;
 const dialPauseMs = 20;
+/** What a head that cannot start may say. */
+const lastBytesMax = 64 * 1024;
+/** A head's log that has grown longer is put aside when the next one starts; one is kept. */
+const logBytesMax = 16 * 1024 * 1024;
 
 export interface ConnectOptions {
   readonly home: Home;
@@ -128,7 +141,10 @@ async function startHead(home: Home, signal: AbortSignal): Promise<string> {
 
 /** What a skyhead that could not start says on its last line, `skyhead: <why>`. */
 function lastWords(home: Home, from: number): string | undefined {
-  const said = readFileSync(home.headLog).subarray(from).toString();
+  const log = openSync(home.headLog, "r");
+  const buffer = Buffer.alloc(lastBytesMax);
+  const said = buffer.toString("utf8", 0, readSync(log, buffer, 0, lastBytesMax, from));
+  closeSync(log);
   const lines = said.split("\n").filter((line) => line.startsWith("skyhead: "));
   return lines.at(-1)?.slice("skyhead: ".length);
 }
@@ -148,6 +164,8 @@ function openLog(home: Home): number {
   try {
     mkdirSync(home.root, { recursive: true, mode: 0o700 });
     mkdirSync(home.head, { recursive: true, mode: 0o700 });
+    const size = statSync(home.headLog, { throwIfNoEntry: false })?.size ?? 0;
+    if (size > logBytesMax) renameSync(home.headLog, `${home.headLog}.1`);
     return openSync(home.headLog, "a", 0o600);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);

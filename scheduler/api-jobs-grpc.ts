@@ -4,7 +4,7 @@
 // the jobs, all or none. Reads come from the board, which holds committed state only, so they ask
 // nobody and never wait.
 
-import { skyErrorFrom } from "../model/errors.ts";
+import { isSkyError, skyErrorFrom } from "../model/errors.ts";
 import { isTerminal } from "../model/job.ts";
 import type { Task } from "../model/task.ts";
 import { eventToProto, jobToProto, taskFromProto } from "../proto/converters-job.ts";
@@ -60,7 +60,7 @@ async function submit(
   const tasks = request.tasks.map(taskFromProto);
   demandValid(submissionProblem(tasks));
   const workdirs = await head.workdirs.snapshot(tasks);
-  const reply = await askSubmit(options, { head, request, tasks, workdirs, signal });
+  const reply = await askSubmit(options, { head, request, tasks, workdirs });
   if (reply.kind === "refused") {
     await head.workdirs.assign(workdirs, []);
     throw skyErrorFrom(reply.code, reply.params, reply.code);
@@ -75,24 +75,29 @@ interface Submission {
   readonly request: sky.v1.SubmitRequest;
   readonly tasks: readonly Task[];
   readonly workdirs: readonly (string | undefined)[];
-  readonly signal: AbortSignal;
 }
 
 async function askSubmit(options: ApiOptions, submission: Submission): Promise<SubmitReply> {
-  const { head, request, tasks, workdirs, signal } = submission;
+  const { head, request, tasks, workdirs } = submission;
   const { user, noSetup } = request;
   const setting = request.autostop ? autostopSetting(request.autostop) : undefined;
   // Without a key of the client's, no other submit is the same one.
   const idempotencyKey = request.idempotencyKey || hexToken(options.random, keyBytes);
-  return head.system.ask<SchedulerMessage, SubmitReply>(
-    head.scheduler,
-    (replyTo) => ({
-      kind: "submit",
-      ...{ tasks, workdirs, idempotencyKey, user, noSetup, replyTo },
-      ...given("autostop", setting),
-    }),
-    { timeoutMs: submitMs, signal },
-  );
+  try {
+    // A caller who goes away does not end it: the copies must still find out whose they are.
+    return await head.system.ask<SchedulerMessage, SubmitReply>(
+      head.scheduler,
+      (replyTo) => ({
+        kind: "submit",
+        ...{ tasks, workdirs, idempotencyKey, user, noSetup, replyTo },
+        ...given("autostop", setting),
+      }),
+      { timeoutMs: submitMs },
+    );
+  } catch (error) {
+    if (isSkyError(error, "mailbox/full")) await head.workdirs.assign(workdirs, []);
+    throw error;
+  }
 }
 
 async function cancel(
