@@ -1,0 +1,55 @@
+// What happened in a simulation, line by line: the same seed, the same lines.
+//
+// Beats are left out: they say nothing but that time passes.
+
+import { addressText } from "../../../model/address.ts";
+import { type RankKey, rankKeyText } from "../../../model/job.ts";
+import type { TurnReport } from "../../../runtime/cell.ts";
+import type { Clock } from "../../../runtime/clock.ts";
+
+const shownMax = 200;
+
+export class Transcript {
+  readonly lines: string[] = [];
+  readonly #clock: Clock;
+  readonly #startMs: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#startMs = clock.now().monoMs;
+  }
+
+  say(text: string): void {
+    const seconds = (this.#clock.now().monoMs - this.#startMs) / 1000;
+    this.lines.push(`${seconds.toFixed(3).padStart(9)}  ${text}`);
+  }
+
+  /** One turn of an actor. */
+  turn({ address, message, from, effects, commit }: TurnReport): void {
+    const kind = message?.kind ?? "start";
+    if (kind.includes("beat")) return;
+    if (address.kind === "beat" || (address.kind === "liveness" && effects.length === 0)) return;
+    const done = effects.map(briefly).join(" ");
+    const saved = commit === undefined ? "" : ` +${commit.puts.length}`;
+    this.say(`${addressText(address)} <${from}> ${briefly(message ?? { kind })}${saved} → ${done}`);
+  }
+
+  tail(): string {
+    return this.lines.slice(-shownMax).join("\n");
+  }
+}
+
+/** `stop 7-1-run-0`: the kind and what it is about. */
+function briefly(thing: { readonly kind: string }): string {
+  const { key, to, message, name, node, phase } = thing as {
+    readonly key?: RankKey;
+    readonly to?: { readonly node: string };
+    readonly message?: { readonly kind: string };
+    readonly name?: string;
+    readonly node?: string;
+    readonly phase?: string;
+  };
+  if (thing.kind === "tell" && message !== undefined) return `${briefly(message)}>${to?.node}`;
+  const about = key === undefined ? name : rankKeyText(key);
+  return [thing.kind, about, node, phase].filter((part) => part !== undefined).join(" ");
+}

@@ -1,0 +1,174 @@
+// The users of a simulated cluster: they submit, retry, cancel, and set autostop.
+//
+// A user knows only what it was told. A request that is not answered in time is asked again with
+// its idempotency key, for as long as it takes; one without a key is asked once. What a user was
+// told is what the cluster is held to.
+
+import type { Ref } from "../../../model/address.ts";
+import { errorText } from "../../../model/errors.ts";
+import type { Job } from "../../../model/job.ts";
+import type { Task } from "../../../model/task.ts";
+import type { MemoryRandom } from "../../../runtime/random-memory.ts";
+import type { ApiRequest, SubmitReply } from "../../../scheduler/messages.ts";
+import { schedulerAddress } from "../../../scheduler/turn.ts";
+import { clusterName } from "./setting.ts";
+import type { Sim } from "./sim.ts";
+import { randomTask } from "./tasks.ts";
+
+const patienceMs = 5_000;
+const bulkMax = 6;
+
+export class Users {
+  readonly #sim: Sim;
+  readonly #random: MemoryRandom;
+  /** Submissions with a key that have no answer yet. */
+  readonly #waiting = new Set<string>();
+  /** Names of tasks with a rank that only ends when it is stopped. */
+  readonly #endless = new Set<string>();
+  readonly #meanMs: number;
+  #names = 0;
+  #over = false;
+
+  constructor(sim: Sim, random: MemoryRandom) {
+    this.#sim = sim;
+    this.#random = random;
+    this.#meanMs = 500 + random.below(4_000);
+  }
+
+  begin(): void {
+    const next = (): void => {
+      this.#sim.timeline.after(this.#random.below(2 * this.#meanMs), () => {
+        if (this.#over) return;
+        this.#act();
+        next();
+      });
+    };
+    next();
+  }
+
+  /** Nobody asks for anything new, and the cluster is to stay. */
+  end(): void {
+    this.#over = true;
+    this.#setAutostop(undefined);
+    this.reopen();
+  }
+
+  waiting(): readonly string[] {
+    return [...this.#waiting].map((key) => `a user still waits for an answer to ${key}`);
+  }
+
+  /** Of these jobs, those that run and would never stop. */
+  cancelEndless(left: readonly Job[]): void {
+    const endless = left.filter(
+      ({ name, phase }) => phase === "running" && this.#endless.has(name),
+    );
+    const jobs = endless.map(({ id }) => id);
+    if (jobs.length === 0) return;
+    this.#sim.say(`user cancels ${jobs}, which would run for ever`);
+    void this.#ask((replyTo) => ({ kind: "cancel", jobs, user: "ann", replyTo }));
+  }
+
+  /** As the fleet does after a stop, when somebody starts the cluster again. */
+  reopen(): void {
+    this.#sim.timeline.after(this.#random.below(5_000), () => {
+      const { system } = this.#sim.head;
+      if (system === undefined) this.reopen();
+      else system.tell(schedulerAddress(clusterName), { kind: "open" });
+    });
+  }
+
+  #act(): void {
+    const dice = this.#random.below(20);
+    if (dice < 10) this.#submit(1);
+    else if (dice < 12) this.#submit(2 + this.#random.below(bulkMax - 1));
+    else if (dice < 17) this.#cancelSome();
+    else if (dice < 18) this.#setAutostop({ idleMs: 1_000 * (1 + this.#random.below(15)) });
+    else if (dice < 19) this.#setAutostop(undefined);
+    else if (this.#random.unit() < 0.3) this.#close();
+  }
+
+  #submit(count: number): void {
+    const tasks = Array.from({ length: count }, () => {
+      this.#names += 1;
+      const name = `task-${this.#names}`;
+      const task = randomTask(this.#random, name, this.#sim.nodes.length);
+      if (task.run?.includes("wait-for-ever")) this.#endless.add(name);
+      return task;
+    });
+    const key = this.#random.unit() < 0.8 ? `key of ${tasks[0]?.name}` : "";
+    if (key !== "") this.#waiting.add(key);
+    this.#sim.say(`user submits ${tasks.map(({ name }) => name).join(" ")} with "${key}"`);
+    void this.#submitUntilAnswered(tasks, key);
+    // A client that lost patience early asks twice at the same time.
+    if (key !== "" && this.#random.unit() < 0.2) void this.#submitUntilAnswered(tasks, key);
+  }
+
+  async #submitUntilAnswered(tasks: readonly Task[], key: string): Promise<void> {
+    const names = tasks.map(({ name }) => name ?? "?");
+    do {
+      const answer = await this.#ask<SubmitReply>((replyTo) => ({
+        ...{ kind: "submit", tasks, idempotencyKey: key, user: "ann", noSetup: false, replyTo },
+        workdirs: tasks.map(() => undefined),
+      }));
+      if (answer?.kind === "submitted") this.#sim.truth.acknowledge(answer.jobs, names);
+      if (answer?.kind === "refused") for (const name of names) this.#sim.truth.refused.add(name);
+      if (answer !== undefined) {
+        this.#sim.say(`user hears of ${names.join(" ")}: ${JSON.stringify(answer)}`);
+        this.#waiting.delete(key);
+        return;
+      }
+      await this.#pause(200 + this.#random.below(2_000));
+    } while (key !== "");
+  }
+
+  #cancelSome(): void {
+    const known = [...this.#sim.truth.acknowledged.keys()];
+    const pick = (): number => known[this.#random.below(known.length)] ?? 1;
+    const isAll = this.#random.unit() < 0.1;
+    const jobs = isAll ? ("all" as const) : [pick(), pick()];
+    this.#sim.say(`user cancels ${isAll ? "all" : jobs}`);
+    void this.#ask((replyTo) => ({ kind: "cancel", jobs, user: "ann", replyTo }));
+  }
+
+  #setAutostop(idle: { readonly idleMs: number } | undefined): void {
+    const verb = this.#random.unit() < 0.5 ? ("stop" as const) : ("down" as const);
+    const setting = idle === undefined ? undefined : { ...idle, verb };
+    this.#sim.say(`user sets autostop ${JSON.stringify(setting)}`);
+    void this.#ask((replyTo) => ({ kind: "set-autostop", setting, replyTo }));
+  }
+
+  #close(): void {
+    this.#sim.say("user stops the cluster");
+    void this.#ask((replyTo) => ({ kind: "close", verb: "stopped", replyTo }));
+    this.reopen();
+  }
+
+  /** The answer, or undefined when none came in time. */
+  #ask<R extends object>(make: (replyTo: Ref<R>) => unknown): Promise<R | undefined> {
+    const { system } = this.#sim.head;
+    if (system === undefined) return Promise.resolve(undefined);
+    return new Promise((resolve) => {
+      const giveUp = this.#sim.timeline.after(patienceMs, () => resolve(undefined));
+      const request = system.ask<ApiRequest, R>(
+        schedulerAddress(clusterName),
+        (replyTo) => make(replyTo) as ApiRequest,
+        { timeoutMs: 2 * patienceMs },
+      );
+      request.then(
+        (answer) => {
+          giveUp();
+          resolve(answer);
+        },
+        (error: unknown) => {
+          giveUp();
+          this.#sim.say(`user hears that ${errorText(error)}`);
+          resolve(undefined);
+        },
+      );
+    });
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#sim.timeline.after(ms, resolve));
+  }
+}
