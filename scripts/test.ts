@@ -42,13 +42,20 @@ const layers: readonly Layer[] = [
   { name: "replay", files: testFiles("test/replay") },
 ];
 
+const asked = argv.slice(2);
+
 /** There is nothing to replay before the first release. */
 const mayBeEmpty = ["replay"];
 
 await main();
 
 async function main(): Promise<void> {
-  const chosen = layers.filter(({ name }) => isChosen(name));
+  const chosen = layers.filter(({ name }) => asked.length === 0 || asked.some(isNamed(name)));
+  const unknown = asked.find((word) => !layers.some(({ name }) => isNamed(name)(word)));
+  if (unknown !== undefined) {
+    console.error(`there is no layer ${unknown}: ${layers.map(({ name }) => name).join(", ")}`);
+    exit(2);
+  }
   if (chosen.some(({ name }) => /contract|integration|chaos/.test(name))) provideNatsServer();
   if (chosen.some(({ name }) => /integration|chaos/.test(name))) {
     execFileSync(execPath, [join(checkout, "scripts/build.ts")], { stdio: "inherit" });
@@ -70,9 +77,9 @@ async function main(): Promise<void> {
   exit(failed === 0 ? 0 : 1);
 }
 
-function isChosen(name: string): boolean {
-  const asked = argv.slice(2);
-  return asked.length === 0 || asked.some((word) => name === word || name.startsWith(`${word} `));
+/** `integration` names both of its isolations. */
+function isNamed(name: string): (word: string) => boolean {
+  return (word) => name === word || name.startsWith(`${word} `);
 }
 
 /** Prints the names that ran in each isolation; false if the two sets differ. */
