@@ -32,8 +32,10 @@ import { build, type Metafile } from "esbuild";
 const root = resolve(import.meta.dirname, "..");
 const dist = join(root, "dist");
 const programs = ["sky", "skyhead", "skylet"] as const;
-/** Those whose parts are modules that the others may share; see `bundleSky`. */
-const modular = ["skyhead", "skylet"] as const;
+/** Those that are one file each; see `bundleScripts`. */
+const scripts: readonly string[] = ["sky", "skylet"];
+/** The form of this library with named exports: see `checkDynamicImports`. */
+const alias = { "@peculiar/x509": "@peculiar/x509/build/x509.es.js" };
 const run = promisify(execFile);
 
 await main();
@@ -44,7 +46,7 @@ async function main(): Promise<void> {
   const staged = await mkdtemp(join(root, ".dist-"));
   try {
     await bundle(staged);
-    await bundleSky(staged);
+    await bundleScripts(staged);
     await copyAssets(staged);
     for (const name of programs) await writeDoor(staged, name);
     await install(staged, dist);
@@ -63,13 +65,12 @@ async function bundle(outdir: string): Promise<void> {
   const result = await build({
     absWorkingDir: root,
     entryPoints: {
-      ...Object.fromEntries(modular.map((name) => [`${name}-main`, `bin/${name}.ts`])),
+      "skyhead-main": "bin/skyhead.ts",
       index: "client/index.ts",
       ...Object.fromEntries((await workers()).map((path) => [basename(path, ".ts"), path])),
     },
     outdir,
-    // The form with named exports: see `checkDynamicImports`.
-    alias: { "@peculiar/x509": "@peculiar/x509/build/x509.es.js" },
+    alias,
     bundle: true,
     splitting: true,
     // Flat, so that `new URL("./asset", import.meta.url)` finds the asset from a chunk as well.
@@ -93,15 +94,17 @@ async function bundle(outdir: string): Promise<void> {
 }
 
 /**
- * `sky` starts for every command, so it is one file that is quick to load: a script, whose
- * `require` of Node's modules takes only what is asked for, where an `import` goes through every
- * name that a module exports; what a command does not need is in the file and is not run.
+ * `sky` starts for every command and a skylet on every node, so each is one file that is quick to
+ * load and small to keep: a script, whose `require` of Node's modules takes only what is asked
+ * for, where an `import` goes through every name that a module exports; what is not needed is in
+ * the file and is not run.
  */
-async function bundleSky(outdir: string): Promise<void> {
+async function bundleScripts(outdir: string): Promise<void> {
   const result = await build({
     absWorkingDir: root,
-    entryPoints: { "sky-main": "bin/sky.ts" },
+    entryPoints: Object.fromEntries(scripts.map((name) => [`${name}-main`, `bin/${name}.ts`])),
     outdir,
+    alias,
     outExtension: { ".js": ".cjs" },
     bundle: true,
     minifyWhitespace: true,
@@ -168,8 +171,7 @@ async function copyAssets(outdir: string): Promise<void> {
  * program that runs on (the head) may never exit cleanly, so the cache is written early too.
  */
 async function writeDoor(outdir: string, name: string): Promise<void> {
-  const isScript = name === "sky";
-  const start = isScript
+  const start = scripts.includes(name)
     ? `module.createRequire(import.meta.url)("./${name}-main.cjs");`
     : `await import("./${name}-main.js");`;
   const door = `#!/usr/bin/env node
@@ -182,7 +184,10 @@ if (major < 22 || (major === 22 && minor < 18)) {
   process.exit(1);
 }
 const home = process.env.SKY_HOME || \`\${homedir()}/.sky\`;
+// The first command makes the home by this: for its owner only.
+const umask = process.umask(0o077);
 module.enableCompileCache(\`\${home}/cache/compile\`);
+process.umask(umask);
 setTimeout(() => module.flushCompileCache(), 3000).unref();
 ${start}
 `;
