@@ -13,6 +13,8 @@ import type { YamlReading } from "./task-yaml.ts";
 
 export type FileReading =
   | { readonly kind: "text"; readonly text: string }
+  /** Bytes that are no UTF-8; `textBefore` is what could be read. */
+  | { readonly kind: "not-text"; readonly textBefore: string }
   | { readonly kind: "missing" }
   | { readonly kind: "not-a-file" }
   | { readonly kind: "unreadable"; readonly why: string };
@@ -46,6 +48,7 @@ export function resolveEntrypoint(
 ): Entrypoint {
   if (text === "") return { kind: "none" };
   const named = /^\S+\.ya?ml$/i.test(text);
+  if (file.kind === "not-text" && named) return notText(text, file.textBefore);
   if (file.kind !== "text")
     return named ? doubtful(text, file) : { kind: "command", command: text };
   const { tree, problems } = readYaml(file.text, text);
@@ -68,8 +71,17 @@ export function commandTree(command: string): Tree {
   return { kind: "map", place, entries };
 }
 
+function notText(file: string, textBefore: string): Entrypoint {
+  const lines = textBefore.split("\n");
+  const lineText = lines.at(-1) ?? "";
+  const at = { line: lines.length, column: lineText.length + 1, width: 1, lineText };
+  const what = "this byte is not UTF-8, which a task file should be written in";
+  return { kind: "invalid", problems: [{ place: { kind: "text", file, ...at }, what }] };
+}
+
 function doubtful(command: string, file: Exclude<FileReading, { kind: "text" }>): Entrypoint {
   const why = {
+    "not-text": "it is not text",
     missing: "the file does not exist",
     "not-a-file": "it is not a file",
     unreadable: file.kind === "unreadable" ? file.why : "",

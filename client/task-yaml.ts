@@ -1,9 +1,10 @@
 // YAML text as a tree with positions, or the problems of its syntax.
 //
 // YAML 1.2 core, with merge keys (`<<`), which files written for SkyPilot use. Duplicate keys are
-// problems: of two values one would be dropped in silence. Aliases are expanded, and bounded.
+// problems: of two values one would be dropped in silence; so are tags that nobody knows. Aliases
+// are expanded, and bounded: neither a value inside of itself nor deep nesting ends the reader.
 
-import type { Document, ParsedNode, Node as YamlNode } from "yaml";
+import type { Alias, Document, ParsedNode, Node as YamlNode } from "yaml";
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from "yaml";
 import type { Place, Problem } from "./problem.ts";
 import type { Entry, Tree } from "./task-tree.ts";
@@ -19,13 +20,22 @@ export interface YamlReading {
 
 /** Reads one YAML document. An empty text is an empty document: null. */
 export function readYaml(text: string, file: string): YamlReading {
+  const reading = readDocuments(text, file);
+  // The parser is recursive, and says the same of each value once its stack is used up.
+  const tooDeep = reading.problems.find(({ what }) => what.includes("Maximum call stack"));
+  if (tooDeep === undefined) return reading;
+  return { problems: [{ ...tooDeep, what: "too many values inside of each other" }] };
+}
+
+function readDocuments(text: string, file: string): YamlReading {
   const lines = new LineCounter();
   const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false };
   const documents = parseAllDocuments(text, options);
   const source: Source = { text, file, lines, problems: [], nodes: 0 };
   const list = Array.isArray(documents) ? documents : [];
   for (const document of list) {
-    for (const { pos, message } of document.errors) {
+    const unknownTags = document.warnings.filter(({ code }) => code === "TAG_RESOLVE_FAILED");
+    for (const { pos, message } of [...document.errors, ...unknownTags]) {
       source.problems.push({ place: placeOf(source, pos[0], pos[1]), what: plain(message) });
     }
   }
@@ -58,18 +68,17 @@ interface Context {
   readonly document: Document.Parsed;
   /** Of the nearest thing that has a position. */
   readonly place: Place;
+  /** What the aliases on the way here named. */
+  readonly named?: ReadonlySet<YamlNode>;
 }
 
 function treeOfNode(context: Context, node: YamlNode | ParsedNode | null): Tree {
-  const { source, document } = context;
+  const { source } = context;
   source.nodes += 1;
   const place = node?.range ? placeOf(source, node.range[0], node.range[1]) : context.place;
   if (source.nodes > nodesMax) return tooMany(source, place);
   const within = { ...context, place };
-  if (isAlias(node)) {
-    const target = treeOfNode(within, node.resolve(document) ?? null);
-    return { ...target, place };
-  }
+  if (isAlias(node)) return treeOfAlias(within, node);
   if (isMap(node)) return { kind: "map", place, entries: entriesOf(within, node.items) };
   if (isSeq(node)) {
     return {
@@ -80,6 +89,17 @@ function treeOfNode(context: Context, node: YamlNode | ParsedNode | null): Tree 
   }
   if (!isScalar(node)) return { kind: "scalar", place, value: null, text: "" };
   return { kind: "scalar", place, ...scalarOf(node.value, node.source) };
+}
+
+function treeOfAlias(context: Context, alias: Alias | Alias.Parsed): Tree {
+  const { source, document, place, named = new Set() } = context;
+  const target = alias.resolve(document) ?? null;
+  if (target !== null && named.has(target)) {
+    source.problems.push({ place, what: `*${alias.source} stands inside of what it names` });
+    return { kind: "scalar", place, value: null, text: "" };
+  }
+  const inside = target === null ? named : new Set([...named, target]);
+  return { ...treeOfNode({ ...context, named: inside }, target), place };
 }
 
 interface Pair {
@@ -97,6 +117,8 @@ function entriesOf(context: Context, pairs: readonly Pair[]): readonly Entry[] {
     const name = key.kind === "scalar" ? key.text : "";
     if (key.kind !== "scalar") {
       context.source.problems.push({ place: key.place, what: "a field's name should be a string" });
+    } else if (context.source.nodes > nodesMax) {
+      break;
     } else if (name === "<<") {
       merged.push(...(value.kind === "map" ? value.entries : []));
       merged.push(...(value.kind === "list" ? value.items.flatMap(entriesOfTree) : []));

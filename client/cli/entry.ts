@@ -1,6 +1,7 @@
 // ENTRYPOINT and flags of launch and exec as a validated task.
 // Everything that is wrong with them is told at once, before anything is asked or started.
 
+import { isUtf8 } from "node:buffer";
 import { readFileSync, statSync } from "node:fs";
 import { SkyError } from "../../model/errors.ts";
 import type { Task } from "../../model/task.ts";
@@ -83,10 +84,19 @@ function readEntry(path: string): FileReading {
     if (stat.size > fileBytesMax) {
       return { kind: "unreadable", why: `it has ${stat.size} bytes, at most ${fileBytesMax}` };
     }
-    return { kind: "text", text: readFileSync(path, "utf8") };
+    return readingOf(readFileSync(path));
   } catch (error) {
     // A command is often no possible path at all: too long, or through a file.
     const why = error instanceof Error ? error.message : String(error);
     return { kind: "unreadable", why };
   }
+}
+
+function readingOf(bytes: Buffer): FileReading {
+  const text = bytes.toString("utf8");
+  if (isUtf8(bytes)) return { kind: "text", text };
+  // What cannot be read is replaced, so the first difference is the first byte that cannot.
+  const again = Buffer.from(text);
+  const at = bytes.findIndex((byte, index) => byte !== again[index]);
+  return { kind: "not-text", textBefore: bytes.subarray(0, at).toString("utf8") };
 }

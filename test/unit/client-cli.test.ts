@@ -150,6 +150,8 @@ const files: Readonly<Record<string, FileReading>> = {
   "script.sh": { kind: "text", text: "#!/bin/bash\necho hi\n" },
   "broken.txt": { kind: "text", text: "run: [\n" },
   "dir.yaml": { kind: "not-a-file" },
+  "bytes.yaml": { kind: "not-text", textBefore: "run: " },
+  "a.out": { kind: "not-text", textBefore: "" },
 };
 
 test("ENTRYPOINT is a task file or a command", () => {
@@ -165,11 +167,21 @@ test("ENTRYPOINT is a task file or a command", () => {
   assert.equal(kindOf("broken.yaml"), "invalid");
   assert.equal(kindOf("missing.yaml"), "doubtful");
   assert.equal(kindOf("dir.yaml"), "doubtful");
+  assert.equal(kindOf("bytes.yaml"), "invalid");
+  assert.equal(kindOf("a.out"), "command");
   assert.equal(kindOf("script.sh"), "command");
   assert.equal(kindOf("broken.txt"), "command");
   assert.equal(kindOf("cat", "task.yaml"), "command");
   assert.equal(kindOf("cat missing.yaml"), "command");
   assert.equal(kindOf("echo", "hi"), "command");
+});
+
+test("neither a value inside of itself nor deep nesting ends the reader", () => {
+  const whatOf = (text: string) => readYaml(text, "t.yaml").problems.map(({ what }) => what);
+  assert.deepEqual(whatOf("envs: &a {A: *a}\n"), ["*a stands inside of what it names"]);
+  const [deep, ...more] = whatOf(`run: ${"[".repeat(20_000)}`);
+  assert.match(deep ?? "", /too many values inside of each other/);
+  assert.deepEqual(more, []);
 });
 
 test("a rank's end is shown as a shell shows it, and in words", () => {

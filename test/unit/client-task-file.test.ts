@@ -117,6 +117,7 @@ const wrong = [
   { text: "workdir: nowhere", at: "1:10", says: /"nowhere" \(\/here\/nowhere\) does not exist/ },
   { text: "workdir: /a/file", at: "1:10", says: /"\/a\/file" is not a directory/ },
   { text: "workdir: {url: x}", at: "1:10", says: /git repository/ },
+  { text: "run: !!python/none x", at: "1:6", says: /not valid YAML: Unresolved tag/ },
   { text: "envs: [A]", at: "1:7", says: /envs should be a mapping/ },
   { text: "envs: {1A: x}", at: "1:8", says: /"1A" is no name of a variable/ },
   { text: "envs: {a-b: x}", at: "1:8", says: /"a-b" is no name of a variable/ },
