@@ -3,7 +3,7 @@
 // Small synchronous reads: /proc never touches a disk, and one read costs about ten microseconds.
 // A process may end between two reads, so every read may find nothing; that is an answer.
 
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { ProcStat } from "./proc.ts";
 import { isDead, parseStat } from "./proc.ts";
 import type { ProcessId } from "./rank-files.ts";
@@ -15,6 +15,21 @@ export function readText(path: string): string | undefined {
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw error;
+  }
+}
+
+/**
+ * Whether a file of /proc is kept from us. A thread of the kernel and a process that is going have
+ * none to keep: reading theirs fails as well, and hides nothing.
+ */
+export function isDenied(path: string): boolean {
+  try {
+    closeSync(openSync(path, "r"));
+    return false;
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    return code === "EACCES" || code === "EPERM";
   }
 }
 

@@ -13,6 +13,7 @@ import { isDead } from "./proc.ts";
 import {
   isAbsent,
   isAlive,
+  isDenied,
   linkOf,
   namesIn,
   processIds,
@@ -152,7 +153,8 @@ function lookInto(
 ): Details {
   const environment = readText(`/proc/${pid}/environ`);
   if (environment === undefined) {
-    if (isAlive({ pid, startTicks })) unproven.add("processes of other users were not looked into");
+    const isKept = isDenied(`/proc/${pid}/environ`) && isAlive({ pid, startTicks });
+    if (isKept) unproven.add("processes of other users were not looked into");
     return nothing;
   }
   const variable = environment.split("\0").find((text) => text.startsWith("SKYLET_RANK="));

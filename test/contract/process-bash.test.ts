@@ -22,7 +22,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { parseCgroupMounts } from "../../agent/proc.ts";
-import { linkOf, namesIn } from "../../agent/proc-os.ts";
+import { isDenied, linkOf, namesIn, processIds, readText } from "../../agent/proc-os.ts";
 import { startProcessOs } from "../../agent/process-os.ts";
 import { isSkyError } from "../../model/errors.ts";
 import type { Exit } from "../../model/job.ts";
@@ -321,6 +321,16 @@ test("a working directory that a job deleted is made anew for the next one", asy
     assert.deepEqual((await heard.exit(dir)).exit, code(0));
     assert.ok(!existsSync(cwd));
   }
+});
+
+test("what has nothing to show keeps nothing from a sweep", () => {
+  assert.equal(isDenied("/proc/self/environ"), false);
+  assert.equal(isDenied("/proc/0/environ"), false);
+  if (process.getuid?.() !== 0) return;
+  // Threads of the kernel: to root too, reading their variables fails.
+  const threads = processIds().filter((pid) => readText(`/proc/${pid}/cmdline`) === "");
+  const denied = threads.filter((pid) => isDenied(`/proc/${pid}/environ`));
+  assert.deepEqual(denied, []);
 });
 
 test("a hundred at once all start, end, and leave nothing", async () => {
