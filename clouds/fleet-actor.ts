@@ -54,6 +54,8 @@ export function fleetActor(
   const edge = new FleetEdge(ports);
   return {
     kind: fleetKind,
+    // It is asked by this process alone.
+    fromOtherNodes: [],
     start: ({ record }, at) =>
       turnOf(self, resume(self.id, record), { at, before: record?.status }),
     step: (state, message) => {

@@ -35,20 +35,8 @@ const schema = z.strictObject({
     .optional(),
 });
 
-const fieldNames = [
-  "local",
-  "isolation",
-  "idle_exit_seconds",
-  "log",
-  "level",
-  "bus",
-  "binary",
-  "advertise",
-  "bulk",
-  "port",
-  "journal",
-  "extra_fsync_ms",
-];
+/** Every setting, as `log.level`. */
+export const configFields: readonly string[] = pathsOf(schema);
 
 /** @throws SkyError `config/invalid`, with the line or the path of the field. */
 export function parseConfig(file: string, text: string): Config {
@@ -80,6 +68,7 @@ function plainValue(file: string, text: string): unknown {
 }
 
 function whyOf(error: z.ZodError): string {
+  const names = [...new Set(configFields.flatMap((path) => path.split(".")))];
   return error.issues
     .map((issue) => {
       const path = issue.path.join(".");
@@ -87,9 +76,17 @@ function whyOf(error: z.ZodError): string {
       return issue.keys
         .map((key) => {
           const at = path === "" ? key : `${path}.${key}`;
-          return `${at}: there is no such field.${hintText(key, fieldNames)}`;
+          return `${at}: there is no such field.${hintText(key, names)}`;
         })
         .join("; ");
     })
     .join("; ");
+}
+
+function pathsOf(object: z.ZodObject): readonly string[] {
+  return Object.entries(object.shape).flatMap(([name, field]) => {
+    const inner = field instanceof z.ZodOptional ? field.unwrap() : field;
+    if (!(inner instanceof z.ZodObject)) return [name];
+    return pathsOf(inner).map((path) => `${name}.${path}`);
+  });
 }
