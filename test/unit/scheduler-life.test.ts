@@ -316,7 +316,7 @@ test("nodes may be declared anew: those that stay keep their jobs, those that go
   assert.equal(world.board.nodePhase("worker3"), "alive", "its inventory was asked for");
 });
 
-test("a rank that stood ready when its agent ended is placed again, and its node not blamed", () => {
+test("a rank that stood ready when its agent ended is placed again, its node not blamed", () => {
   const world = four({ fate: (from, to) => (from === "head" && to === "skyhead" ? 0 : 1) });
   const [id = 0] = world.submitted(task({ numNodes: 2 }));
   assert.equal(world.job(id).phase, "preparing");
