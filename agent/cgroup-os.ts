@@ -4,9 +4,13 @@
 // v1 freezer: both list their processes, and both can kill all of them without a race against
 // fork (`cgroup.kill`; freeze, kill, thaw). Without either, `findCgroups` says so and the sweep
 // lives on what /proc shows.
+//
+// Leaves are made and removed off the event loop: both wait for whoever just moves a process into
+// one, and that waits for all CPUs.
 
 import { createHash } from "node:crypto";
 import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { mkdir, rmdir } from "node:fs/promises";
 import type { CgroupMount } from "./proc.ts";
 import { flatCounter, parseCgroupMounts, parseOwnCgroup } from "./proc.ts";
 import { isAbsent, namesIn, readText, signalProcess } from "./proc-os.ts";
@@ -18,14 +22,14 @@ export interface Cgroups {
   readonly kind: CgroupMount["kind"];
   /** The folder of one slot's leaf. */
   leaf(token: string): string;
-  make(token: string): boolean;
+  make(token: string): Promise<boolean>;
   /** Leaves that exist. */
   leaves(): readonly string[];
   processes(token: string): readonly number[];
   killAll(token: string): void;
   oomKills(token: string): number;
   /** True if the leaf is gone now; false if something still lives in it. */
-  remove(token: string): boolean;
+  remove(token: string): Promise<boolean>;
   /** Removes the parent if no leaf is left in it. */
   removeParent(): void;
 }
@@ -57,7 +61,8 @@ function cgroupsAt(parent: string, kind: CgroupMount["kind"]): Cgroups {
   return {
     kind,
     leaf,
-    make: (token) => makeDir(parent) && makeDir(leaf(token)),
+    make: async (token) =>
+      (await didMake(leaf(token))) || (makeDir(parent) && (await didMake(leaf(token)))),
     leaves: () => namesIn(parent).filter((name) => tokenPattern.test(name)),
     processes,
     killAll: (token) => {
@@ -68,8 +73,8 @@ function cgroupsAt(parent: string, kind: CgroupMount["kind"]): Cgroups {
       write(`${leaf(token)}/${state}`, kind === "v2" ? "0" : "THAWED");
     },
     oomKills: (token) => flatCounter(readText(`${leaf(token)}/memory.events`) ?? "", "oom_kill"),
-    remove: (token) => removeDir(leaf(token)),
-    removeParent: () => void removeDir(parent),
+    remove: (token) => didRemove(leaf(token)),
+    removeParent: () => removeDir(parent),
   };
 }
 
@@ -82,13 +87,26 @@ function makeDir(path: string): boolean {
   }
 }
 
-function removeDir(path: string): boolean {
+/** False if the kernel refuses: then there is no leaf, and the slot says so. */
+async function didMake(path: string): Promise<boolean> {
+  return await mkdir(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Whatever is not "still in use" means that there is nothing (for us) to remove. */
+async function didRemove(path: string): Promise<boolean> {
+  return await rmdir(path).then(() => true, isAbsent);
+}
+
+/** Unless something is in it. */
+function removeDir(path: string): void {
   try {
     rmdirSync(path);
-    return true;
   } catch (error) {
-    // Whatever is not "still in use" means that there is nothing (for us) to remove.
-    return isAbsent(error);
+    const inUse = error instanceof Error && "code" in error && error.code === "EBUSY";
+    if (!inUse && !isAbsent(error)) throw error;
   }
 }
 

@@ -48,7 +48,7 @@ export async function clearUnused(options: LeftoverOptions): Promise<void> {
 
 async function clearLeaf({ cgroups, clock }: LeftoverOptions, token: string): Promise<void> {
   for (let round = 0; round < roundsMax; round += 1) {
-    if (cgroups === undefined || cgroups.remove(token)) return;
+    if (cgroups === undefined || (await cgroups.remove(token))) return;
     cgroups.killAll(token);
     await passed(clock, Math.min(2 ** round, roundDelayMsMax));
   }

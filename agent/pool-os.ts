@@ -14,13 +14,13 @@ import {
   closeSync,
   constants,
   ftruncateSync,
-  mkdirSync,
   openSync,
   rmSync,
   truncateSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { SkyError } from "../model/errors.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
@@ -55,6 +55,7 @@ export interface PoolOptions {
 
 const gateBatch = 8;
 const refillDelayMs = 5;
+const retryDelayMs = 1_000;
 const takeTimeoutMs = 30_000;
 /** A slot that has heard nothing from us by then was lost with its launcher. */
 const goneMsMax = 2_000;
@@ -64,6 +65,8 @@ interface Place {
   readonly token: string;
   readonly gate: string;
   readonly fd: number;
+  /** Whether the launcher has heard of it. */
+  ordered: boolean;
 }
 
 /** Starts the launcher and warms the first slots; resolves once the launcher takes orders. */
@@ -80,6 +83,7 @@ export class Pool {
   readonly #warm: { readonly slot: Slot; readonly gate: string }[] = [];
   /** Slots that ranks have, by token, with the gate of each that still needs it. */
   readonly #lent = new Map<string, string | undefined>();
+  readonly #laying = new Set<Promise<void>>();
   readonly #discarded = new Map<string, string>();
   readonly #waiters: ((slot: Slot) => void)[] = [];
   /** Gates that nobody is at, and those that are ordered. */
@@ -156,10 +160,12 @@ export class Pool {
     this.#forming.clear();
     for (const { slot } of warm) slot.drop();
     for (const { fd } of forming) closeSync(fd);
+    await Promise.all(this.#laying);
     await this.#launcher?.end();
     const slots = [...warm.map(({ slot }) => slot), ...forming].map(({ token }) => token);
     const unused = [...slots, ...this.#discarded.keys()];
-    await this.#gone(new Set(unused));
+    const silent = forming.filter(({ ordered }) => !ordered).map(({ token }) => token);
+    await this.#gone(new Set(unused.filter((token) => !silent.includes(token))));
     this.#launcher?.close();
     for (const token of unused) removeSlotDir(this.slotsDir, token);
     for (const [token, gate] of this.#lent) {
@@ -251,18 +257,19 @@ export class Pool {
     this.#discarded.delete(token);
     if (gate !== undefined) this.#reuse(gate);
     removeSlotDir(this.slotsDir, token);
-    this.#options.cgroups?.remove(token);
+    void this.#options.cgroups?.remove(token);
     this.#refillSoon();
   }
 
   /** What was on its way to the dead launcher is ordered anew, elsewhere. */
   #onRestart(): void {
-    for (const { fd, token, gate } of this.#forming.values()) {
+    for (const { fd, token, gate, ordered } of [...this.#forming.values()]) {
+      if (!ordered) continue;
+      this.#forming.delete(token);
       closeSync(fd);
       removeGate(this.slotsDir, gate);
       removeSlotDir(this.slotsDir, token);
     }
-    this.#forming.clear();
     for (const gate of this.#ordered) removeGate(this.slotsDir, gate);
     this.#ordered = [];
     this.#form();
@@ -294,13 +301,28 @@ export class Pool {
   }
 
   #formAt(gate: string): void {
-    const { cgroups, series } = this.#options;
-    const token = `${series}-${this.#made++}`;
-    cgroups?.make(token);
-    mkdirSync(`${this.slotsDir}/${token}`, { mode: 0o700 });
+    const token = `${this.#options.series}-${this.#made++}`;
     const path = `${this.slotsDir}/${gate}.go`;
     const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
-    this.#forming.set(token, { token, gate, fd });
+    const place: Place = { token, gate, fd, ordered: false };
+    this.#forming.set(token, place);
+    const laying = this.#lay(place).catch((error: unknown) => {
+      this.#options.log.error("a slot cannot be made", { error });
+      this.#options.clock.after(retryDelayMs, () => {
+        if (this.#forming.has(token)) this.#onUnused(token);
+      });
+    });
+    this.#laying.add(laying);
+    void laying.finally(() => this.#laying.delete(laying));
+  }
+
+  /** Its directory and its cgroup, then the order. */
+  async #lay(place: Place): Promise<void> {
+    const { token, gate } = place;
+    const { cgroups } = this.#options;
+    await Promise.all([mkdir(`${this.slotsDir}/${token}`, 0o700), cgroups?.make(token)]);
+    if (this.#forming.get(token) !== place) return;
+    place.ordered = true;
     this.#launcher?.order(`slot ${token} ${gate} ${cgroups?.leaf(token) ?? ""}`);
   }
 

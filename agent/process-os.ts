@@ -321,7 +321,7 @@ class ProcessOs implements ProcessPort {
     this.#pool?.giveBack(rank.token, rank.mourned ? "killed" : "ended");
     const exit = this.#exitOf(rank);
     if (rank.claim) this.#inBackground(clearLeaf(this.#sweepOptions(rank.claim, rank.dir)));
-    else this.#cgroups?.remove(rank.token);
+    else if (this.#cgroups) this.#inBackground(this.#cgroups.remove(rank.token));
     rank.settle?.(failed("prepare", "the shim ended before it was ready"));
     const { dir } = rank;
     if (exit === undefined) return;

@@ -1,4 +1,4 @@
-// Finding and ending whatever is left of a rank (DESIGN §5.8), and the looks at /proc behind it.
+// Finding and ending whatever is left of a rank, and the looks at /proc behind it.
 //
 // Kill, look again, until a look finds nothing: a process that forks while we look is found by the
 // next one. Bounded; what is still there then is reported as a survivor. Processes older than the
@@ -77,10 +77,10 @@ export async function clearLeaf(options: SweepOptions): Promise<boolean> {
   const { cgroups, claim } = options;
   if (cgroups === undefined || !hasLeaf(options)) {
     killSession(claim);
-    return cgroups?.remove(claim.token) ?? true;
+    return (await cgroups?.remove(claim.token)) ?? true;
   }
   for (let round = 0; round < roundsMax; round += 1) {
-    if (cgroups.remove(claim.token)) return true;
+    if (await cgroups.remove(claim.token)) return true;
     cgroups.killAll(claim.token);
     await passed(options.clock, Math.min(2 ** round, roundDelayMsMax));
   }
