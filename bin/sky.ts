@@ -6,7 +6,10 @@ import { enableCompileCache } from "node:module";
 import { homedir } from "node:os";
 
 const home = process.env["SKY_HOME"] || `${homedir()}/.sky`;
+// The first command makes the home by this: for its owner only.
+const umask = process.umask(0o077);
 enableCompileCache(`${home}/cache/compile`);
+process.umask(umask);
 
 // No `await` at the top: the bundle of this program is a script.
 void import("../client/cli/main.ts")

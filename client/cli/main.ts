@@ -27,6 +27,7 @@ const commands = {
   start: async () => (await import("./start.ts")).start,
   down: async () => (await import("./down.ts")).down,
   check: async () => (await import("./check.ts")).check,
+  doctor: async () => (await import("./doctor.ts")).doctor,
   debug: async () => (await import("./debug.ts")).debug,
 } as const satisfies Record<string, () => Promise<CliCommand>>;
 

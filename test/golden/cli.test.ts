@@ -30,7 +30,7 @@ function sky(args: readonly string[]): string {
 }
 
 const commands = ["launch", "exec", "status", "queue", "logs", "cancel", "why", "autostop"].concat([
-  ...["stop", "start", "down", "check", "debug"],
+  ...["stop", "start", "down", "check", "doctor", "debug"],
 ]);
 
 test("the help of sky and of every command", () => {
@@ -69,6 +69,9 @@ const misuses = [
   ["why", "demo", "first"],
   ["autostop", "demo", "-i", "5", "--cancel"],
   ["down", "-y"],
+  ["doctor", "-o", "xml"],
+  ["debug", "one", "two"],
+  ["debug", "--to", "x.gz"],
   ["launch", "--dryrun", "-c", "demo", "--gpus", "v100:0.5", "--cpus", "4+", "echo hi"],
 ];
 
