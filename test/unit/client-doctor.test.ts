@@ -39,16 +39,16 @@ const machine: MachineReading = {
 };
 
 const home: HomeReading = {
-  ...{ root: "/home/ann/.sky", kind: "folder", isWritable: true, isOurs: true, configError: "" },
+  ...{ root: "/srv/ann/.sky", kind: "folder", isWritable: true, isOurs: true, configError: "" },
   entries: [{ path: "", isFolder: true, mode: 0o700 }],
   ...{ freeBytes: 50 * 1_024 ** 3, freeInodes: 1_000_000, fileSystem: "ext4" },
 };
 
 const head: HeadReading = {
-  ...{ home: "/home/ann/.sky", ourVersion: "1.2.3", holder: 7 },
+  ...{ home: "/srv/ann/.sky", ourVersion: "1.2.3", holder: 7 },
   answer: { kind: "version", version: "1.2.3", pid: 7 },
   ...{ socketMode: 0o140600, lockMode: 0o100644, headFolderMode: 0o40700 },
-  ...{ logPath: "/home/ann/.sky/head/skyhead.log", logTail: [], processes: [], cgroups: [] },
+  ...{ logPath: "/srv/ann/.sky/head/skyhead.log", logTail: [], processes: [], cgroups: [] },
 };
 
 const node = (id: string, phase: "alive" | "suspect" | "lost" | "absent") => ({
