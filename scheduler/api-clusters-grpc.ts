@@ -19,7 +19,7 @@ import type { ApiOptions } from "./api-grpc.ts";
 import { autostopSetting } from "./autostop-setting.ts";
 import { demandValid, recordOf, upHeadOf } from "./lookup.ts";
 import type { Done, SchedulerMessage } from "./messages.ts";
-import { clusterNameProblem, devicesProblem, nodeCountProblem } from "./submission.ts";
+import { clusterNameProblem, devicesProblem, keptCommand, nodeCountProblem } from "./submission.ts";
 
 const askMs = 30_000;
 const tokenBytes = 16;
@@ -82,7 +82,7 @@ function launchRequest(options: ApiOptions, request: sky.v1.LaunchRequest): Laun
     cloud: cloud.name,
     isolation: isolationOf(request.isolation, options.isolation),
     token: hexToken(options.random, tokenBytes),
-    command: request.command,
+    command: keptCommand(request.command),
   };
 }
 

@@ -19,7 +19,8 @@ import { autostopSetting } from "./autostop-setting.ts";
 import type { Head } from "./head.ts";
 import { demandValid, headOf, jobOf, upHeadOf } from "./lookup.ts";
 import type { CancelReply, SchedulerMessage, SubmitReply } from "./messages.ts";
-import { submissionProblem } from "./submission.ts";
+import type { FieldProblem } from "./submission.ts";
+import { keptCommand, labelBytesMax, lengthProblem, submissionProblem } from "./submission.ts";
 
 const submitMs = 60_000;
 /** Graces, kills and sweeps: a cancel has ended long before. */
@@ -58,7 +59,7 @@ async function submit(
   const { cluster } = request;
   const head = await upHeadOf(options, { cluster, what: "Submitting jobs", signal });
   const tasks = request.tasks.map(taskFromProto);
-  demandValid(submissionProblem(tasks));
+  demandValid(submissionProblem(tasks) ?? originProblem(request));
   const workdirs = await head.workdirs.snapshot(tasks);
   const reply = await askSubmit(options, { head, request, tasks, workdirs });
   if (reply.kind === "refused") {
@@ -66,8 +67,17 @@ async function submit(
     throw skyErrorFrom(reply.code, reply.params, reply.code);
   }
   await head.workdirs.assign(workdirs, reply.jobs);
-  if (request.command !== "") options.fleets.used(cluster, request.command);
+  if (request.command !== "") options.fleets.used(cluster, keptCommand(request.command));
   return reply.jobs;
+}
+
+/** Who submits, and by which key: these are kept as they come. */
+function originProblem(request: sky.v1.SubmitRequest): FieldProblem | undefined {
+  const { user, idempotencyKey } = request;
+  return (
+    lengthProblem("user", user, labelBytesMax) ??
+    lengthProblem("idempotency_key", idempotencyKey, labelBytesMax)
+  );
 }
 
 interface Submission {
@@ -107,6 +117,7 @@ async function cancel(
 ): Promise<{ cancelled: number[] }> {
   const { cluster } = request;
   const head = await headOf(options, { cluster, what: "Cancelling jobs", signal });
+  demandValid(lengthProblem("user", request.user, labelBytesMax));
   for (const id of request.jobs) if (!request.all) jobOf(head.board, cluster, id);
   const jobs = request.all ? "all" : request.jobs;
   const reply = await head.system.ask<SchedulerMessage, CancelReply>(

@@ -15,7 +15,7 @@ import { Gather } from "./gather.ts";
 import type { Head } from "./head.ts";
 import type { LogChunk } from "./log-store.ts";
 import { logKeys } from "./log-store.ts";
-import { headOf, jobOf } from "./lookup.ts";
+import { demandValid, headOf, jobOf } from "./lookup.ts";
 
 type Reply = sky.v1.TailLogsResponse.$Properties;
 
@@ -27,6 +27,8 @@ export async function* tailLogs(
   const { cluster } = request;
   const head = await headOf(options, { cluster, what: "Tailing logs", signal });
   const { id } = jobOf(head.board, cluster, request.job);
+  const below = request.offsets.find(({ offset }) => offset < 0)?.offset;
+  demandValid(below === undefined ? undefined : { field: "offset", why: `${below} is below 0` });
   const tail = new Tail(head, request, signal);
   try {
     yield* tail.replies(id);

@@ -19,6 +19,12 @@ export interface FieldProblem {
 }
 
 export const nodesMax = 10_000;
+/** Tasks of one call. */
+export const tasksMax = 100_000;
+/** Who asks, the key of a submission, the name of a device: they are kept, and shown in tables. */
+export const labelBytesMax = 256;
+/** The command line that is shown with a cluster; a longer one is cut. */
+const commandCharactersMax = 4_096;
 /** Devices of one kind on a node: the ledger has an entry for each. */
 export const devicesMax = 1_024;
 /**
@@ -32,6 +38,12 @@ export const variableBytesMax = 128 * 1024;
 /** The first thing that is wrong with these tasks, if anything is. */
 export function submissionProblem(tasks: readonly Task[]): FieldProblem | undefined {
   if (tasks.length === 0) return { field: "tasks", why: "there are none" };
+  if (tasks.length > tasksMax) {
+    return {
+      field: "tasks",
+      why: `there are ${tasks.length}, at most ${tasksMax} are taken at once`,
+    };
+  }
   for (const [index, task] of tasks.entries()) {
     const found = taskProblem(task);
     if (found !== undefined) return { field: `tasks[${index}].${found.field}`, why: found.why };
@@ -54,6 +66,23 @@ export function clusterNameProblem(name: string): FieldProblem | undefined {
 export function nodeCountProblem(count: number): FieldProblem | undefined {
   if (Number.isInteger(count) && count >= 1 && count <= nodesMax) return undefined;
   return { field: "num_nodes", why: `${count} is not a whole number from 1 to ${nodesMax}` };
+}
+
+/** A command line as it is kept. */
+export function keptCommand(text: string): string {
+  if (text.length <= commandCharactersMax) return text;
+  return `${text.slice(0, commandCharactersMax)} …`;
+}
+
+/** Whether a text of the caller's is short enough to be kept. */
+export function lengthProblem(
+  field: string,
+  text: string,
+  bytesMax: number,
+): FieldProblem | undefined {
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= bytesMax) return undefined;
+  return { field, why: `it has ${bytes} bytes, at most ${bytesMax} are taken` };
 }
 
 function taskProblem(task: Task): FieldProblem | undefined {
@@ -118,11 +147,15 @@ function sizeProblem({ setup = "", run = "", envs, secrets }: Task): FieldProble
   return { field: "run", why: `${what} ${bytes} bytes, at most ${taskTextBytesMax}: ${help}` };
 }
 
+/** A name that fits into tables and variables as it is. */
+const devicePattern = /^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$/;
+
 /** A share of one device, or a whole number of them. */
 export function devicesProblem(devices: Accelerators | undefined): FieldProblem | undefined {
   if (devices === undefined) return undefined;
-  const { count } = devices;
+  const { name, count } = devices;
   const field = "accelerators";
+  if (!devicePattern.test(name)) return { field, why: `${JSON.stringify(name)} is no name` };
   if (count > devicesMax)
     return { field, why: `${count} devices, at most ${devicesMax} are taken` };
   if (count > 0 && (count <= 1 || Number.isInteger(count))) return undefined;

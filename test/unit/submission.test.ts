@@ -13,9 +13,11 @@ import { runEnv } from "../../scheduler/env.ts";
 import { headOf, jobOf, recordOf, upHeadOf } from "../../scheduler/lookup.ts";
 import {
   clusterNameProblem,
+  lengthProblem,
   nodeCountProblem,
   nodesMax,
   submissionProblem,
+  tasksMax,
   taskTextBytesMax,
   variableBytesMax,
 } from "../../scheduler/submission.ts";
@@ -51,6 +53,7 @@ test("a task in order passes; anything else is named by its field", () => {
     [{ run: "a\0b" }, "tasks[0].run"],
     [{ maxRestarts: -1 }, "tasks[0].max_restarts"],
     [{ resources: { accelerators: { name: "V100", count: 2_000_000 } } }, "tasks[0].accelerators"],
+    [{ resources: { accelerators: { name: "V\n", count: 1 } } }, "tasks[0].accelerators"],
     [{ envs: { A: "x".repeat(variableBytesMax - 3) } }, undefined],
     [{ envs: { A: "x".repeat(variableBytesMax - 2) } }, "tasks[0].envs"],
     [{ run: "é".repeat(taskTextBytesMax / 2), setup: "" }, undefined],
@@ -61,6 +64,10 @@ test("a task in order passes; anything else is named by its field", () => {
     assert.equal(submissionProblem([{ ...task, ...change }])?.field, field, shown);
   }
   assert.equal(submissionProblem([])?.field, "tasks");
+  const many = new Array<Task>(tasksMax + 1).fill(task);
+  assert.equal(submissionProblem(many)?.field, "tasks");
+  assert.equal(lengthProblem("user", "é".repeat(5), 10), undefined);
+  assert.equal(lengthProblem("user", "é".repeat(6), 10)?.field, "user");
   assert.equal(submissionProblem([task, { ...task, numNodes: 0 }])?.field, "tasks[1].num_nodes");
 });
 
