@@ -38,8 +38,8 @@ export class Truth {
   readonly logs = new Map<string, Buffer>();
   /** Ids that a user was told. */
   readonly acknowledged = new Map<number, string>();
-  /** Names of tasks that were refused. */
-  readonly refused = new Set<string>();
+  /** Names of tasks that were refused, whenever they were asked for. */
+  readonly #refused = new Set<string>();
   readonly #options: TruthOptions;
   readonly #ended = new Map<number, string>();
   readonly #idOf = new Map<string, number>();
@@ -98,6 +98,16 @@ export class Truth {
       const before = this.acknowledged.get(id);
       if (before !== undefined && before !== name) this.broken(`id ${id} is ${before} and ${name}`);
       this.acknowledged.set(id, name);
+      this.#refused.delete(name);
+    }
+  }
+
+  /** A user was told that nothing was taken. What was promised before cannot be refused. */
+  refuse(names: readonly string[]): void {
+    const promised = new Set(this.acknowledged.values());
+    for (const name of names) {
+      if (promised.has(name)) this.broken(`${name} was acknowledged, and refused when asked again`);
+      this.#refused.add(name);
     }
   }
 
@@ -128,7 +138,7 @@ export class Truth {
   /** What must be so when everything was healed and every job has ended. */
   settled(): void {
     for (const { name, id } of this.#jobs.values()) {
-      if (this.refused.has(name)) this.broken(`job ${id} (${name}) was refused and exists`);
+      if (this.#refused.has(name)) this.broken(`job ${id} (${name}) was refused and exists`);
     }
     for (const [name, rank] of this.ranks) {
       if (rank.running) this.broken(`${name} still runs on ${rank.node}`);
@@ -237,8 +247,9 @@ export class Truth {
       }
     }
     if (reason?.code !== "rank-failed" && reason?.code !== "exit-unknown") return;
-    const exit = truth(Number(reason.params["rank"]))?.exit;
-    const failed = reason.code === "rank-failed" ? isFailure(exit) : exit?.kind === "unknown";
+    const { exit, starts = 0 } = truth(Number(reason.params["rank"])) ?? {};
+    const isUnknown = exit === undefined ? starts === 0 : exit.kind === "unknown";
+    const failed = reason.code === "rank-failed" ? isFailure(exit) : isUnknown;
     if (!failed) this.broken(`job ${id} ended ${reason.code}, but truly ${JSON.stringify(exit)}`);
   }
 }

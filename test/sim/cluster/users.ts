@@ -21,7 +21,7 @@ const bulkMax = 6;
 export class Users {
   readonly #sim: Sim;
   readonly #random: MemoryRandom;
-  /** Submissions with a key that have no answer yet. */
+  /** Keys of submissions that have no answer yet. */
   readonly #waiting = new Set<string>();
   /** Names of tasks with a rank that only ends when it is stopped. */
   readonly #endless = new Set<string>();
@@ -99,8 +99,11 @@ export class Users {
     if (key !== "") this.#waiting.add(key);
     this.#sim.say(`user submits ${tasks.map(({ name }) => name).join(" ")} with "${key}"`);
     void this.#submitUntilAnswered(tasks, key);
-    // A client that lost patience early asks twice at the same time.
-    if (key !== "" && this.#random.unit() < 0.2) void this.#submitUntilAnswered(tasks, key);
+    if (key === "" || this.#random.unit() < 0.7) return;
+    // A client that was killed, or lost patience, asks again, whatever has been answered before.
+    this.#sim.timeline.after(this.#random.below(12_000), () => {
+      void this.#submitUntilAnswered(tasks, key);
+    });
   }
 
   async #submitUntilAnswered(tasks: readonly Task[], key: string): Promise<void> {
@@ -111,7 +114,7 @@ export class Users {
         workdirs: tasks.map(() => undefined),
       }));
       if (answer?.kind === "submitted") this.#sim.truth.acknowledge(answer.jobs, names);
-      if (answer?.kind === "refused") for (const name of names) this.#sim.truth.refused.add(name);
+      if (answer?.kind === "refused") this.#sim.truth.refuse(names);
       if (answer !== undefined) {
         this.#sim.say(`user hears of ${names.join(" ")}: ${JSON.stringify(answer)}`);
         this.#waiting.delete(key);
