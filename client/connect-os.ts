@@ -24,7 +24,7 @@ import { SkyError } from "../model/errors.ts";
 import type { Home } from "../model/home.ts";
 import type { HeadClient } from "../proto/client-grpc.ts";
 import { socketAddress } from "../runtime/socket-os.ts";
-import { packageVersion } from "./version-os.ts";
+import { packageVersion } from "../runtime/version-os.ts";
 
 /** What skyhead exits with when another one holds the home. EX_TEMPFAIL of sysexits.h. */
 const exitHomeHeld = 75;

@@ -8,13 +8,13 @@ import { closeSync, existsSync, openSync, readlinkSync, readSync, statSync } fro
 import { errorText } from "../model/errors.ts";
 import type { Home } from "../model/home.ts";
 import { socketAddress } from "../runtime/socket-os.ts";
+import { packageVersion } from "../runtime/version-os.ts";
 import { isListening } from "./connect-os.ts";
 import type { HeadReading, HomeCgroup, HomeProcess } from "./doctor-head.ts";
 import { namesIn } from "./doctor-home-os.ts";
 import { textOf } from "./doctor-machine-os.ts";
 import type { Head } from "./head.ts";
 import { cgroupPlaces, parseMounts } from "./mounts.ts";
-import { packageVersion } from "./version-os.ts";
 
 const answerMs = 5_000;
 const logTailBytes = 256 * 1_024;

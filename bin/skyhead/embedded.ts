@@ -9,7 +9,7 @@ import { fairDefer } from "../../runtime/deferral-os.ts";
 import { createOsFiles } from "../../runtime/files-os.ts";
 import { createStreamHub } from "../../runtime/stream-memory.ts";
 import { createSystem } from "../../runtime/system-actor.ts";
-import { packageVersion } from "../version.ts";
+import { packageVersion } from "../../runtime/version-os.ts";
 import type { Lane, LanePorts } from "./lane.ts";
 
 export async function openEmbeddedLane(ports: LanePorts): Promise<Lane> {

@@ -8,7 +8,7 @@ import { joinService } from "../../proto/services.ts";
 import { createOsClock } from "../../runtime/clock-os.ts";
 import { createOsFiles } from "../../runtime/files-os.ts";
 import { socketAddress } from "../../runtime/socket-os.ts";
-import { packageVersion } from "../version.ts";
+import { packageVersion } from "../../runtime/version-os.ts";
 import type { Orders } from "./orders.ts";
 
 /** Resolves when the node's credentials are in its state folder. */

@@ -13,7 +13,7 @@ import type { Log } from "../../runtime/log.ts";
 import { createOsRandom } from "../../runtime/random-os.ts";
 import { createTcpStreams } from "../../runtime/stream-tcp.ts";
 import { createSystem } from "../../runtime/system-actor.ts";
-import { packageVersion } from "../version.ts";
+import { packageVersion } from "../../runtime/version-os.ts";
 import { joinInProcess } from "./join-process.ts";
 import type { Orders } from "./orders.ts";
 

@@ -6,8 +6,8 @@
 
 import { Command, CommanderError } from "commander";
 import { hintText } from "../../model/suggest.ts";
+import { packageVersion } from "../../runtime/version-os.ts";
 import { homeOf } from "../home-os.ts";
-import { packageVersion } from "../version-os.ts";
 import type { CliCommand } from "./command.ts";
 import { type ExitCode, exitCodeOfError, exitCodes, WrongUse } from "./exit-codes.ts";
 import { applySpec } from "./flags.ts";

@@ -1,5 +1,5 @@
-// The version of this package, from its package.json: one level above the sources of the client,
-// and one level above the bundles too.
+// The version of this package, from its package.json: one level above this folder of the sources,
+// and one above the bundles too.
 
 import { readFileSync } from "node:fs";
 

@@ -1,9 +1,0 @@
-// The version of this package, from its package.json: beside the sources and one above the bundles.
-
-import { readFileSync } from "node:fs";
-
-export function packageVersion(): string {
-  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  const { version }: { readonly version?: unknown } = JSON.parse(text);
-  return typeof version === "string" ? version : "unknown";
-}
