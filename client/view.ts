@@ -5,7 +5,7 @@
 import type { Exit, Job as JobRecord, JobStatus, RankRecord } from "../model/job.ts";
 import { exitCode } from "../model/job.ts";
 import { reasonText } from "../model/reason.ts";
-import { signalName } from "./signal-name.ts";
+import { signalName } from "../model/signal-name.ts";
 
 export interface Job {
   readonly id: number;

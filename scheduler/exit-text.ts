@@ -1,21 +1,7 @@
 // How a process ended, in words that a user understands.
 
 import type { Exit } from "../model/job.ts";
-
-const names: Readonly<Record<number, string>> = {
-  1: "SIGHUP",
-  2: "SIGINT",
-  3: "SIGQUIT",
-  4: "SIGILL",
-  6: "SIGABRT",
-  7: "SIGBUS",
-  8: "SIGFPE",
-  9: "SIGKILL",
-  11: "SIGSEGV",
-  13: "SIGPIPE",
-  14: "SIGALRM",
-  15: "SIGTERM",
-};
+import { signalName } from "../model/signal-name.ts";
 
 /** `exited with 7`, `was killed by SIGKILL (137: SIGKILL, sent by the agent)`. */
 export function exitText(exit: Exit): string {
@@ -33,7 +19,7 @@ export function exitText(exit: Exit): string {
 
 /** A shell cannot tell `exit 137` from SIGKILL: without evidence, say both. */
 function signalText(signal: number, evidence: string): string {
-  const name = names[signal] ?? `signal ${signal}`;
+  const name = signalName(signal);
   return evidence === ""
     ? `exited with ${128 + signal} (${name} or exit ${128 + signal})`
     : `was killed by ${name} (${evidence})`;
