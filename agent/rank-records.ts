@@ -60,10 +60,11 @@ export function rankRecordsAt(home: NodeHome, node: string, files: Files): RankR
       const secrets = await readJson<readonly string[]>(files, secretsPath(key));
       return (secrets ?? []).map((secret) => Buffer.from(secret));
     },
-    remove: async (key) => {
-      if (!without.delete(rankKeyText(key))) await files.remove(secretsPath(key));
-      await files.remove(rankDir(home, key));
-    },
+    remove: (key) =>
+      inTurn(key, async () => {
+        if (!without.delete(rankKeyText(key))) await files.remove(secretsPath(key));
+        await files.remove(rankDir(home, key));
+      }),
     resume: async (reports, wallMs) => {
       const byDir = new Map(reports.map((report) => [report.dir, report]));
       const ranks: RankState[] = [];
