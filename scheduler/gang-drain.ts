@@ -89,7 +89,7 @@ export function neverStarted(
     ...{ kind: "requeue", why: `${nameOf(key)} on ${node} never started: ${why}`, counted: false },
     unlessStarted: { code: "never-started", params },
   };
-  return drain(state, outcome, { why: "cancelled", wallMs: at.wallMs });
+  return drain(state, outcome, { why: "peer-failed", wallMs: at.wallMs });
 }
 
 export function startedWhileDraining(state: Draining, event: On<"rank-started">): Next {

@@ -132,7 +132,11 @@ export function then([state, effects]: Next, before: readonly GangEffect[]): Nex
 /** Why the processes of a draining gang are stopped. */
 export function stopCauseOf(gang: PlacedState): StopCause {
   if (gang.phase !== "draining") return "cancelled";
-  if (gang.outcome.kind === "requeue") return gang.outcome.counted ? "peer-failed" : "cancelled";
+  if (gang.outcome.kind === "requeue") {
+    // Those that run are stopped for the sake of the one that never did: nobody cancelled them.
+    const { counted, unlessStarted } = gang.outcome;
+    return counted || unlessStarted !== undefined ? "peer-failed" : "cancelled";
+  }
   const { code } = gang.outcome.reason;
   if (code === "node-lost" || code === "node-restarted") return "node-lost";
   return code === "cancelled-by-user" || code === "cluster-stopped" ? "cancelled" : "peer-failed";

@@ -68,6 +68,18 @@ function found(change: Partial<Facts>): readonly string[] {
 
 test("a run that went well has no findings", () => assert.deepEqual(found({}), []));
 
+test("a gang of which a rank never started is an outcome; the same said of one rank is not", () => {
+  const never = { status: "FAILED", reason: "never-started" };
+  const ranks = [0, 1].map((rank) => ({ rank, exitCode: 137, outcome: "stopped" }));
+  const gang = { ...job(1, "one", "FAILED", {}), ...never, ranks };
+  const others = { jobs: [gang, ...good.jobs.slice(1)], followed: logs, written: logs };
+  const told: Facts["told"] = [["a-1", "FAILED"], ...good.told.slice(1)];
+  const side = ["a start 1-1-run-0 9", ...good.side.slice(2)];
+  assert.deepEqual(found({ ...others, side, told }), []);
+  const both = [...side, "a start 1-1-run-1 9"];
+  assert.match(found({ ...others, side: both, told }).join(), /is FAILED, not SUCCEEDED/);
+});
+
 const lies: readonly (readonly [string, Partial<Facts>, RegExp])[] = [
   ["a lost job", { jobs: good.jobs.slice(1) }, /was acknowledged and is not there/],
   ["a doubled job", { jobs: [...good.jobs, ...good.jobs.slice(0, 1)] }, /is there 2 times/],

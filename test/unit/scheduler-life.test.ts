@@ -362,6 +362,8 @@ test("a gang of which one rank started and one never did is not run anew", () =>
   world.restartAgent("worker1");
   assert.equal(world.job(id).status, "FAILED");
   assert.equal(world.job(id).reason?.code, "never-started");
+  // Nobody cancelled the one that ran.
+  assert.deepEqual(world.job(id).ranks[0]?.exit, { kind: "stopped", why: "peer-failed" });
   assert.equal(world.running().length, 0);
   checkWorld(world);
 });
