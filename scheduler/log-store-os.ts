@@ -8,7 +8,7 @@
 // What must always hold: bytes are kept exactly; a follower ends only after the last byte; and
 // `onComplete` is called only when every log of the attempt is safe on this disk.
 
-import { mkdir, rename, stat } from "node:fs/promises";
+import { mkdir, readdir, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { Job, RankKey } from "../model/job.ts";
@@ -69,11 +69,11 @@ export async function openLogStore(options: LogStoreOptions): Promise<LogStore> 
 
 /** Moves all logs of a closed store out of the way of `sky down`. Nothing to move is harmless. */
 export async function archiveLogs(dir: string, to: string): Promise<boolean> {
-  const found = await stat(dir).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
+  const found = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
     throw error;
   });
-  if (found === undefined) return false;
+  if (found.length === 0) return false;
   await mkdir(dirname(to), { recursive: true, mode: 0o700 });
   await rename(dir, to);
   return true;

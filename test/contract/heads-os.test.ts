@@ -1,7 +1,7 @@
 // Opening the head of a cluster: what a try that fails leaves behind, and what is read back.
 
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -71,6 +71,19 @@ test("a head that fails to open leaves no actor behind, and opens when it can", 
   rmSync(home.workdirs);
   await heads.open(record);
   assert.equal(await beatsIn(5_000), 5);
+});
+
+test("down keeps the logs where it says, and no folder where there are none", async (context) => {
+  const { home, heads } = stage(context);
+  await heads.open(record);
+  assert.equal(await heads.clear(record), "");
+  assert.equal(existsSync(home.root), false);
+
+  await heads.open(record);
+  writeFileSync(`${home.logs}/1-1-run-0.log`, "hello");
+  const kept = await heads.clear(record);
+  assert.deepEqual(readdirSync(kept), ["1-1-run-0.log"]);
+  assert.equal(existsSync(home.root), false);
 });
 
 test("half a list beside a workdir's copy keeps no head from opening", async (context) => {
