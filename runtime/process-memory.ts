@@ -14,6 +14,8 @@ export type ProgramStep =
   /** Bytes in base64. */
   | { readonly do: "write"; readonly base64: string }
   | { readonly do: "wait"; readonly ms: number }
+  /** Until it is let go on (`MemoryMachine.letGo`), whatever becomes of the agent. */
+  | { readonly do: "wait-for-word" }
   /** Until a signal ends it. */
   | { readonly do: "wait-for-ever" }
   | { readonly do: "ignore-term" }
@@ -60,6 +62,8 @@ export interface MemoryMachine {
   reboot(): void;
   /** Processes that live now, survivors included. */
   living(): number;
+  /** A program that waits for a word goes on. */
+  letGo(dir: string): void;
   /** The directory is gone from the disk: what it claimed may be claimed again. */
   remove(dir: string): void;
 }
@@ -148,6 +152,11 @@ class Machine implements MemoryMachine {
     return count;
   }
 
+  letGo(dir: string): void {
+    const rank = this.#ranks.get(dir);
+    if (rank !== undefined) void this.#run(rank);
+  }
+
   remove(dir: string): void {
     const rank = this.#ranks.get(dir);
     if (rank !== undefined && rank.phase !== "running") this.#ranks.delete(dir);
@@ -195,7 +204,7 @@ class Machine implements MemoryMachine {
     while (rank.phase === "running") {
       const step = rank.steps.shift() ?? { do: "exit", code: 0 };
       if (step.do === "wait") return this.#wait(rank, step.ms);
-      if (step.do === "wait-for-ever") return;
+      if (step.do === "wait-for-ever" || step.do === "wait-for-word") return;
       if (step.do === "write") await this.#write(rank, step.base64);
       else this.#act(rank, step);
     }

@@ -18,6 +18,7 @@ processContract("memory", async () => {
     open: async () => machine.open(),
     crash: async () => machine.crash(),
     scriptOf: programText,
+    letGo: async (dir) => machine.letGo(dir),
     readLog: async (dir) => logs.get(`${dir}/log`) ?? new Uint8Array(0),
     close: async () => machine.reboot(),
   };

@@ -2,7 +2,7 @@
 // own so that `kill -9` is what it says.
 
 import type { ChildProcess } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ProcessPort } from "../../runtime/process.ts";
@@ -32,6 +32,7 @@ for (const cgroupKinds of [["v2"], ["freezer"], []] as const) {
         if (child) await killed(child);
       },
       scriptOf: bashOf,
+      letGo: async () => writeFileSync(`${home}/word`, ""),
       readLog: async (dir) => readFileSync(`${dir}/log`),
       close: async () => {
         for (const child of children.values()) await killed(child);
@@ -52,6 +53,8 @@ function lineOf(step: ProgramStep): string {
       return writeLine(Buffer.from(step.base64, "base64"));
     case "wait":
       return `sleep ${step.ms / 1000}`;
+    case "wait-for-word":
+      return 'until [ -e "$HOME/word" ]; do sleep 0.02; done';
     case "wait-for-ever":
       return "sleep 1000";
     case "ignore-term":

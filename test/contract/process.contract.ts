@@ -18,6 +18,8 @@ export interface ProcessBench {
   /** The agent is gone without a word: `kill -9`. */
   crash(port: ProcessPort): Promise<void>;
   scriptOf(steps: readonly ProgramStep[]): string;
+  /** A program that waits for a word goes on. */
+  letGo(dir: string): Promise<void>;
   readLog(dir: string): Promise<Uint8Array>;
   close(): Promise<void>;
 }
@@ -172,7 +174,7 @@ export function processContract(name: string, makeBench: () => Promise<ProcessBe
     const first = hear(port);
     const steps: ProgramStep[] = [
       write("a"),
-      { do: "wait", ms: 700 },
+      { do: "wait-for-word" },
       write("b"),
       { do: "exit", code: 5 },
     ];
@@ -183,6 +185,7 @@ export function processContract(name: string, makeBench: () => Promise<ProcessBe
     const report = (await next.inventory()).find((each) => each.dir === dir);
     assert.equal(report?.phase, "running");
     assert.equal(report?.phase === "running" && report.pid, started.pid);
+    await bench.letGo(dir);
     const ended = await heard.exit(dir);
     assert.deepEqual(ended.exit, { kind: "code", code: 5 });
     assert.equal(ended.logBytes, 2);
