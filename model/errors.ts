@@ -24,7 +24,7 @@ export const codes = {
     grpc: 7,
     text: "{node} may not publish or subscribe {subject}",
   },
-  "bus/too-large": { remedy: "fix-code", grpc: 3, text: "a message of {bytes} bytes to {to}" },
+  "bus/too-large": { remedy: "give-up", grpc: 3, text: "a message of {bytes} bytes to {to}" },
   "mailbox/full": { remedy: "retry", grpc: 8, text: "{to} has {count} messages waiting" },
   "core/broken-invariant": { remedy: "fix-code", grpc: 13, text: "{what}" },
   "core/cancelled": { remedy: "give-up", grpc: 1, text: "{what} was cancelled" },

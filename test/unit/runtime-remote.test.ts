@@ -4,12 +4,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Ref } from "../../model/address.ts";
-import { subjectOf } from "../../model/address.ts";
+import { headNode, subjectOf } from "../../model/address.ts";
 import { isSkyError } from "../../model/errors.ts";
 import { encodeEnvelope } from "../../proto/envelope.ts";
 import type { AgentMessage, Inspection } from "../../proto/messages.ts";
 import type { Actor, Received } from "../../runtime/actor.ts";
+import { busPayloadBytesMax } from "../../runtime/bus.ts";
 import { type BusHub, createBusHub } from "../../runtime/bus-memory.ts";
+import { headPermissions } from "../../runtime/bus-permissions.ts";
+import { createMemoryClock } from "../../runtime/clock-memory.ts";
+import { createMemoryLog } from "../../runtime/log-memory.ts";
+import { createSystem } from "../../runtime/system-actor.ts";
 import {
   address,
   batch,
@@ -270,4 +275,30 @@ test("over a closed bus a tell is lost and an ask times out", async () => {
   const asked = assert.rejects(inspect(alone, agent), (e) => isSkyError(e, "bus/timeout"));
   alone.clock.advance(1_000);
   await asked;
+});
+
+test("a message that no bus takes is lost and logged; its sender goes on", async () => {
+  const log = createMemoryLog();
+  const bus = createBusHub().connect(headNode, headPermissions("demo"));
+  const clock = createMemoryClock();
+  const system = createSystem({ cluster: "demo", node: headNode, incarnation: 1, clock, bus, log });
+  const to = { cluster: "demo", node: "worker1", kind: "agent", id: "main" };
+  const ref = system.spawn(
+    {
+      kind: "shouter",
+      start: () => ({ state: 0, effects: [] }),
+      step: (state: number, { length }: { readonly kind: "shout"; readonly length: number }) => {
+        const message = { kind: "inspection", json: "x".repeat(length) };
+        return { state: state + 1, effects: [{ kind: "tell" as const, to, message }] };
+      },
+      perform: () => {},
+    },
+    "main",
+    undefined,
+  );
+  for (const length of [10, busPayloadBytesMax, 10]) system.tell(ref, { kind: "shout", length });
+  await settle();
+  assert.deepEqual([system.inspect()[0]?.turns, system.inspect().length], [4, 1]);
+  const warned = log.lines.filter(({ level }) => level === "warn").map(({ message }) => message);
+  assert.deepEqual(warned, ["effect failed"]);
 });
