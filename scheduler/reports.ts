@@ -84,6 +84,8 @@ export function logsComplete(
   entry.logs = [...entry.logs, attempt];
   draft.durable.add(job);
   for (const { node, key } of placesOf(entry, attempt)) {
+    // What must still be swept is not forgotten: its directory is how the node finds what is left.
+    if (state.nodesById.get(node)?.ghosts.has(rankKeyText(key))) continue;
     tellAgent(state, draft, { node, message: { kind: "forget", key } });
   }
 }
@@ -149,8 +151,9 @@ function stale(
       tellAgent(state, draft, { node: id, message: { kind: "acknowledge", key } });
       return;
     case "rank-swept":
+      if (message.sweep.survivors > 0) return;
       layGhost(state, draft, { node, ghost });
-      tellAgent(state, draft, { node: id, message: { kind: "acknowledge", key } });
+      settleStranger(state, draft, { id, key });
       return;
   }
 }
@@ -311,6 +314,15 @@ function takeStranger(
     return;
   }
   layGhost(state, draft, { node, ghost });
+  settleStranger(state, draft, { id, key });
+}
+
+/** The node need not repeat it, and may remove it if all of its log is here. */
+function settleStranger(
+  state: SchedulerState,
+  draft: Draft,
+  { id, key }: { readonly id: string; readonly key: RankKey },
+): void {
   tellAgent(state, draft, { node: id, message: { kind: "acknowledge", key } });
   const entry = state.jobs.get(key.job);
   if (entry === undefined || entry.logs.includes(key.attempt)) {
