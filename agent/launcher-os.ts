@@ -109,10 +109,13 @@ async function spawnLauncher(options: LauncherOptions): Promise<ChildProcess> {
   return child;
 }
 
+/** Where there is none to inherit: that of bash ends in the working directory. */
+const plainPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /** What every rank starts from. Never the environment of whoever started the agent. */
 export function baseEnvironment(home: string): Record<string, string> {
   const kept = ["PATH", "LANG", "TERM", "USER", "LOGNAME", "SHELL", "TZ"];
-  const environment: Record<string, string> = {};
+  const environment: Record<string, string> = { PATH: plainPath };
   for (const [name, value] of Object.entries(process.env)) {
     if (value !== undefined && (kept.includes(name) || name.startsWith("LC_"))) {
       environment[name] = value;

@@ -42,6 +42,7 @@ import {
 import type { Claim } from "./rank-files.ts";
 import { encodeSpec, rankFiles, specProblem } from "./rank-files.ts";
 import { ShimWatch } from "./shim-watch-os.ts";
+import { clearStrays } from "./strays-os.ts";
 import type { SweepOptions } from "./sweep-os.ts";
 import { clearLeaf, passed, signalRank, sweepRank } from "./sweep-os.ts";
 
@@ -207,6 +208,7 @@ class ProcessOs implements ProcessPort {
     for (const { token } of untold) this.#byToken.delete(token);
     await this.#pool?.close(new Set(this.#byToken.keys()));
     await Promise.all(this.#clearing);
+    if (this.#cgroups === undefined) await clearStrays({ ...this.#leftovers(), ...this.#options });
     await clearUnused(this.#leftovers());
   }
 

@@ -373,6 +373,23 @@ test("what the launcher of a killed agent had still to say is not taken for ours
   closeSync(fifo);
 });
 
+test("what a successful rank left behind without a cgroup ends with its port", async () => {
+  const place = `${root}/strays`;
+  mkdirSync(`${place}/home`, { recursive: true });
+  const names = { stateDir: `${place}/state`, ranksDir: `${place}/ranks`, home: `${place}/home` };
+  const ports = { clock: createOsClock(), random: createOsRandom(), log: silentLog };
+  const other = await startProcessOs({ ...names, ...ports, name: "strays", cgroupKinds: [] });
+  const ends = hear(other);
+  const dir = `${place}/ranks/1-1-run-0`;
+  const script = "cd /; setsid sleep 1000 >/dev/null 2>&1 & echo $! > ~/pid";
+  const spec = { dir, script, cwd: `${place}/home`, home: `${place}/home`, env: {} };
+  await other.prepare({ ...spec, goWhenReady: true });
+  await ends.exit(dir);
+  await other.close();
+  const pid = readFileSync(`${place}/home/pid`, "utf8").trim();
+  await until(() => linkOf(`/proc/${pid}/cwd`) === undefined, "the end of what it left");
+});
+
 test("a port that is closed leaves no process, no cgroup and no slot", async () => {
   const place = `${root}/closing`;
   mkdirSync(`${place}/home`, { recursive: true });
