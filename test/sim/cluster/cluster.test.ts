@@ -7,6 +7,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Sim } from "./sim.ts";
 
+/** They showed bugs once (`docs/faults.md`). */
+const seedsOfBugs = [1_011, 1_129, 1_175, 1_177, 1_310, 1_473];
 const seedCount = Number(process.env["SKY_TEST_SEEDS"] ?? 200);
 
 test(`no seed of ${seedCount} breaks a promise`, async () => {
@@ -17,6 +19,10 @@ test(`no seed of ${seedCount} breaks a promise`, async () => {
     ended += sim.truth.jobs().length;
   }
   assert.ok(ended > 5 * seedCount, `only ${ended} jobs ended`);
+});
+
+test("seeds that once broke a promise do so no more", async () => {
+  for (const seed of seedsOfBugs) await new Sim({ seed }).run();
 });
 
 test("the same seed gives the same run, line by line, and another another", async () => {

@@ -104,6 +104,7 @@ export const mutants: readonly (() => Mutant)[] = [
     headBus: (bus) => changed(bus, withFirstDevice),
   })),
   mutant("a commit that failed counts as done", () => ({
+    // Nobody hears of it: that is the bug.
     store: (store) => ({ ...store, commit: (batch) => store.commit(batch).catch(() => {}) }),
   })),
 ];
@@ -119,6 +120,7 @@ function early(store: Store, isEarly: (batch: Batch) => boolean): Store {
     commit: (batch) => {
       const done = store.commit(batch);
       if (!isEarly(batch)) return done;
+      // Nobody hears of it: that is the bug.
       done.catch(() => {});
       return Promise.resolve();
     },
