@@ -15,7 +15,7 @@ import { given } from "../proto/fields.ts";
 import type { sky } from "../proto/gen/sky.js";
 import type { clusterService, HandlersOf } from "../proto/services.ts";
 import { hexToken } from "../runtime/random.ts";
-import type { ApiOptions } from "./api-grpc.ts";
+import type { ApiOptions } from "./api-options.ts";
 import { autostopSetting } from "./autostop-setting.ts";
 import { demandValid, recordOf, upHeadOf } from "./lookup.ts";
 import type { Done, SchedulerMessage } from "./messages.ts";

@@ -3,7 +3,7 @@
 import { errorText } from "../model/errors.ts";
 import type { Inspection } from "../proto/messages.ts";
 import type { debugService, HandlersOf } from "../proto/services.ts";
-import type { ApiOptions } from "./api-grpc.ts";
+import type { ApiOptions } from "./api-options.ts";
 import type { Head } from "./head.ts";
 import { recordOf } from "./lookup.ts";
 

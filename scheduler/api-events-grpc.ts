@@ -8,7 +8,7 @@ import type { NumberedEvent } from "../model/event.ts";
 import { eventToProto } from "../proto/converters-job.ts";
 import type { sky } from "../proto/gen/sky.js";
 import type { StoreEvent } from "../runtime/store.ts";
-import type { ApiOptions } from "./api-grpc.ts";
+import type { ApiOptions } from "./api-options.ts";
 import type { Event } from "./board.ts";
 import { headOf, jobOf, recordOf } from "./lookup.ts";
 import { whyCluster, whyJob } from "./why.ts";

@@ -4,43 +4,13 @@
 // to its scheduler, changes of clusters to the fleets, histories to the store's events.
 
 import type { Server } from "@grpc/grpc-js";
-import type { Cloud } from "../clouds/cloud.ts";
-import type { Fleets } from "../clouds/fleets-actor.ts";
-import type { Isolation } from "../model/cluster.ts";
 import { addService } from "../proto/server-grpc.ts";
 import type { CallContext, HandlersOf, Service } from "../proto/services.ts";
 import { clusterService, debugService, jobService } from "../proto/services.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
-import type { Random } from "../runtime/random.ts";
-import type { Store } from "../runtime/store.ts";
 import { clusterHandlers } from "./api-clusters-grpc.ts";
 import { debugHandlers } from "./api-debug-grpc.ts";
 import { jobHandlers } from "./api-jobs-grpc.ts";
-import type { Heads } from "./heads-os.ts";
-
-export interface ApiOptions {
-  readonly fleets: Fleets;
-  /** The heads of clusters that have a record. */
-  readonly heads: Pick<Heads, "get" | "whenOpen">;
-  /** @throws SkyError `cloud/unknown`. */
-  readonly cloud: (name: string) => Cloud;
-  readonly isolation: Isolation;
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly about: {
-    readonly version: string;
-    readonly pid: number;
-    readonly home: string;
-    readonly startedAt: number;
-  };
-  /** What the process adds to `sky debug`. */
-  readonly inspect: () => Readonly<Record<string, unknown>>;
-  /** A call begins. Returns what ends it. */
-  readonly enter: () => () => void;
-}
+import type { ApiOptions } from "./api-options.ts";
 
 export function addHeadServices(server: Server, options: ApiOptions): void {
   const hearBug = (error: unknown, method: string) =>

@@ -10,7 +10,7 @@ import { rankKeyText } from "../model/job.ts";
 import { jobToProto } from "../proto/converters-job.ts";
 import { rankKeyFromProto, rankKeyToProto } from "../proto/converters-rank.ts";
 import type { sky } from "../proto/gen/sky.js";
-import type { ApiOptions } from "./api-grpc.ts";
+import type { ApiOptions } from "./api-options.ts";
 import { Gather } from "./gather.ts";
 import type { Head } from "./head.ts";
 import type { LogChunk } from "./log-store.ts";

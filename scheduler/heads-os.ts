@@ -11,39 +11,14 @@ import { rm } from "node:fs/promises";
 import type { ClusterRecord } from "../clouds/cluster-record.ts";
 import type { HeadsPort } from "../clouds/fleet-actor.ts";
 import { assert } from "../model/errors.ts";
-import type { Home } from "../model/home.ts";
 import type { Node } from "../model/node.ts";
-import type { Bus } from "../runtime/bus.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Files } from "../runtime/files.ts";
 import { batchOf } from "../runtime/journal.ts";
-import type { Log } from "../runtime/log.ts";
-import type { Metrics } from "../runtime/metrics.ts";
-import type { Store } from "../runtime/store.ts";
 import type { StreamSession } from "../runtime/stream.ts";
 import type { Head } from "./head.ts";
+import type { HeadsOptions } from "./heads-options.ts";
 import { archiveLogs } from "./log-store-os.ts";
 import type { Done, SchedulerMessage } from "./messages.ts";
 import { openHead } from "./open-head-os.ts";
-import type { SchedulerOptions } from "./table.ts";
-
-export interface HeadsOptions {
-  readonly home: Home;
-  readonly store: Store;
-  readonly files: Files;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  /** Rises with every start of the process. */
-  readonly incarnation: number;
-  /** The head's end of the bus that the cluster's nodes use. */
-  readonly busOf: (record: ClusterRecord) => Promise<Bus>;
-  readonly onAlive: (cluster: string, nodes: readonly string[]) => void;
-  readonly onShutdown: (cluster: string, verb: "stop" | "down") => void;
-  /** A cluster's actors crash again and again. */
-  readonly onBroken: (why: string) => void;
-  readonly scheduler?: Partial<SchedulerOptions>;
-}
 
 export interface Heads extends HeadsPort {
   get(cluster: string): Head | undefined;

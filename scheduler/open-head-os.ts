@@ -23,7 +23,7 @@ import { createSystem } from "../runtime/system-actor.ts";
 import type { WritableBoard } from "./board-memory.ts";
 import { boardInMemory } from "./board-memory.ts";
 import type { Head } from "./head.ts";
-import type { HeadsOptions } from "./heads-os.ts";
+import type { HeadsOptions } from "./heads-options.ts";
 import type { LivenessMessage } from "./liveness-actor.ts";
 import { livenessActor } from "./liveness-actor.ts";
 import { openLogStore } from "./log-store-os.ts";

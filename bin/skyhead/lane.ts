@@ -3,7 +3,10 @@
 // `embedded` has agents in this process, over a bus and streams in memory. `process` has skylets of
 // their own, over a nats-server and TLS. Heads, fleets and agents are the same in both.
 
+import type { Server } from "@grpc/grpc-js";
 import type { LocalNode, RunningNode } from "../../clouds/node-starter.ts";
+import type { Config } from "../../model/config.ts";
+import type { Home } from "../../model/home.ts";
 import type { Bus } from "../../runtime/bus.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/log.ts";
@@ -29,4 +32,12 @@ export interface LanePorts {
   readonly incarnation: number;
   /** Takes a session of the bulk wire that a node dialled. */
   readonly onSession: (session: StreamSession) => void;
+}
+
+/** What opening one needs besides. */
+export interface LanesOptions extends LanePorts {
+  readonly home: Home;
+  readonly config: Config;
+  /** Where nodes join: services may be added while it listens. */
+  readonly server: Server;
 }

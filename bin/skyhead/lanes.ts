@@ -1,19 +1,9 @@
 // The lanes of this process, each opened when its first cluster needs it.
 
-import type { Server } from "@grpc/grpc-js";
 import type { Isolation } from "../../model/cluster.ts";
-import type { Config } from "../../model/config.ts";
-import type { Home } from "../../model/home.ts";
 import { openEmbeddedLane } from "./embedded.ts";
-import type { Lane, LanePorts } from "./lane.ts";
+import type { Lane, LanesOptions } from "./lane.ts";
 import { openProcessLane } from "./processes.ts";
-
-export interface LanesOptions extends LanePorts {
-  readonly home: Home;
-  readonly config: Config;
-  /** Where nodes join: services may be added while it listens. */
-  readonly server: Server;
-}
 
 export class Lanes {
   readonly #options: LanesOptions;

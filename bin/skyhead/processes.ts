@@ -22,8 +22,7 @@ import { createTcpStreams } from "../../runtime/stream-tcp.ts";
 import type { JoinDesk } from "../../scheduler/join-grpc.ts";
 import { createJoinDesk } from "../../scheduler/join-grpc.ts";
 import { openAuthority } from "./authority.ts";
-import type { Lane } from "./lane.ts";
-import type { LanesOptions } from "./lanes.ts";
+import type { Lane, LanesOptions } from "./lane.ts";
 import { startSkylet } from "./skylet-process.ts";
 
 const host = "127.0.0.1";
