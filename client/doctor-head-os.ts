@@ -53,7 +53,8 @@ export async function readHead(home: Home, head: Head | undefined): Promise<Head
   };
 }
 
-async function answerOf(head: Head | undefined): Promise<HeadReading["answer"]> {
+/** What it says of itself, or that it does not within a few seconds. */
+export async function answerOf(head: Head | undefined): Promise<HeadReading["answer"]> {
   if (head === undefined) return { kind: "nobody-listens" };
   const late = AbortSignal.timeout(answerMs);
   try {

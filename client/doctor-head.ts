@@ -81,14 +81,14 @@ function headVerdict({ answer, holder, logPath }: HeadReading): Verdict {
       return ok(`process ${answer.pid} answers`);
     case "silent": {
       const who = holder === undefined ? "the head" : `the head (process ${holder})`;
-      const remedy = `see ${logPath}; end it, its ranks run on: kill ${holder ?? "its process"}`;
+      const remedy = `see ${logPath}; end it, its ranks run on: kill -9 ${holder ?? "its process"}`;
       return problem(`${who} takes connections and does not answer: ${answer.why}`, remedy);
     }
     case "nobody-listens":
       if (holder === undefined) return ok("none runs; the next command starts one");
       return problem(
         `process ${holder} holds the home and does not listen`,
-        `it starts or ends, or hangs: look again, then kill ${holder}, its ranks run on`,
+        `it starts or ends, or hangs: look again, then kill -9 ${holder}, its ranks run on`,
       );
   }
 }

@@ -12,7 +12,7 @@ import { gzipSync } from "node:zlib";
 import { errorText } from "../../model/errors.ts";
 import type { Home } from "../../model/home.ts";
 import { packageVersion } from "../../runtime/version-os.ts";
-import { runningHead, tailOf } from "../doctor-head-os.ts";
+import { answerOf, runningHead, tailOf } from "../doctor-head-os.ts";
 import { entriesIn, readConfigOf } from "../doctor-home-os.ts";
 import type { Head } from "../head.ts";
 import { redactor } from "../redaction.ts";
@@ -43,8 +43,11 @@ export async function exportBundle(shell: Shell, options: ExportOptions): Promis
   const before = secretsOf(shell.home);
   const head = await runningHead(shell.home);
   const signal = AbortSignal.any([shell.interrupt, AbortSignal.timeout(partMs)]);
-  const names = head === undefined ? [] : await clustersMeant(head, options.cluster, signal);
-  const wanted = { home: shell.home, head, names, signal };
+  const answer = await answerOf(head);
+  const asked = answer.kind === "version" ? head : undefined;
+  const names = asked === undefined ? [] : await clustersMeant(asked, options.cluster, signal);
+  const silence = head === undefined ? "no head runs" : "the head does not answer";
+  const wanted = { home: shell.home, head, asked, silence, names, signal };
   const bundle = { madeAt: now.toISOString(), ...(await partsOf(wanted)) };
   head?.close();
   const redact = redactor(before.union(secretsOf(shell.home)));
@@ -54,17 +57,13 @@ export async function exportBundle(shell: Shell, options: ExportOptions): Promis
   return path;
 }
 
-/** A head that does not answer is told of in the bundle; a name that nobody knows is wrong use. */
+/** A name that nobody knows is wrong use. */
 async function clustersMeant(
   head: Head,
   wanted: string | undefined,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const known = await head.status([], signal).then(
-    (clusters) => clusters.map(({ name }) => name),
-    () => undefined,
-  );
-  if (known === undefined) return wanted === undefined ? [] : [wanted];
+  const known = (await head.status([], signal)).map(({ name }) => name);
   if (wanted === undefined) return known;
   if (!known.includes(wanted)) throw unknownCluster(wanted, known);
   return [wanted];
@@ -72,16 +71,21 @@ async function clustersMeant(
 
 interface Wanted {
   readonly home: Home;
+  /** If one runs; `asked` if it answers, else `silence` stands in for its answers. */
   readonly head: Head | undefined;
+  readonly asked: Head | undefined;
+  readonly silence: string;
   readonly names: readonly string[];
   readonly signal: AbortSignal;
 }
 
-async function partsOf({ home, head, names, signal }: Wanted): Promise<object> {
+async function partsOf(wanted: Wanted): Promise<object> {
+  const { home, names, signal } = wanted;
   const [only] = names;
   const cluster = names.length === 1 && only !== undefined ? { cluster: only } : {};
   const asked = async (ask: (head: Head) => Promise<unknown>): Promise<unknown> => {
-    return head === undefined ? "no head runs" : part(() => ask(head));
+    const { asked: head, silence } = wanted;
+    return head === undefined ? silence : part(() => ask(head));
   };
   const clusters = names.map(async (name) => [name, await clusterPart(asked, name, signal)]);
   return {
@@ -93,7 +97,7 @@ async function partsOf({ home, head, names, signal }: Wanted): Promise<object> {
     config: await part(() => readConfigOf(home)),
     /** Names only: which of them are set may be the answer. */
     settings: Object.keys(process.env).filter((name) => /^(SKY|NODE_|SQLITE)/.test(name)),
-    doctor: await part(() => diagnose({ home, head, ...cluster, signal })),
+    doctor: await part(() => diagnose({ home, head: wanted.head, ...cluster, signal })),
     clusters: Object.fromEntries(await Promise.all(clusters)),
     inspect: await asked(async (to) => JSON.parse(await to.inspect(cluster.cluster, signal))),
     headLog: await part(async () => tailOf(home.headLog).map(lineOf)),

@@ -50,24 +50,28 @@ export interface Patient {
 export async function diagnose({ home, head, cluster, signal }: Patient): Promise<Diagnosis> {
   const { config, error } = await readConfigOf(home);
   const [machine, seen] = await Promise.all([readMachine(home, config), readHead(home, head)]);
-  const answers = seen.answer.kind === "version" ? head : undefined;
+  const { kind } = seen.answer;
+  const asked = {
+    head: kind === "version" ? head : undefined,
+    remedy: kind === "silent" ? "see the check of the head" : "sky status starts a head",
+  };
   const findings = [
     ...findingsOf(machineChecks, machine),
     ...findingsOf(homeChecks, readHome(home, error)),
     ...findingsOf(headChecks, seen),
-    ...(cluster === undefined ? [] : await clusterFindings(answers, cluster, signal)),
+    ...(cluster === undefined ? [] : await clusterFindings(asked, cluster, signal)),
   ];
   return diagnosisOf(findings);
 }
 
 async function clusterFindings(
-  head: Head | undefined,
+  { head, remedy }: { readonly head: Head | undefined; readonly remedy: string },
   name: string,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   if (head === undefined) {
     const text = `no head answers, so nobody knows of ${name}`;
-    return [{ check: "cluster", grade: "problem", text, remedy: "sky status starts a head" }];
+    return [{ check: "cluster", grade: "problem", text, remedy }];
   }
   const clusters = await head.status([], signal);
   const cluster = clusters.find((known) => known.name === name);
