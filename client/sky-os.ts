@@ -19,6 +19,7 @@ import type { LaunchResult } from "./launch.ts";
 import { lastStep, launchTask } from "./launch.ts";
 import type { LogStream } from "./log-stream.ts";
 import { logStream } from "./log-stream.ts";
+import { countOf, jobNumber } from "./sky-numbers.ts";
 import type {
   AutostopOptions,
   CallOptions,
@@ -127,7 +128,7 @@ export class Sky {
    * @throws SkyError `job/not-found`.
    */
   async job(cluster: string, job?: number, options: CallOptions = {}): Promise<Job> {
-    return jobView(await this.#head.getJob({ cluster, job: job ?? 0 }, this.#until(options)));
+    return jobView(await this.#head.getJob({ cluster, job: jobNumber(job) }, this.#until(options)));
   }
 
   /**
@@ -143,10 +144,10 @@ export class Sky {
     const signal = this.#until(options);
     const { follow = true, rank, offset, tail } = options;
     const request = {
-      ...{ cluster, job: job ?? 0, follow },
-      ranks: rank === undefined ? [] : [rank],
-      offset: offset ?? 0,
-      tailLines: tail ?? 0,
+      ...{ cluster, job: jobNumber(job), follow },
+      ranks: rank === undefined ? [] : [countOf("rank", rank)],
+      offset: countOf("offset", offset ?? 0),
+      tailLines: countOf("tail", tail ?? 0),
     };
     return logStream(this.#head, request, { signal, pause: pauseFor(signal) });
   }
@@ -159,7 +160,7 @@ export class Sky {
   async wait(cluster: string, job?: number, options: CallOptions = {}): Promise<Job> {
     const signal = this.#until(options);
     const ports = { signal, pause: pauseFor(signal) };
-    return jobView(await waitForJob(this.#head, { cluster, job: job ?? 0 }, ports));
+    return jobView(await waitForJob(this.#head, { cluster, job: jobNumber(job) }, ports));
   }
 
   /**
@@ -175,7 +176,7 @@ export class Sky {
     options: CallOptions = {},
   ): Promise<number[]> {
     const all = jobs === "all";
-    const request = { cluster, jobs: all ? [] : jobs, all, user: this.#user };
+    const request = { cluster, jobs: all ? [] : jobs.map(jobNumber), all, user: this.#user };
     return [...(await this.#head.cancel(request, this.#until(options)))];
   }
 
@@ -241,7 +242,7 @@ export class Sky {
    * @example console.log((await sky.why("demo", 7)).summary);
    */
   async why(cluster: string, job?: number, options: CallOptions = {}): Promise<Explanation> {
-    return this.#head.why({ cluster, job: job ?? 0 }, this.#until(options));
+    return this.#head.why({ cluster, job: jobNumber(job) }, this.#until(options));
   }
 
   /**
@@ -293,6 +294,9 @@ export class Sky {
 
 /** All problems of all tasks at once. */
 function tasksFromSpecs(tasks: readonly TaskSpec[]): readonly Task[] {
+  if (!Array.isArray(tasks)) {
+    throw new SkyError("task/invalid", { problems: "tasks: should be a list of tasks" });
+  }
   const here = world();
   const problems: string[] = [];
   const valid = tasks.flatMap((task, index) => {

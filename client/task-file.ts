@@ -76,6 +76,10 @@ export function taskOf(tree: Tree, flags: TaskFlags, world: TaskWorld): TaskRead
 
 /** A task in the YAML's shape, from a program. @throws SkyError `task/invalid`. */
 export function taskFromSpec(spec: unknown, path: string, world: TaskWorld): Task {
+  if (typeof spec !== "object" || spec === null) {
+    const problems = `${path}: should be an object with the fields of a task, not ${typeof spec}`;
+    throw new SkyError("task/invalid", { problems: spec === null ? `${path}: is null` : problems });
+  }
   return taskOrThrow(taskOf(treeOf(spec, path), {}, world));
 }
 

@@ -4,6 +4,7 @@
 // one validator and every message points at what the user wrote. Scalars keep their text: an
 // environment variable `010` or `1.0` arrives as it was written, not as a number printed again.
 
+import { SkyError } from "../model/errors.ts";
 import type { Place } from "./problem.ts";
 
 export type Tree =
@@ -22,11 +23,21 @@ export interface Entry {
   readonly value: Tree;
 }
 
-/** The tree of an object that a program passed. `undefined` members are absent. */
-export function treeOf(value: unknown, path: string): Tree {
+/** Deeper than any task. What is deeper surely contains itself. */
+const depthMax = 32;
+
+/**
+ * The tree of an object that a program passed. `undefined` members are absent.
+ * @throws SkyError `task/invalid` if the object contains itself.
+ */
+export function treeOf(value: unknown, path: string, depth = 0): Tree {
   const place: Place = { kind: "value", path };
+  if (depth > depthMax) {
+    const problems = `${path.slice(0, 80)}…: more than ${depthMax} values inside of each other`;
+    throw new SkyError("task/invalid", { problems });
+  }
   if (Array.isArray(value)) {
-    const items = value.map((item, index) => treeOf(item, `${path}[${index}]`));
+    const items = value.map((item, index) => treeOf(item, `${path}[${index}]`, depth + 1));
     return { kind: "list", place, items };
   }
   if (typeof value === "object" && value !== null) {
@@ -34,7 +45,7 @@ export function treeOf(value: unknown, path: string): Tree {
       .filter(([, member]) => member !== undefined)
       .map(([key, member]): Entry => {
         const at = `${path}.${key}`;
-        return { key, keyPlace: { kind: "value", path: at }, value: treeOf(member, at) };
+        return { key, keyPlace: { kind: "value", path: at }, value: treeOf(member, at, depth + 1) };
       });
     return { kind: "map", place, entries };
   }

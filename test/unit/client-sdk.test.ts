@@ -69,6 +69,28 @@ test("an invalid task never reaches the head, and every problem is told", async 
   });
 });
 
+test("what has the wrong type is one typed error, and asks the head for nothing", async () => {
+  const sky = new Sky({ home: "/nowhere" });
+  // What a program without types may do.
+  const wrong = (value: unknown): never => value as never;
+  const inside: Record<string, unknown> = {};
+  inside["inside"] = inside;
+  const calls: readonly (readonly [string, () => Promise<unknown>])[] = [
+    ["task/invalid", () => sky.exec(wrong(null), { cluster: "demo" })],
+    ["task/invalid", () => sky.exec(wrong({ envs: inside }), { cluster: "demo" })],
+    ["task/invalid", () => sky.submitMany("demo", wrong("echo"))],
+    ["request/invalid", () => sky.job("demo", wrong("1; x"))],
+    ["request/invalid", () => sky.wait("demo", 1.5)],
+    ["request/invalid", () => sky.cancel("demo", [0])],
+    ["request/invalid", async () => sky.logs("demo", -1)],
+    ["request/invalid", async () => sky.logs("demo", 1, { offset: -1 })],
+    ["request/invalid", async () => sky.logs("demo", 1, { rank: 0.5 })],
+  ];
+  for (const [code, call] of calls) {
+    await assert.rejects(call, (error) => isSkyError(error, wrong(code)), String(call));
+  }
+});
+
 test("a log goes on where it was when the head comes back", async (t) => {
   const text = "0123456789";
   const key = rankKeyToProto({ job: 7, attempt: 1, phase: "run", index: 0 });
