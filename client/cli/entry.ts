@@ -1,5 +1,7 @@
 // ENTRYPOINT and flags of launch and exec as a validated task.
-// Everything that is wrong with them is told at once, before anything is asked or started.
+//
+// Everything that is wrong with them is told at once, before anything is asked or started: in a
+// file with line and column, down to the first byte that is no text.
 
 import { isUtf8 } from "node:buffer";
 import { readFileSync, statSync } from "node:fs";

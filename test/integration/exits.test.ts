@@ -32,6 +32,8 @@ const rows = [
     status: "FAILED",
     exit: 143,
   },
+  { name: "rm -rf of its cwd", run: 'rm -rf "$PWD"', cli: 0, status: "SUCCEEDED", exit: 0 },
+  { name: "a job after that", run: "cd ~/sky_workdir", cli: 0, status: "SUCCEEDED", exit: 0 },
   { name: "kill -9 0", run: "kill -9 0", cli: 100, status: "FAILED", exit: 137 },
   {
     name: "trap TERM and end well",
