@@ -1,6 +1,5 @@
 // The shell side of a rank: the launcher, the shims that it forks, and the shell that becomes the
-// user's program. They are text here, so that the bundled agent carries them; `pool-os.ts` writes
-// them into the node's state folder and starts the launcher once. The agent itself never spawns.
+// user's program, as texts that the bundled agent carries. Why bash: `docs/decisions/launcher.md`.
 //
 // One rank is one *slot*: a keeper (a fork of the launcher) that starts a `cat` for the output and
 // `setsid bash` in the foreground, and writes the exit code. Slots are made ahead of time and wait

@@ -1,15 +1,16 @@
 // What the files in a rank's directory say. Pure: texts in, facts out.
 //
 // The directory is the rank's truth on its node: it is written by the shim (`launcher.ts`) and by
-// the agent, few small files, and survives both. It is few because a new file is what costs most. A file that another process may still be
-// writing counts only once it ends in a newline. A rank's end is when its exit file was written.
+// the agent, and survives both. Its files are few, because a new file is what costs most. One that
+// another process may still be writing counts only once it ends in a newline. A rank's end is when
+// its exit file was written.
 
 import { envNamePattern, envNameProblem } from "../model/ids.ts";
 import type { Exit } from "../model/job.ts";
 
 /** The files of a rank's directory. */
 export const rankFiles = {
-  /** Who claimed it, by the shim; what its output is, by the agent; when it started, by the shim. */
+  /** Who claimed it, by the shim; what its output is, by the agent; its start, by the shim. */
   claim: "claim",
   script: "script",
   log: "log",
