@@ -28,6 +28,7 @@ import {
   markStart,
   nameOf,
   note,
+  onceBegun,
   processes,
   runsOn,
   then,
@@ -308,12 +309,7 @@ export function startedAtOnce(state: Preparing, event: On<"rank-started">): Next
 
 export function started<S extends SettingUp | Going>(state: S, event: On<"rank-started">): Next {
   if (processOf(state, event.key)?.pid !== undefined) return [state, []];
-  const next = markStart(state, event);
-  if (next.phase !== "starting" || !next.ranks.every(({ pid }) => pid !== undefined)) {
-    return [next, []];
-  }
-  const why = `all ${next.ranks.length} ranks started`;
-  return [{ ...next, phase: "running" }, [note({ actor: "scheduler", kind: "phase", cause: why })]];
+  return onceBegun(markStart(state, event), []);
 }
 
 /** A short job may be over before its start was heard of. */
@@ -332,7 +328,7 @@ export function exited(state: Going, event: On<"rank-exited">): Next {
   if (!isSuccess(exit))
     return fail(next, failure(next, key, exit), { why: "peer-failed", wallMs: at.wallMs });
   const effects = [acknowledge(next, key)];
-  if (!next.ranks.every((rank) => isSuccess(rank.exit))) return [next, effects];
+  if (!next.ranks.every((rank) => isSuccess(rank.exit))) return onceBegun(next, effects);
   const reason: Reason = { code: "all-ranks-exited-0", params: {} };
   return conclude(next, { reason, endedAt: at.wallMs, effects });
 }

@@ -72,6 +72,15 @@ export function markExit<S extends PlacedState>(
   return mark(state, key, { exit, endedAt, logBytes });
 }
 
+/** A gang runs once all its ranks began. One that is over did, even if that word was lost. */
+export function onceBegun(state: Live, effects: readonly GangEffect[]): Next {
+  const hasBegun = ({ pid, exit }: GangRank): boolean => pid !== undefined || exit !== undefined;
+  if (state.phase !== "starting" || !state.ranks.every(hasBegun)) return [state, effects];
+  const why = `all ${state.ranks.length} ranks started`;
+  const told = note({ actor: "scheduler", kind: "phase", cause: why });
+  return [{ ...state, phase: "running" }, [...effects, told]];
+}
+
 export function toAll(
   kind: "prepare" | "go",
   state: PlacedState,

@@ -206,3 +206,23 @@ test("a survivor is no end: only a clean sweep or the deadline is", () => {
   assert.equal(late.phase, "ended");
   assert.match(JSON.stringify(late), /no answer within 120 s/);
 });
+
+test("a gang runs when all ranks have begun, though the word of one start was lost", () => {
+  const key = (index: number): RankKey => ({ job: 1, attempt: 1, phase: "run", index });
+  const events: readonly GangEvent[] = [
+    { kind: "placed", ranks: [member(0), member(1)], setups: [] },
+    { kind: "rank-prepared", key: key(0) },
+    { kind: "rank-prepared", key: key(1) },
+    { kind: "rank-started", key: key(0), pid: 1, startedAt: 3 },
+    { kind: "rank-exited", key: key(1), exit: ok, endedAt: 4, logBytes: 0 },
+  ];
+  const terms = { job: 1, hasSetup: false, hasRun: true, restartsMax: 0 };
+  const phases: string[] = [];
+  let state: GangState = newGang(terms);
+  for (const event of events) {
+    const outcome = stepGang(state, { ...event, at });
+    if (outcome.taken) state = outcome.state;
+    phases.push(state.phase);
+  }
+  assert.deepEqual(phases, ["preparing", "preparing", "starting", "starting", "running"]);
+});

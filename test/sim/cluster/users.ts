@@ -102,6 +102,7 @@ export class Users {
     if (key === "" || this.#random.unit() < 0.7) return;
     // A client that was killed, or lost patience, asks again, whatever has been answered before.
     this.#sim.timeline.after(this.#random.below(12_000), () => {
+      if (this.#over) return;
       void this.#submitUntilAnswered(tasks, key);
     });
   }
