@@ -11,7 +11,7 @@ import type { ClusterRecord } from "../clouds/cluster-record.ts";
 import { knownNodes } from "../clouds/cluster-record.ts";
 import type { Address, Ref } from "../model/address.ts";
 import { headNode } from "../model/address.ts";
-import { isSkyError } from "../model/errors.ts";
+import { isSkyError, SkyError } from "../model/errors.ts";
 import type { Node } from "../model/node.ts";
 import { given } from "../proto/fields.ts";
 import type { Bus } from "../runtime/bus.ts";
@@ -82,12 +82,19 @@ async function orUndo<T>(work: Promise<T>, undo: () => Promise<void>): Promise<T
 
 /** The part of a head that needs no file system. */
 export async function startActors(parts: HeadParts): Promise<Supervisor> {
-  const { options, cluster, system, bus } = parts;
+  const { options, cluster, system, bus, board } = parts;
   const log = options.log.child({ cluster });
+  const announced = Promise.withResolvers<void>();
+  const stopHearing = board.onAnnouncement(() => announced.resolve());
   const supervisor = supervise({
     ...{ system, clock: options.clock, log, strategy: "rest-for-one", ...restartLimits },
-    onEscalate: (why) => options.onBroken(`${cluster}: ${why}`),
+    onEscalate: (why) => {
+      announced.reject(new SkyError("core/broken-invariant", { what: why }));
+      options.onBroken(`${cluster}: ${why}`);
+    },
   });
+  // It is awaited below, unless the start fails before.
+  announced.promise.catch(() => {});
   const startLiveness = async (): Promise<Address> => {
     const expected = joinedNodes(cluster, await options.store.read(`${cluster}/`));
     return system.spawn(livenessActor({ bus, log }), "main", { cluster, expected });
@@ -96,6 +103,9 @@ export async function startActors(parts: HeadParts): Promise<Supervisor> {
     const restart = "always";
     await supervisor.add({ id: "scheduler", restart, start: () => spawnScheduler(parts) });
     await supervisor.add({ id: "liveness", restart, start: startLiveness });
+    // A scheduler whose first commit failed has started and said nothing; the next one will.
+    await announced.promise;
+    stopHearing();
     return supervisor;
   };
   return orUndo(starting(), () => supervisor.close("its actors did not start"));

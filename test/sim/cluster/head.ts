@@ -39,6 +39,8 @@ interface Running {
   readonly stopListening: () => void;
   /** Its actors are up and have said what they know. */
   ready: boolean;
+  /** Its supervisor has given up, which was told already. */
+  broken: boolean;
 }
 
 export class SimHead {
@@ -83,7 +85,7 @@ export class SimHead {
     const board = boardInMemory();
     const stopListening = this.#listen(life);
     const running: Running = {
-      ...{ life, system, bus, store: disk, board, stopListening, ready: false },
+      ...{ life, system, bus, store: disk, board, stopListening, ready: false, broken: false },
     };
     this.#running = running;
     board.onAnnouncement((announcement) => {
@@ -98,7 +100,7 @@ export class SimHead {
         this.#sim.truth.remembered(board.jobs());
       },
       (error: unknown) => {
-        if (life.alive) this.#sim.onBroken(`the head does not start: ${error}`);
+        if (life.alive && !running.broken) this.#sim.onBroken(`the head does not start: ${error}`);
       },
     );
   }
@@ -140,7 +142,10 @@ export class SimHead {
         busOf: async () => bus,
         onAlive: () => {},
         onShutdown: (_, verb) => life.alive && this.#sim.onShutdown(verb),
-        onBroken: (why) => life.alive && this.#sim.onBroken(why),
+        onBroken: (why) => {
+          running.broken = true;
+          if (life.alive) this.#sim.onBroken(why);
+        },
         scheduler: schedulerOptions,
       },
       ...{ cluster: clusterName, system, bus, board },
