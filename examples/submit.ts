@@ -1,6 +1,6 @@
 // The SDK in a program: bring a cluster up, submit a gang, follow its log, leave with its outcome.
 //
-//   node examples/submit.ts
+//   npx node examples/submit.ts
 //
 // In a program of your own the import is `from "skylet"`. Ctrl-C ends the program and not the job:
 // `sky logs submit` goes on where it stopped.

@@ -19,6 +19,8 @@ export const cancel: CliCommand = {
     const jobs = wordsAt(parsed, 1).map(jobIdOf);
     const all = isSet(parsed, "all");
     if (jobs.length === 0 && !all) throw new WrongUse("name the jobs to cancel, or pass --all");
+    // Whoever names jobs does not mean all the others.
+    if (jobs.length > 0 && all) throw new WrongUse("--all and the ids of jobs exclude each other");
     const what = all ? "all jobs" : `job${jobs.length === 1 ? "" : "s"} ${jobs.join(", ")}`;
     const question = `Cancelling ${what} on cluster '${cluster}'. Proceed?`;
     await consent(shell, parsed, { question, exact: !all });

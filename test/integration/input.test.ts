@@ -94,4 +94,5 @@ test("a bad cluster name, flag and entry point are wrong use", async () => {
   assert.equal((await here.sky(["launch", "--no-such-flag"])).code, 2);
   assert.equal((await here.sky(["exec", "demo"])).code, 2);
   assert.equal((await here.sky(["nonsense"])).code, 2);
+  assert.equal((await here.sky(["cancel", "demo", "1", "--all", "-y"])).code, 2);
 });
