@@ -186,13 +186,14 @@ function noteBoot(state: SchedulerState, draft: Draft, { node, bootId, reported 
     cause: `${id} restarted: what ran there before is gone`,
     evidence: { bootId, before },
   });
-  const isAlive = (key: string): boolean => (reported.get(key)?.phase ?? "exited") !== "exited";
-  for (const ghost of [...node.ghosts]) {
-    if (!isAlive(ghost)) layGhost(state, draft, { node, ghost });
-  }
+  // What ended in a way that is known ended before, or was begun since: it is taken as it is.
+  const isLost = (key: string): boolean => {
+    const rank = reported.get(key);
+    return rank === undefined || (rank.phase === "exited" && rank.exit.kind === "unknown");
+  };
   for (const entry of jobsOn(state, node)) {
     const died = processesOf(entry.gang).some(
-      ({ key, process }) => process.node === id && process.asked && !isAlive(rankKeyText(key)),
+      ({ key, process }) => process.node === id && process.asked && isLost(rankKeyText(key)),
     );
     if (died) advance(state, draft, { entry, event: { kind: "node-restarted", node: id } });
   }

@@ -44,3 +44,23 @@ test("a sweep that saw a survivor proves nothing: the node takes no work", () =>
   world.say({ kind: "rank-swept", key, sweep: { ...sweep, survivors: 0 } }, "worker1");
   assert.equal(world.state.nodesById.get("worker1")?.ghosts.size, 0);
 });
+
+test("what ended after a restart of its node that nobody had heard of is swept like any other", () => {
+  const { world, id, told } = stage();
+  world.exit({ job: id, attempt: 1, phase: "run", index: 1 }, { kind: "code", code: 1 });
+  world.agent("worker1").bootId = "boot-2";
+  world.reconnect("worker1");
+  assert.ok(told.includes("stop"), told.join(" "));
+  assert.equal(world.state.nodesById.get("worker1")?.ghosts.size, 0);
+});
+
+test("an exit that is known stands, though it is told with the news of a restart", () => {
+  const world = new World({ nodes: nodesOf([capacity(2)]) }).join();
+  world.reconnect("head");
+  const [id = 0] = world.submitted(task());
+  world.agent("head").up = false;
+  world.exit({ job: id, attempt: 1, phase: "run", index: 0 });
+  world.agent("head").bootId = "boot-2";
+  world.reconnect("head");
+  assert.equal(world.job(id).reason?.code, "all-ranks-exited-0");
+});

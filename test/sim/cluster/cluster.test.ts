@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { Sim } from "./sim.ts";
 
 /** They showed bugs once (`docs/faults.md`). */
-const seedsOfBugs = [1_011, 1_129, 1_175, 1_177, 1_310, 1_473, 2_091, 2_095];
+const seedsOfBugs = [1_011, 1_129, 1_175, 1_177, 1_310, 1_473, 2_091, 2_095, 5_398];
 const seedCount = Number(process.env["SKY_TEST_SEEDS"] ?? 200);
 
 test(`no seed of ${seedCount} breaks a promise`, async () => {
