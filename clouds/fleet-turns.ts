@@ -102,7 +102,8 @@ export function windDown(
 export function sawStopping(s: In<"stopping">, { machines }: Event<"seen">): Next {
   const nodes = s.record.nodes.map(({ id }) => id);
   const actions = remaining({ goal: "stopped", nodes }, machines);
-  if (!s.closed || actions.length > 0) return actAndLook(s, s.closed ? actions : []);
+  if (!s.closed) return actAndLook(s, awakening(s.record, machines));
+  if (actions.length > 0) return actAndLook(s, actions);
   const record: ClusterRecord = { ...s.record, status: "STOPPED" };
   return [
     { phase: "stopped", record, waiters: [], looks: 0 },
@@ -116,8 +117,18 @@ export function sawStopping(s: In<"stopping">, { machines }: Event<"seen">): Nex
 
 export function sawEnding(s: In<"ending">, { machines }: Event<"seen">): Next {
   const actions = remaining({ goal: "absent", nodes: [] }, machines);
-  if (!s.closed || actions.length > 0) return actAndLook(s, s.closed ? actions : []);
+  if (!s.closed) return actAndLook(s, awakening(s.record, machines));
+  if (actions.length > 0) return actAndLook(s, actions);
   return [s, [{ kind: "clear", record: s.record }]];
+}
+
+/**
+ * Only a node's own agent can end its ranks. After a crash of the head the agents may not run yet
+ * when the cluster is asked to go: they are started once more, so that nothing is left.
+ */
+function awakening(record: ClusterRecord, machines: readonly Machine[]): readonly CloudAction[] {
+  const nodes = record.nodes.map(({ id }) => id);
+  return remaining({ goal: "running", nodes }, machines).filter(({ kind }) => kind === "start");
 }
 
 function actAndLook(s: In<"stopping"> | In<"ending">, actions: readonly CloudAction[]): Next {

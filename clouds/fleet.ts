@@ -256,7 +256,7 @@ export function resume(name: string, record: ClusterRecord | undefined): Next {
       return [{ phase: "stopped", ...living }, [open]];
     case "STOPPING": {
       const phase = record.goal === "absent" ? "ending" : "stopping";
-      return [{ phase, ...living, closed: false }, [open, closeHead(record)]];
+      return [{ phase, ...living, closed: false }, [open, closeHead(record), lookNow]];
     }
   }
 }

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { existsSync, statSync } from "node:fs";
 import { test } from "node:test";
-import { place, until } from "../support/programs.ts";
+import { place, processesOf, until } from "../support/programs.ts";
 import { jobOf } from "./jobs.ts";
 
 test("a home with a path of 200 characters and a space works", async (t) => {
@@ -75,3 +75,21 @@ test("a head that is killed comes back with its jobs, and the ranks have run on"
   assert.equal(job.ranks[0]?.exitCode, 9);
   assert.equal((await jobOf(here, "demo", 1)).status, "SUCCEEDED");
 });
+
+test("down right after the head was killed ends the ranks that ran on", async (t) => {
+  const here = place(t);
+  const mark = `${here.folder}/ran-on`;
+  await here.sky(["launch", "-y", "-c", "demo", "--num-nodes", "2", "--cpus", "4", "echo ready"]);
+  const task = `num_nodes: 2\nenvs:\n  MARK: ${mark}\nrun: sleep 300\n`;
+  await here.sky(["exec", "demo", "-d", here.file("runs-on.yaml", task)]);
+  await until("both ranks run", () => ranksOf(mark).length === 2);
+  for (const { pid } of here.heads()) process.kill(pid, "SIGKILL");
+  await until("the head is gone", () => here.heads().length === 0);
+  const down = await here.sky(["down", "-a", "-y"]);
+  assert.equal(down.code, 0, down.stderr);
+  assert.deepEqual(processesOf(mark), []);
+});
+
+function ranksOf(mark: string) {
+  return processesOf(mark).filter(({ command }) => command.startsWith("sleep"));
+}
