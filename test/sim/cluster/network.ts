@@ -93,9 +93,8 @@ export class Network {
   /** From now on this node by itself cannot be heard, until what is returned is called. */
   beginSpell(node: string): () => void {
     const spell: Spell = { from: this.#clock.now().monoMs, to: undefined };
-    const spells = this.#unable.get(node) ?? [];
-    this.#unable.set(node, spells);
-    spells.push(spell);
+    const spells = (this.#unable.get(node) ?? []).slice(-spellsMax);
+    this.#unable.set(node, [...spells, spell]);
     return once(() => {
       spell.to = this.#clock.now().monoMs;
     });
@@ -131,6 +130,9 @@ export class Network {
     return due - now;
   }
 }
+
+/** Of each node, so many spells are remembered: more than fit into the time that is looked at. */
+const spellsMax = 100;
 
 interface Spell {
   readonly from: number;

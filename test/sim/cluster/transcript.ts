@@ -8,6 +8,8 @@ import type { TurnReport } from "../../../runtime/cell.ts";
 import type { Clock } from "../../../runtime/clock.ts";
 
 const shownMax = 200;
+/** A simulated day would not fit in memory: of so many lines the older half is let go. */
+const linesMax = 100_000;
 
 export class Transcript {
   readonly lines: string[] = [];
@@ -21,6 +23,7 @@ export class Transcript {
 
   say(text: string): void {
     const seconds = (this.#clock.now().monoMs - this.#startMs) / 1000;
+    if (this.lines.length >= linesMax) this.lines.splice(0, linesMax / 2);
     this.lines.push(`${seconds.toFixed(3).padStart(9)}  ${text}`);
   }
 

@@ -40,6 +40,8 @@ export class Truth {
   readonly acknowledged = new Map<number, string>();
   /** Names of tasks that were refused, whenever they were asked for. */
   readonly #refused = new Set<string>();
+  /** Those of `ranks` that run or have left something behind. */
+  readonly #living = new Set<Rank>();
   readonly #options: TruthOptions;
   readonly #ended = new Map<number, string>();
   readonly #idOf = new Map<string, number>();
@@ -69,6 +71,8 @@ export class Truth {
       rank.exit = change.exit;
     }
     if (change.kind === "survivors") rank.survivors = change.count;
+    if (rank.running || rank.survivors > 0) this.#living.add(rank);
+    else this.#living.delete(rank);
   }
 
   wrote(name: string, bytes: Uint8Array): void {
@@ -166,12 +170,12 @@ export class Truth {
     const name = rankKeyText(rank.key);
     rank.starts += 1;
     rank.running = true;
+    this.#living.add(rank);
     if (rank.starts > 1) this.broken(`${name} started ${rank.starts} times`);
     if (rank.key.phase === "setup") return;
     this.#checkBarrier(rank, name);
-    for (const other of this.ranks.values()) {
-      const isOld = other.key.job === rank.key.job && other.key.attempt !== rank.key.attempt;
-      if (isOld && (other.running || other.survivors > 0)) {
+    for (const other of this.#living) {
+      if (other.key.job === rank.key.job && other.key.attempt !== rank.key.attempt) {
         this.broken(`${name} starts beside ${rankKeyText(other.key)} on ${other.node}`);
       }
     }
@@ -192,7 +196,7 @@ export class Truth {
   #checkNode(node: string): void {
     const devices = new Map<string, number>();
     let cpus = 0;
-    for (const { key, node: where, env, running } of this.ranks.values()) {
+    for (const { key, node: where, env, running } of this.#living) {
       if (where !== node || !running || key.phase === "setup") continue;
       cpus += Number(env[cpusVariable]);
       for (const device of (env["CUDA_VISIBLE_DEVICES"] ?? "").split(",")) {
