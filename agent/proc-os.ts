@@ -81,9 +81,9 @@ export function namesIn(dir: string): readonly string[] {
 }
 
 /** Sends a signal to exactly this process. False if it is gone or not ours. */
-export function signalProcess(pid: number, signal: "TERM" | "KILL"): boolean {
+export function signalProcess(pid: number, signal: "TERM" | "CONT" | "KILL"): boolean {
   try {
-    process.kill(pid, signal === "TERM" ? "SIGTERM" : "SIGKILL");
+    process.kill(pid, `SIG${signal}`);
     return true;
   } catch (error) {
     if (isAbsent(error)) return false;

@@ -67,6 +67,8 @@ export async function signalRank(options: SweepOptions, signal: "TERM" | "KILL")
       if (signalled.has(pid)) continue;
       signalled.add(pid);
       signalProcess(pid, signal);
+      // A stopped process takes its TERM only when it goes on.
+      if (signal === "TERM") signalProcess(pid, "CONT");
     }
   }
   return signalled.size;

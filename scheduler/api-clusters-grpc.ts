@@ -156,7 +156,8 @@ function viewOf({ heads }: ApiOptions, record: ClusterRecord): ClusterView {
   return {
     ...cluster,
     nodes: cluster.nodes.map((node) => ({ ...node, phase: board?.nodePhase(node.id) ?? "absent" })),
-    ...given("autostop", board?.autostop()),
+    // The setting dies with a stop: a stopped cluster has none.
+    ...given("autostop", record.status === "STOPPED" ? undefined : board?.autostop()),
   };
 }
 

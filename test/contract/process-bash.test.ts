@@ -235,6 +235,15 @@ test("TERM ends an interactive shell too, and its children die of TERM", async (
   assert.equal(exit.kind === "signal" && exit.signal, 15);
 });
 
+test("a rank that was stopped goes on to take its TERM", async () => {
+  const dir = await start("kill -STOP $$\nsleep 1000");
+  const { pid } = await heard.start(dir);
+  await until(() => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") T "), "it is stopped");
+  await port.signal(dir, "TERM");
+  const { exit } = await heard.exit(dir);
+  assert.equal(exit.kind === "signal" && exit.signal, 15);
+});
+
 test("a handler of TERM runs, and the exit is the script's own", async () => {
   const dir = await start("trap 'echo bye; exit 9' TERM\necho up\nwhile :; do sleep 0.05; done");
   await until(() => statSync(`${dir}/log`).size > 0, "the first line");
