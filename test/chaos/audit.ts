@@ -88,7 +88,8 @@ function oneOutcomeEach(evidence: Evidence, jobs: readonly SeenJob[]): readonly 
 /**
  * The one outcome that a kill may make of a job that would have done well: an agent died between
  * the barrier and the first act of its rank, so that rank never started, and others had. At most
- * once is kept, so the gang is not run anew. True only of a gang, and only if the rank said nothing.
+ * once is kept, so the gang is not run anew. True only of a gang, and only if
+ * the rank said nothing.
  */
 function isPartOfGang(
   { side }: Pick<Evidence, "side">,

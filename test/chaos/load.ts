@@ -108,19 +108,20 @@ export class Load {
     await this.#until((signal) => this.#head.cancel(request, signal));
   }
 
-  async #follow({ cluster, name }: PlannedJob | LongJob, id: number): Promise<void> {
+  async #follow({ cluster, name: title }: PlannedJob | LongJob, id: number): Promise<void> {
     const files = new Map<string, ReturnType<typeof createWriteStream>>();
     const log = this.#sky.logs(cluster, id);
     try {
       for await (const { rank, phase, attempt, bytes } of log) {
-        const path = `${this.#options.folder}/followed/${cluster}-${id}-${attempt}-${phase}-${rank}`;
+        const name = `${cluster}-${id}-${attempt}-${phase}-${rank}`;
+        const path = `${this.#options.folder}/followed/${name}`;
         const file = files.get(path) ?? createWriteStream(path);
         files.set(path, file);
         file.write(bytes);
       }
       this.told.set(`${cluster}-${id}`, (await log.outcome).status);
     } catch (error) {
-      this.problems.push(`the follower of ${cluster}-${id} (${name}): ${errorText(error)}`);
+      this.problems.push(`the follower of ${cluster}-${id} (${title}): ${errorText(error)}`);
     }
     await Promise.all([...files.values()].map((file) => finished(file.end())));
   }

@@ -93,6 +93,17 @@ for (const kind of ["tcp", "unix"] as const) {
     });
   });
 
+  test(`${kind}: a cut does not wait for a peer that reads nothing`, async () => {
+    await withLine(kind, async ({ proxy, near }) => {
+      near.pause();
+      near.write(Buffer.alloc(32 * 1024 * 1024));
+      await until("it stands still", () => near.writableLength > 0 && near.readableLength > 0);
+      proxy.cut();
+      near.resume();
+      await until("nothing is open", () => proxy.open() === 0);
+    });
+  });
+
   test(`${kind}: corruption flips one bit on the way out`, async () => {
     await withLine(kind, async ({ proxy, near, heard }) => {
       proxy.corrupt();

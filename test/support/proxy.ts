@@ -168,7 +168,9 @@ class Half {
   }
 
   end(): void {
-    if (this.from.remoteFamily === undefined) this.from.destroy();
+    // A reset waits for what is still to be written, and the peer may never read it.
+    const { remoteFamily, writableLength } = this.from;
+    if (remoteFamily === undefined || writableLength > 0) this.from.destroy();
     else this.from.resetAndDestroy();
   }
 
