@@ -45,7 +45,7 @@ test("a sweep that saw a survivor proves nothing: the node takes no work", () =>
   assert.equal(world.state.nodesById.get("worker1")?.ghosts.size, 0);
 });
 
-test("what ended after a restart of its node that nobody had heard of is swept like any other", () => {
+test("what ended after a restart that nobody had heard of is swept like any other", () => {
   const { world, id, told } = stage();
   world.exit({ job: id, attempt: 1, phase: "run", index: 1 }, { kind: "code", code: 1 });
   world.agent("worker1").bootId = "boot-2";
