@@ -5,12 +5,13 @@
 
 import { isUtf8 } from "node:buffer";
 import { readFileSync, statSync } from "node:fs";
-import { SkyError } from "../../model/errors.ts";
+import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { Task } from "../../model/task.ts";
 import type { FileReading } from "../entrypoint.ts";
 import { commandTree, entryText, resolveEntrypoint } from "../entrypoint.ts";
 import { type Problem, problemsText } from "../problem.ts";
 import { taskOf, taskOrThrow } from "../task-file.ts";
+import { demandPlace } from "../task-place.ts";
 import type { Tree } from "../task-tree.ts";
 import { world } from "../world-os.ts";
 import { WrongUse } from "./exit-codes.ts";
@@ -57,6 +58,23 @@ export function taskFromFlags(shell: Shell, parsed: Parsed): Task {
   return validTask(shell, parsed, { tree: { kind: "map", place, entries: [] } });
 }
 
+/** The file behind a task, for what only the head can find wrong with it. */
+const origins = new WeakMap<Task, { readonly tree: Tree; readonly parsed: Parsed }>();
+
+/** A refusal of the task with its place in the file, where it has one; any other error as it is. */
+export function withPlace(error: unknown, task: Task): unknown {
+  const origin = origins.get(task);
+  if (origin === undefined || !isSkyError(error, "task/too-big")) return error;
+  const what = String(error.params["why"]);
+  const place = demandPlace(origin.tree, what, origin.parsed.flags);
+  if (place === undefined) return error;
+  return new SkyError(
+    "task/invalid",
+    { problems: problemsText([{ place, what }]) },
+    { cause: error },
+  );
+}
+
 function validCommand(shell: Shell, parsed: Parsed, command: string): Task {
   return validTask(shell, parsed, { tree: commandTree(command), from: `command: ${command}` });
 }
@@ -73,6 +91,7 @@ function validTask(shell: Shell, parsed: Parsed, { tree, from, problems = [] }: 
   const more = reading.ok ? [] : reading.problems;
   if (problems.length > 0) return taskOrThrow({ ok: false, problems: [...problems, ...more] });
   const task = taskOrThrow(reading);
+  if (tree.place.kind === "text") origins.set(task, { tree, parsed });
   if (from !== undefined) shell.say(`Task from ${from}`);
   if (reading.ok && reading.notes.length > 0) shell.say(`Note: ${problemsText(reading.notes)}`);
   return task;

@@ -6,7 +6,7 @@ import { assert } from "../../model/errors.ts";
 import { hasNothingToDo } from "../launch.ts";
 import { userName } from "../world-os.ts";
 import { type CliCommand, yesFlag } from "./command.ts";
-import { taskFromEntry } from "./entry.ts";
+import { taskFromEntry, withPlace } from "./entry.ts";
 import { exitCodes, WrongUse } from "./exit-codes.ts";
 import { isSet, wordAt, wordsAt } from "./flags.ts";
 import { submitted } from "./launch.ts";
@@ -42,14 +42,14 @@ export const exec: CliCommand = {
       shell.print("Run commands not specified or empty.");
       return exitCodes.done;
     }
-    const [jobId] = await head.submit(
-      {
-        ...{ cluster, tasks: [task], noSetup: true, user: userName() },
-        command: commandText(process.argv.slice(2)),
-        idempotencyKey: randomUUID(),
-      },
-      shell.interrupt,
-    );
+    const order = {
+      ...{ cluster, tasks: [task], noSetup: true, user: userName() },
+      command: commandText(process.argv.slice(2)),
+      idempotencyKey: randomUUID(),
+    };
+    const [jobId] = await head.submit(order, shell.interrupt).catch((error: unknown) => {
+      throw withPlace(error, task);
+    });
     assert(jobId !== undefined, "one task becomes one job");
     const clusters = (await asked) ?? [];
     const clusterNodes = clusters.find(({ name }) => name === cluster)?.nodes.length ?? 1;

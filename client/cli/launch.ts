@@ -13,7 +13,7 @@ import { hasNothingToDo, launchTask } from "../launch.ts";
 import { userName } from "../world-os.ts";
 import { idleSecondsOf } from "./autostop.ts";
 import { type CliCommand, yesFlag } from "./command.ts";
-import { taskFromEntry, taskFromFlags } from "./entry.ts";
+import { taskFromEntry, taskFromFlags, withPlace } from "./entry.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { isSet, type Parsed, textFlag, wordsAt } from "./flags.ts";
@@ -63,7 +63,10 @@ export const launch: CliCommand = {
       user: userName(),
       idempotencyKey: randomUUID(),
     };
-    const result = await launchTask(await shell.head(), order, watch(shell));
+    const launching = launchTask(await shell.head(), order, watch(shell));
+    const result = await launching.catch((error: unknown) => {
+      throw withPlace(error, task);
+    });
     return launched(shell, result, parsed);
   },
 };

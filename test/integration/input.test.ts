@@ -17,7 +17,7 @@ after(() => here.close());
 const files = [
   {
     name: "an unknown field",
-    text: "run: true\nnumnodes: 2\n",
+    text: "run: hostname\nnumnodes: 2\n",
     says: [/:2:1/, /numnodes/, /num_nodes/],
   },
   { name: "a wrong type", text: "run: [1, 2]\n", says: [/:1:6/, /run/, /string/] },
@@ -59,6 +59,22 @@ test("an impossible demand says what the cluster has and takes no job", async ()
   assert.equal(code, 2, stderr);
   assert.match(stderr, /2 nodes asked, the cluster has 1/);
   assert.equal((await jobsOf(here, "demo")).length, before);
+});
+
+test("an impossible demand of a file is told with its line", async () => {
+  const rows = [
+    {
+      text: "run: hostname\nnum_nodes: 2\n",
+      says: [/:2:12: 2 nodes asked, the cluster has 1/, /\^/],
+    },
+    { text: "resources:\n  accelerators: V100:3\nrun: hostname\n", says: [/:2:17: V100:3 asked/] },
+    { text: "resources:\n  cpus: 1000\nrun: hostname\n", says: [/:2:9: cpus 1000 asked/] },
+  ];
+  for (const { text, says } of rows) {
+    const { code, stderr } = await here.sky(["exec", "demo", here.file("big.yaml", text)]);
+    assert.equal(code, 2, stderr);
+    for (const pattern of says) assert.match(stderr, pattern);
+  }
 });
 
 test("an unknown cluster is told with close names", async () => {
