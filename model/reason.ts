@@ -18,7 +18,7 @@ export const reasons = {
   "exit-unknown": {
     status: "FAILED",
     retry: "if-asked",
-    text: "rank {rank} on {node} ended and its exit code is unknown: its shim was killed",
+    text: "rank {rank} on {node} {outcome}{peers}",
   },
   "never-started": {
     status: "FAILED",

@@ -13,7 +13,7 @@ export function exitText(exit: Exit): string {
     case "stopped":
       return `was stopped (${exit.why})`;
     case "unknown":
-      return `ended and nobody knows how (${exit.evidence})`;
+      return `ended with an unknown exit code (${exit.evidence})`;
   }
 }
 
