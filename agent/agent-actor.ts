@@ -13,6 +13,7 @@ import { rankDir } from "../model/home.ts";
 import type { RankKey, SweepRecord } from "../model/job.ts";
 import { parseRankKey, rankKeyText } from "../model/job.ts";
 import type { Capacity } from "../model/resources.ts";
+import { wireCapabilities } from "../model/wire.ts";
 import type { AgentMessage, AgentReport, RankReport, RankSpec } from "../proto/messages.ts";
 import type { Actor, EffectContext, Received, RuntimeEffect, Turn } from "../runtime/actor.ts";
 import type { Instant } from "../runtime/clock.ts";
@@ -288,7 +289,8 @@ function inventory(state: AgentState): RuntimeEffect<AgentActorMessage> {
     const seen = rankReport(rank);
     if (seen) ranks.push(seen);
   }
-  return told(state, { kind: "inventory", bootId, capacity, version, ranks });
+  const capabilities = wireCapabilities;
+  return told(state, { kind: "inventory", bootId, capacity, version, capabilities, ranks });
 }
 
 function inspection(state: AgentState): string {

@@ -28,6 +28,10 @@ export function agreeOnWire(peer: {
         : `${wireVersionOldest} to ${wireVersion}`;
     return { agreed: false, why: `it speaks wire version ${peer.version}, we speak ${ours}` };
   }
-  const capabilities = wireCapabilities.filter((name) => peer.capabilities.includes(name));
-  return { agreed: true, version, capabilities };
+  return { agreed: true, version, capabilities: sharedCapabilities(peer.capabilities) };
+}
+
+/** What both we and a peer that says this can do; in our order, each once. */
+export function sharedCapabilities(said: readonly string[]): readonly string[] {
+  return wireCapabilities.filter((name) => said.includes(name));
 }

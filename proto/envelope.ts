@@ -89,9 +89,9 @@ const writers: { readonly [K in Kind]: (message: Message<K>) => sky.v1.Envelope.
   "rank-swept": ({ key, sweep }) => ({
     rankSwept: { key: rankKeyToProto(key), sweep: sweepToProto(sweep) },
   }),
-  inventory: ({ bootId, capacity, version, ranks }) => ({
+  inventory: ({ bootId, capacity, version, capabilities, ranks }) => ({
     inventory: {
-      ...{ bootId, version },
+      ...{ bootId, version, capabilities: [...capabilities] },
       capacity: capacityToProto(capacity),
       ranks: ranks.map(rankReportToProto),
     },
@@ -150,10 +150,10 @@ const readers: { readonly [B in Body]: (envelope: sky.v1.Envelope) => WireMessag
     return { kind: "rank-swept", key: rankKeyFromProto(key), sweep: sweepFromProto(sweep) };
   },
   inventory: ({ inventory }) => {
-    const { bootId, capacity, version, ranks } = needed(inventory, "inventory");
+    const { bootId, capacity, version, capabilities, ranks } = needed(inventory, "inventory");
     return {
       kind: "inventory",
-      ...{ bootId, version },
+      ...{ bootId, version, capabilities: [...capabilities] },
       capacity: capacityFromProto(capacity),
       ranks: ranks.map(rankReportFromProto),
     };

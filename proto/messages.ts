@@ -69,6 +69,8 @@ export type AgentReport =
       readonly bootId: string;
       readonly capacity: Capacity;
       readonly version: string;
+      /** What the agent's program can do beyond its wire version; see `model/wire.ts`. */
+      readonly capabilities: readonly string[];
       readonly ranks: readonly RankReport[];
     };
 

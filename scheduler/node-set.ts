@@ -5,6 +5,7 @@
 // has not ended what its record says.
 
 import type { Node, NodePhase } from "../model/node.ts";
+import { sharedCapabilities } from "../model/wire.ts";
 import { advance, jobsOn } from "./advance.ts";
 import { keepFor, nodesChanged } from "./dispatch.ts";
 import { processesOf } from "./gang-state.ts";
@@ -46,6 +47,14 @@ export function changePhase(
   for (const entry of jobsOn(state, node)) {
     advance(state, draft, { entry, event: { kind: "node-lost", node: id, evidence } });
   }
+}
+
+/** Its agent may have been replaced by one of another version, also while ranks run. */
+export function noteCapabilities(draft: Draft, node: NodeEntry, said: readonly string[]): void {
+  const shared = sharedCapabilities(said);
+  if (shared.join() === node.capabilities.join()) return;
+  node.capabilities = shared;
+  draft.nodeRecords.add(node);
 }
 
 /** The cluster has these nodes now. What is known of those that stay, stays. */
@@ -96,6 +105,7 @@ function newNode(node: Node, record: NodeRecord | undefined): NodeEntry {
   return {
     ...{ index: 0, node, phase: "absent", shunnedUntil: 0, failures: 0, jobs: new Set() },
     bootId: record?.bootId ?? "",
+    capabilities: record?.capabilities ?? [],
     ghosts: new Set(record?.ghosts ?? []),
   };
 }

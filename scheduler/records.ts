@@ -34,9 +34,13 @@ export interface JobRecord extends JobState {
   readonly spec: JobSpec;
 }
 
-/** What is kept of a node: its boot, and processes of ended jobs that may still run there. */
+/**
+ * What is kept of a node: its boot, what its agent can do, and processes of ended jobs that may
+ * still run there. Absent capabilities: the record is of a time when agents did not say.
+ */
 export interface NodeRecord {
   readonly bootId: string;
+  readonly capabilities?: readonly string[];
   readonly ghosts: readonly string[];
 }
 

@@ -13,7 +13,7 @@ import type { AgentReport, RankReport } from "../proto/messages.ts";
 import { advance, awaited, jobsOn, layGhost, repeat } from "./advance.ts";
 import type { GangRank, PlacedState } from "./gang-state.ts";
 import { awaitsSweep, processesOf, processOf } from "./gang-state.ts";
-import { changePhase } from "./node-set.ts";
+import { changePhase, noteCapabilities } from "./node-set.ts";
 import type { JobEntry, NodeEntry, SchedulerState } from "./table.ts";
 import type { Draft } from "./turn.ts";
 import { tellAgent, tellHistory } from "./turn.ts";
@@ -56,6 +56,7 @@ export function inventory(
     return;
   }
   const reported = new Map(message.ranks.map((rank) => [rankKeyText(rank.key), rank]));
+  noteCapabilities(draft, node, message.capabilities);
   noteBoot(state, draft, { node, bootId: message.bootId, reported });
   for (const rank of message.ranks) takeRank(state, draft, { node, rank });
   for (const entry of jobsOn(state, node)) missing(state, draft, { entry, node, reported });

@@ -74,6 +74,8 @@ export interface NodeEntry {
   phase: NodePhase;
   /** Empty until its first inventory. */
   bootId: string;
+  /** What its agent and this head can both do beyond the wire version, by its newest inventory. */
+  capabilities: readonly string[];
   /** Processes of ended jobs that may still run there: `7-1-run-0`. */
   readonly ghosts: Set<string>;
   /** Monotonic; 0 = not shunned. */
@@ -158,6 +160,11 @@ export function holdingsOf(
   const { gang } = entry;
   if (gang.phase === "queued" || gang.phase === "ended") return [];
   return gang.ranks.map(({ node, devices }) => ({ node, devices }));
+}
+
+/** Whether a node's agent and this head can both do something; see `model/wire.ts`. */
+export function nodeCan({ capabilities }: NodeEntry, name: string): boolean {
+  return capabilities.includes(name);
 }
 
 /** Whether a node counts for what could ever run: it lives, or may come back in a moment. */

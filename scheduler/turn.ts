@@ -16,7 +16,7 @@ import type { Batch, StoreRecord } from "../runtime/store.ts";
 import type { Announcement } from "./board.ts";
 import { jobView } from "./job-view.ts";
 import type { SchedulerMessage } from "./messages.ts";
-import type { ClusterRecord } from "./records.ts";
+import type { ClusterRecord, NodeRecord } from "./records.ts";
 import { recordKeys, stateRecord } from "./records.ts";
 import type { NodeEntry, SchedulerState } from "./table.ts";
 import { entryOf } from "./table.ts";
@@ -156,8 +156,9 @@ function commitOf(state: SchedulerState, draft: Draft): Batch | undefined {
     const { gang, logs } = entryOf(state, id);
     puts.push({ key: recordKeys.state(cluster, id), value: stateRecord({ gang, logs }) });
   }
-  for (const { node, bootId, ghosts } of draft.nodeRecords) {
-    const value = JSON.stringify({ bootId, ghosts: [...ghosts] });
+  for (const { node, bootId, capabilities, ghosts } of draft.nodeRecords) {
+    const record: NodeRecord = { bootId, capabilities, ghosts: [...ghosts] };
+    const value = JSON.stringify(record);
     puts.push({ key: recordKeys.node(cluster, node.id), value });
   }
   if (draft.clusterChanged) {

@@ -395,6 +395,7 @@ export namespace sky {
             capacity: sky.v1.Capacity;
             version: string;
             ranks: sky.v1.RankReport[];
+            capabilities: string[];
             static encode(message: sky.v1.Inventory.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Inventory & sky.v1.Inventory.$Shape;
         }
@@ -405,6 +406,7 @@ export namespace sky {
                 capacity?: sky.v1.Capacity.$Properties;
                 version?: string;
                 ranks?: sky.v1.RankReport.$Properties[];
+                capabilities?: string[];
                 $unknowns?: Uint8Array[];
             }
             type $Shape = {
@@ -412,6 +414,7 @@ export namespace sky {
               capacity?: sky.v1.Capacity.$Shape;
               version?: string;
               ranks?: sky.v1.RankReport.$Shape[];
+              capabilities?: string[];
               $unknowns?: Uint8Array[];
             };
         }

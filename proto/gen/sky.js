@@ -1626,6 +1626,7 @@ export const sky = $root.sky = (() => {
 
             const Inventory = function (properties) {
                 this.ranks = [];
+                this.capabilities = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -1636,6 +1637,7 @@ export const sky = $root.sky = (() => {
             Inventory.prototype.capacity = null;
             Inventory.prototype.version = "";
             Inventory.prototype.ranks = $util.emptyArray;
+            Inventory.prototype.capabilities = $util.emptyArray;
 
             Inventory.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -1653,6 +1655,9 @@ export const sky = $root.sky = (() => {
                 if (message.ranks != null && message.ranks.length)
                     for (let i = 0; i < message.ranks.length; ++i)
                         $root.sky.v1.RankReport.encode(message.ranks[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+                if (message.capabilities != null && message.capabilities.length)
+                    for (let i = 0; i < message.capabilities.length; ++i)
+                        writer.uint32(42).string(message.capabilities[i]);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1716,6 +1721,14 @@ export const sky = $root.sky = (() => {
                             if (!(message.ranks && message.ranks.length))
                                 message.ranks = [];
                             message.ranks.push($root.sky.v1.RankReport.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.capabilities && message.capabilities.length))
+                                message.capabilities = [];
+                            message.capabilities.push(reader.stringVerify());
                             continue;
                         }
                     }

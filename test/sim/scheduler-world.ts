@@ -10,6 +10,7 @@ import { rankKeyText } from "../../model/job.ts";
 import type { Node, NodePhase } from "../../model/node.ts";
 import type { Capacity } from "../../model/resources.ts";
 import type { Task } from "../../model/task.ts";
+import { wireCapabilities } from "../../model/wire.ts";
 import type { AgentMessage, AgentReport, RankReport, RankSpec } from "../../proto/messages.ts";
 import type { Received } from "../../runtime/actor.ts";
 import type { Instant } from "../../runtime/clock.ts";
@@ -493,8 +494,8 @@ export class World {
     if (!agent.up) return;
     const ranks = [...agent.processes.values()].map((process) => this.rankReport(agent, process));
     const { capacity: has = capacity(1) } = this.nodes.find(({ id }) => id === agent.id) ?? {};
-    const { bootId } = agent;
-    this.report(agent, { kind: "inventory", bootId, capacity: has, version: "test", ranks });
+    const about = { bootId: agent.bootId, capacity: has, version: "test" };
+    this.report(agent, { kind: "inventory", ...about, capabilities: wireCapabilities, ranks });
   }
 
   private rankReport(agent: Agent, process: Process): RankReport {

@@ -208,6 +208,7 @@ const messages: Arbitraries = {
     bootId: text,
     capacity,
     version: text,
+    capabilities: fc.array(text, { maxLength: 3 }),
     ranks: fc.array(rankReport, { maxLength: 4 }),
   }),
   beat: plain({ seq: whole, bootId: text, headSeq: whole }),

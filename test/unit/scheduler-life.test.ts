@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RankKey } from "../../model/job.ts";
 import type { Task } from "../../model/task.ts";
+import { wireCapabilities } from "../../model/wire.ts";
 import type { Fate } from "../sim/scheduler-world.ts";
 import { capacity, checkWorld, nodesOf, task, World } from "../sim/scheduler-world.ts";
 
@@ -287,9 +288,19 @@ test("a node speaks for its own processes only", () => {
   world.say(lie, "stranger");
   assert.equal(world.job(id).ranks[0]?.exit, undefined);
   const ranks = [{ phase: "preparing", key } as const];
-  const inventory = { kind: "inventory", bootId: "b", capacity: capacity(1), version: "" } as const;
-  world.say({ ...inventory, ranks }, "worker1");
+  const about = { bootId: "b", capacity: capacity(1), version: "", capabilities: [] } as const;
+  world.say({ kind: "inventory", ...about, ranks }, "worker1");
   assert.deepEqual(world.refused, ["worker1", "stranger", "worker1"]);
+});
+
+test("what a node's agent can do is kept, as far as this head can do it too", () => {
+  const world = four();
+  const about = { bootId: "b", capacity: capacity(1), version: "", ranks: [] } as const;
+  const capabilities = ["from-the-future", ...wireCapabilities, ...wireCapabilities];
+  world.say({ kind: "inventory", ...about, capabilities }, "worker1");
+  assert.deepEqual(world.state.nodesById.get("worker1")?.capabilities, wireCapabilities);
+  world.restartHead();
+  assert.deepEqual(world.state.nodesById.get("worker1")?.capabilities, wireCapabilities);
 });
 
 test("logs that the head has completely let the nodes forget the job", () => {
