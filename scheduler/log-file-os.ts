@@ -7,8 +7,7 @@
 //
 // What must always hold: `safe ≤ written ≤ received`; one write per byte however many follow.
 
-import type { FileHandle } from "node:fs/promises";
-import { open, stat } from "node:fs/promises";
+import type { LogDisk, LogHandle } from "./log-disk-os.ts";
 import type { LogChunk } from "./log-store.ts";
 import { LogTail } from "./log-store.ts";
 
@@ -23,8 +22,9 @@ const crowdCount = 100;
 const crowdMs = 30;
 
 export class LogFile {
+  readonly #disk: LogDisk;
   readonly #path: string;
-  #handle: Promise<FileHandle> | undefined;
+  #handle: Promise<LogHandle> | undefined;
   #opening: Promise<void> | undefined;
   #tail = new LogTail(0);
   #written = 0;
@@ -39,7 +39,8 @@ export class LogFile {
   users = 0;
   followers = 0;
 
-  constructor(path: string) {
+  constructor(disk: LogDisk, path: string) {
+    this.#disk = disk;
     this.#path = path;
   }
 
@@ -102,8 +103,7 @@ export class LogFile {
   async readAt(offset: number, length: number): Promise<Uint8Array> {
     const handle = await this.#opened();
     const bytes = Buffer.allocUnsafe(length);
-    const { bytesRead } = await handle.read(bytes, 0, length, offset);
-    return bytes.subarray(0, bytesRead);
+    return bytes.subarray(0, await handle.readAt(bytes, offset));
   }
 
   /** Resolves at the next change, or when `signal` aborts. */
@@ -139,16 +139,15 @@ export class LogFile {
   }
 
   async #measure(): Promise<void> {
-    const found = await stat(this.#path).catch(ifMissing);
-    const size = found?.size ?? 0;
+    const size = await this.#disk.size(this.#path);
     this.#tail = new LogTail(size);
     this.#written = size;
     // What an earlier head wrote may still be only in memory: `safe` starts below it.
     this.#safe = 0;
   }
 
-  #opened(): Promise<FileHandle> {
-    this.#handle ??= open(this.#path, "a+", 0o600);
+  #opened(): Promise<LogHandle> {
+    this.#handle ??= this.#disk.open(this.#path);
     return this.#handle;
   }
 
@@ -158,7 +157,7 @@ export class LogFile {
       while (this.#unwritten.length > 0) {
         const batch = this.#unwritten;
         this.#unwritten = [];
-        await writeWhole(handle, batch);
+        await handle.append(batch);
         this.#written += batch.reduce((sum, bytes) => sum + bytes.length, 0);
         this.#tail.trim(this.followers > 0 ? tailBytesMax : 0, this.#written);
       }
@@ -180,33 +179,4 @@ export class LogFile {
       this.wakeAll();
     }, crowdMs).unref();
   }
-}
-
-/** `writev` may write less than asked; the rest is written from where it stopped. */
-async function writeWhole(handle: FileHandle, batch: readonly Uint8Array[]): Promise<void> {
-  let left: readonly Uint8Array[] = batch;
-  while (left.length > 0) {
-    const { bytesWritten } = await handle.writev(left.slice(0, iovCountMax));
-    left = after(left, bytesWritten);
-  }
-}
-
-/** Source: IOV_MAX of Linux. */
-const iovCountMax = 1_024;
-
-function after(batch: readonly Uint8Array[], count: number): readonly Uint8Array[] {
-  let skip = count;
-  let index = 0;
-  while (index < batch.length && skip >= (batch[index]?.length ?? 0)) {
-    skip -= batch[index]?.length ?? 0;
-    index += 1;
-  }
-  const rest = batch.slice(index);
-  const [first] = rest;
-  return first === undefined || skip === 0 ? rest : [first.subarray(skip), ...rest.slice(1)];
-}
-
-function ifMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code === "ENOENT") return undefined;
-  throw error;
 }

@@ -14,9 +14,12 @@ import { errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { Job, RankKey } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";
 import { encodeOffset, parseLogHeader } from "../proto/log-channel.ts";
+import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { StreamChannel } from "../runtime/stream.ts";
 import type { Announcement, Board } from "./board.ts";
+import type { LogDisk } from "./log-disk-os.ts";
+import { logDisk } from "./log-disk-os.ts";
 import { LogFile } from "./log-file-os.ts";
 import type { LogChunk, LogEnd } from "./log-store.ts";
 import { logEnd, logKeys, ownerOf, tailStart } from "./log-store.ts";
@@ -30,6 +33,9 @@ export interface LogStoreOptions {
   readonly dir: string;
   readonly board: Board;
   readonly log: Log;
+  readonly clock: Clock;
+  /** The file system by default. */
+  readonly disk?: LogDisk;
   /** Every log of this attempt of this job is safe here, as far as it will ever go. */
   readonly onComplete: (job: number, attempt: number) => void;
 }
@@ -63,8 +69,9 @@ export interface LogCounts {
 }
 
 export async function openLogStore(options: LogStoreOptions): Promise<LogStore> {
-  await mkdir(options.dir, { recursive: true, mode: 0o700 });
-  return new FileLogStore(options);
+  const { disk = logDisk } = options;
+  await disk.makeDir(options.dir);
+  return new FileLogStore({ ...options, disk });
 }
 
 /** Moves all logs of a closed store out of the way of `sky down`. Nothing to move is harmless. */
@@ -85,7 +92,7 @@ interface OpenChannel {
 }
 
 class FileLogStore implements LogStore {
-  readonly #options: LogStoreOptions;
+  readonly #options: Required<LogStoreOptions>;
   readonly #files = new Map<string, LogFile>();
   readonly #channels = new Map<string, OpenChannel>();
   /** The last record of each attempt (`7-1`) whose logs are not all safe yet. */
@@ -93,12 +100,12 @@ class FileLogStore implements LogStore {
   /** Safe bytes of logs whose channel has ended, by key, as long as their attempt is open. */
   readonly #safe = new Map<string, number>();
   readonly #stopHearing: () => void;
-  #syncTimer: NodeJS.Timeout | undefined;
+  #stopSync: (() => void) | undefined;
   #refused = 0;
   #receivedBytes = 0;
   #closed = false;
 
-  constructor(options: LogStoreOptions) {
+  constructor(options: Required<LogStoreOptions>) {
     this.#options = options;
     for (const job of options.board.jobs()) {
       if (job.phase !== "ended") this.#records.set(attemptText(job.id, job.attempt), job);
@@ -175,7 +182,7 @@ class FileLogStore implements LogStore {
   async close(): Promise<void> {
     this.#closed = true;
     this.#stopHearing();
-    clearTimeout(this.#syncTimer);
+    this.#stopSync?.();
     const open = [...this.#channels.values()];
     for (const { channel } of open) channel.abort("the head is closing");
     await Promise.all(open.map(({ done }) => done));
@@ -256,7 +263,7 @@ class FileLogStore implements LogStore {
 
   /** One round over all growing logs, one after the other; the next a while after its end. */
   #syncSoon(): void {
-    this.#syncTimer ??= setTimeout(() => void this.#syncRound(), syncMs).unref();
+    this.#stopSync ??= this.#options.clock.after(syncMs, () => void this.#syncRound());
   }
 
   async #syncRound(): Promise<void> {
@@ -266,12 +273,13 @@ class FileLogStore implements LogStore {
       // A failure here shows again, and is handled, where the channel is read.
       await this.#acknowledge(file, channel).catch(() => {});
     }
-    this.#syncTimer = undefined;
+    this.#stopSync = undefined;
   }
 
   #hold(key: RankKey): LogFile {
     const text = rankKeyText(key);
-    const file = this.#files.get(text) ?? new LogFile(`${this.#options.dir}/${text}.log`);
+    const { dir, disk } = this.#options;
+    const file = this.#files.get(text) ?? new LogFile(disk, `${dir}/${text}.log`);
     this.#files.set(text, file);
     file.users += 1;
     return file;

@@ -26,6 +26,8 @@ import type { Head } from "./head.ts";
 import type { HeadsOptions } from "./heads-options.ts";
 import type { LivenessMessage } from "./liveness-actor.ts";
 import { livenessActor } from "./liveness-actor.ts";
+import type { LogDisk } from "./log-disk-os.ts";
+import type { LogStore } from "./log-store-os.ts";
 import { openLogStore } from "./log-store-os.ts";
 import { joinedNodes } from "./scheduler.ts";
 import { schedulerActor } from "./scheduler-actor.ts";
@@ -140,11 +142,7 @@ async function withFiles(parts: HeadParts, supervisor: Supervisor): Promise<Head
   const scheduler = schedulerAddress(cluster);
   const liveness: Ref<LivenessMessage> = { ...scheduler, kind: "liveness" };
   tellWhoIsAlive(board, (ids) => options.onAlive(cluster, ids));
-  const logs = await openLogStore({
-    ...{ dir: folder.logs, board, log },
-    onComplete: (job, attempt) =>
-      tellUntilTaken(parts, scheduler, { kind: "logs-complete", job, attempt }),
-  });
+  const logs = await keepLogs(parts);
   const workdirs = await openWorkdirs({ dir: folder.workdirs, board, log });
   return {
     ...{ cluster, system, scheduler, board, logs, workdirs },
@@ -165,6 +163,18 @@ async function withFiles(parts: HeadParts, supervisor: Supervisor): Promise<Head
       await bus.close();
     },
   };
+}
+
+/** Opens the keeper of the logs, which tells the scheduler when an attempt's are complete. */
+export function keepLogs(parts: HeadParts, disk?: LogDisk): Promise<LogStore> {
+  const { options, cluster, board } = parts;
+  const to = schedulerAddress(cluster);
+  return openLogStore({
+    dir: options.home.cluster(cluster).logs,
+    ...{ board, clock: options.clock, log: options.log.child({ cluster }), ...given("disk", disk) },
+    onComplete: (job, attempt) =>
+      tellUntilTaken(parts, to, { kind: "logs-complete", job, attempt }),
+  });
 }
 
 function tellWhoIsAlive(board: WritableBoard, tell: (nodes: readonly string[]) => void): void {

@@ -9,6 +9,7 @@ import { isSkyError } from "../../model/errors.ts";
 import type { Job, RankKey } from "../../model/job.ts";
 import { rankKeyText } from "../../model/job.ts";
 import { decodeOffsets, logHeader } from "../../proto/log-channel.ts";
+import { createOsClock } from "../../runtime/clock-os.ts";
 import { silentLog } from "../../runtime/log.ts";
 import type { StreamChannel } from "../../runtime/stream.ts";
 import { createStreamHub } from "../../runtime/stream-memory.ts";
@@ -18,6 +19,7 @@ import type { ShownBoard } from "../support/board.ts";
 import { shownBoard } from "../support/board.ts";
 import { until } from "../support/until.ts";
 
+const clock = createOsClock();
 const key: RankKey = { job: 1, attempt: 1, phase: "run", index: 0 };
 const running: Job = {
   id: 1,
@@ -59,7 +61,7 @@ async function inWorld(check: (world: World) => Promise<void>): Promise<void> {
   board.show(running);
   const complete: string[] = [];
   const onComplete = (job: number, attempt: number) => complete.push(`${job}-${attempt}`);
-  const store = await openLogStore({ dir, board, log: silentLog, onComplete });
+  const store = await openLogStore({ dir, board, log: silentLog, clock, onComplete });
   const hub = createStreamHub();
   const { signal } = new AbortController();
   await hub.connect("demo/skyhead").listen({
@@ -217,6 +219,7 @@ test("a later head has the bytes of an earlier one, and archives all of them", a
       dir,
       board,
       log: silentLog,
+      clock,
       onComplete: (job, attempt) => complete.push(`${job}-${attempt}`),
     });
     board.show(ended(4, 0));
