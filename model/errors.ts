@@ -31,6 +31,11 @@ export const codes = {
   "codec/invalid": { remedy: "give-up", grpc: 3, text: "cannot decode {what}: {why}" },
   "store/failed": { remedy: "give-up", grpc: 14, text: "the journal cannot be written: {why}" },
   "store/locked": { remedy: "give-up", grpc: 14, text: "{path} is held by another process" },
+  "disk/full": {
+    remedy: "give-up",
+    grpc: 8,
+    text: "the disk is full: {path} has {free} left. {hint}",
+  },
   "stream/closed": { remedy: "retry", grpc: 14, text: "the stream is closed: {why}" },
   "stream/protocol": { remedy: "give-up", grpc: 13, text: "the peer broke the protocol: {why}" },
   "stream/denied": { remedy: "give-up", grpc: 16, text: "the peer was refused: {why}" },

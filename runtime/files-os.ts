@@ -22,7 +22,8 @@ import {
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { Files } from "./files.ts";
-import { copyEntry, isTemp, tempBeside } from "./tree-os.ts";
+import { isNoRoom, noRoom } from "./room-os.ts";
+import { copyEntry, isTemp, syncEntry, tempBeside } from "./tree-os.ts";
 
 /** `root`: nothing outside it is ever removed, nor the root itself. */
 export function createOsFiles(root: string): Files {
@@ -97,16 +98,7 @@ async function replaceFile(path: string, content: Uint8Array, mode: number): Pro
     await rm(temp, { force: true });
     throw error;
   }
-  await flushFolder(dirname(path));
-}
-
-async function flushFolder(dir: string): Promise<void> {
-  const folder = await open(dir, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await syncEntry(dirname(path));
 }
 
 async function removeBelow(root: string, path: string): Promise<void> {
@@ -198,6 +190,7 @@ async function named<T>(verb: string, path: string, work: () => Promise<T>): Pro
 }
 
 function failed(verb: string, path: string, error: unknown): SkyError {
+  if (isNoRoom(error)) return noRoom(path, error);
   const params = { what: `${verb} ${path}`, why: errorText(error) };
   return new SkyError("process/failed", params, { cause: error });
 }

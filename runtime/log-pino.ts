@@ -24,6 +24,9 @@ export interface PinoLog {
   close(): void;
 }
 
+/** Lines that wait for a disk; more are dropped. */
+const waitingCharsMax = 1_048_576;
+
 /** Names under which a secret may turn up, at the top and one level below. */
 const secretNames = ["secrets", "secret", "token", "password", "seed", "privateKey", "joinToken"];
 
@@ -34,6 +37,7 @@ export function createPinoLog(options: PinoLogOptions): PinoLog {
     mkdir: false,
     mode: 0o600,
     sync: false,
+    maxLength: waitingCharsMax,
   });
   destination.on("error", () => {});
   const paths = [...secretNames.flatMap((name) => [name, `*.${name}`]), ...(options.redact ?? [])];

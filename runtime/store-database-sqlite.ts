@@ -9,7 +9,8 @@
 import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { errorText, SkyError } from "../model/errors.ts";
+import { errorText, isSkyError, SkyError } from "../model/errors.ts";
+import { isNoRoom } from "./room-os.ts";
 import type { Batch, StoreEvent, StoreRecord } from "./store.ts";
 import { prefixEnd } from "./store-keys.ts";
 import type { EventQuery, WriteStep } from "./store-requests.ts";
@@ -63,9 +64,10 @@ export function openJournalDatabase(path: string): JournalDatabase {
   }
 }
 
-/** Whether an error of SQLite says that the disk is full. */
+/** Whether an error of the journal says that the disk is full. */
 export function isDiskFull(error: unknown): boolean {
-  return errorNumber(error) === sqliteFull;
+  const cause = isSkyError(error) ? error.cause : error;
+  return errorNumber(cause) === sqliteFull || isNoRoom(cause);
 }
 
 function prepare(database: DatabaseSync): void {

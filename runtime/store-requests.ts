@@ -3,7 +3,7 @@
 // One request is answered by one reply with its number, in the order of the requests. `write` is
 // one transaction: all of its steps, or none.
 
-import type { Batch, StoreEvent, StoreRecord } from "./store.ts";
+import type { Batch, Shortage, StoreEvent, StoreRecord } from "./store.ts";
 
 /** What the worker is started with. */
 export interface StoreSetup {
@@ -25,6 +25,8 @@ export interface EventQuery {
 
 export type StoreRequest =
   | { readonly kind: "write"; readonly steps: readonly WriteStep[] }
+  /** While room is short: the ballast is laid again if it can be. */
+  | { readonly kind: "look" }
   | { readonly kind: "read"; readonly prefix: string }
   | { readonly kind: "events"; readonly query: EventQuery }
   | { readonly kind: "close" };
@@ -32,13 +34,25 @@ export type StoreRequest =
 export type StoreReply =
   | { readonly kind: "opened" }
   | { readonly kind: "done" }
+  /** A write found no room, and did nothing. It may be asked for again. */
+  | { readonly kind: "full" }
   | { readonly kind: "records"; readonly records: readonly StoreRecord[] }
   | { readonly kind: "events"; readonly events: readonly StoreEvent[] }
   | {
       readonly kind: "failed";
-      readonly code: "store/failed" | "store/locked";
+      readonly code: "store/failed" | "store/locked" | "disk/full";
       readonly why: string;
+      /** With `disk/full`. */
+      readonly freeBytes?: number;
     };
+
+/** What the worker says unasked, under this number: whether room is short, when that changed. */
+export const noticeId = -1;
+
+export interface RoomNotice {
+  readonly kind: "room";
+  readonly shortage: Shortage | undefined;
+}
 
 export interface Numbered<T> {
   readonly id: number;

@@ -7,21 +7,29 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { assert, errorText, isSkyError } from "../model/errors.ts";
 import { dropBallast, layBallast } from "./ballast-os.ts";
+import { freeBytes } from "./room-os.ts";
+import type { Shortage } from "./store.ts";
 import type { JournalDatabase } from "./store-database-sqlite.ts";
 import { isDiskFull, openJournalDatabase } from "./store-database-sqlite.ts";
 import type {
   Numbered,
+  RoomNotice,
   StoreReply,
   StoreRequest,
   StoreSetup,
   WriteStep,
 } from "./store-requests.ts";
+import { noticeId } from "./store-requests.ts";
 
 assert(parentPort !== null, "the store's worker runs on a thread of its own");
 const port = parentPort;
 const setup: StoreSetup = workerData;
 const ballast = `${setup.path}.ballast`;
 const clock = new Int32Array(new SharedArrayBuffer(4));
+/** Beside the ballast, before room counts as ample again: what is free must not be gone at once. */
+const spareBytes = 4_194_304;
+const mib = 1_048_576;
+let level: Shortage["level"] | undefined;
 
 serve();
 
@@ -37,8 +45,8 @@ function serve(): void {
 
 function open(): JournalDatabase | undefined {
   try {
-    const database = openJournalDatabase(setup.path);
-    if (setup.ballastMib > 0) layBallast(ballast, setup.ballastMib);
+    const database = withRoom(() => openJournalDatabase(setup.path));
+    if (setup.ballastMib > 0 && !layBallast(ballast, setup.ballastMib)) notice("tight");
     reply(0, { kind: "opened" });
     return database;
   } catch (error) {
@@ -53,6 +61,9 @@ function answer(database: JournalDatabase, request: StoreRequest): StoreReply {
       case "write":
         write(database, request.steps);
         return { kind: "done" };
+      case "look":
+        look();
+        return { kind: "done" };
       case "read":
         return { kind: "records", records: database.read(request.prefix) };
       case "events":
@@ -62,25 +73,55 @@ function answer(database: JournalDatabase, request: StoreRequest): StoreReply {
         return { kind: "done" };
     }
   } catch (error) {
-    return failed(error);
+    if (request.kind !== "write" || !isDiskFull(error)) return failed(error);
+    notice("full");
+    return { kind: "full" };
   }
 }
 
 function write(database: JournalDatabase, steps: readonly WriteStep[]): void {
-  try {
-    database.write(steps);
-  } catch (error) {
-    const roomier = isDiskFull(error) && dropBallast(ballast);
-    if (!roomier) throw error;
-    database.write(steps);
-  }
+  withRoom(() => database.write(steps));
+  if (level === "full") notice(setup.ballastMib > 0 ? "tight" : undefined);
   if (setup.extraFsyncMs > 0) Atomics.wait(clock, 0, 0, setup.extraFsyncMs);
 }
 
+/** Does it once more without the ballast if there was no room. */
+function withRoom<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!isDiskFull(error) || !dropBallast(ballast)) throw error;
+    const result = work();
+    notice("tight");
+    return result;
+  }
+}
+
+/** Whether room is still short: it is until the ballast is back. */
+function look(): void {
+  if (level !== "tight") return;
+  const wanted = setup.ballastMib * mib + spareBytes;
+  if (freeBytes(setup.path) < wanted || !layBallast(ballast, setup.ballastMib)) notice("tight");
+  else notice(undefined);
+}
+
+function notice(found: Shortage["level"] | undefined): void {
+  level = found;
+  const { path } = setup;
+  const shortage = found && { level: found, path, freeBytes: freeBytes(path) };
+  const body: RoomNotice = { kind: "room", shortage };
+  port.postMessage({ id: noticeId, body } satisfies Numbered<RoomNotice>);
+}
+
 function failed(error: unknown): StoreReply {
-  const code = isSkyError(error, "store/locked") ? "store/locked" : "store/failed";
+  const code = isSkyError(error, "store/locked") ? "store/locked" : codeOf(error);
   const why = isSkyError(error, "store/failed") ? String(error.params["why"]) : errorText(error);
-  return { kind: "failed", code, why };
+  if (code !== "disk/full") return { kind: "failed", code, why };
+  return { kind: "failed", code, why, freeBytes: freeBytes(setup.path) };
+}
+
+function codeOf(error: unknown): "disk/full" | "store/failed" {
+  return isDiskFull(error) ? "disk/full" : "store/failed";
 }
 
 function reply(id: number, body: StoreReply): void {

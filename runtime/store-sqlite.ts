@@ -4,22 +4,24 @@
 // together in the next one: a burst costs few flushes, and a lone commit waits for nobody. A
 // promise resolves after the COMMIT of its own transaction has returned.
 //
+// On a full disk the transaction is tried again, every so often, and everything behind it waits:
+// nothing is lost, nothing is acknowledged, and nobody has to start anything again.
+//
 // After a failure nothing is written any more: the batches that waited behind the failed one were
 // made by a state that it was part of.
 
-import { Worker } from "node:worker_threads";
 import { assert, errorText, SkyError } from "../model/errors.ts";
-import type { Batch, Store } from "./store.ts";
-import type {
-  Numbered,
-  StoreReply,
-  StoreRequest,
-  StoreSetup,
-  WriteStep,
-} from "./store-requests.ts";
+import type { Batch, Shortage, Store } from "./store.ts";
+import type { StoreReply, WriteStep } from "./store-requests.ts";
+import type { StoreThread } from "./store-thread-sqlite.ts";
+import { startThread } from "./store-thread-sqlite.ts";
 
 /** Bounds the size of one transaction. */
 const groupStepsMax = 4_096;
+/** How often a full disk is tried again. */
+const lookMs = 500;
+/** Commits that wait, on a full disk or a slow one. More, and the store has failed. */
+const waitingMax = 262_144;
 
 export interface SqliteStoreOptions {
   readonly path: string;
@@ -38,13 +40,73 @@ interface WaitingWrite {
 /** @throws SkyError `store/locked`, `store/failed` if the file cannot be opened or is not ours. */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const { path, extraFsyncMs = 0, ballastMib = 0 } = options;
-  const thread = startThread({ path, extraFsyncMs, ballastMib });
+  const room = new Room();
+  const setup = { path, extraFsyncMs, ballastMib };
+  const thread = startThread(setup, (shortage) => room.heard(shortage));
   const opened = await thread.opened;
   assert(opened.kind === "opened", "the store's thread says first that it is open");
-  return storeOver(thread);
+  // A thread that has ended looks no more, and says so to whoever commits.
+  room.watch(() => void thread.ask({ kind: "look" }).catch(() => {}));
+  return storeOver(thread, room);
 }
 
-function storeOver(thread: StoreThread): Store {
+/** Whether room is short, and the time until it is looked for again. */
+class Room {
+  #shortage: Shortage | undefined;
+  #look: () => void = () => {};
+  #timer: NodeJS.Timeout | undefined;
+  #wake: () => void = () => {};
+  #closed = false;
+  readonly #hearers = new Set<() => void>();
+
+  get shortage(): Shortage | undefined {
+    return this.#shortage;
+  }
+
+  heard(shortage: Shortage | undefined): void {
+    this.#shortage = shortage;
+    for (const hear of [...this.#hearers]) hear();
+    if (shortage?.level === "tight") this.#lookSoon();
+  }
+
+  /** `look` is called every so often while room is tight. */
+  watch(look: () => void): void {
+    this.#look = look;
+    if (this.#shortage !== undefined) this.#lookSoon();
+  }
+
+  onChange(hear: () => void): () => void {
+    this.#hearers.add(hear);
+    return () => void this.#hearers.delete(hear);
+  }
+
+  /** Before a write is tried again. False if the store is closing. */
+  async pause(): Promise<boolean> {
+    if (this.#closed) return false;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, lookMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    return !this.#closed;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#wake();
+  }
+
+  #lookSoon(): void {
+    if (this.#closed) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#look(), lookMs).unref();
+  }
+}
+
+function storeOver(thread: StoreThread, room: Room): Store {
   let waiting: WaitingWrite[] = [];
   let writing: Promise<void> | undefined;
   let broken: SkyError | undefined;
@@ -58,7 +120,7 @@ function storeOver(thread: StoreThread): Store {
       const group = waiting.slice(0, groupStepsMax);
       waiting = waiting.slice(groupStepsMax);
       const steps = group.map(({ step }) => step);
-      const error = await thread.ask({ kind: "write", steps }).then(() => undefined, asFailure);
+      const error = await writeOnce(thread, room, steps).then(() => undefined, asFailure);
       broken ??= error;
       if (error === undefined) transactions += 1;
       for (const { resolve, reject } of group) error === undefined ? resolve() : reject(error);
@@ -71,6 +133,7 @@ function storeOver(thread: StoreThread): Store {
     waiting = [];
   };
   const write = (step: WriteStep): Promise<void> => {
+    if (waiting.length >= waitingMax) broken ??= tooMany();
     if (broken !== undefined) return Promise.reject(again(broken));
     const done = new Promise<void>((resolve, reject) => waiting.push({ step, resolve, reject }));
     writing ??= writeAll();
@@ -92,7 +155,10 @@ function storeOver(thread: StoreThread): Store {
       return reply.kind === "events" ? reply.events : [];
     },
     counts: () => ({ commits, transactions }),
+    shortage: () => room.shortage,
+    onShortage: (hear) => room.onChange(hear),
     close: async () => {
+      room.close();
       await writing;
       broken ??= new SkyError("store/failed", { why: "it was closed" });
       await thread.close();
@@ -100,69 +166,21 @@ function storeOver(thread: StoreThread): Store {
   };
 }
 
-interface StoreThread {
-  readonly opened: Promise<StoreReply>;
-  /** @throws SkyError when the thread says so, or has ended. */
-  ask(request: StoreRequest): Promise<StoreReply>;
-  close(): Promise<void>;
+/** One transaction: on disk when it resolves. On a full disk that may take any time. */
+async function writeOnce(
+  thread: StoreThread,
+  room: Room,
+  steps: readonly WriteStep[],
+): Promise<StoreReply> {
+  for (;;) {
+    const reply = await thread.ask({ kind: "write", steps });
+    if (reply.kind !== "full") return reply;
+    if (!(await room.pause())) throw new SkyError("store/failed", { why: "it was closed" });
+  }
 }
 
-function startThread(setup: StoreSetup): StoreThread {
-  // Beside this module, whichever it is: the sources, or a bundle.
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const worker = new Worker(new URL(`./store-sqlite-worker.${extension}`, import.meta.url), {
-    workerData: setup,
-    execArgv: ["--disable-warning=ExperimentalWarning"],
-  });
-  const asked = new Map<number, PromiseWithResolvers<StoreReply>>();
-  let count = 0;
-  let over: string | undefined;
-
-  const expect = (id: number): Promise<StoreReply> => {
-    const reply = Promise.withResolvers<StoreReply>();
-    asked.set(id, reply);
-    return reply.promise;
-  };
-  const end = (why: string): void => {
-    over ??= why;
-    for (const { reject } of asked.values()) reject(new SkyError("store/failed", { why: over }));
-    asked.clear();
-  };
-  const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-  worker.on("message", ({ id, body }: Numbered<StoreReply>) => {
-    const reply = asked.get(id);
-    asked.delete(id);
-    if (body.kind === "failed") reply?.reject(failureOf(body, setup.path));
-    else reply?.resolve(body);
-  });
-  worker.on("error", (error) => end(`its thread crashed: ${errorText(error)}`));
-  worker.on("exit", () => end("it was closed"));
-
-  const ask = async (request: StoreRequest): Promise<StoreReply> => {
-    if (over !== undefined) throw new SkyError("store/failed", { why: over });
-    count += 1;
-    worker.postMessage({ id: count, body: request } satisfies Numbered<StoreRequest>);
-    return expect(count);
-  };
-  let closed: Promise<StoreReply> | undefined;
-  return {
-    opened: expect(0),
-    ask,
-    close: async () => {
-      if (over === undefined) closed ??= ask({ kind: "close" });
-      await closed;
-      await exited;
-    },
-  };
-}
-
-function failureOf(
-  { code, why }: Extract<StoreReply, { readonly kind: "failed" }>,
-  path: string,
-): SkyError {
-  return code === "store/locked"
-    ? new SkyError("store/locked", { path })
-    : new SkyError("store/failed", { why });
+function tooMany(): SkyError {
+  return new SkyError("store/failed", { why: `${waitingMax} commits wait for the disk` });
 }
 
 function asFailure(error: unknown): SkyError {

@@ -37,8 +37,19 @@ export interface StoreEvent extends StoreEventDraft {
   readonly seq: number;
 }
 
+/** There is too little room for the journal. */
+export interface Shortage {
+  /** `tight`: commits still pass, and nothing new should begin. `full`: commits wait. */
+  readonly level: "tight" | "full";
+  readonly path: string;
+  readonly freeBytes: number;
+}
+
 export interface Store {
-  /** @throws SkyError `store/failed` with the cause. */
+  /**
+   * On a full disk it waits until there is room, however long that takes.
+   * @throws SkyError `store/failed` with the cause.
+   */
   commit(batch: Batch): Promise<void>;
   /** All records whose key starts with `prefix`, in key order, as last committed. */
   read(prefix: string): Promise<readonly StoreRecord[]>;
@@ -52,5 +63,9 @@ export interface Store {
   forget(subject: string): Promise<void>;
   /** Commits so far, for benchmarks: calls, and transactions that reached the disk. */
   counts(): { readonly commits: number; readonly transactions: number };
+  /** Whether room is short just now. A version that knows of no disk leaves it out. */
+  shortage?(): Shortage | undefined;
+  /** Hears whenever `shortage` changes. Returns what ends that. */
+  onShortage?(hear: () => void): () => void;
   close(): Promise<void>;
 }

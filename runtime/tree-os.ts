@@ -13,6 +13,7 @@ import {
   lstat,
   lutimes,
   mkdir,
+  open,
   readdir,
   readlink,
   rename,
@@ -42,6 +43,32 @@ export function tempBeside(path: string): string {
 
 export function isTemp(name: string): boolean {
   return name.startsWith(tempPrefix);
+}
+
+/**
+ * Flushes a tree to the disk: when it resolves, files and names survive a power cut. The folder
+ * that it is in is the caller's.
+ */
+export async function syncTree(path: string): Promise<void> {
+  const found = await lstat(path);
+  if (found.isDirectory()) {
+    const names = await readdir(path);
+    for (let i = 0; i < names.length; i += sideBySideMax) {
+      const some = names.slice(i, i + sideBySideMax);
+      await Promise.all(some.map((name) => syncTree(join(path, name))));
+    }
+  }
+  if (found.isDirectory() || found.isFile()) await syncEntry(path);
+}
+
+/** One file or folder, without what is in it. */
+export async function syncEntry(path: string): Promise<void> {
+  const handle = await open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 /** @throws what the file system throws; what was copied until then stays. */

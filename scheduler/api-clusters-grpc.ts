@@ -15,6 +15,7 @@ import { given } from "../proto/fields.ts";
 import type { sky } from "../proto/gen/sky.js";
 import type { clusterService, HandlersOf } from "../proto/services.ts";
 import { hexToken } from "../runtime/random.ts";
+import { demandRoom, unlessFull } from "../runtime/store-room.ts";
 import type { ApiOptions } from "./api-options.ts";
 import { autostopSetting } from "./autostop-setting.ts";
 import { demandValid, recordOf, upHeadOf } from "./lookup.ts";
@@ -26,14 +27,16 @@ const tokenBytes = 16;
 const bytesPerGigabyte = 1024 ** 3;
 
 export function clusterHandlers(options: ApiOptions): HandlersOf<typeof clusterService> {
-  const { fleets } = options;
+  const { fleets, store } = options;
   return {
     launch: (request, { signal }) => {
+      demandRoom(store, "begin");
       const wanted = launchRequest(options, request);
       return steps(options, wanted.name, fleets.launch(wanted, signal));
     },
     start: (request, { signal }) => {
       const { name, cloud, command } = recordOf(options, request.cluster);
+      demandRoom(store, "begin");
       demandAble(options, cloud, "start");
       return steps(options, name, fleets.start(name, command, signal));
     },
@@ -45,22 +48,27 @@ export function clusterHandlers(options: ApiOptions): HandlersOf<typeof clusterS
     stop: async ({ cluster }, { signal }) => {
       const { name, cloud } = recordOf(options, cluster);
       demandAble(options, cloud, "stop");
-      await fleets.stop(name, "stopped by the user", signal);
+      demandRoom(store, "change");
+      await unlessFull(store, fleets.stop(name, "stopped by the user", signal));
       return {};
     },
     down: async ({ cluster }, { signal }) => {
       const { name } = recordOf(options, cluster);
-      return { logsArchive: await fleets.down(name, "taken down by the user", signal) };
+      demandRoom(store, "change");
+      const down = fleets.down(name, "taken down by the user", signal);
+      return { logsArchive: await unlessFull(store, down) };
     },
     setAutostop: async (request, { signal }) => {
       const wanted = { cluster: request.cluster, what: "Setting autostop", signal };
       const head = await upHeadOf(options, wanted);
       const setting = autostopSetting(request);
-      await head.system.ask<SchedulerMessage, Done>(
+      demandRoom(store, "change");
+      const asked = head.system.ask<SchedulerMessage, Done>(
         head.scheduler,
         (replyTo) => ({ kind: "set-autostop", setting, replyTo }),
         { timeoutMs: askMs, signal },
       );
+      await unlessFull(store, asked);
       return {};
     },
   };
@@ -110,7 +118,7 @@ function isolationOf(asked: string, configured: Isolation): Isolation {
 async function* steps(
   options: ApiOptions,
   name: string,
-  outcome: Promise<ClusterRecord>,
+  work: Promise<ClusterRecord>,
 ): AsyncGenerator<sky.v1.LaunchResponse.$Properties> {
   let wake = () => {};
   let news: Progress | undefined;
@@ -120,7 +128,7 @@ async function* steps(
     wake();
   });
   let isOver = false;
-  const over = outcome.finally(() => {
+  const over = unlessFull(options.store, work).finally(() => {
     isOver = true;
     wake();
   });

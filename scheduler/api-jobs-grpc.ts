@@ -1,8 +1,9 @@
 // JobService: submit, list, get, cancel, logs, events, why.
 //
 // A submit is on disk before it is answered: workdirs are copied first, then the scheduler commits
-// the jobs, all or none. Reads come from the board, which holds committed state only, so they ask
-// nobody and never wait.
+// the jobs, all or none. Where the disk is full it is refused; one that is under way when the disk
+// becomes full is told so, and passes when there is room. Reads come from the board, which holds
+// committed state only, so they ask nobody and never wait.
 
 import { isSkyError, skyErrorFrom } from "../model/errors.ts";
 import { isTerminal } from "../model/job.ts";
@@ -12,6 +13,7 @@ import { given } from "../proto/fields.ts";
 import type { sky } from "../proto/gen/sky.js";
 import type { HandlersOf, jobService } from "../proto/services.ts";
 import { hexToken } from "../runtime/random.ts";
+import { demandRoom, unlessFull } from "../runtime/store-room.ts";
 import { watchEvents, whyOf } from "./api-events-grpc.ts";
 import { tailLogs } from "./api-logs-grpc.ts";
 import type { ApiOptions } from "./api-options.ts";
@@ -57,17 +59,25 @@ async function submit(
   signal: AbortSignal,
 ): Promise<readonly number[]> {
   const { cluster } = request;
+  demandRoom(options.store, "begin");
   const head = await upHeadOf(options, { cluster, what: "Submitting jobs", signal });
   const tasks = request.tasks.map(taskFromProto);
   demandValid(submissionProblem(tasks) ?? originProblem(request));
   const workdirs = await head.workdirs.snapshot(tasks);
-  const reply = await askSubmit(options, { head, request, tasks, workdirs });
+  const jobs = await unlessFull(options.store, take(options, { head, request, tasks, workdirs }));
+  if (request.command !== "") options.fleets.used(cluster, keptCommand(request.command));
+  return jobs;
+}
+
+/** Whatever becomes of who asked: the copies find out whose they are. */
+async function take(options: ApiOptions, submission: Submission): Promise<readonly number[]> {
+  const { head, workdirs } = submission;
+  const reply = await askSubmit(options, submission);
   if (reply.kind === "refused") {
     await head.workdirs.assign(workdirs, []);
     throw skyErrorFrom(reply.code, reply.params, reply.code);
   }
   await head.workdirs.assign(workdirs, reply.jobs);
-  if (request.command !== "") options.fleets.used(cluster, keptCommand(request.command));
   return reply.jobs;
 }
 
@@ -116,14 +126,16 @@ async function cancel(
   signal: AbortSignal,
 ): Promise<{ cancelled: number[] }> {
   const { cluster } = request;
+  demandRoom(options.store, "change");
   const head = await headOf(options, { cluster, what: "Cancelling jobs", signal });
   demandValid(lengthProblem("user", request.user, labelBytesMax));
   for (const id of request.jobs) if (!request.all) jobOf(head.board, cluster, id);
   const jobs = request.all ? "all" : request.jobs;
-  const reply = await head.system.ask<SchedulerMessage, CancelReply>(
+  const asked = head.system.ask<SchedulerMessage, CancelReply>(
     head.scheduler,
     (replyTo) => ({ kind: "cancel", jobs, user: request.user, replyTo }),
     { timeoutMs: cancelMs, signal },
   );
+  const reply = await unlessFull(options.store, asked);
   return { cancelled: [...reply.jobs] };
 }

@@ -13,10 +13,15 @@ import { basename } from "node:path";
 import { errorText, SkyError } from "../model/errors.ts";
 import type { Task } from "../model/task.ts";
 import type { Log } from "../runtime/log.ts";
+import { isNoRoom, noRoom } from "../runtime/room-os.ts";
+import { syncEntry, syncTree } from "../runtime/tree-os.ts";
 import type { Board } from "./board.ts";
 
 export interface Workdirs {
-  /** Copies what the tasks name. Same length as `tasks`. @throws SkyError `request/invalid`. */
+  /**
+   * Copies what the tasks name; the copies are on disk when it resolves. Same length as `tasks`.
+   * @throws SkyError `request/invalid`, `disk/full`.
+   */
   snapshot(tasks: readonly Task[]): Promise<readonly (string | undefined)[]>;
   /** The jobs that took the copies of one `snapshot`; without any, the copies go at once. */
   assign(copies: readonly (string | undefined)[], jobs: readonly number[]): Promise<void>;
@@ -109,9 +114,13 @@ class CopiedWorkdirs implements Workdirs {
         mode: constants.COPYFILE_FICLONE,
         filter: isCopied,
       });
+      // The job is on disk when its submit is answered: so is what it needs.
+      await syncTree(copy);
+      await syncEntry(this.#dir);
       return copy;
     } catch (cause) {
       await rm(copy, { recursive: true, force: true });
+      if (isNoRoom(cause)) throw noRoom(this.#dir, cause);
       const why = errorText(cause);
       throw new SkyError("process/failed", { what: `copying ${workdir}`, why }, { cause });
     }

@@ -31,6 +31,7 @@ import { createOsRandom } from "../../runtime/random-os.ts";
 import type { SocketAddress } from "../../runtime/socket-os.ts";
 import { listenPrivately } from "../../runtime/socket-os.ts";
 import type { Store } from "../../runtime/store.ts";
+import { unlessFull } from "../../runtime/store-room.ts";
 import { openSqliteStore } from "../../runtime/store-sqlite.ts";
 import type { ActorSystem } from "../../runtime/system-actor.ts";
 import { createSystem } from "../../runtime/system-actor.ts";
@@ -62,6 +63,7 @@ export async function startHeadProcess(options: HeadProcessOptions): Promise<Hea
   const { home, config } = options;
   for (const dir of [home.root, home.head]) mkdirSync(dir, { recursive: true, mode: 0o700 });
   const store = await openSqliteStore({ path: home.journal, ballastMib, ...config.journal });
+  store.onShortage?.(() => tellShortage(options.log, store));
   const head = new HeadProcess(options, store, await nextIncarnation(store));
   await head.open();
   return head;
@@ -169,7 +171,7 @@ export class HeadProcess {
       incarnation: this.#ports.incarnation,
       rssBytes: process.memoryUsage.rss(),
       cpu: process.cpuUsage(),
-      store: this.#store.counts(),
+      store: { ...this.#store.counts(), shortage: this.#store.shortage?.() },
       actors: this.#system.inspect(),
       lanes: this.#lanes.inspect(),
       metrics: Object.fromEntries(this.#ports.metrics.snapshot()),
@@ -183,6 +185,14 @@ const incarnationKey = `${homeCluster}/${headNode}/incarnation`;
 async function nextIncarnation(store: Store): Promise<number> {
   const [last] = await store.read(incarnationKey);
   const next = Number(last?.value ?? 0) + 1;
-  await store.commit(batchOf({ puts: [{ key: incarnationKey, value: String(next) }] }));
+  const commit = store.commit(batchOf({ puts: [{ key: incarnationKey, value: String(next) }] }));
+  // A start that waits for room would tell nobody why.
+  await unlessFull(store, commit);
   return next;
+}
+
+function tellShortage(log: Log, store: Store): void {
+  const shortage = store.shortage?.();
+  if (shortage === undefined) log.info("there is room for the journal again");
+  else log.warn("the disk is full: make room", { ...shortage });
 }
