@@ -185,11 +185,11 @@ async function compareVersions(client: HeadClient, options: ConnectOptions): Pro
   if (onWarning === undefined) return;
   const ours = packageVersion();
   try {
-    const { version } = await client.debug.version({}, { timeoutMs: 5_000 });
+    const { version, pid } = await client.debug.version({}, { timeoutMs: 5_000 });
     if (version === ours) return;
     onWarning(
-      `the running skyhead has version ${version}, this is ${ours}; ` +
-        "it is replaced when it ends: it does so when it is idle",
+      `the running skyhead has version ${version}, this is ${ours}: it is used as it is, and ` +
+        `replaced when it has been idle; at once: kill ${pid}, its ranks run on`,
     );
   } catch {
     // The caller's own call meets the same trouble and tells it better.

@@ -73,7 +73,7 @@ export function errorFromGrpc(failure: GrpcFailure, cause: unknown): SkyError {
     case grpcUnimplemented:
       return new SkyError(
         "request/invalid",
-        { field: method, why: "the head is older" },
+        { field: method, why: "the running head is of an older version, which cannot do this" },
         { cause },
       );
     default:

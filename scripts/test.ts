@@ -39,6 +39,7 @@ const layers: readonly Layer[] = [
   })),
   // The machine to itself: what it kills must not be starved by other tests besides.
   { name: "chaos", files: testFiles("test/chaos"), concurrency: 1, fileTimeoutMs: 240_000 },
+  { name: "skew", files: testFiles("test/skew"), fileTimeoutMs: 240_000 },
   { name: "replay", files: testFiles("test/replay") },
 ];
 
@@ -56,8 +57,8 @@ async function main(): Promise<void> {
     console.error(`there is no layer ${unknown}: ${layers.map(({ name }) => name).join(", ")}`);
     exit(2);
   }
-  if (chosen.some(({ name }) => /contract|integration|chaos/.test(name))) provideNatsServer();
-  if (chosen.some(({ name }) => /integration|chaos/.test(name))) {
+  if (chosen.some(({ name }) => /contract|integration|chaos|skew/.test(name))) provideNatsServer();
+  if (chosen.some(({ name }) => /integration|chaos|skew/.test(name))) {
     execFileSync(execPath, [join(checkout, "scripts/build.ts")], { stdio: "inherit" });
   }
   const results: LayerResult[] = [];

@@ -44,6 +44,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
   readonly timeoutMs?: number;
+  /** The folder of the programs; otherwise that of the place. */
+  readonly programs?: string;
 }
 
 /** A SKY_HOME under test, and a folder beside it for task files and workdirs. */
@@ -73,6 +75,8 @@ export interface PlaceOptions {
   /** More of `config.yaml`, after the isolation. */
   readonly config?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** A folder of programs that are not those of this checkout. */
+  readonly programs?: string;
 }
 
 /** A new home for one test. With `t`, it is closed when the test ends. */
@@ -84,6 +88,7 @@ export function place(t: TestContext | undefined, options: PlaceOptions = {}): P
   const config = `local:\n  isolation: ${nodes}\n${options.config ?? ""}`;
   writeFileSync(join(home, "config.yaml"), config);
   const env = { ...baseEnv(), SKY_HOME: home, ...options.env };
+  const usual = options.programs === undefined ? {} : { programs: options.programs };
   let closing: Promise<void> | undefined;
 
   const self: Place = {
@@ -96,8 +101,8 @@ export function place(t: TestContext | undefined, options: PlaceOptions = {}): P
       writeFileSync(path, text);
       return path;
     },
-    sky: (args, run) => endOf(start(env, args, { cwd: folder, ...run }), args, run?.timeoutMs),
-    start: (args, run) => start(env, args, { cwd: folder, ...run }),
+    sky: (args, run) => endOf(self.start(args, run), args, run?.timeoutMs),
+    start: (args, run) => start(env, args, { cwd: folder, ...usual, ...run }),
     heads: () => processesOf(home).filter(isHead),
     processes: () => processesOf(home),
     close: () => {
@@ -110,7 +115,8 @@ export function place(t: TestContext | undefined, options: PlaceOptions = {}): P
 }
 
 /** A program of ours as a command line: `program("sky", ["queue", "demo"])`. */
-export function program(name: "sky" | "skyhead" | "skylet"): readonly string[] {
+export function program(name: "sky" | "skyhead" | "skylet", folder?: string): readonly string[] {
+  if (folder !== undefined) return [process.execPath, join(folder, `${name}.js`)];
   const bundled = process.env["SKY_TEST_PROGRAMS"] === "dist";
   return [process.execPath, join(checkout, bundled ? `dist/${name}.js` : `bin/${name}.ts`)];
 }
@@ -140,7 +146,7 @@ function start(
   args: readonly string[],
   options: RunOptions,
 ): Running {
-  const [node = "", ...rest] = [...program("sky"), ...args];
+  const [node = "", ...rest] = [...program("sky", options.programs), ...args];
   const child = spawn(node, rest, {
     cwd: options.cwd,
     env: { ...base, ...options.env },
