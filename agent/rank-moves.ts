@@ -5,19 +5,10 @@
 // sweep it), while it waits for go (sweep at once), and while it runs (TERM and a grace first). One
 // leads out: a clean sweep and, if it ever ran, its exit.
 
-import type { RankKey, SweepRecord } from "../model/job.ts";
+import type { RankKey, StopCause, SweepRecord } from "../model/job.ts";
 import type { AgentReport } from "../proto/messages.ts";
 import type { Transition } from "../runtime/machine.ts";
-import type {
-  End,
-  Exited,
-  RankEffect,
-  RankEvent,
-  RankState,
-  Start,
-  StopCause,
-  Stopping,
-} from "./rank.ts";
+import type { End, Exited, RankEffect, RankEvent, RankState, Start, Stopping } from "./rank.ts";
 
 /** How soon a sweep that saw survivors is repeated. */
 const resweepMs = 2_000;

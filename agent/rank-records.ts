@@ -7,11 +7,11 @@
 
 import type { NodeHome } from "../model/home.ts";
 import { rankDir } from "../model/home.ts";
-import type { RankKey, SweepRecord } from "../model/job.ts";
+import type { RankKey, StopCause, SweepRecord } from "../model/job.ts";
 import { parseRankKey, rankKeyText } from "../model/job.ts";
 import type { Files } from "../runtime/files.ts";
 import type { ProcessReport } from "../runtime/process.ts";
-import type { RankState, StopCause } from "./rank.ts";
+import type { RankState } from "./rank.ts";
 
 export interface StopRecord {
   readonly why: StopCause;

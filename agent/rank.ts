@@ -12,7 +12,7 @@
 // What must always hold: a rank is ended only by itself or by a stop; whatever was stopped is
 // swept, and swept again while a survivor is seen; the first exit stands.
 
-import type { Exit, RankKey, SweepRecord } from "../model/job.ts";
+import type { Exit, RankKey, StopCause, SweepRecord } from "../model/job.ts";
 import type { AgentReport, RankReport } from "../proto/messages.ts";
 import type { Table, Transition } from "../runtime/machine.ts";
 import { machine } from "../runtime/machine.ts";
@@ -39,8 +39,6 @@ import {
   sweptReport,
   sweptWhileStopping,
 } from "./rank-moves.ts";
-
-export type StopCause = "peer-failed" | "cancelled" | "node-lost";
 
 export type RankState =
   /** `go`: asked to start already. */

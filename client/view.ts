@@ -68,6 +68,7 @@ const stopTexts = {
   "peer-failed": "stopped because a peer failed",
   cancelled: "stopped by the cancel",
   "node-lost": "stopped because a node was lost",
+  "lease-expired": "stopped because its node had not heard from the head for too long",
 } as const;
 
 function outcomeText(exit: Exit): string {

@@ -31,9 +31,12 @@ export type Exit =
   /** The shell said 128 + n. With empty evidence it may be an exit code of the program itself. */
   | { readonly kind: "signal"; readonly signal: number; readonly evidence: string }
   /** Stopped by us because a peer ended first; shown as 137. */
-  | { readonly kind: "stopped"; readonly why: "peer-failed" | "cancelled" | "node-lost" }
+  | { readonly kind: "stopped"; readonly why: StopCause }
   /** The shim was killed: nobody knows. Never a success. */
   | { readonly kind: "unknown"; readonly evidence: string };
+
+/** `lease-expired`: its node had not heard from the head for as long as its lease. */
+export type StopCause = "peer-failed" | "cancelled" | "node-lost" | "lease-expired";
 
 /** Which process of a job: rank `index` of the run, or the setup on the cluster's node `index`. */
 export interface RankKey {

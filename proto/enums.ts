@@ -6,7 +6,7 @@
 
 import type { ClusterStatus } from "../model/cluster.ts";
 import { SkyError } from "../model/errors.ts";
-import type { Exit, JobStatus, RankKey } from "../model/job.ts";
+import type { StopCause as Cause, JobStatus, RankKey } from "../model/job.ts";
 import type { NodePhase } from "../model/node.ts";
 import { sky } from "./gen/sky.js";
 import type { RankReport } from "./messages.ts";
@@ -21,8 +21,6 @@ export interface EnumPair<Word extends string, E extends number> {
 const { ClusterStatus: Cluster, JobStatus: Job, NodePhase: Phase } = sky.v1;
 const { RankPhase, RankReportPhase, StopCause } = sky.v1;
 
-type ExitStopped = Extract<Exit, { readonly kind: "stopped" }>;
-
 export const rankPhases: EnumPair<RankKey["phase"], sky.v1.RankPhase> = pair(
   "RankPhase",
   { run: RankPhase.RANK_PHASE_RUN, setup: RankPhase.RANK_PHASE_SETUP },
@@ -33,18 +31,20 @@ export const rankPhases: EnumPair<RankKey["phase"], sky.v1.RankPhase> = pair(
   },
 );
 
-export const stopCauses: EnumPair<ExitStopped["why"], sky.v1.StopCause> = pair(
+export const stopCauses: EnumPair<Cause, sky.v1.StopCause> = pair(
   "StopCause",
   {
     "peer-failed": StopCause.STOP_CAUSE_PEER_FAILED,
     cancelled: StopCause.STOP_CAUSE_CANCELLED,
     "node-lost": StopCause.STOP_CAUSE_NODE_LOST,
+    "lease-expired": StopCause.STOP_CAUSE_LEASE_EXPIRED,
   },
   {
     [StopCause.STOP_CAUSE_UNSPECIFIED]: undefined,
     [StopCause.STOP_CAUSE_PEER_FAILED]: "peer-failed",
     [StopCause.STOP_CAUSE_CANCELLED]: "cancelled",
     [StopCause.STOP_CAUSE_NODE_LOST]: "node-lost",
+    [StopCause.STOP_CAUSE_LEASE_EXPIRED]: "lease-expired",
   },
 );
 

@@ -70,7 +70,10 @@ const writers: { readonly [K in Kind]: (message: Message<K>) => sky.v1.Envelope.
   prepare: ({ key, spec }) => ({
     prepare: { key: rankKeyToProto(key), spec: rankSpecToProto(spec) },
   }),
-  go: ({ key }) => ({ go: { key: rankKeyToProto(key) } }),
+  go: ({ key, leaseFrom }) => ({
+    go: { key: rankKeyToProto(key), ...given("leaseFrom", leaseFrom) },
+  }),
+  "renew-lease": ({ bootId, leaseFrom }) => ({ renewLease: { bootId, leaseFrom } }),
   stop: ({ key, graceMs, why }) => ({
     stop: { key: rankKeyToProto(key), graceMs, cause: stopCauses.toProto(why) },
   }),
@@ -78,13 +81,18 @@ const writers: { readonly [K in Kind]: (message: Message<K>) => sky.v1.Envelope.
   forget: ({ key }) => ({ forget: { key: rankKeyToProto(key) } }),
   "report-inventory": () => ({ reportInventory: {} }),
   inspect: ({ replyTo }) => ({ inspect: { replyTo: addressToProto(replyTo) } }),
-  "rank-prepared": ({ key }) => ({ rankPrepared: { key: rankKeyToProto(key) } }),
+  "rank-prepared": ({ key, askedAt }) => ({
+    rankPrepared: { key: rankKeyToProto(key), ...given("askedAt", askedAt) },
+  }),
   "rank-refused": ({ key, why }) => ({ rankRefused: { key: rankKeyToProto(key), why } }),
   "rank-started": ({ key, pid, startedAt }) => ({
     rankStarted: { key: rankKeyToProto(key), pid, startedAt },
   }),
-  "rank-exited": ({ key, exit, endedAt, logBytes }) => ({
-    rankExited: { key: rankKeyToProto(key), exit: exitToProto(exit), endedAt, logBytes },
+  "rank-exited": ({ key, exit, endedAt, logBytes, neverStarted = false }) => ({
+    rankExited: {
+      ...{ key: rankKeyToProto(key), exit: exitToProto(exit) },
+      ...{ endedAt, logBytes, neverStarted },
+    },
   }),
   "rank-swept": ({ key, sweep }) => ({
     rankSwept: { key: rankKeyToProto(key), sweep: sweepToProto(sweep) },
@@ -96,7 +104,9 @@ const writers: { readonly [K in Kind]: (message: Message<K>) => sky.v1.Envelope.
       ranks: ranks.map(rankReportToProto),
     },
   }),
-  beat: ({ seq, bootId, headSeq }) => ({ beat: { seq, bootId, headSeq } }),
+  beat: ({ seq, bootId, headSeq, askedAt }) => ({
+    beat: { seq, bootId, headSeq, ...given("askedAt", askedAt) },
+  }),
   inspection: ({ json }) => ({ inspection: { json } }),
   refusal: ({ code, to }) => ({ refusal: { code, to } }),
 };
@@ -106,7 +116,14 @@ const readers: { readonly [B in Body]: (envelope: sky.v1.Envelope) => WireMessag
     const { key, spec } = needed(prepare, "prepare");
     return { kind: "prepare", key: rankKeyFromProto(key), spec: rankSpecFromProto(spec) };
   },
-  go: ({ go }) => ({ kind: "go", key: rankKeyFromProto(needed(go, "go").key) }),
+  go: ({ go }) => {
+    const { key, leaseFrom } = needed(go, "go");
+    return { kind: "go", key: rankKeyFromProto(key), ...given("leaseFrom", leaseFrom) };
+  },
+  renewLease: ({ renewLease }) => {
+    const { bootId, leaseFrom } = needed(renewLease, "renew_lease");
+    return { kind: "renew-lease", bootId, leaseFrom };
+  },
   stop: ({ stop }) => {
     const { key, graceMs, cause } = needed(stop, "stop");
     return { kind: "stop", key: rankKeyFromProto(key), graceMs, why: stopCauses.fromProto(cause) };
@@ -124,10 +141,10 @@ const readers: { readonly [B in Body]: (envelope: sky.v1.Envelope) => WireMessag
     kind: "inspect",
     replyTo: addressFromProto(needed(inspect, "inspect").replyTo),
   }),
-  rankPrepared: ({ rankPrepared }) => ({
-    kind: "rank-prepared",
-    key: rankKeyFromProto(needed(rankPrepared, "rank_prepared").key),
-  }),
+  rankPrepared: ({ rankPrepared }) => {
+    const { key, askedAt } = needed(rankPrepared, "rank_prepared");
+    return { kind: "rank-prepared", key: rankKeyFromProto(key), ...given("askedAt", askedAt) };
+  },
   rankRefused: ({ rankRefused }) => {
     const { key, why } = needed(rankRefused, "rank_refused");
     return { kind: "rank-refused", key: rankKeyFromProto(key), why };
@@ -137,12 +154,13 @@ const readers: { readonly [B in Body]: (envelope: sky.v1.Envelope) => WireMessag
     return { kind: "rank-started", key: rankKeyFromProto(key), pid, startedAt };
   },
   rankExited: ({ rankExited }) => {
-    const { key, exit, endedAt, logBytes } = needed(rankExited, "rank_exited");
+    const { key, exit, endedAt, logBytes, neverStarted } = needed(rankExited, "rank_exited");
     return {
       kind: "rank-exited",
       key: rankKeyFromProto(key),
       exit: exitFromProto(exit),
       ...{ endedAt, logBytes },
+      ...(neverStarted ? { neverStarted } : {}),
     };
   },
   rankSwept: ({ rankSwept }) => {
@@ -159,8 +177,8 @@ const readers: { readonly [B in Body]: (envelope: sky.v1.Envelope) => WireMessag
     };
   },
   beat: ({ beat }) => {
-    const { seq, bootId, headSeq } = needed(beat, "beat");
-    return { kind: "beat", seq, bootId, headSeq };
+    const { seq, bootId, headSeq, askedAt } = needed(beat, "beat");
+    return { kind: "beat", seq, bootId, headSeq, ...given("askedAt", askedAt) };
   },
   inspection: ({ inspection }) => ({
     kind: "inspection",
@@ -178,17 +196,22 @@ const refusalCodes = Object.keys({
 } satisfies Record<Refusal["code"], true>) as readonly Refusal["code"][];
 
 function rankSpecToProto(spec: RankSpec): sky.v1.RankSpec.$Properties {
-  const { taskName, script, env, secrets, workdirSource, goWhenReady } = spec;
-  return { taskName, script, env, secrets, goWhenReady, ...given("workdirSource", workdirSource) };
+  const { taskName, script, env, secrets, workdirSource, goWhenReady, leaseMs } = spec;
+  return {
+    ...{ taskName, script, env, secrets, goWhenReady },
+    ...given("workdirSource", workdirSource),
+    ...given("leaseMs", leaseMs),
+  };
 }
 
 function rankSpecFromProto(message: sky.v1.RankSpec | null): RankSpec {
   const spec = needed(message, "RankSpec");
-  const { taskName, script, env, secrets, workdirSource, goWhenReady } = spec;
+  const { taskName, script, env, secrets, workdirSource, goWhenReady, leaseMs } = spec;
   return {
     ...{ taskName, script, goWhenReady },
     env: recordFrom(env),
     secrets: recordFrom(secrets),
     ...given("workdirSource", workdirSource),
+    ...given("leaseMs", leaseMs),
   };
 }

@@ -5,7 +5,7 @@
 // acknowledged, sends its whole inventory after every (re)connect, and the head reconciles.
 
 import type { Address } from "../model/address.ts";
-import type { Exit, RankKey, SweepRecord } from "../model/job.ts";
+import type { Exit, RankKey, StopCause, SweepRecord } from "../model/job.ts";
 import type { Capacity } from "../model/resources.ts";
 
 /** Head → the actor `agent/main` of a node. */
@@ -13,7 +13,17 @@ export type AgentMessage =
   /** Claim the rank's directory and stand ready. Answered by `rank-prepared` or `rank-refused`. */
   | { readonly kind: "prepare"; readonly key: RankKey; readonly spec: RankSpec }
   /** Start what stands ready. Repeating it is harmless. */
-  | { readonly kind: "go"; readonly key: RankKey }
+  | {
+      readonly kind: "go";
+      readonly key: RankKey;
+      /** `askedAt` of the `rank-prepared` that it answers, for a rank that runs on a lease. */
+      readonly leaseFrom?: number;
+    }
+  /**
+   * The head heard a beat of the node: leases hold from when that was sent. Late, twice or lost, it
+   * makes a lease shorter than it might be and never longer.
+   */
+  | { readonly kind: "renew-lease"; readonly bootId: string; readonly leaseFrom: number }
   /**
    * End the rank whatever it does: TERM, the grace, KILL, then sweep. Answered by `rank-exited`
    * (if it ever started) and always by `rank-swept`. A rank that was never prepared can never be
@@ -23,7 +33,7 @@ export type AgentMessage =
       readonly kind: "stop";
       readonly key: RankKey;
       readonly graceMs: number;
-      readonly why: "peer-failed" | "cancelled" | "node-lost";
+      readonly why: StopCause;
     }
   /** The head has this rank's exit (and sweep, if one was asked for) on disk: stop repeating it. */
   | { readonly kind: "acknowledge"; readonly key: RankKey }
@@ -44,11 +54,18 @@ export interface RankSpec {
   readonly workdirSource?: string;
   /** One rank, no barrier: start as soon as it stands ready. */
   readonly goWhenReady: boolean;
+  /** Without the head's word for so long, it is ended. Absent: it runs on. */
+  readonly leaseMs?: number;
 }
 
 /** Agent → the actor `scheduler/main` of the head. */
 export type AgentReport =
-  | { readonly kind: "rank-prepared"; readonly key: RankKey }
+  | {
+      readonly kind: "rank-prepared";
+      readonly key: RankKey;
+      /** The node's monotonic clock, for a rank that runs on a lease. */
+      readonly askedAt?: number;
+    }
   | { readonly kind: "rank-refused"; readonly key: RankKey; readonly why: string }
   | {
       readonly kind: "rank-started";
@@ -62,6 +79,8 @@ export type AgentReport =
       readonly exit: Exit;
       readonly endedAt: number;
       readonly logBytes: number;
+      /** It stood ready or was on its way there, and its agent ended. */
+      readonly neverStarted?: true;
     }
   | { readonly kind: "rank-swept"; readonly key: RankKey; readonly sweep: SweepRecord }
   | {
@@ -101,6 +120,8 @@ export interface Beat {
   readonly bootId: string;
   /** The newest of the head's beats that this node saw; 0 for none. */
   readonly headSeq: number;
+  /** Asks for the node's leases to be renewed: its monotonic clock as this beat leaves. */
+  readonly askedAt?: number;
 }
 
 /** The answer to `inspect`. */

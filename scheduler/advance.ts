@@ -4,13 +4,13 @@
 // askers in step with it, within the same turn.
 
 import { assert } from "../model/errors.ts";
-import type { RankKey } from "../model/job.ts";
+import type { RankKey, StopCause } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";
 import type { AutostopEvent } from "./autostop.ts";
 import { stepAutostop } from "./autostop.ts";
 import { stepGang } from "./gang.ts";
 import { stopCauseOf } from "./gang-parts.ts";
-import type { GangEffect, GangEvent, GangState, PlacedState, StopCause } from "./gang-state.ts";
+import type { GangEffect, GangEvent, GangState, PlacedState } from "./gang-state.ts";
 import { awaitsSweep, processesOf, processOf } from "./gang-state.ts";
 import { pauseAfter } from "./pause.ts";
 import { rankSpec } from "./rank-spec.ts";

@@ -4,7 +4,7 @@
 // leaves `draining` only when every node has said that nothing is left, or the record says of
 // which nodes nobody can know.
 
-import type { Exit, RankKey } from "../model/job.ts";
+import type { Exit, RankKey, StopCause } from "../model/job.ts";
 import type { Reason } from "../model/reason.ts";
 import { reasonText } from "../model/reason.ts";
 import { isSuccess } from "./exit-text.ts";
@@ -34,7 +34,6 @@ import type {
   Preparing,
   SettingUp,
   Starting,
-  StopCause,
   Waiting,
 } from "./gang-state.ts";
 import { processOf } from "./gang-state.ts";

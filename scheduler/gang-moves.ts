@@ -3,7 +3,7 @@
 // One function for each cell of the table that does something: it takes the state of its phase and
 // one event, and gives the next state with the effects to perform once it is stored. Pure.
 
-import type { Exit, RankKey } from "../model/job.ts";
+import type { Exit, RankKey, StopCause } from "../model/job.ts";
 import type { Reason } from "../model/reason.ts";
 import { reasons, reasonText } from "../model/reason.ts";
 import { exitText, isSuccess } from "./exit-text.ts";
@@ -43,7 +43,6 @@ import type {
   Running,
   SettingUp,
   Starting,
-  StopCause,
   Waiting,
 } from "./gang-state.ts";
 import { processesOf, processOf } from "./gang-state.ts";

@@ -2,7 +2,7 @@
 //
 // Nothing here decides anything.
 
-import type { Exit, RankKey, SweepRecord } from "../model/job.ts";
+import type { Exit, RankKey, StopCause, SweepRecord } from "../model/job.ts";
 import type { Reason } from "../model/reason.ts";
 import type { Stamped, Transition } from "../runtime/machine.ts";
 import { exitText } from "./exit-text.ts";
@@ -17,7 +17,6 @@ import type {
   Running,
   SettingUp,
   Starting,
-  StopCause,
 } from "./gang-state.ts";
 import { awaitsSweep, processesOf, processOf } from "./gang-state.ts";
 

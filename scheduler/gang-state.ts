@@ -3,7 +3,7 @@
 // A state is a union by phase, each with only its own fields; effects are data that the scheduler
 // performs in the same turn. Lookups that need nothing but a state are here too.
 
-import type { Exit, RankKey, RankRecord, SweepRecord } from "../model/job.ts";
+import type { Exit, RankKey, RankRecord, StopCause, SweepRecord } from "../model/job.ts";
 import type { Reason } from "../model/reason.ts";
 import type { DeviceShare } from "../model/resources.ts";
 
@@ -159,8 +159,6 @@ export type GangEffect =
   | { readonly kind: "conclude" }
   /** For `sky why`. */
   | { readonly kind: "note"; readonly note: Note };
-
-export type StopCause = "peer-failed" | "cancelled" | "node-lost";
 
 export interface Note {
   readonly actor: string;

@@ -21,6 +21,7 @@ export namespace sky {
             forget: (sky.v1.Forget|null);
             reportInventory: (sky.v1.ReportInventory|null);
             inspect: (sky.v1.Inspect|null);
+            renewLease: (sky.v1.RenewLease|null);
             rankPrepared: (sky.v1.RankPrepared|null);
             rankRefused: (sky.v1.RankRefused|null);
             rankStarted: (sky.v1.RankStarted|null);
@@ -30,7 +31,7 @@ export namespace sky {
             beat: (sky.v1.Beat|null);
             inspection: (sky.v1.Inspection|null);
             refusal: (sky.v1.Refusal|null);
-            body?: ("prepare"|"go"|"stop"|"acknowledge"|"forget"|"reportInventory"|"inspect"|"rankPrepared"|"rankRefused"|"rankStarted"|"rankExited"|"rankSwept"|"inventory"|"beat"|"inspection"|"refusal");
+            body?: ("prepare"|"go"|"stop"|"acknowledge"|"forget"|"reportInventory"|"inspect"|"renewLease"|"rankPrepared"|"rankRefused"|"rankStarted"|"rankExited"|"rankSwept"|"inventory"|"beat"|"inspection"|"refusal");
             static encode(message: sky.v1.Envelope.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Envelope & sky.v1.Envelope.$Shape;
         }
@@ -47,6 +48,7 @@ export namespace sky {
                 forget?: (sky.v1.Forget.$Properties|null);
                 reportInventory?: (sky.v1.ReportInventory.$Properties|null);
                 inspect?: (sky.v1.Inspect.$Properties|null);
+                renewLease?: (sky.v1.RenewLease.$Properties|null);
                 rankPrepared?: (sky.v1.RankPrepared.$Properties|null);
                 rankRefused?: (sky.v1.RankRefused.$Properties|null);
                 rankStarted?: (sky.v1.RankStarted.$Properties|null);
@@ -56,7 +58,7 @@ export namespace sky {
                 beat?: (sky.v1.Beat.$Properties|null);
                 inspection?: (sky.v1.Inspection.$Properties|null);
                 refusal?: (sky.v1.Refusal.$Properties|null);
-                body?: ("prepare"|"go"|"stop"|"acknowledge"|"forget"|"reportInventory"|"inspect"|"rankPrepared"|"rankRefused"|"rankStarted"|"rankExited"|"rankSwept"|"inventory"|"beat"|"inspection"|"refusal");
+                body?: ("prepare"|"go"|"stop"|"acknowledge"|"forget"|"reportInventory"|"inspect"|"renewLease"|"rankPrepared"|"rankRefused"|"rankStarted"|"rankExited"|"rankSwept"|"inventory"|"beat"|"inspection"|"refusal");
                 $unknowns?: Uint8Array[];
             }
             type $Shape = {
@@ -70,6 +72,7 @@ export namespace sky {
               forget?: sky.v1.Forget.$Shape|null;
               reportInventory?: sky.v1.ReportInventory.$Shape|null;
               inspect?: sky.v1.Inspect.$Shape|null;
+              renewLease?: sky.v1.RenewLease.$Shape|null;
               rankPrepared?: sky.v1.RankPrepared.$Shape|null;
               rankRefused?: sky.v1.RankRefused.$Shape|null;
               rankStarted?: sky.v1.RankStarted.$Shape|null;
@@ -81,7 +84,7 @@ export namespace sky {
               refusal?: sky.v1.Refusal.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ body?: undefined; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "prepare"; prepare: sky.v1.Prepare.$Shape; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "go"; prepare?: null; go: sky.v1.Go.$Shape; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "stop"; prepare?: null; go?: null; stop: sky.v1.Stop.$Shape; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "acknowledge"; prepare?: null; go?: null; stop?: null; acknowledge: sky.v1.Acknowledge.$Shape; forget?: null; reportInventory?: null; inspect?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "forget"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget: sky.v1.Forget.$Shape; reportInventory?: null; inspect?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "reportInventory"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory: sky.v1.ReportInventory.$Shape; inspect?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "inspect"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect: sky.v1.Inspect.$Shape; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankPrepared"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; rankPrepared: sky.v1.RankPrepared.$Shape; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankRefused"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; rankPrepared?: null; rankRefused: sky.v1.RankRefused.$Shape; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankStarted"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; rankPrepared?: null; rankRefused?: null; rankStarted: sky.v1.RankStarted.$Shape; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankExited"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited: sky.v1.RankExited.$Shape; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankSwept"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept: sky.v1.RankSwept.$Shape; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "inventory"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory: sky.v1.Inventory.$Shape; beat?: null; inspection?: null; refusal?: null }|{ body?: "beat"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat: sky.v1.Beat.$Shape; inspection?: null; refusal?: null }|{ body?: "inspection"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection: sky.v1.Inspection.$Shape; refusal?: null }|{ body?: "refusal"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal: sky.v1.Refusal.$Shape })
+              ({ body?: undefined; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "prepare"; prepare: sky.v1.Prepare.$Shape; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "go"; prepare?: null; go: sky.v1.Go.$Shape; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "stop"; prepare?: null; go?: null; stop: sky.v1.Stop.$Shape; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "acknowledge"; prepare?: null; go?: null; stop?: null; acknowledge: sky.v1.Acknowledge.$Shape; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "forget"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget: sky.v1.Forget.$Shape; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "reportInventory"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory: sky.v1.ReportInventory.$Shape; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "inspect"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect: sky.v1.Inspect.$Shape; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "renewLease"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease: sky.v1.RenewLease.$Shape; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankPrepared"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared: sky.v1.RankPrepared.$Shape; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankRefused"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused: sky.v1.RankRefused.$Shape; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankStarted"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted: sky.v1.RankStarted.$Shape; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankExited"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited: sky.v1.RankExited.$Shape; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankSwept"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept: sky.v1.RankSwept.$Shape; inventory?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "inventory"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory: sky.v1.Inventory.$Shape; beat?: null; inspection?: null; refusal?: null }|{ body?: "beat"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat: sky.v1.Beat.$Shape; inspection?: null; refusal?: null }|{ body?: "inspection"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection: sky.v1.Inspection.$Shape; refusal?: null }|{ body?: "refusal"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; beat?: null; inspection?: null; refusal: sky.v1.Refusal.$Shape })
             );
         }
 
@@ -118,6 +121,7 @@ export namespace sky {
             secrets: { [k: string]: string };
             workdirSource: (string|null);
             goWhenReady: boolean;
+            leaseMs: (number|null);
             static encode(message: sky.v1.RankSpec.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.RankSpec & sky.v1.RankSpec.$Shape;
         }
@@ -130,6 +134,7 @@ export namespace sky {
                 secrets?: { [k: string]: string };
                 workdirSource?: (string|null);
                 goWhenReady?: boolean;
+                leaseMs?: (number|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.RankSpec.$Properties;
@@ -142,6 +147,7 @@ export namespace sky {
             constructor(properties?: sky.v1.Go.$Properties);
             $unknowns?: Uint8Array[];
             key: sky.v1.RankKey;
+            leaseFrom: (number|null);
             static encode(message: sky.v1.Go.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Go & sky.v1.Go.$Shape;
         }
@@ -149,9 +155,31 @@ export namespace sky {
         namespace Go {
             interface $Properties {
                 key?: sky.v1.RankKey.$Properties;
+                leaseFrom?: (number|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.Go.$Properties;
+        }
+
+        interface IRenewLease extends sky.v1.RenewLease.$Properties {
+        }
+
+        class RenewLease {
+            constructor(properties?: sky.v1.RenewLease.$Properties);
+            $unknowns?: Uint8Array[];
+            bootId: string;
+            leaseFrom: number;
+            static encode(message: sky.v1.RenewLease.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.RenewLease & sky.v1.RenewLease.$Shape;
+        }
+
+        namespace RenewLease {
+            interface $Properties {
+                bootId?: string;
+                leaseFrom?: number;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.RenewLease.$Properties;
         }
 
         interface IStop extends sky.v1.Stop.$Properties {
@@ -277,6 +305,7 @@ export namespace sky {
             constructor(properties?: sky.v1.RankPrepared.$Properties);
             $unknowns?: Uint8Array[];
             key: sky.v1.RankKey;
+            askedAt: (number|null);
             static encode(message: sky.v1.RankPrepared.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.RankPrepared & sky.v1.RankPrepared.$Shape;
         }
@@ -284,6 +313,7 @@ export namespace sky {
         namespace RankPrepared {
             interface $Properties {
                 key?: sky.v1.RankKey.$Properties;
+                askedAt?: (number|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.RankPrepared.$Properties;
@@ -343,6 +373,7 @@ export namespace sky {
             exit: sky.v1.Exit;
             endedAt: number;
             logBytes: number;
+            neverStarted: boolean;
             static encode(message: sky.v1.RankExited.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.RankExited & sky.v1.RankExited.$Shape;
         }
@@ -353,6 +384,7 @@ export namespace sky {
                 exit?: sky.v1.Exit.$Properties;
                 endedAt?: number;
                 logBytes?: number;
+                neverStarted?: boolean;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = {
@@ -360,6 +392,7 @@ export namespace sky {
               exit?: sky.v1.Exit.$Shape;
               endedAt?: number;
               logBytes?: number;
+              neverStarted?: boolean;
               $unknowns?: Uint8Array[];
             };
         }
@@ -479,6 +512,7 @@ export namespace sky {
             seq: number;
             bootId: string;
             headSeq: number;
+            askedAt: (number|null);
             static encode(message: sky.v1.Beat.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Beat & sky.v1.Beat.$Shape;
         }
@@ -488,6 +522,7 @@ export namespace sky {
                 seq?: number;
                 bootId?: string;
                 headSeq?: number;
+                askedAt?: (number|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.Beat.$Properties;
@@ -649,7 +684,8 @@ export namespace sky {
             STOP_CAUSE_UNSPECIFIED = 0,
             STOP_CAUSE_PEER_FAILED = 1,
             STOP_CAUSE_CANCELLED = 2,
-            STOP_CAUSE_NODE_LOST = 3
+            STOP_CAUSE_NODE_LOST = 3,
+            STOP_CAUSE_LEASE_EXPIRED = 4
         }
 
         interface IAccelerators extends sky.v1.Accelerators.$Properties {

@@ -34,6 +34,7 @@ export const sky = $root.sky = (() => {
             Envelope.prototype.forget = null;
             Envelope.prototype.reportInventory = null;
             Envelope.prototype.inspect = null;
+            Envelope.prototype.renewLease = null;
             Envelope.prototype.rankPrepared = null;
             Envelope.prototype.rankRefused = null;
             Envelope.prototype.rankStarted = null;
@@ -47,7 +48,7 @@ export const sky = $root.sky = (() => {
             let $oneOfFields;
 
             $Object.defineProperty(Envelope.prototype, "body", {
-                get: $util.oneOfGetter($oneOfFields = ["prepare", "go", "stop", "acknowledge", "forget", "reportInventory", "inspect", "rankPrepared", "rankRefused", "rankStarted", "rankExited", "rankSwept", "inventory", "beat", "inspection", "refusal"]),
+                get: $util.oneOfGetter($oneOfFields = ["prepare", "go", "stop", "acknowledge", "forget", "reportInventory", "inspect", "renewLease", "rankPrepared", "rankRefused", "rankStarted", "rankExited", "rankSwept", "inventory", "beat", "inspection", "refusal"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -78,6 +79,8 @@ export const sky = $root.sky = (() => {
                     $root.sky.v1.ReportInventory.encode(message.reportInventory, writer.uint32(122).fork(), _depth + 1).ldelim();
                 if (message.inspect != null && $Object.hasOwnProperty.call(message, "inspect"))
                     $root.sky.v1.Inspect.encode(message.inspect, writer.uint32(130).fork(), _depth + 1).ldelim();
+                if (message.renewLease != null && $Object.hasOwnProperty.call(message, "renewLease"))
+                    $root.sky.v1.RenewLease.encode(message.renewLease, writer.uint32(138).fork(), _depth + 1).ldelim();
                 if (message.rankPrepared != null && $Object.hasOwnProperty.call(message, "rankPrepared"))
                     $root.sky.v1.RankPrepared.encode(message.rankPrepared, writer.uint32(162).fork(), _depth + 1).ldelim();
                 if (message.rankRefused != null && $Object.hasOwnProperty.call(message, "rankRefused"))
@@ -203,6 +206,13 @@ export const sky = $root.sky = (() => {
                                 break;
                             message.inspect = $root.sky.v1.Inspect.decode(reader, reader.size(), $undefined, _depth + 1, message.inspect);
                             message.body = "inspect";
+                            continue;
+                        }
+                    case 17: {
+                            if (wireType !== 2)
+                                break;
+                            message.renewLease = $root.sky.v1.RenewLease.decode(reader, reader.size(), $undefined, _depth + 1, message.renewLease);
+                            message.body = "renewLease";
                             continue;
                         }
                     case 20: {
@@ -393,12 +403,19 @@ export const sky = $root.sky = (() => {
             RankSpec.prototype.secrets = $util.emptyObject;
             RankSpec.prototype.workdirSource = null;
             RankSpec.prototype.goWhenReady = false;
+            RankSpec.prototype.leaseMs = null;
 
             let $oneOfFields;
 
             // Virtual OneOf for proto3 optional field
             $Object.defineProperty(RankSpec.prototype, "_workdirSource", {
                 get: $util.oneOfGetter($oneOfFields = ["workdirSource"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(RankSpec.prototype, "_leaseMs", {
+                get: $util.oneOfGetter($oneOfFields = ["leaseMs"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -423,6 +440,8 @@ export const sky = $root.sky = (() => {
                     writer.uint32(42).string(message.workdirSource);
                 if (message.goWhenReady != null && $Object.hasOwnProperty.call(message, "goWhenReady") && message.goWhenReady !== false)
                     writer.uint32(48).bool(message.goWhenReady);
+                if (message.leaseMs != null && $Object.hasOwnProperty.call(message, "leaseMs"))
+                    writer.uint32(56).int64(message.leaseMs);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -562,6 +581,13 @@ export const sky = $root.sky = (() => {
                                 delete message.goWhenReady;
                             continue;
                         }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            message.leaseMs = reader.int64();
+                            message._leaseMs = "leaseMs";
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -592,6 +618,15 @@ export const sky = $root.sky = (() => {
             };
 
             Go.prototype.key = null;
+            Go.prototype.leaseFrom = null;
+
+            let $oneOfFields;
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(Go.prototype, "_leaseFrom", {
+                get: $util.oneOfGetter($oneOfFields = ["leaseFrom"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
 
             Go.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -602,6 +637,8 @@ export const sky = $root.sky = (() => {
                     throw $Error("max depth exceeded");
                 if (message.key != null && $Object.hasOwnProperty.call(message, "key"))
                     $root.sky.v1.RankKey.encode(message.key, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.leaseFrom != null && $Object.hasOwnProperty.call(message, "leaseFrom"))
+                    writer.uint32(17).double(message.leaseFrom);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -641,6 +678,13 @@ export const sky = $root.sky = (() => {
                             message.key = $root.sky.v1.RankKey.decode(reader, reader.size(), $undefined, _depth + 1, message.key);
                             continue;
                         }
+                    case 2: {
+                            if (wireType !== 1)
+                                break;
+                            message.leaseFrom = reader.double();
+                            message._leaseFrom = "leaseFrom";
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -659,6 +703,100 @@ export const sky = $root.sky = (() => {
             };
 
             return Go;
+        })();
+
+        v1.RenewLease = (function() {
+
+            const RenewLease = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            RenewLease.prototype.bootId = "";
+            RenewLease.prototype.leaseFrom = 0;
+
+            RenewLease.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.bootId != null && $Object.hasOwnProperty.call(message, "bootId") && message.bootId !== "")
+                    writer.uint32(10).string(message.bootId);
+                if (message.leaseFrom != null && $Object.hasOwnProperty.call(message, "leaseFrom") && !$Object.is(message.leaseFrom, 0))
+                    writer.uint32(17).double(message.leaseFrom);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            RenewLease.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.sky.v1.RenewLease();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.bootId = value;
+                            else
+                                delete message.bootId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 1)
+                                break;
+                            if (!$Object.is(value = reader.double(), 0))
+                                message.leaseFrom = value;
+                            else
+                                delete message.leaseFrom;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return RenewLease;
         })();
 
         v1.Stop = (function() {
@@ -1159,6 +1297,15 @@ export const sky = $root.sky = (() => {
             };
 
             RankPrepared.prototype.key = null;
+            RankPrepared.prototype.askedAt = null;
+
+            let $oneOfFields;
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(RankPrepared.prototype, "_askedAt", {
+                get: $util.oneOfGetter($oneOfFields = ["askedAt"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
 
             RankPrepared.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -1169,6 +1316,8 @@ export const sky = $root.sky = (() => {
                     throw $Error("max depth exceeded");
                 if (message.key != null && $Object.hasOwnProperty.call(message, "key"))
                     $root.sky.v1.RankKey.encode(message.key, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.askedAt != null && $Object.hasOwnProperty.call(message, "askedAt"))
+                    writer.uint32(17).double(message.askedAt);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1206,6 +1355,13 @@ export const sky = $root.sky = (() => {
                             if (wireType !== 2)
                                 break;
                             message.key = $root.sky.v1.RankKey.decode(reader, reader.size(), $undefined, _depth + 1, message.key);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 1)
+                                break;
+                            message.askedAt = reader.double();
+                            message._askedAt = "askedAt";
                             continue;
                         }
                     }
@@ -1435,6 +1591,7 @@ export const sky = $root.sky = (() => {
             RankExited.prototype.exit = null;
             RankExited.prototype.endedAt = 0;
             RankExited.prototype.logBytes = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+            RankExited.prototype.neverStarted = false;
 
             RankExited.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -1451,6 +1608,8 @@ export const sky = $root.sky = (() => {
                     writer.uint32(25).double(message.endedAt);
                 if (message.logBytes != null && $Object.hasOwnProperty.call(message, "logBytes") && (typeof message.logBytes === "object" ? message.logBytes.low || message.logBytes.high : message.logBytes !== 0))
                     writer.uint32(32).int64(message.logBytes);
+                if (message.neverStarted != null && $Object.hasOwnProperty.call(message, "neverStarted") && message.neverStarted !== false)
+                    writer.uint32(40).bool(message.neverStarted);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1512,6 +1671,15 @@ export const sky = $root.sky = (() => {
                                 message.logBytes = value;
                             else
                                 delete message.logBytes;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.neverStarted = value;
+                            else
+                                delete message.neverStarted;
                             continue;
                         }
                     }
@@ -1962,6 +2130,15 @@ export const sky = $root.sky = (() => {
             Beat.prototype.seq = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
             Beat.prototype.bootId = "";
             Beat.prototype.headSeq = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+            Beat.prototype.askedAt = null;
+
+            let $oneOfFields;
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(Beat.prototype, "_askedAt", {
+                get: $util.oneOfGetter($oneOfFields = ["askedAt"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
 
             Beat.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -1976,6 +2153,8 @@ export const sky = $root.sky = (() => {
                     writer.uint32(18).string(message.bootId);
                 if (message.headSeq != null && $Object.hasOwnProperty.call(message, "headSeq") && (typeof message.headSeq === "object" ? message.headSeq.low || message.headSeq.high : message.headSeq !== 0))
                     writer.uint32(24).int64(message.headSeq);
+                if (message.askedAt != null && $Object.hasOwnProperty.call(message, "askedAt"))
+                    writer.uint32(33).double(message.askedAt);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2034,6 +2213,13 @@ export const sky = $root.sky = (() => {
                                 message.headSeq = value;
                             else
                                 delete message.headSeq;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 1)
+                                break;
+                            message.askedAt = reader.double();
+                            message._askedAt = "askedAt";
                             continue;
                         }
                     }
@@ -2693,6 +2879,7 @@ export const sky = $root.sky = (() => {
             values[valuesById[1] = "STOP_CAUSE_PEER_FAILED"] = 1;
             values[valuesById[2] = "STOP_CAUSE_CANCELLED"] = 2;
             values[valuesById[3] = "STOP_CAUSE_NODE_LOST"] = 3;
+            values[valuesById[4] = "STOP_CAUSE_LEASE_EXPIRED"] = 4;
             return values;
         })();
 

@@ -62,7 +62,9 @@ export const rankKey: fc.Arbitrary<RankKey> = plain({
   index: small,
 });
 
-const stopWhy = fc.constantFrom("peer-failed", "cancelled", "node-lost");
+const stopWhy = fc.constantFrom(
+  ...(["peer-failed", "cancelled", "node-lost", "lease-expired"] as const),
+);
 
 export const exit: fc.Arbitrary<Exit> = fc.oneof(
   plain({ kind: fc.constant("code"), code: anyInt32 }),
@@ -181,7 +183,7 @@ export const cluster: fc.Arbitrary<ClusterView> = withSome(
 
 const rankSpec: fc.Arbitrary<RankSpec> = withSome(
   { taskName: text, script: text, env: record, secrets: record, goWhenReady: fc.boolean() },
-  { workdirSource: text },
+  { workdirSource: text, leaseMs: whole },
 );
 
 type Arbitraries = {
@@ -193,16 +195,20 @@ type Arbitraries = {
 /** One arbitrary a kind: a message without one does not compile. */
 const messages: Arbitraries = {
   prepare: plain({ key: rankKey, spec: rankSpec }),
-  go: plain({ key: rankKey }),
+  go: withSome({ key: rankKey }, { leaseFrom: real }),
+  "renew-lease": plain({ bootId: text, leaseFrom: real }),
   stop: plain({ key: rankKey, graceMs: whole, why: stopWhy }),
   acknowledge: plain({ key: rankKey }),
   forget: plain({ key: rankKey }),
   "report-inventory": fc.constant({}),
   inspect: plain({ replyTo: address }),
-  "rank-prepared": plain({ key: rankKey }),
+  "rank-prepared": withSome({ key: rankKey }, { askedAt: real }),
   "rank-refused": plain({ key: rankKey, why: text }),
   "rank-started": plain({ key: rankKey, pid: whole, startedAt: real }),
-  "rank-exited": plain({ key: rankKey, exit, endedAt: real, logBytes: whole }),
+  "rank-exited": withSome(
+    { key: rankKey, exit, endedAt: real, logBytes: whole },
+    { neverStarted: fc.constant(true) },
+  ),
   "rank-swept": plain({ key: rankKey, sweep }),
   inventory: plain({
     bootId: text,
@@ -211,7 +217,7 @@ const messages: Arbitraries = {
     capabilities: fc.array(text, { maxLength: 3 }),
     ranks: fc.array(rankReport, { maxLength: 4 }),
   }),
-  beat: plain({ seq: whole, bootId: text, headSeq: whole }),
+  beat: withSome({ seq: whole, bootId: text, headSeq: whole }, { askedAt: real }),
   inspection: plain({ json: text }),
   refusal: plain({ code: fc.constantFrom("bus/no-such-actor", "mailbox/full"), to: text }),
 };
