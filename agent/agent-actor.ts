@@ -26,6 +26,7 @@ import type { RankEffect, RankEvent, RankState } from "./rank.ts";
 import { isOver, isUnheard, rankReport, rankStep } from "./rank.ts";
 import { stopUnheard } from "./rank-moves.ts";
 import type { RankRecords } from "./rank-records.ts";
+import { unlessNoRoom } from "./rank-records.ts";
 
 export type AgentActorMessage = AgentMessage | OwnMessage;
 
@@ -344,7 +345,7 @@ async function terminateRank(
   wallMs: number,
 ): Promise<void> {
   try {
-    await records.writeStop(key, { why, graceMs, wallMs });
+    await unlessNoRoom(log, records.writeStop(key, { why, graceMs, wallMs }));
     await process.signal(rankDir(home, key), "TERM");
   } catch (error) {
     log.error("stop failed", { rank: rankKeyText(key), why: errorText(error) });
@@ -382,7 +383,7 @@ async function sweepRank(ports: AgentPorts, key: RankKey, context: Context): Pro
   let sweep: SweepRecord;
   try {
     sweep = { node, ...(await process.sweep(rankDir(home, key))) };
-    await records.writeSweep(key, sweep);
+    await unlessNoRoom(log, records.writeSweep(key, sweep));
   } catch (error) {
     const why = errorText(error);
     log.error("sweep failed", { rank: rankKeyText(key), why });

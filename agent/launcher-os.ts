@@ -8,7 +8,16 @@
 
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
-import { chmodSync, closeSync, constants, mkdirSync, openSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { Socket } from "node:net";
 import { SkyError } from "../model/errors.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -81,7 +90,9 @@ export async function startLauncher(options: LauncherOptions): Promise<Launcher>
   };
 }
 
+/** One that is there already needs no room. */
 function writeScript(path: string, text: string): void {
+  if (existsSync(path) && readFileSync(path, "utf8") === text) return;
   writeFileSync(path, text, { mode: 0o700 });
   chmodSync(path, 0o700);
 }

@@ -1,19 +1,15 @@
 // The shell side of a rank: the launcher, the shims that it forks, and the shell that becomes the
 // user's program, as texts that the bundled agent carries. Why bash: `docs/decisions/launcher.md`.
-//
-// One rank is one *slot*: a keeper (a fork of the launcher) that starts a `cat` for the output and
+// One rank is one *slot*: a keeper (a fork of the launcher) that starts a logger for the output and
 // `setsid bash` in the foreground, and writes the exit code. Slots are made ahead of time and wait
-// on the FIFO of a *gate*; a rank takes a warm one, and nothing is forked between the order and its
-// first act.
-//
-// A slot lives and claims in a directory of its own, `<slots>/<token>`, and all its processes name
-// their files relative to it. The agent lays the rank's spec into the gate, renames the directory
-// to the rank's, which succeeds for one slot only, and says `p` (prepare). `g` (go) follows, or end
-// of file: the agent is gone, and what has not started never will.
-//
-// What must always hold: whoever claims a directory first has it for ever; no signal disposition,
-// descriptor, variable or option of ours reaches the user's program; a report that nobody reads
-// kills nobody (the report FIFO is open for reading and writing at every end).
+// on the FIFO of a *gate*; nothing is forked between the order and a rank's first act. A slot lives
+// and claims in a directory of its own, `<slots>/<token>`, to which all its processes name their
+// files relative. The agent lays the rank's spec into the gate, renames the directory to the
+// rank's, which succeeds for one slot only, and says `p` (prepare). `g` (go) follows, or end of
+// file: the agent is gone, and what has not started never will.
+// What must always hold: whoever claims a directory first has it for ever; nothing of ours reaches
+// the user's program; a report that nobody reads kills nobody; a full disk ends no rank: its logger
+// waits for room, and the rank, whose pipe is full by then, with it.
 
 /** Reports of the slots, as `<letter> <token>` lines on the report FIFO. */
 export const slotReports = {
@@ -28,6 +24,11 @@ export const slotReports = {
   /** The output is closed too. Nothing follows. */
   e: "closed",
 } as const;
+
+/** How much room a logger waits for. */
+const roomBytes = 1_048_576;
+/** What stands in a log where bytes are missing. A pipe of Linux holds 64 KiB. */
+export const shortSentence = "[skylet: the disk was full: up to 64 KiB of output are missing here]";
 
 /**
  * `launcher SLOTS UMASK`. Job control is on so that background jobs keep the default dispositions
@@ -49,13 +50,42 @@ exec 6<>report 2>/dev/null
 printf 'ready\\n'
 exec >/dev/null
 
+# write: the logger of a slot, from its standard input to descriptor 8. A cat that found no room has
+# lost what it had read, at most a pipe of it: log-short keeps where, and the log itself says so.
+# Where there is room and still nothing can be written, the disk is broken and the logger ends.
+write() {
+  local code size last=- tries=0
+  trap '' TERM INT HUP QUIT
+  exec 6>&-
+  while cat >&8 8>&-; code=$?; [ $code -eq 1 ] && [ $tries -lt 5 ]; do
+    until head -c ${roomBytes} /dev/zero >room; do
+      : >room || [ -e script ] || exit $code
+      sleep 0.5
+    done
+    rm -f room
+    size=$(stat -c %s log)
+    [ "$size" = "$last" ] && tries=$((tries + 1)) || tries=0
+    printf '%s\n' "$size" >>log-short
+    printf '\n${shortSentence}\n' >&8
+    last=$(stat -c %s log)
+  done
+  exit $code
+}
+
+# end_logger: with the cat that it may be waiting for.
+end_logger() {
+  local -a children
+  read -r -a children <"/proc/$logger/task/$logger/children"
+  kill -KILL "$logger" "\${children[@]}"
+}
+
 # keep TOKEN GATE LEAF: one slot. Its signals are caught, not ignored, and reach nobody below.
 # The output is a pipe that has no name; the keeper holds it open as long as the runner lives.
 keep() {
   trap : TERM INT HUP QUIT
   local token=$1 logger code lost claim
   cd -- "$1" && exec 8>>log && : >script || { printf 'e %s\\n' "$1" >&6; return; }
-  coproc { trap '' TERM INT HUP QUIT; exec cat >&8 8>&- 6>&-; }
+  coproc { write; }
   logger=$!
   eval "exec 7>&\${COPROC[1]} 8>&- \${COPROC[0]}<&- \${COPROC[1]}>&-"
   SKYLET_RANK=$1 setsid bash -c '. "$1"' bash "$slots/../runner.sh" \\
@@ -65,10 +95,11 @@ keep() {
   exec 7>&-
   mapfile -t claim <claim
   if [ \${#claim[@]} -eq 3 ]; then
-    printf '%s\\n' "$code" >exit
+    # On a full disk the end waits to be on record, as long as there is a place for it.
+    until printf '%s\\n' "$code" >exit || [ ! -e script ]; do sleep 0.5; done
     printf 'x %s\\n' "$token" >&6
   else
-    kill -KILL "$logger"
+    end_logger
   fi
   # A signal interrupts the wait; only a process that is gone ends it.
   while wait "$logger"; kill -0 "$logger"; do :; done

@@ -258,7 +258,8 @@ export class Pool {
     if (gate !== undefined) this.#reuse(gate);
     removeSlotDir(this.slotsDir, token);
     void this.#options.cgroups?.remove(token);
-    this.#refillSoon();
+    // One that never stood, as on a full disk, would fail again at once.
+    this.#refillSoon(half === undefined ? refillDelayMs : retryDelayMs);
   }
 
   /** What was on its way to the dead launcher is ordered anew, elsewhere. */
@@ -275,10 +276,10 @@ export class Pool {
     this.#form();
   }
 
-  #refillSoon(): void {
+  #refillSoon(delayMs = refillDelayMs): void {
     if (this.#refilling || this.#closed) return;
     this.#refilling = true;
-    this.#options.clock.after(refillDelayMs, () => {
+    this.#options.clock.after(delayMs, () => {
       this.#refilling = false;
       this.#form();
     });

@@ -50,6 +50,12 @@ export function isAlive(id: ProcessId): boolean {
   return stat !== undefined && stat.startTicks === id.startTicks && !isDead(stat.state);
 }
 
+/** The processes that this one has started and that live. None where the kernel does not tell. */
+export function childrenOf(pid: number): readonly number[] {
+  const text = readText(`/proc/${pid}/task/${pid}/children`) ?? "";
+  return text.split(" ").filter(Boolean).map(Number);
+}
+
 /** Every process id of this machine. */
 export function processIds(): readonly number[] {
   try {

@@ -23,10 +23,12 @@ import { drop } from "./live-rank.ts";
 import type { Pool, Slot } from "./pool-os.ts";
 import { startPool } from "./pool-os.ts";
 import type { CgroupMount } from "./proc.ts";
-import { isAlive, linkOf, namesIn, signalProcess } from "./proc-os.ts";
+import { isAlive, linkOf, namesIn } from "./proc-os.ts";
 import {
   claimRankDir,
+  demandRoom,
   endedAt,
+  endLogger,
   failed,
   isMarked,
   keeperLives,
@@ -68,6 +70,7 @@ export interface ProcessOsOptions {
 const warmCountDefault = 2;
 const logGraceMsDefault = 500;
 const prepareTimeoutMs = 30_000;
+const roomLookMs = 1_000;
 /** Longer than a shim takes to go after its last word. */
 const lastWordMs = 5_000;
 /** How long ranks that an earlier agent prepared may take to see that it is gone. */
@@ -137,6 +140,7 @@ class ProcessOs implements ProcessPort {
     const problem = specProblem(spec) ?? placeProblem(spec);
     if (problem) throw new SkyError("process/failed", { what: "prepare", why: problem });
     if (this.#closed) throw new SkyError("process/failed", { what: "prepare", why: "closed" });
+    demandRoom(this.#options.ranksDir);
     if (this.#byDir.has(dir) || this.#preparing.has(dir)) {
       throw new SkyError("process/claimed", { dir });
     }
@@ -175,9 +179,7 @@ class ProcessOs implements ProcessPort {
     if (!isMarked(dir, rankFiles.exit)) mark(dir, rankFiles.killed);
     const options = this.#sweepOptions(claim, dir);
     const record = await sweepRank(options);
-    if (!keeperLives(claim, this.#bootId) && isAlive(claim.logger)) {
-      signalProcess(claim.logger.pid, "KILL");
-    }
+    if (!keeperLives(claim, this.#bootId)) endLogger(claim);
     if (claim.inCgroup) this.#inBackground(clearLeaf(options));
     return record;
   }
@@ -307,8 +309,8 @@ class ProcessOs implements ProcessPort {
   /** Somebody out of our reach still holds the output: the rank does not wait for him. */
   #cutLog(rank: LiveRank, claim: Claim): void {
     if (!this.#isOpen(rank) || !isAlive(claim.logger)) return;
-    mark(rank.dir, rankFiles.logCut);
-    signalProcess(claim.logger.pid, "KILL");
+    if (mark(rank.dir, rankFiles.logCut)) endLogger(claim);
+    else this.#options.clock.after(roomLookMs, () => this.#cutLog(rank, claim));
   }
 
   #onClosed(rank: LiveRank): void {

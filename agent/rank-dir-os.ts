@@ -7,13 +7,22 @@ import { appendFileSync, mkdirSync, renameSync, statSync, writeFileSync } from "
 import { SkyError } from "../model/errors.ts";
 import type { Exit } from "../model/job.ts";
 import type { ProcessReport, ProcessSpec } from "../runtime/process.ts";
-import { isAbsent, isAlive, namesIn, readText } from "./proc-os.ts";
+import { freeBytes, isNoRoom, noRoom } from "../runtime/room-os.ts";
+import { childrenOf, isAbsent, isAlive, namesIn, readText, signalProcess } from "./proc-os.ts";
 import type { Claim, ExitEvidence } from "./rank-files.ts";
 import { exitOf, parseClaim, parseExitLine, parseStarted, rankFiles } from "./rank-files.ts";
 
 /** @throws SkyError `process/claimed` if there is anything in the rank's directory already. */
 export function refuseIfClaimed(dir: string): void {
   if (namesIn(dir).length > 0) throw new SkyError("process/claimed", { dir });
+}
+
+/** Less room than this, and no rank begins: its records, and some of its log. */
+const roomBytesMin = 2_097_152;
+
+/** @throws SkyError `disk/full`: what begins where there is no room could not say how it ends. */
+export function demandRoom(dir: string): void {
+  if (freeBytes(dir) < roomBytesMin) throw noRoom(dir, undefined);
 }
 
 /**
@@ -60,9 +69,15 @@ export function readClaim(dir: string): Claim | undefined {
   return parseClaim(readText(`${dir}/${rankFiles.claim}`) ?? "");
 }
 
-/** An empty file whose presence and time are the fact. */
-export function mark(dir: string, name: string, text = ""): void {
-  writeFileSync(`${dir}/${name}`, text, { mode: 0o600 });
+/** A small file whose presence and time are the fact. False if there was no room for it. */
+export function mark(dir: string, name: string, text = ""): boolean {
+  try {
+    writeFileSync(`${dir}/${name}`, text, { mode: 0o600 });
+    return true;
+  } catch (error) {
+    if (isNoRoom(error)) return false;
+    throw error;
+  }
 }
 
 export function isMarked(dir: string, name: string): boolean {
@@ -110,6 +125,13 @@ export function readExit(dir: string, oomKills: number): Exit | undefined {
 /** Whether a process of the rank's shim lives, in this boot. */
 export function keeperLives(claim: Claim, bootId: string): boolean {
   return claim.bootId === bootId && isAlive(claim.keeper);
+}
+
+/** Ends the writer of a log, with the cat that it waits for. */
+export function endLogger({ logger }: Claim): void {
+  if (!isAlive(logger)) return;
+  const cats = childrenOf(logger.pid);
+  for (const pid of [logger.pid, ...cats]) signalProcess(pid, "KILL");
 }
 
 /** What a directory tells of its rank. `undefined` if nobody ever claimed it. */

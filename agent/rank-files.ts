@@ -15,9 +15,11 @@ export const rankFiles = {
   script: "script",
   log: "log",
   exit: "exit",
-  /** The `cat` ended by itself and not because the output was closed: its status. */
+  /** Where in the log bytes are missing because the disk was full: a size a line. */
+  logShort: "log-short",
+  /** The logger ended by itself and not because the output was closed: its status. */
   logLost: "log-lost",
-  /** We ended the `cat`: something outside our reach held the output open. */
+  /** We ended the logger: something outside our reach held the output open. */
   logCut: "log-cut",
   /** We sent KILL to it. */
   killed: "killed",
@@ -39,7 +41,7 @@ export interface Claim {
   readonly keeper: ProcessId;
   /** The leader of the rank's session. */
   readonly runner: ProcessId;
-  /** The `cat` that writes the log. */
+  /** Writes the log, by a `cat` of its own. */
   readonly logger: ProcessId;
   /** Whether the rank is in the cgroup named after its token. */
   readonly inCgroup: boolean;
@@ -88,7 +90,7 @@ export function parseStarted(text: string): number | undefined {
 
 /** What is known of how a rank ended, beside its code. */
 export interface ExitEvidence {
-  /** The `cat`'s own status, where it ended too early. */
+  /** The logger's own status, where it ended too early. */
   readonly logLost: string | undefined;
   readonly killedByUs: boolean;
   readonly oomKills: number;

@@ -5,11 +5,13 @@
 // empty can never be claimed. Secrets lie in the agent's own folder (0600) until the rank is
 // forgotten, because they must be known before the directory exists and masked after a restart.
 
+import { isSkyError } from "../model/errors.ts";
 import type { NodeHome } from "../model/home.ts";
 import { rankDir } from "../model/home.ts";
 import type { RankKey, StopCause, SweepRecord } from "../model/job.ts";
 import { parseRankKey, rankKeyText } from "../model/job.ts";
 import type { Files } from "../runtime/files.ts";
+import type { Log } from "../runtime/log.ts";
 import type { ProcessReport } from "../runtime/process.ts";
 import type { RankState } from "./rank.ts";
 
@@ -81,6 +83,19 @@ export function rankRecordsAt(home: NodeHome, node: string, files: Files): RankR
       return ranks;
     },
   };
+}
+
+/**
+ * A record for a later agent. On a full disk the rank is stopped and swept without it: a later
+ * agent finds the rank unstopped, and hears of the stop from the head once more.
+ */
+export async function unlessNoRoom(log: Log, write: Promise<void>): Promise<void> {
+  try {
+    await write;
+  } catch (error) {
+    if (!isSkyError(error, "disk/full")) throw error;
+    log.warn("a record of a rank found no room", { why: error.message });
+  }
 }
 
 /** Runs work one after the other for each rank, whatever became of the work before. */

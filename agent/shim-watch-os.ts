@@ -7,8 +7,8 @@
 
 import type { Clock } from "../runtime/clock.ts";
 import type { LiveRank } from "./live-rank.ts";
-import { isAlive, signalProcess } from "./proc-os.ts";
-import { deathOf, keeperLives, mark, readExit, startedAt } from "./rank-dir-os.ts";
+import { isAlive } from "./proc-os.ts";
+import { deathOf, endLogger, keeperLives, mark, readExit, startedAt } from "./rank-dir-os.ts";
 import type { Claim } from "./rank-files.ts";
 import { rankFiles } from "./rank-files.ts";
 import type { SweepOptions } from "./sweep-os.ts";
@@ -76,7 +76,7 @@ export class ShimWatch {
     await sweepRank(this.#options.sweepOptions(claim, rank.dir));
     const untilMs = clock.now().monoMs + graceMs;
     while (isAlive(claim.logger) && clock.now().monoMs < untilMs) await passed(clock, drainLookMs);
-    if (isAlive(claim.logger)) signalProcess(claim.logger.pid, "KILL");
+    endLogger(claim);
     if (!isOpen(rank)) return;
     if (startedAt(rank.dir) !== undefined && readExit(rank.dir, 0) === undefined) {
       mark(rank.dir, rankFiles.lost, `${deathOf(claim, bootId)}\n`);

@@ -121,6 +121,11 @@ async function findMembers(
   const spared = new Set([process.pid, process.ppid, claim.logger.pid]);
   // The keeper is in our launcher's session; its number may be another's once it is gone.
   if (isAlive(claim.keeper)) spared.add(claim.keeper.pid);
+  // What the shim runs beside the rank, such as the cat that reads its output, is ours as well.
+  for (const { pid, parent, session } of views) {
+    const isShims = parent === claim.logger.pid || parent === claim.keeper.pid;
+    if (isShims && session !== claim.runner.pid) spared.add(pid);
+  }
   const members = membersOf(views, { token: claim.token, leader: claim.runner, spared });
   return views.filter((view) => members.has(view.pid));
 }
