@@ -13,17 +13,17 @@ import { rankDir } from "../model/home.ts";
 import type { RankKey, SweepRecord } from "../model/job.ts";
 import { parseRankKey, rankKeyText } from "../model/job.ts";
 import type { Capacity } from "../model/resources.ts";
-import { wireCapabilities } from "../model/wire.ts";
-import type { AgentMessage, AgentReport, RankReport, RankSpec } from "../proto/messages.ts";
+import type { AgentMessage, AgentReport, RankSpec } from "../proto/messages.ts";
 import type { Actor, EffectContext, Received, RuntimeEffect, Turn } from "../runtime/actor.ts";
 import type { Instant } from "../runtime/clock.ts";
 import type { Files } from "../runtime/files.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Transition } from "../runtime/machine.ts";
 import type { ProcessEvent, ProcessPort } from "../runtime/process.ts";
+import { inventoryOf } from "./inventory.ts";
 import type { LogShipper } from "./log-ship-actor.ts";
 import type { RankEffect, RankEvent, RankState } from "./rank.ts";
-import { isOver, isUnheard, rankReport, rankStep } from "./rank.ts";
+import { isOver, isUnheard, rankStep } from "./rank.ts";
 import { stopUnheard } from "./rank-moves.ts";
 import type { RankRecords } from "./rank-records.ts";
 import { unlessNoRoom } from "./rank-records.ts";
@@ -52,6 +52,8 @@ export interface AgentState extends Omit<AgentArguments, "ranks"> {
   readonly ranks: Map<string, RankState>;
   /** Orders that did not come from the head. */
   strangers: number;
+  /** Of the newest inventory; no other agent of this node used it. */
+  snapshot: number;
   /** Whether the timer for what the head has not acknowledged runs. */
   repeating: boolean;
 }
@@ -79,6 +81,7 @@ type AgentTurn = Turn<AgentState, AgentEffect, AgentActorMessage>;
 type Effects = (AgentEffect | RuntimeEffect<AgentActorMessage>)[];
 
 const repeatMs = 2_000;
+const snapshotsPerMs = 1_000;
 
 const orders: readonly AgentMessage["kind"][] = [
   "prepare",
@@ -109,9 +112,11 @@ export function start(args: AgentArguments, at: Instant): AgentTurn {
   const { ranks, ...rest } = args;
   const found = new Map(ranks.map((rank) => [rankKeyText(rank.key), rank]));
   const known = { ...rest, bootId: at.bootId, ranks: found };
-  const turn: Draft = { state: { ...known, strangers: 0, repeating: false }, at, effects: [] };
+  const snapshot = Math.floor(at.wallMs) * snapshotsPerMs;
+  const fresh = { strangers: 0, repeating: false, snapshot };
+  const turn: Draft = { state: { ...known, ...fresh }, at, effects: [] };
   for (const rank of ranks) turn.effects.push(...resumed(rank));
-  turn.effects.push(inventory(turn.state));
+  turn.effects.push(...inventory(turn.state));
   if (ranks.some(isUnheard)) repeatLater(turn);
   return { state: turn.state, effects: turn.effects };
 }
@@ -176,7 +181,7 @@ function take(turn: Draft, message: AgentActorMessage): void {
       break;
     case "report-inventory":
     case "bus-connected":
-      turn.effects.push(inventory(turn.state));
+      turn.effects.push(...inventory(turn.state));
       break;
     case "inspect":
       turn.effects.push({ kind: "answer", to: message.replyTo, json: inspection(turn.state) });
@@ -283,15 +288,9 @@ function told(state: AgentState, message: AgentReport): RuntimeEffect<AgentActor
   return { kind: "tell", to, message };
 }
 
-function inventory(state: AgentState): RuntimeEffect<AgentActorMessage> {
-  const { bootId, capacity, version } = state;
-  const ranks: RankReport[] = [];
-  for (const rank of state.ranks.values()) {
-    const seen = rankReport(rank);
-    if (seen) ranks.push(seen);
-  }
-  const capabilities = wireCapabilities;
-  return told(state, { kind: "inventory", bootId, capacity, version, capabilities, ranks });
+function inventory(state: AgentState): Effects {
+  state.snapshot += 1;
+  return inventoryOf(state).map((message) => told(state, message));
 }
 
 function inspection(state: AgentState): string {

@@ -21,7 +21,7 @@ import {
 import { stopCauses } from "./enums.ts";
 import { given, needed, oneOf, recordFrom } from "./fields.ts";
 import { sky } from "./gen/sky.js";
-import type { RankSpec, Refusal, WireMessage } from "./messages.ts";
+import type { NodeInventory, RankSpec, Refusal, WireMessage } from "./messages.ts";
 
 type Kind = WireMessage["kind"];
 type Message<K extends Kind> = Extract<WireMessage, { readonly kind: K }>;
@@ -97,12 +97,9 @@ const writers: { readonly [K in Kind]: (message: Message<K>) => sky.v1.Envelope.
   "rank-swept": ({ key, sweep }) => ({
     rankSwept: { key: rankKeyToProto(key), sweep: sweepToProto(sweep) },
   }),
-  inventory: ({ bootId, capacity, version, capabilities, ranks }) => ({
-    inventory: {
-      ...{ bootId, version, capabilities: [...capabilities] },
-      capacity: capacityToProto(capacity),
-      ranks: ranks.map(rankReportToProto),
-    },
+  inventory: (message) => ({ inventory: inventoryToProto(message) }),
+  "inventory-part": ({ snapshot, part, parts, inventory }) => ({
+    inventoryPart: { snapshot, part, parts, inventory: inventoryToProto(inventory) },
   }),
   beat: ({ seq, bootId, headSeq, askedAt }) => ({
     beat: { seq, bootId, headSeq, ...given("askedAt", askedAt) },
@@ -167,14 +164,11 @@ const readers: { readonly [B in Body]: (envelope: sky.v1.Envelope) => WireMessag
     const { key, sweep } = needed(rankSwept, "rank_swept");
     return { kind: "rank-swept", key: rankKeyFromProto(key), sweep: sweepFromProto(sweep) };
   },
-  inventory: ({ inventory }) => {
-    const { bootId, capacity, version, capabilities, ranks } = needed(inventory, "inventory");
-    return {
-      kind: "inventory",
-      ...{ bootId, version, capabilities: [...capabilities] },
-      capacity: capacityFromProto(capacity),
-      ranks: ranks.map(rankReportFromProto),
-    };
+  inventory: ({ inventory }) => ({ kind: "inventory", ...inventoryFromProto(inventory) }),
+  inventoryPart: ({ inventoryPart }) => {
+    const { snapshot, part, parts, inventory } = needed(inventoryPart, "inventory_part");
+    const some = inventoryFromProto(inventory);
+    return { kind: "inventory-part", snapshot, part, parts, inventory: some };
   },
   beat: ({ beat }) => {
     const { seq, bootId, headSeq, askedAt } = needed(beat, "beat");
@@ -213,5 +207,23 @@ function rankSpecFromProto(message: sky.v1.RankSpec | null): RankSpec {
     secrets: recordFrom(secrets),
     ...given("workdirSource", workdirSource),
     ...given("leaseMs", leaseMs),
+  };
+}
+
+function inventoryToProto(inventory: NodeInventory): sky.v1.Inventory.$Properties {
+  const { bootId, capacity, version, capabilities, ranks } = inventory;
+  return {
+    ...{ bootId, version, capabilities: [...capabilities] },
+    capacity: capacityToProto(capacity),
+    ranks: ranks.map(rankReportToProto),
+  };
+}
+
+function inventoryFromProto(message: sky.v1.Inventory | null): NodeInventory {
+  const { bootId, capacity, version, capabilities, ranks } = needed(message, "inventory");
+  return {
+    ...{ bootId, version, capabilities: [...capabilities] },
+    capacity: capacityFromProto(capacity),
+    ranks: ranks.map(rankReportFromProto),
   };
 }

@@ -83,15 +83,26 @@ export type AgentReport =
       readonly neverStarted?: true;
     }
   | { readonly kind: "rank-swept"; readonly key: RankKey; readonly sweep: SweepRecord }
+  | ({ readonly kind: "inventory" } & NodeInventory)
+  /** Of an inventory that is too large for one message: see `proto/inventory-parts.ts`. */
   | {
-      readonly kind: "inventory";
-      readonly bootId: string;
-      readonly capacity: Capacity;
-      readonly version: string;
-      /** What the agent's program can do beyond its wire version; see `model/wire.ts`. */
-      readonly capabilities: readonly string[];
-      readonly ranks: readonly RankReport[];
+      readonly kind: "inventory-part";
+      readonly snapshot: number;
+      readonly part: number;
+      readonly parts: number;
+      /** With some of the ranks. */
+      readonly inventory: NodeInventory;
     };
+
+/** What a node has, all of it, at one moment. */
+export interface NodeInventory {
+  readonly bootId: string;
+  readonly capacity: Capacity;
+  readonly version: string;
+  /** What the agent's program can do beyond its wire version; see `model/wire.ts`. */
+  readonly capabilities: readonly string[];
+  readonly ranks: readonly RankReport[];
+}
 
 /** What an agent knows of one rank. */
 export type RankReport =

@@ -15,7 +15,7 @@ import { awaitsSweep, processesOf, processOf } from "./gang-state.ts";
 import { pauseAfter } from "./pause.ts";
 import { rankSpec } from "./rank-spec.ts";
 import type { JobEntry, NodeEntry, SchedulerState } from "./table.ts";
-import { entryOf } from "./table.ts";
+import { entryOf, isHalfTold } from "./table.ts";
 import type { Draft } from "./turn.ts";
 import { reply, startTimer, tellAgent, tellHistory } from "./turn.ts";
 import { verdict } from "./why.ts";
@@ -132,7 +132,8 @@ export function layGhost(
 /** Sees to it that messages which may have been lost are repeated while anybody waits. */
 export function keepReconciling(state: SchedulerState, draft: Draft): void {
   if (state.reconciling) return;
-  const waits = (node: NodeEntry): boolean => node.shunnedUntil > 0 || node.ghosts.size > 0;
+  const waits = (node: NodeEntry): boolean =>
+    node.shunnedUntil > 0 || node.ghosts.size > 0 || isHalfTold(node);
   if (state.moving.size === 0 && !state.nodes.some(waits)) return;
   state.reconciling = true;
   const message = { kind: "reconcile-due" } as const;

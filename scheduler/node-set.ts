@@ -44,6 +44,7 @@ export function changePhase(
   if (phase === "alive")
     tellAgent(state, draft, { node: id, message: { kind: "report-inventory" } });
   if (!isGone) return;
+  node.gathered = undefined;
   for (const entry of jobsOn(state, node)) {
     advance(state, draft, { entry, event: { kind: "node-lost", node: id, evidence } });
   }
@@ -106,6 +107,7 @@ function newNode(node: Node, record: NodeRecord | undefined): NodeEntry {
     ...{ index: 0, node, phase: "absent", shunnedUntil: 0, failures: 0, jobs: new Set() },
     bootId: record?.bootId ?? "",
     capabilities: record?.capabilities ?? [],
+    gathered: undefined,
     ghosts: new Set(record?.ghosts ?? []),
   };
 }

@@ -18,7 +18,7 @@ import type { JobEntry, NodeEntry, SchedulerState } from "./table.ts";
 import type { Draft } from "./turn.ts";
 import { tellAgent, tellHistory } from "./turn.ts";
 
-type Report = Exclude<AgentReport, { readonly kind: "inventory" }>;
+type Report = Exclude<AgentReport, { readonly kind: "inventory" | "inventory-part" }>;
 type Inventory = Extract<AgentReport, { readonly kind: "inventory" }>;
 
 export function report(
@@ -55,6 +55,8 @@ export function inventory(
     refuse(draft, from);
     return;
   }
+  // One that is whole tells more than an older one of which a part is missing.
+  if (!node.gathered?.isWhole) node.gathered = undefined;
   const reported = new Map(message.ranks.map((rank) => [rankKeyText(rank.key), rank]));
   noteCapabilities(draft, node, message.capabilities);
   noteBoot(state, draft, { node, bootId: message.bootId, reported });

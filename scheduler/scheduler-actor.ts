@@ -36,6 +36,7 @@ export function schedulerActor(ports: SchedulerPorts): SchedulerActor {
       "rank-exited",
       "rank-swept",
       "inventory",
+      "inventory-part",
     ],
     start: startScheduler,
     step: stepScheduler,

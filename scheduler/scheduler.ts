@@ -17,6 +17,7 @@ import {
   startDeadline,
 } from "./advance.ts";
 import { dispatch, keepFor } from "./dispatch.ts";
+import { inventoryPart } from "./inventory-part.ts";
 import { changePhase, declare, seat } from "./node-set.ts";
 import { createPlacer } from "./placement.ts";
 import { createQueue } from "./queue.ts";
@@ -25,7 +26,7 @@ import { readRecords } from "./records.ts";
 import { inventory, logsComplete, report } from "./reports.ts";
 import * as requests from "./requests.ts";
 import type { JobEntry, SchedulerOptions, SchedulerState } from "./table.ts";
-import { defaultOptions } from "./table.ts";
+import { defaultOptions, isHalfTold } from "./table.ts";
 import type { Draft, SchedulerInput, SchedulerTurn } from "./turn.ts";
 import { finish, newDraft, startTimer, tellAgent } from "./turn.ts";
 import type { Secrets } from "./vault.ts";
@@ -98,6 +99,9 @@ function take(state: SchedulerState, draft: Draft, message: Received<SchedulerIn
       return;
     case "inventory":
       inventory(state, draft, { from: message.from, message });
+      return;
+    case "inventory-part":
+      inventoryPart(state, draft, { from: message.from, message });
       return;
     case "node-phase-changed": {
       const node = state.nodesById.get(message.node);
@@ -178,7 +182,8 @@ function reconcile(state: SchedulerState, draft: Draft): void {
   }
   for (const node of state.nodes) {
     if (node.shunnedUntil > 0 && node.shunnedUntil <= monoMs) forgive(state, draft, node);
-    if (node.ghosts.size === 0 || node.phase !== "alive") continue;
+    const mustTell = isHalfTold(node) || (node.ghosts.size > 0 && node.phase === "alive");
+    if (!mustTell) continue;
     tellAgent(state, draft, { node: node.node.id, message: { kind: "report-inventory" } });
   }
 }

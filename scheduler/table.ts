@@ -8,6 +8,7 @@ import type { Ref } from "../model/address.ts";
 import { assert } from "../model/errors.ts";
 import type { Node, NodePhase } from "../model/node.ts";
 import type { DeviceShare } from "../model/resources.ts";
+import type { Gathered } from "../proto/inventory-parts.ts";
 import type { AutostopState } from "./autostop.ts";
 import type { Need } from "./demand.ts";
 import type { GangState } from "./gang-state.ts";
@@ -76,6 +77,8 @@ export interface NodeEntry {
   bootId: string;
   /** What its agent and this head can both do beyond the wire version, by its newest inventory. */
   capabilities: readonly string[];
+  /** What has come of an inventory in parts. */
+  gathered: Gathered | undefined;
   /** Processes of ended jobs that may still run there: `7-1-run-0`. */
   readonly ghosts: Set<string>;
   /** Monotonic; 0 = not shunned. */
@@ -160,6 +163,11 @@ export function holdingsOf(
   const { gang } = entry;
   if (gang.phase === "queued" || gang.phase === "ended") return [];
   return gang.ranks.map(({ node, devices }) => ({ node, devices }));
+}
+
+/** Whether parts of its inventory have come, and a part is missing. */
+export function isHalfTold({ gathered }: NodeEntry): boolean {
+  return gathered !== undefined && !gathered.isWhole;
 }
 
 /** Whether a node's agent and this head can both do something; see `model/wire.ts`. */

@@ -41,6 +41,7 @@ export const sky = $root.sky = (() => {
             Envelope.prototype.rankExited = null;
             Envelope.prototype.rankSwept = null;
             Envelope.prototype.inventory = null;
+            Envelope.prototype.inventoryPart = null;
             Envelope.prototype.beat = null;
             Envelope.prototype.inspection = null;
             Envelope.prototype.refusal = null;
@@ -48,7 +49,7 @@ export const sky = $root.sky = (() => {
             let $oneOfFields;
 
             $Object.defineProperty(Envelope.prototype, "body", {
-                get: $util.oneOfGetter($oneOfFields = ["prepare", "go", "stop", "acknowledge", "forget", "reportInventory", "inspect", "renewLease", "rankPrepared", "rankRefused", "rankStarted", "rankExited", "rankSwept", "inventory", "beat", "inspection", "refusal"]),
+                get: $util.oneOfGetter($oneOfFields = ["prepare", "go", "stop", "acknowledge", "forget", "reportInventory", "inspect", "renewLease", "rankPrepared", "rankRefused", "rankStarted", "rankExited", "rankSwept", "inventory", "inventoryPart", "beat", "inspection", "refusal"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -93,6 +94,8 @@ export const sky = $root.sky = (() => {
                     $root.sky.v1.RankSwept.encode(message.rankSwept, writer.uint32(194).fork(), _depth + 1).ldelim();
                 if (message.inventory != null && $Object.hasOwnProperty.call(message, "inventory"))
                     $root.sky.v1.Inventory.encode(message.inventory, writer.uint32(202).fork(), _depth + 1).ldelim();
+                if (message.inventoryPart != null && $Object.hasOwnProperty.call(message, "inventoryPart"))
+                    $root.sky.v1.InventoryPart.encode(message.inventoryPart, writer.uint32(210).fork(), _depth + 1).ldelim();
                 if (message.beat != null && $Object.hasOwnProperty.call(message, "beat"))
                     $root.sky.v1.Beat.encode(message.beat, writer.uint32(242).fork(), _depth + 1).ldelim();
                 if (message.inspection != null && $Object.hasOwnProperty.call(message, "inspection"))
@@ -255,6 +258,13 @@ export const sky = $root.sky = (() => {
                                 break;
                             message.inventory = $root.sky.v1.Inventory.decode(reader, reader.size(), $undefined, _depth + 1, message.inventory);
                             message.body = "inventory";
+                            continue;
+                        }
+                    case 26: {
+                            if (wireType !== 2)
+                                break;
+                            message.inventoryPart = $root.sky.v1.InventoryPart.decode(reader, reader.size(), $undefined, _depth + 1, message.inventoryPart);
+                            message.body = "inventoryPart";
                             continue;
                         }
                     case 30: {
@@ -1917,6 +1927,121 @@ export const sky = $root.sky = (() => {
             };
 
             return Inventory;
+        })();
+
+        v1.InventoryPart = (function() {
+
+            const InventoryPart = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            InventoryPart.prototype.snapshot = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+            InventoryPart.prototype.part = 0;
+            InventoryPart.prototype.parts = 0;
+            InventoryPart.prototype.inventory = null;
+
+            InventoryPart.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.snapshot != null && $Object.hasOwnProperty.call(message, "snapshot") && (typeof message.snapshot === "object" ? message.snapshot.low || message.snapshot.high : message.snapshot !== 0))
+                    writer.uint32(8).int64(message.snapshot);
+                if (message.part != null && $Object.hasOwnProperty.call(message, "part") && message.part !== 0)
+                    writer.uint32(16).int32(message.part);
+                if (message.parts != null && $Object.hasOwnProperty.call(message, "parts") && message.parts !== 0)
+                    writer.uint32(24).int32(message.parts);
+                if (message.inventory != null && $Object.hasOwnProperty.call(message, "inventory"))
+                    $root.sky.v1.Inventory.encode(message.inventory, writer.uint32(34).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            InventoryPart.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.sky.v1.InventoryPart();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.int64()) === "object" ? value.low || value.high : value !== 0)
+                                message.snapshot = value;
+                            else
+                                delete message.snapshot;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.part = value;
+                            else
+                                delete message.part;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.parts = value;
+                            else
+                                delete message.parts;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            message.inventory = $root.sky.v1.Inventory.decode(reader, reader.size(), $undefined, _depth + 1, message.inventory);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return InventoryPart;
         })();
 
         v1.RankReport = (function() {

@@ -94,7 +94,7 @@ export const rankRecord: fc.Arbitrary<RankRecord> = withSome(
   { pid: whole, startedAt: real, endedAt: real, exit, logBytes: whole },
 );
 
-const rankReport: fc.Arbitrary<RankReport> = fc.oneof(
+export const rankReport: fc.Arbitrary<RankReport> = fc.oneof(
   plain({ phase: fc.constantFrom("preparing" as const, "ready" as const), key: rankKey }),
   plain({ phase: fc.constant("running"), key: rankKey, pid: whole, startedAt: real }),
   withSome(
@@ -102,6 +102,12 @@ const rankReport: fc.Arbitrary<RankReport> = fc.oneof(
     { pid: whole, startedAt: real, sweep },
   ),
 );
+
+const inventory = {
+  ...{ bootId: text, capacity, version: text },
+  capabilities: fc.array(text, { maxLength: 3 }),
+  ranks: fc.array(rankReport, { maxLength: 4 }),
+};
 
 const atLeast = plain({ amount: real, orMore: fc.boolean() });
 
@@ -210,12 +216,10 @@ const messages: Arbitraries = {
     { neverStarted: fc.constant(true) },
   ),
   "rank-swept": plain({ key: rankKey, sweep }),
-  inventory: plain({
-    bootId: text,
-    capacity,
-    version: text,
-    capabilities: fc.array(text, { maxLength: 3 }),
-    ranks: fc.array(rankReport, { maxLength: 4 }),
+  inventory: plain(inventory),
+  "inventory-part": plain({
+    ...{ snapshot: whole, part: small, parts: small },
+    inventory: plain(inventory),
   }),
   beat: withSome({ seq: whole, bootId: text, headSeq: whole }, { askedAt: real }),
   inspection: plain({ json: text }),

@@ -1,0 +1,28 @@
+// What a node tells of itself, all at once: as one message, or in parts if that is too large.
+
+import type { Capacity } from "../model/resources.ts";
+import { wireCapabilities } from "../model/wire.ts";
+import { inventoryMessages } from "../proto/inventory-parts.ts";
+import type { AgentReport, RankReport } from "../proto/messages.ts";
+import type { RankState } from "./rank.ts";
+import { rankReport } from "./rank.ts";
+
+export interface Told {
+  readonly bootId: string;
+  readonly capacity: Capacity;
+  readonly version: string;
+  readonly ranks: ReadonlyMap<string, RankState>;
+  /** Of this inventory, and of no other of this node. */
+  readonly snapshot: number;
+}
+
+export function inventoryOf({ snapshot, ranks, ...about }: Told): readonly AgentReport[] {
+  const { bootId, capacity, version } = about;
+  const reports: RankReport[] = [];
+  for (const rank of ranks.values()) {
+    const seen = rankReport(rank);
+    if (seen) reports.push(seen);
+  }
+  const known = { bootId, capacity, version, capabilities: wireCapabilities };
+  return inventoryMessages({ kind: "inventory", ...known, ranks: reports }, snapshot);
+}
