@@ -11,7 +11,7 @@ import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
 import { isNoRoom } from "./room-os.ts";
-import type { Batch, StoreEvent, StoreRecord } from "./store.ts";
+import type { Batch, RecordRange, StoreEvent, StoreRecord } from "./store.ts";
 import { prefixEnd } from "./store-keys.ts";
 import type { EventQuery, WriteStep } from "./store-requests.ts";
 
@@ -20,6 +20,13 @@ const schemaVersion = 1;
 /** Result codes of SQLite. Source: sqlite.org/rescode.html. */
 const sqliteBusy = 5;
 const sqliteFull = 13;
+
+/** Fewer free pages than this (of 4 KiB) are kept for what comes next. */
+const freePagesMin = 2_048;
+
+/** Source: sqlite.org, "PRAGMA auto_vacuum". */
+const autoVacuumIncremental = 2;
+const copiedPagesMax = 16_384;
 
 /** SQLite sorts every blob after every text. */
 const endOfAll = new Uint8Array(0);
@@ -37,10 +44,16 @@ const schema = `
 `;
 
 export interface JournalDatabase {
-  /** One transaction. @throws what SQLite throws; nothing of it is written then. */
-  write(steps: readonly WriteStep[]): void;
+  /**
+   * One transaction. How many events each step removed, where it counts them.
+   * @throws what SQLite throws; nothing of it is written then.
+   */
+  write(steps: readonly WriteStep[]): readonly number[];
   read(prefix: string): readonly StoreRecord[];
+  range(range: RecordRange): readonly StoreRecord[];
   events(query: EventQuery): readonly StoreEvent[];
+  /** Gives free pages back to the disk, if there are many. Whether more of them are left. */
+  shrink(pagesMax: number): boolean;
   close(): void;
 }
 
@@ -71,14 +84,24 @@ export function isDiskFull(error: unknown): boolean {
 }
 
 function prepare(database: DatabaseSync): void {
+  database.exec("PRAGMA locking_mode = EXCLUSIVE");
+  // Before the first page: free ones can be given back without copying the whole file.
+  const isNew = numberOf(database, "page_count") === 0;
+  if (isNew) database.exec("PRAGMA auto_vacuum = INCREMENTAL");
   // Exclusive before WAL: the WAL's index then lives in memory and needs no shared file.
-  database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL");
+  database.exec("PRAGMA journal_mode = WAL");
   database.exec("PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216");
   database.exec("BEGIN EXCLUSIVE");
   const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
   if (version > schemaVersion) throw new Error(`it is of a newer version (${version})`);
   database.exec(schema);
   database.exec("COMMIT");
+  // Journals of 0.1.0 began without it. Copying a small one once is cheap; a large one reuses its
+  // free pages all the same, and only keeps its size.
+  const pages = numberOf(database, "page_count");
+  if (numberOf(database, "auto_vacuum") !== autoVacuumIncremental && pages <= copiedPagesMax) {
+    database.exec("PRAGMA auto_vacuum = INCREMENTAL; VACUUM");
+  }
 }
 
 function journalOver(database: DatabaseSync): JournalDatabase {
@@ -86,6 +109,9 @@ function journalOver(database: DatabaseSync): JournalDatabase {
   const records = database.prepare(
     "SELECT key, value FROM records WHERE key >= ? AND key < ? ORDER BY key",
   );
+  const part = "SELECT key, value FROM records WHERE key >= ? AND key < ? ORDER BY key";
+  const up = database.prepare(`${part} LIMIT ?`);
+  const down = database.prepare(`${part} DESC LIMIT ?`);
   const exact = database.prepare(
     "SELECT * FROM events WHERE subject = ? AND seq > ? ORDER BY seq LIMIT ?",
   );
@@ -94,24 +120,30 @@ function journalOver(database: DatabaseSync): JournalDatabase {
     "SELECT * FROM events WHERE +subject >= ? AND +subject < ? AND seq > ? ORDER BY seq LIMIT ?",
   );
   return {
-    write: (steps) => inTransaction(database, () => steps.forEach(apply)),
-    read: (prefix) =>
-      records.all(prefix, prefixEnd(prefix) ?? endOfAll).map((row) => ({
-        key: String(row["key"]),
-        value: String(row["value"]),
-      })),
+    write: (steps) => inTransaction(database, () => steps.map(apply)),
+    read: (prefix) => records.all(prefix, prefixEnd(prefix) ?? endOfAll).map(recordOf),
+    range: ({ from, before, countMax, reverse = false }) =>
+      (reverse ? down : up).all(from, before || endOfAll, countMax).map(recordOf),
     events: ({ subject, after, countMax }) => {
       const rows = subject.endsWith("/")
         ? below.all(subject, prefixEnd(subject) ?? endOfAll, after, countMax)
         : exact.all(subject, after, countMax);
       return rows.map(eventOf);
     },
+    shrink: (pagesMax) => {
+      const free = numberOf(database, "freelist_count");
+      if (free < freePagesMin || free * 4 < numberOf(database, "page_count")) return false;
+      database.exec(`PRAGMA incremental_vacuum(${pagesMax})`);
+      // The file itself gets shorter only when the log is taken into it.
+      database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      return numberOf(database, "freelist_count") < free;
+    },
     close: () => database.close(),
   };
 }
 
-/** What one step of a transaction does. */
-function writerOf(database: DatabaseSync): (step: WriteStep) => void {
+/** What one step of a transaction does. How many events it removed, if it counts them. */
+function writerOf(database: DatabaseSync): (step: WriteStep) => number {
   const put = database.prepare(
     "INSERT INTO records VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
   );
@@ -119,18 +151,44 @@ function writerOf(database: DatabaseSync): (step: WriteStep) => void {
   const removeRange = database.prepare("DELETE FROM records WHERE key >= ? AND key < ?");
   const append = database.prepare("INSERT INTO events (subject, wall_ms, body) VALUES (?, ?, ?)");
   const forget = database.prepare("DELETE FROM events WHERE subject = ?");
-  const forgetRange = database.prepare("DELETE FROM events WHERE subject >= ? AND subject < ?");
 
   const writeBatch = (batch: Batch): void => {
     for (const prefix of batch.deletePrefixes ?? []) deleteRange(removeRange, prefix);
     for (const key of batch.deletes) remove.run(key);
     for (const { key, value } of batch.puts) put.run(key, value);
+    for (const subject of batch.forgets ?? []) forget.run(subject);
     for (const { subject, wallMs, body } of batch.events) append.run(subject, wallMs, body);
   };
+  const removeEvents = removerOf(database);
   return (step) => {
-    if (step.kind === "batch") return writeBatch(step.batch);
-    forget.run(step.subject);
-    deleteRange(forgetRange, `${step.subject}/`);
+    if (step.kind !== "batch") return removeEvents(step);
+    writeBatch(step.batch);
+    return 0;
+  };
+}
+
+/** Removes some of the events that a step names. How many. */
+function removerOf(
+  database: DatabaseSync,
+): (step: Exclude<WriteStep, { readonly kind: "batch" }>) => number {
+  const removing = (which: string): StatementSync =>
+    database.prepare(`DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE ${which})`);
+  const one = removing("subject = ? LIMIT ?");
+  const below = removing("subject >= ? AND subject < ? LIMIT ?");
+  const older = removing("subject = ? AND seq <= ? ORDER BY seq LIMIT ?");
+  const newest = database.prepare(
+    "SELECT seq FROM events WHERE subject = ? ORDER BY seq DESC LIMIT 1 OFFSET ?",
+  );
+  return (step) => {
+    const { subject, countMax } = step;
+    if (step.kind === "trim") {
+      const last = newest.get(subject, step.keep)?.["seq"];
+      return last === undefined ? 0 : Number(older.run(subject, Number(last), countMax).changes);
+    }
+    const removed = Number(one.run(subject, countMax).changes);
+    const prefix = `${subject}/`;
+    const end = prefixEnd(prefix) ?? endOfAll;
+    return removed + Number(below.run(prefix, end, countMax - removed).changes);
   };
 }
 
@@ -138,16 +196,25 @@ function deleteRange(statement: StatementSync, prefix: string): void {
   statement.run(prefix, prefixEnd(prefix) ?? endOfAll);
 }
 
-function inTransaction(database: DatabaseSync, work: () => void): void {
+function inTransaction<T>(database: DatabaseSync, work: () => T): T {
   database.exec("BEGIN IMMEDIATE");
   try {
-    work();
+    const result = work();
     database.exec("COMMIT");
+    return result;
   } catch (error) {
     // SQLite has rolled back by itself after some errors, such as a full disk.
     if (database.isTransaction) database.exec("ROLLBACK");
     throw error;
   }
+}
+
+function recordOf(row: Readonly<Record<string, unknown>>): StoreRecord {
+  return { key: String(row["key"]), value: String(row["value"]) };
+}
+
+function numberOf(database: DatabaseSync, pragma: string): number {
+  return Number(database.prepare(`PRAGMA ${pragma}`).get()?.[pragma]);
 }
 
 function eventOf(row: Readonly<Record<string, unknown>>): StoreEvent {

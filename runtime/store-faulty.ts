@@ -41,6 +41,7 @@ export function createFaultyStore(inner: Store): FaultyStore {
     ...inner,
     commit: (batch) => inOrder(() => inner.commit(batch)),
     forget: (subject) => inOrder(() => inner.forget(subject)),
+    trim: (subject, keep) => inOrder(() => inner.trim(subject, keep)),
     close: async () => {
       await last;
       await inner.close();

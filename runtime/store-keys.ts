@@ -30,6 +30,14 @@ export function prefixEnd(prefix: string): string | undefined {
   return undefined;
 }
 
+/** Whether a key is at or above `from` and below `before`, where that is not empty. */
+export function isInRange(
+  key: string,
+  { from, before }: { readonly from: string; readonly before: string },
+): boolean {
+  return compareKeys(key, from) >= 0 && (before === "" || compareKeys(key, before) < 0);
+}
+
 /** Whether an event's subject is what a query names: itself, or with a `/` at the end, below it. */
 export function subjectMatches(subject: string, query: string): boolean {
   return query.endsWith("/") ? subject.startsWith(query) : subject === query;

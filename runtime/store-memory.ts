@@ -6,7 +6,7 @@
 
 import { errorText, SkyError } from "../model/errors.ts";
 import type { Batch, Store, StoreEvent } from "./store.ts";
-import { compareKeys, subjectMatches } from "./store-keys.ts";
+import { compareKeys, isInRange, subjectMatches } from "./store-keys.ts";
 
 export interface MemoryDisk {
   readonly records: Map<string, string>;
@@ -56,6 +56,13 @@ export function createMemoryStore(
         .filter(([key]) => key.startsWith(prefix))
         .sort(([a], [b]) => compareKeys(a, b))
         .map(([key, value]) => ({ key, value })),
+    range: async (range) => {
+      const { countMax, reverse = false } = range;
+      const found = [...disk.records]
+        .filter(([key]) => isInRange(key, range))
+        .sort(([a], [b]) => compareKeys(a, b) * (reverse ? -1 : 1));
+      return found.slice(0, countMax).map(([key, value]) => ({ key, value }));
+    },
     events: async ({ subject, after, countMax }) =>
       disk.events
         .filter((event) => event.seq > after && subjectMatches(event.subject, subject))
@@ -65,6 +72,12 @@ export function createMemoryStore(
         const gone = (one: string): boolean =>
           subjectMatches(one, subject) || subjectMatches(one, `${subject}/`);
         disk.events = disk.events.filter((event) => !gone(event.subject));
+      }),
+    trim: (subject, keep) =>
+      inOrder(async () => {
+        const seqs = disk.events.flatMap((event) => (event.subject === subject ? event.seq : []));
+        const last = seqs.at(-keep - 1) ?? 0;
+        disk.events = disk.events.filter((event) => event.seq > last || event.subject !== subject);
       }),
     counts: () => ({ commits, transactions: commits }),
     close: async () => {
@@ -80,6 +93,10 @@ function apply(disk: MemoryDisk, batch: Batch): void {
   }
   for (const key of batch.deletes) disk.records.delete(key);
   for (const { key, value } of batch.puts) disk.records.set(key, value);
+  if (batch.forgets !== undefined && batch.forgets.length > 0) {
+    const gone = new Set(batch.forgets);
+    disk.events = disk.events.filter(({ subject }) => !gone.has(subject));
+  }
   const events = batch.events.map((draft) => {
     disk.seq += 1;
     return { ...draft, seq: disk.seq };

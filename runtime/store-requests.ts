@@ -3,7 +3,7 @@
 // One request is answered by one reply with its number, in the order of the requests. `write` is
 // one transaction: all of its steps, or none.
 
-import type { Batch, Shortage, StoreEvent, StoreRecord } from "./store.ts";
+import type { Batch, RecordRange, Shortage, StoreEvent, StoreRecord } from "./store.ts";
 
 /** What the worker is started with. */
 export interface StoreSetup {
@@ -15,7 +15,15 @@ export interface StoreSetup {
 
 export type WriteStep =
   | { readonly kind: "batch"; readonly batch: Batch }
-  | { readonly kind: "forget"; readonly subject: string };
+  /** Of the subject and below it. */
+  | { readonly kind: "forget"; readonly subject: string; readonly countMax: number }
+  /** Of exactly the subject, but for the newest. */
+  | {
+      readonly kind: "trim";
+      readonly subject: string;
+      readonly keep: number;
+      readonly countMax: number;
+    };
 
 export interface EventQuery {
   readonly subject: string;
@@ -28,6 +36,7 @@ export type StoreRequest =
   /** While room is short: the ballast is laid again if it can be. */
   | { readonly kind: "look" }
   | { readonly kind: "read"; readonly prefix: string }
+  | { readonly kind: "range"; readonly range: RecordRange }
   | { readonly kind: "events"; readonly query: EventQuery }
   | { readonly kind: "close" };
 
@@ -36,6 +45,8 @@ export type StoreReply =
   | { readonly kind: "done" }
   /** A write found no room, and did nothing. It may be asked for again. */
   | { readonly kind: "full" }
+  /** How many events each step removed by its count. */
+  | { readonly kind: "written"; readonly removed: readonly number[] }
   | { readonly kind: "records"; readonly records: readonly StoreRecord[] }
   | { readonly kind: "events"; readonly events: readonly StoreEvent[] }
   | {

@@ -31,6 +31,12 @@ const spareBytes = 4_194_304;
 const mib = 1_048_576;
 let level: Shortage["level"] | undefined;
 
+/** How long nobody may have asked for anything, and how many pages go at once, how often. */
+const quietMs = 250;
+const shrinkPagesMax = 1_024;
+const shrinkPauseMs = 10;
+let shrinking: NodeJS.Timeout | undefined;
+
 serve();
 
 function serve(): void {
@@ -39,7 +45,10 @@ function serve(): void {
   if (database === undefined) return;
   port.on("message", ({ id, body }: Numbered<StoreRequest>) => {
     reply(id, answer(database, body));
-    if (body.kind === "close") port.close();
+    if (body.kind === "write") shrinkSoon(database);
+    if (body.kind !== "close") return;
+    clearTimeout(shrinking);
+    port.close();
   });
 }
 
@@ -59,13 +68,14 @@ function answer(database: JournalDatabase, request: StoreRequest): StoreReply {
   try {
     switch (request.kind) {
       case "write":
-        write(database, request.steps);
-        return { kind: "done" };
+        return { kind: "written", removed: write(database, request.steps) };
       case "look":
         look();
         return { kind: "done" };
       case "read":
         return { kind: "records", records: database.read(request.prefix) };
+      case "range":
+        return { kind: "records", records: database.range(request.range) };
       case "events":
         return { kind: "events", events: database.events(request.query) };
       case "close":
@@ -79,10 +89,29 @@ function answer(database: JournalDatabase, request: StoreRequest): StoreReply {
   }
 }
 
-function write(database: JournalDatabase, steps: readonly WriteStep[]): void {
-  withRoom(() => database.write(steps));
+function write(database: JournalDatabase, steps: readonly WriteStep[]): readonly number[] {
+  const removed = withRoom(() => database.write(steps));
   if (level === "full") notice(setup.ballastMib > 0 ? "tight" : undefined);
   if (setup.extraFsyncMs > 0) Atomics.wait(clock, 0, 0, setup.extraFsyncMs);
+  return removed;
+}
+
+/** Gives free pages of the file back, a few at a time, while nobody asks for anything. */
+function shrinkSoon(database: JournalDatabase, ms = quietMs): void {
+  clearTimeout(shrinking);
+  shrinking = setTimeout(() => {
+    if (shrink(database)) shrinkSoon(database, shrinkPauseMs);
+  }, ms).unref();
+}
+
+/** Whether there is more to give back. On a full disk there is no room for doing it: later. */
+function shrink(database: JournalDatabase): boolean {
+  try {
+    return level !== "full" && database.shrink(shrinkPagesMax);
+  } catch (error) {
+    if (isDiskFull(error)) return false;
+    throw error;
+  }
 }
 
 /** Does it once more without the ballast if there was no room. */

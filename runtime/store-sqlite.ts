@@ -16,12 +16,15 @@ import type { StoreReply, WriteStep } from "./store-requests.ts";
 import type { StoreThread } from "./store-thread-sqlite.ts";
 import { startThread } from "./store-thread-sqlite.ts";
 
-/** Bounds the size of one transaction. */
+/** Bound the size of one transaction, and so that of the write-ahead log. */
 const groupStepsMax = 4_096;
 /** How often a full disk is tried again. */
 const lookMs = 500;
 /** Commits that wait, on a full disk or a slow one. More, and the store has failed. */
 const waitingMax = 262_144;
+const groupCharsMax = 8_388_608;
+/** Events that one transaction removes: other commits wait for no more than these. */
+const removedMax = 2_000;
 
 export interface SqliteStoreOptions {
   readonly path: string;
@@ -33,7 +36,7 @@ export interface SqliteStoreOptions {
 
 interface WaitingWrite {
   readonly step: WriteStep;
-  readonly resolve: () => void;
+  readonly resolve: (removed: number) => void;
   readonly reject: (error: SkyError) => void;
 }
 
@@ -117,13 +120,18 @@ function storeOver(thread: StoreThread, room: Room): Store {
     // A burst of commits in one turn of the loop shares the first transaction, too.
     await Promise.resolve();
     while (waiting.length > 0) {
-      const group = waiting.slice(0, groupStepsMax);
-      waiting = waiting.slice(groupStepsMax);
+      const group = waiting.slice(0, groupCount(waiting));
+      waiting = waiting.slice(group.length);
       const steps = group.map(({ step }) => step);
-      const error = await writeOnce(thread, room, steps).then(() => undefined, asFailure);
-      broken ??= error;
-      if (error === undefined) transactions += 1;
-      for (const { resolve, reject } of group) error === undefined ? resolve() : reject(error);
+      const reply = await writeOnce(thread, room, steps).catch(asFailure);
+      if (reply instanceof SkyError) {
+        broken ??= reply;
+        for (const { reject } of group) reject(reply);
+      } else {
+        transactions += 1;
+        const removed = reply.kind === "written" ? reply.removed : [];
+        for (const [at, { resolve }] of group.entries()) resolve(removed[at] ?? 0);
+      }
       if (broken !== undefined) refuseWaiting(broken);
     }
     writing = undefined;
@@ -132,12 +140,15 @@ function storeOver(thread: StoreThread, room: Room): Store {
     for (const { reject } of waiting) reject(again(error));
     waiting = [];
   };
-  const write = (step: WriteStep): Promise<void> => {
+  const write = (step: WriteStep): Promise<number> => {
     if (waiting.length >= waitingMax) broken ??= tooMany();
     if (broken !== undefined) return Promise.reject(again(broken));
-    const done = new Promise<void>((resolve, reject) => waiting.push({ step, resolve, reject }));
+    const done = new Promise<number>((resolve, reject) => waiting.push({ step, resolve, reject }));
     writing ??= writeAll();
     return done;
+  };
+  const writeInParts = async (step: WriteStep & { readonly countMax: number }): Promise<void> => {
+    while ((await write(step)) >= step.countMax);
   };
 
   return {
@@ -145,9 +156,14 @@ function storeOver(thread: StoreThread, room: Room): Store {
       await write({ kind: "batch", batch });
       commits += 1;
     },
-    forget: (subject) => write({ kind: "forget", subject }),
+    forget: (subject) => writeInParts({ kind: "forget", subject, countMax: removedMax }),
+    trim: (subject, keep) => writeInParts({ kind: "trim", subject, keep, countMax: removedMax }),
     read: async (prefix) => {
       const reply = await thread.ask({ kind: "read", prefix });
+      return reply.kind === "records" ? reply.records : [];
+    },
+    range: async (range) => {
+      const reply = await thread.ask({ kind: "range", range });
       return reply.kind === "records" ? reply.records : [];
     },
     events: async (query) => {
@@ -177,6 +193,21 @@ async function writeOnce(
     if (reply.kind !== "full") return reply;
     if (!(await room.pause())) throw new SkyError("store/failed", { why: "it was closed" });
   }
+}
+
+/** How many of those that wait go into one transaction. At least one. */
+function groupCount(waiting: readonly WaitingWrite[]): number {
+  let chars = 0;
+  const count = waiting.findIndex(({ step }, at) => {
+    chars += step.kind === "batch" ? charsOf(step.batch) : 0;
+    return at > 0 && (at >= groupStepsMax || chars > groupCharsMax);
+  });
+  return count < 0 ? waiting.length : count;
+}
+
+/** Of the records only: events are small. */
+function charsOf({ puts }: Batch): number {
+  return puts.reduce((sum, { value }) => sum + value.length, 0);
 }
 
 function tooMany(): SkyError {

@@ -14,6 +14,8 @@ export interface Batch {
   readonly deletes: readonly string[];
   /** Delete every key that starts with one of these. Applied before `puts`. */
   readonly deletePrefixes?: readonly string[];
+  /** Delete the events of exactly these subjects. Applied before `events` are added. */
+  readonly forgets?: readonly string[];
   readonly events: readonly StoreEventDraft[];
 }
 
@@ -21,6 +23,15 @@ export interface StoreRecord {
   readonly key: string;
   /** JSON text. */
   readonly value: string;
+}
+
+/** Records whose keys are at or above `from` and below `before`; `""` for `before` is no bound. */
+export interface RecordRange {
+  readonly from: string;
+  readonly before: string;
+  readonly countMax: number;
+  /** From the greatest key down. */
+  readonly reverse?: boolean;
 }
 
 /** Something that happened, for `sky why` and replay. */
@@ -53,14 +64,21 @@ export interface Store {
   commit(batch: Batch): Promise<void>;
   /** All records whose key starts with `prefix`, in key order, as last committed. */
   read(prefix: string): Promise<readonly StoreRecord[]>;
+  /** A part of the records, so that nobody needs to read all that there are to find a few. */
+  range(range: RecordRange): Promise<readonly StoreRecord[]>;
   /** Events of exactly this subject (or, ending in `/`, of all below it) with `seq > after`. */
   events(query: {
     readonly subject: string;
     readonly after: number;
     readonly countMax: number;
   }): Promise<readonly StoreEvent[]>;
-  /** Removes all events of this subject and below it. Used when a cluster goes down. */
+  /**
+   * Removes all events of this subject and below it, a bounded number in each transaction, so that
+   * other commits need not wait for all of it. Nobody may add to the subject meanwhile.
+   */
   forget(subject: string): Promise<void>;
+  /** Removes the oldest events of exactly this subject, so that `keep` remain; likewise in parts. */
+  trim(subject: string, keep: number): Promise<void>;
   /** Commits so far, for benchmarks: calls, and transactions that reached the disk. */
   counts(): { readonly commits: number; readonly transactions: number };
   /** Whether room is short just now. A version that knows of no disk leaves it out. */

@@ -15,6 +15,7 @@ import { isSkyError } from "../../model/errors.ts";
 import { dropBallast, layBallast } from "../../runtime/ballast-os.ts";
 import type { Batch } from "../../runtime/store.ts";
 import { openSqliteStore } from "../../runtime/store-sqlite.ts";
+import { until } from "../support/until.ts";
 import { storeContract } from "./store.contract.ts";
 
 const put = (key: string): Batch => ({ puts: [{ key, value: "" }], deletes: [], events: [] });
@@ -164,3 +165,47 @@ inFolder("ballast holds real room once, and gives it back", async (_, dir) => {
   assert.ok(!dropBallast(path));
   assert.deepEqual(readdirSync(dir), []);
 });
+
+inFolder("what is deleted gives its room back to the disk, without being asked", async (path) => {
+  const store = await openSqliteStore({ path });
+  const value = "x".repeat(8_000);
+  for (let from = 0; from < 6_000; from += 1_000) {
+    const puts = Array.from({ length: 1_000 }, (_, i) => ({ key: `k/${from + i}`, value }));
+    await store.commit({ puts, deletes: [], events: [] });
+  }
+  const full = sizeOf(path);
+  await store.commit({ puts: [], deletes: [], deletePrefixes: ["k/"], events: [] });
+  await until("the file is small again", () => sizeOf(path) < full / 3);
+  await store.commit(put("still works"));
+  assert.equal((await store.read("")).length, 1);
+  await store.close();
+});
+
+inFolder("a journal that began without that gets it when it is opened", async (path) => {
+  const old = new DatabaseSync(path);
+  old.exec("PRAGMA journal_mode = WAL; CREATE TABLE records (key TEXT PRIMARY KEY, value TEXT)");
+  old.exec("INSERT INTO records VALUES ('a', 'b'); PRAGMA user_version = 1");
+  old.close();
+  const store = await openSqliteStore({ path });
+  assert.deepEqual(await store.read(""), [{ key: "a", value: "b" }]);
+  await store.close();
+  const seen = new DatabaseSync(path);
+  assert.equal(seen.prepare("PRAGMA auto_vacuum").get()?.["auto_vacuum"], 2);
+  seen.close();
+});
+
+inFolder("the write-ahead log stays small under a steady load", async (path) => {
+  const store = await openSqliteStore({ path });
+  const value = "x".repeat(100_000);
+  for (let round = 0; round < 20; round += 1) {
+    const puts = Array.from({ length: 20 }, (_, i) => ({ key: `k/${i}`, value }));
+    await Promise.all(puts.map((one) => store.commit({ puts: [one], deletes: [], events: [] })));
+  }
+  assert.ok(sizeOf(`${path}-wal`) < 32 * 1024 ** 2, `${sizeOf(`${path}-wal`)} bytes`);
+  assert.ok(sizeOf(path) < 8 * 1024 ** 2, `${sizeOf(path)} bytes`);
+  await store.close();
+});
+
+function sizeOf(path: string): number {
+  return statSync(path).size;
+}

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
-import type { Batch, Store } from "../../runtime/store.ts";
+import type { Batch, RecordRange, Store } from "../../runtime/store.ts";
 
 export interface StoreWorld {
   open(): Promise<Store>;
@@ -86,6 +86,24 @@ function records(check: Check): void {
     });
   });
 
+  check("a range is read from either end, and no more of it than was asked for", async (world) => {
+    await using(world, async (store) => {
+      const keys = ["a/1", "a/2", "a/3", "a/\u{1f680}", "b"];
+      await store.commit(batch({ puts: keys.toReversed().map((key) => ({ key, value: key })) }));
+      const ask = async (range: Partial<RecordRange>): Promise<readonly string[]> => {
+        const whole = { from: "", before: "", countMax: 10, ...range };
+        return (await store.range(whole)).map(({ value }) => value);
+      };
+      assert.deepEqual(await ask({}), keys);
+      assert.deepEqual(await ask({ reverse: true }), keys.toReversed());
+      assert.deepEqual(await ask({ from: "a/2", before: "b" }), ["a/2", "a/3", "a/\u{1f680}"]);
+      assert.deepEqual(await ask({ from: "a/2", countMax: 2 }), ["a/2", "a/3"]);
+      const last = { before: "a/\u{1f680}", countMax: 2, reverse: true };
+      assert.deepEqual(await ask(last), ["a/3", "a/2"]);
+      assert.deepEqual(await ask({ from: "c" }), []);
+    });
+  });
+
   check("any text is kept as it is", async (world) => {
     const value = "'\"; DROP TABLE\u0000 \n \u{10ffff} é e\u0301";
     await using(world, (store) => store.commit(put(`odd/${value}`, value)));
@@ -128,6 +146,40 @@ function events(check: Check): void {
       const [one, two] = await store.events({ subject: "demo/", after: 0, countMax: 2 });
       assert.deepEqual([one?.subject, two?.subject], ["demo/job/1", "demo/job/10"]);
       assert.deepEqual(await ask("demo/", two?.seq), ["demo/node/w"]);
+    });
+  });
+
+  check("a batch forgets exactly the subjects that it names, then adds", async (world) => {
+    await using(world, async (store) => {
+      for (const subject of ["demo", "demo/job/1", "demo/job/10"]) {
+        await store.commit(event(subject, '"old"'));
+      }
+      const forgets = ["demo", "demo/job/1", "demo/never"];
+      await store.commit(batch({ forgets, ...event("demo/job/1", '"new"') }));
+      const bodies = async (subject: string): Promise<readonly string[]> =>
+        (await store.events({ subject, after: 0, countMax: 10 })).map(({ body }) => body);
+      assert.deepEqual(await bodies("demo"), []);
+      assert.deepEqual(await bodies("demo/"), ['"old"', '"new"']);
+      assert.deepEqual(await bodies("demo/job/1"), ['"new"']);
+    });
+  });
+
+  check("what is too much for one transaction is removed in parts, all of it", async (world) => {
+    await using(world, async (store) => {
+      const events = Array.from({ length: 5_000 }, (_, i) => ({
+        ...{ subject: i % 2 === 0 ? "demo" : "demo/job/1", wallMs: 1, body: String(i) },
+      }));
+      await store.commit(batch({ events }));
+      const left = async (subject: string): Promise<readonly number[]> =>
+        (await store.events({ subject, after: 0, countMax: 1e4 })).map(({ body }) => Number(body));
+      await store.trim("demo", 3);
+      assert.deepEqual(await left("demo"), [4_994, 4_996, 4_998]);
+      await store.trim("demo", 3);
+      await store.trim("demo/never", 0);
+      assert.equal((await left("demo")).length, 3);
+      assert.equal((await left("demo/")).length, 2_500);
+      await store.forget("demo");
+      assert.deepEqual([await left("demo"), await left("demo/")], [[], []]);
     });
   });
 
