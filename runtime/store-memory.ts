@@ -5,7 +5,7 @@
 // which stands for the time, and the failures, of a disk.
 
 import { errorText, SkyError } from "../model/errors.ts";
-import type { Batch, Store, StoreEvent } from "./store.ts";
+import type { Batch, Store, StoreEvent, StoreRecord } from "./store.ts";
 import { compareKeys, isInRange, subjectMatches } from "./store-keys.ts";
 
 export interface MemoryDisk {
@@ -51,22 +51,7 @@ export function createMemoryStore(
         apply(disk, batch);
         commits += 1;
       }),
-    read: async (prefix) =>
-      [...disk.records]
-        .filter(([key]) => key.startsWith(prefix))
-        .sort(([a], [b]) => compareKeys(a, b))
-        .map(([key, value]) => ({ key, value })),
-    range: async (range) => {
-      const { countMax, reverse = false } = range;
-      const found = [...disk.records]
-        .filter(([key]) => isInRange(key, range))
-        .sort(([a], [b]) => compareKeys(a, b) * (reverse ? -1 : 1));
-      return found.slice(0, countMax).map(([key, value]) => ({ key, value }));
-    },
-    events: async ({ subject, after, countMax }) =>
-      disk.events
-        .filter((event) => event.seq > after && subjectMatches(event.subject, subject))
-        .slice(0, countMax),
+    ...readerOf(disk),
     forget: (subject) =>
       inOrder(async () => {
         const gone = (one: string): boolean =>
@@ -84,6 +69,25 @@ export function createMemoryStore(
       await last;
       broken ??= "it was closed";
     },
+  };
+}
+
+function readerOf(disk: MemoryDisk): Pick<Store, "read" | "range" | "events"> {
+  const found = (isMeant: (key: string) => boolean): StoreRecord[] =>
+    [...disk.records]
+      .filter(([key]) => isMeant(key))
+      .sort(([a], [b]) => compareKeys(a, b))
+      .map(([key, value]) => ({ key, value }));
+  return {
+    read: async (prefix) => found((key) => key.startsWith(prefix)),
+    range: async (range) => {
+      const inOrder = found((key) => isInRange(key, range));
+      return (range.reverse ? inOrder.reverse() : inOrder).slice(0, range.countMax);
+    },
+    events: async ({ subject, after, countMax }) =>
+      disk.events
+        .filter((event) => event.seq > after && subjectMatches(event.subject, subject))
+        .slice(0, countMax),
   };
 }
 

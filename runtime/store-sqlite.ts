@@ -158,6 +158,21 @@ function storeOver(thread: StoreThread, room: Room): Store {
     },
     forget: (subject) => writeInParts({ kind: "forget", subject, countMax: removedMax }),
     trim: (subject, keep) => writeInParts({ kind: "trim", subject, keep, countMax: removedMax }),
+    ...readerOver(thread),
+    counts: () => ({ commits, transactions }),
+    shortage: () => room.shortage,
+    onShortage: (hear) => room.onChange(hear),
+    close: async () => {
+      room.close();
+      await writing;
+      broken ??= new SkyError("store/failed", { why: "it was closed" });
+      await thread.close();
+    },
+  };
+}
+
+function readerOver(thread: StoreThread): Pick<Store, "read" | "range" | "events"> {
+  return {
     read: async (prefix) => {
       const reply = await thread.ask({ kind: "read", prefix });
       return reply.kind === "records" ? reply.records : [];
@@ -169,15 +184,6 @@ function storeOver(thread: StoreThread, room: Room): Store {
     events: async (query) => {
       const reply = await thread.ask({ kind: "events", query });
       return reply.kind === "events" ? reply.events : [];
-    },
-    counts: () => ({ commits, transactions }),
-    shortage: () => room.shortage,
-    onShortage: (hear) => room.onChange(hear),
-    close: async () => {
-      room.close();
-      await writing;
-      broken ??= new SkyError("store/failed", { why: "it was closed" });
-      await thread.close();
     },
   };
 }

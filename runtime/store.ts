@@ -77,7 +77,7 @@ export interface Store {
    * other commits need not wait for all of it. Nobody may add to the subject meanwhile.
    */
   forget(subject: string): Promise<void>;
-  /** Removes the oldest events of exactly this subject, so that `keep` remain; likewise in parts. */
+  /** Removes the oldest events of exactly this subject so that `keep` remain; also in parts. */
   trim(subject: string, keep: number): Promise<void>;
   /** Commits so far, for benchmarks: calls, and transactions that reached the disk. */
   counts(): { readonly commits: number; readonly transactions: number };
