@@ -124,14 +124,9 @@ function storeOver(thread: StoreThread, room: Room): Store {
       waiting = waiting.slice(group.length);
       const steps = group.map(({ step }) => step);
       const reply = await writeOnce(thread, room, steps).catch(asFailure);
-      if (reply instanceof SkyError) {
-        broken ??= reply;
-        for (const { reject } of group) reject(reply);
-      } else {
-        transactions += 1;
-        const removed = reply.kind === "written" ? reply.removed : [];
-        for (const [at, { resolve }] of group.entries()) resolve(removed[at] ?? 0);
-      }
+      if (reply instanceof SkyError) broken ??= reply;
+      else transactions += 1;
+      settleAll(group, reply);
       if (broken !== undefined) refuseWaiting(broken);
     }
     writing = undefined;
@@ -199,6 +194,15 @@ async function writeOnce(
     if (reply.kind !== "full") return reply;
     if (!(await room.pause())) throw new SkyError("store/failed", { why: "it was closed" });
   }
+}
+
+function settleAll(group: readonly WaitingWrite[], reply: StoreReply | SkyError): void {
+  if (reply instanceof SkyError) {
+    for (const { reject } of group) reject(reply);
+    return;
+  }
+  const removed = reply.kind === "written" ? reply.removed : [];
+  for (const [at, { resolve }] of group.entries()) resolve(removed[at] ?? 0);
 }
 
 /** How many of those that wait go into one transaction. At least one. */
