@@ -3,6 +3,7 @@
 
 import { SkyError } from "../model/errors.ts";
 import { clusterNameLengthMax, clusterPattern } from "../model/ids.ts";
+import { hintText } from "../model/suggest.ts";
 
 /** @throws SkyError `request/invalid`. */
 export function checkedClusterName(name: string): string {
@@ -16,4 +17,9 @@ export function checkedClusterName(name: string): string {
     throw new SkyError("request/invalid", { field: "cluster", why });
   }
   return name;
+}
+
+/** A name that nobody knows, with the one that was probably meant. */
+export function unknownCluster(name: string, known: readonly string[]): SkyError {
+  return new SkyError("cluster/not-found", { name: `'${name}'`, hint: hintText(name, known) });
 }

@@ -18,6 +18,7 @@ export type { Code, Remedy } from "../model/errors.ts";
 export { isSkyError, SkyError } from "../model/errors.ts";
 export type { NumberedEvent as Event } from "../model/event.ts";
 export type { JobStatus } from "../model/job.ts";
+export type { Diagnosis, Finding, Grade } from "./doctor.ts";
 export type { Explanation, HeadVersion } from "./head.ts";
 export type { LaunchResult } from "./launch.ts";
 export type { LogChunk, LogStream } from "./log-stream.ts";

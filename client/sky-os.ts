@@ -9,9 +9,12 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { ClusterView } from "../model/cluster.ts";
 import { assert, SkyError } from "../model/errors.ts";
 import type { NumberedEvent } from "../model/event.ts";
+import type { Home } from "../model/home.ts";
 import type { Task } from "../model/task.ts";
+import { given } from "../proto/fields.ts";
 import { checkedClusterName } from "./cluster-name.ts";
 import { connectHead } from "./connect-os.ts";
+import type { Diagnosis } from "./doctor.ts";
 import type { Explanation, Head, HeadVersion, IdleRule } from "./head.ts";
 import { headOver } from "./head-grpc.ts";
 import { homeOf } from "./home-os.ts";
@@ -44,12 +47,14 @@ import { userName, world } from "./world-os.ts";
  */
 export class Sky {
   readonly #head: Head;
+  readonly #home: Home;
   readonly #signal: AbortSignal;
   readonly #user = userName();
 
   constructor(options: SkyOptions = {}) {
     const { home, signal, onWarning } = options;
-    const place = { home: homeOf(home), ...(onWarning === undefined ? {} : { onWarning }) };
+    this.#home = homeOf(home);
+    const place = { home: this.#home, ...(onWarning === undefined ? {} : { onWarning }) };
     this.#head = headOver((until) => connectHead(place, until));
     this.#signal = signal ?? new AbortController().signal;
   }
@@ -266,6 +271,45 @@ export class Sky {
   async debug(cluster?: string, options: CallOptions = {}): Promise<unknown> {
     const json: unknown = JSON.parse(await this.#head.inspect(cluster, this.#until(options)));
     return json;
+  }
+
+  /**
+   * What is wrong on this machine, in this home and, if one is named, on a cluster; each finding
+   * that is not ok has its remedy. Starts no head and changes nothing.
+   *
+   * @example const { problems, findings } = await sky.doctor("demo");
+   * @throws SkyError `cluster/not-found`.
+   */
+  async doctor(cluster?: string, options: CallOptions = {}): Promise<Diagnosis> {
+    const [{ runningHead }, { diagnose }] = await Promise.all([
+      import("./doctor-head-os.ts"),
+      import("./doctor-os.ts"),
+    ]);
+    const head = await runningHead(this.#home);
+    try {
+      const patient = { home: this.#home, head, signal: this.#until(options) };
+      return await diagnose({ ...patient, ...given("cluster", cluster) });
+    } finally {
+      head?.close();
+    }
+  }
+
+  /**
+   * Writes a file for a bug report, without secrets, and gives its path. Works without a head.
+   *
+   * @example const path = await sky.exportDebug({ cluster: "demo", to: "bug.json.gz" });
+   * @throws SkyError `cluster/not-found`; the file system's error if `to` is there already.
+   */
+  async exportDebug(
+    options: CallOptions & { readonly cluster?: string; readonly to?: string } = {},
+  ): Promise<string> {
+    const { exportBundle } = await import("./debug-bundle-os.ts");
+    const { cluster, to } = options;
+    return exportBundle({
+      ...{ home: this.#home, nowMs: Date.now(), signal: this.#until(options) },
+      ...given("cluster", cluster),
+      ...given("to", to),
+    });
   }
 
   /** Ends the connection. The next call opens a new one. @example sky.close(); */

@@ -67,6 +67,7 @@ export const codes = {
   "join/denied": { remedy: "give-up", grpc: 16, text: "the join was refused: {why}" },
   // Client
   "head/unreachable": { remedy: "retry", grpc: 14, text: "cannot reach the head: {why}" },
+  "head/not-running": { remedy: "give-up", grpc: 14, text: "no head runs for {home}" },
   "head/start-failed": { remedy: "give-up", grpc: 14, text: "the local head did not start: {why}" },
   "config/invalid": { remedy: "fix-request", grpc: 3, text: "{file}: {why}" },
   "cloud/unknown": {

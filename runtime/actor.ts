@@ -64,8 +64,8 @@ export interface Actor<
 > {
   readonly kind: string;
   /**
-   * The kinds of messages that other nodes may send it; all that the codec knows, if absent. Others
-   * are counted and dropped, so that no peer can hand `step` what it was not written for.
+   * The kinds of messages that other nodes may send it; none, if absent. Others are counted and
+   * dropped, so that no peer can hand `step` what it was not written for.
    */
   readonly fromOtherNodes?: readonly M["kind"][];
   /** Durable actors read their records before they are spawned and get them in `args`. */

@@ -106,7 +106,7 @@ export class Cell {
 
   /** Whether other nodes may send it messages of this kind. */
   isOpenTo(kind: string): boolean {
-    return this.#actor.fromOtherNodes?.includes(kind) ?? true;
+    return this.#actor.fromOtherNodes?.includes(kind) ?? false;
   }
 
   /** Puts a message of somebody else in line; false if the mailbox is full. */

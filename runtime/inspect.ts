@@ -1,6 +1,6 @@
-// What `sky debug` shows of a live system: its actors as a table for people and as JSON for
-// programs, from what `System.inspect` reports. Who asks, and over what, is decided elsewhere.
-// The busiest actors come first: whoever looks has a reason.
+// What `sky debug` shows of a live system: its actors as a table, from what `System.inspect`
+// reports. Who asks, and over what, is decided elsewhere. The busiest actors come first: whoever
+// looks has a reason.
 
 import { addressText } from "../model/address.ts";
 import type { ActorReport } from "./actor.ts";
@@ -25,18 +25,6 @@ export function actorTable(reports: readonly ActorReport[]): string {
     .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "))
     .map((line) => `${line.trimEnd()}\n`)
     .join("");
-}
-
-/** The same for programs, with whatever else the process knows of itself. */
-export function inspectionJson(
-  reports: readonly ActorReport[],
-  facts: Readonly<Record<string, unknown>> = {},
-): string {
-  const actors = busiestFirst(reports).map(({ address, ...report }) => ({
-    address: addressText(address),
-    ...report,
-  }));
-  return JSON.stringify({ ...facts, actors });
 }
 
 function busiestFirst(reports: readonly ActorReport[]): ActorReport[] {

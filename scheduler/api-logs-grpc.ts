@@ -26,7 +26,11 @@ export async function* tailLogs(
 ): AsyncGenerator<Reply> {
   const { cluster } = request;
   const head = await headOf(options, { cluster, what: "Tailing logs", signal });
-  const { id } = jobOf(head.board, cluster, request.job);
+  const { id, numNodes } = jobOf(head.board, cluster, request.job);
+  const beyond = request.ranks.find((rank) => rank < 0 || rank >= numNodes);
+  const ranks = numNodes === 1 ? "only rank 0" : `ranks 0 to ${numNodes - 1}`;
+  const why = `job ${id} has ${ranks}, not ${beyond}`;
+  demandValid(beyond === undefined ? undefined : { field: "rank", why });
   const below = request.offsets.find(({ offset }) => offset < 0)?.offset;
   demandValid(below === undefined ? undefined : { field: "offset", why: `${below} is below 0` });
   const tail = new Tail(head, request, signal);

@@ -51,10 +51,8 @@ export function inventory(
   { from, message }: { readonly from: string; readonly message: Inventory },
 ): void {
   const node = state.nodesById.get(from);
-  if (node === undefined) {
-    refuse(draft, from);
-    return;
-  }
+  // It came up before it was declared: it is asked again once it is.
+  if (node === undefined) return;
   // One that is whole tells more than an older one of which a part is missing.
   if (!node.gathered?.isWhole) node.gathered = undefined;
   const reported = new Map(message.ranks.map((rank) => [rankKeyText(rank.key), rank]));

@@ -175,6 +175,7 @@ export class HeadProcess {
       actors: this.#system.inspect(),
       lanes: this.#lanes.inspect(),
       metrics: Object.fromEntries(this.#ports.metrics.snapshot()),
+      metricsText: this.#ports.metrics.text(),
     };
   }
 }

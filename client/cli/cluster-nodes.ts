@@ -2,8 +2,8 @@
 //
 // It is asked of the list of clusters, so that an unknown name is told with the close ones.
 
+import { unknownCluster } from "../cluster-name.ts";
 import type { Head } from "../head.ts";
-import { unknownCluster } from "./names.ts";
 import type { Shell } from "./shell.ts";
 
 /** How many nodes a cluster has. @throws SkyError `cluster/not-found`. */

@@ -3,6 +3,7 @@
 
 import { randomUUID } from "node:crypto";
 import { assert } from "../../model/errors.ts";
+import { unknownCluster } from "../cluster-name.ts";
 import { hasNothingToDo } from "../launch.ts";
 import { userName } from "../world-os.ts";
 import { type CliCommand, yesFlag } from "./command.ts";
@@ -10,7 +11,6 @@ import { taskFromEntry, withPlace } from "./entry.ts";
 import { exitCodes, WrongUse } from "./exit-codes.ts";
 import { isSet, wordAt, wordsAt } from "./flags.ts";
 import { submitted } from "./launch.ts";
-import { unknownCluster } from "./names.ts";
 import { commandText, commandTip, taskFlagTable } from "./task-flags.ts";
 
 export const exec: CliCommand = {

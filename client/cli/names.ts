@@ -3,8 +3,7 @@
 // Source: SkyPilot 0.3.0: SQLite's GLOB. Ours differs for an exact name that nobody knows:
 // that is wrong use, and nothing is done; a glob without a match says so and is not an error.
 
-import { SkyError } from "../../model/errors.ts";
-import { hintText } from "../../model/suggest.ts";
+import { unknownCluster } from "../cluster-name.ts";
 
 export interface NamesFound {
   readonly names: readonly string[];
@@ -23,10 +22,6 @@ export function namesMeant(given: readonly string[], known: readonly string[]): 
     for (const match of matching) meant.add(match);
   }
   return { names: known.filter((name) => meant.has(name)), unmatched };
-}
-
-export function unknownCluster(name: string, known: readonly string[]): SkyError {
-  return new SkyError("cluster/not-found", { name: `'${name}'`, hint: hintText(name, known) });
 }
 
 export function isGlob(text: string): boolean {

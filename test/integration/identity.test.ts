@@ -63,7 +63,7 @@ interface Debug {
 }
 
 async function debug(): Promise<Debug["inside"]> {
-  const { code, stdout, stderr } = await here.sky(["debug", cluster]);
+  const { code, stdout, stderr } = await here.sky(["debug", cluster, "-o", "json"]);
   assert.equal(code, 0, stderr);
   return (JSON.parse(stdout) as Debug).inside;
 }

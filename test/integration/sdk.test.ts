@@ -1,6 +1,8 @@
 // The SDK: submit many, follow bytes with offsets, wait, cancel, typed errors.
 
 import assert from "node:assert/strict";
+import { statSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { isSkyError, Sky } from "../../client/index.ts";
 import { place } from "../support/programs.ts";
@@ -74,4 +76,25 @@ test("an aborted signal ends a follow", async () => {
   await assert.rejects(follow());
   assert.deepEqual(await sky.cancel("demo", [id]), [id]);
   assert.equal((await sky.job("demo", id)).status, "CANCELLED");
+});
+
+test("a rank that a job does not have is named, with those that it has", async () => {
+  const [id] = await sky.submitMany("demo", [{ run: "true" }]);
+  const read = async (): Promise<void> => {
+    for await (const _ of sky.logs("demo", id, { rank: 7 })) assert.fail("there is no such rank");
+  };
+  await assert.rejects(read(), (error: unknown) => {
+    return isSkyError(error, "request/invalid") && /has only rank 0, not 7/.test(error.message);
+  });
+});
+
+test("the doctor and the bundle of a bug report are calls too", async () => {
+  const { findings } = await sky.doctor("demo");
+  const graded = new Map(findings.map(({ check, grade }) => [check, grade]));
+  assert.equal(graded.get("head"), "ok");
+  assert.equal(graded.get("nodes"), "ok");
+  const to = join(here.folder, "bug.json.gz");
+  assert.equal(await sky.exportDebug({ cluster: "demo", to }), to);
+  assert.equal(statSync(to).mode & 0o777, 0o600);
+  await assert.rejects(sky.doctor("dema"), (error) => isSkyError(error, "cluster/not-found"));
 });

@@ -156,6 +156,10 @@ function headOf(
   const head = createSystem({ ...options, bus: link });
   const listener: Actor<AgentReport, undefined, never, undefined> = {
     kind: "scheduler",
+    fromOtherNodes: [
+      ...(["rank-prepared", "rank-refused", "rank-started"] as const),
+      ...(["rank-exited", "rank-swept", "inventory"] as const),
+    ],
     start: () => ({ state: undefined, effects: [] }),
     step: (state, message) => {
       heard.push(message);

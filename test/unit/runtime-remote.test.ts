@@ -33,6 +33,15 @@ const everything = { publish: [">"], subscribe: [">"] };
 function inspected(taken: Taken[], mute = false): Actor<AgentMessage, null, never, undefined> {
   return {
     kind: "agent",
+    fromOtherNodes: [
+      "report-inventory",
+      "inspect",
+      "go",
+      "stop",
+      "prepare",
+      "forget",
+      "acknowledge",
+    ],
     start: () => ({ state: null, effects: [] }),
     step: (state, message) => {
       taken.push(message);
@@ -117,6 +126,7 @@ test("a request that waits in the mailbox of an actor that ends is refused", asy
   const { head, worker } = pair();
   const brief: Actor<AgentMessage, null, { readonly kind: "leave" }, undefined> = {
     kind: "brief",
+    fromOtherNodes: ["report-inventory", "inspect"],
     start: () => ({ state: null, effects: [] }),
     step: (state) => ({ state, effects: [{ kind: "leave" }] }),
     perform: (_, { self }) => worker.system.stop(self, "one message is enough"),
@@ -225,7 +235,7 @@ test("the sender is who the subject says, whatever the payload says", async () =
   assert.equal(denied.length, 1);
 });
 
-test("an actor that says what other nodes may send it gets nothing else from them", async () => {
+test("an actor gets from other nodes what it says that they may send, and nothing else", async () => {
   const { head, worker } = pair();
   const taken: Taken[] = [];
   const actor = { ...inspected(taken), kind: "picky", fromOtherNodes: ["inspect"] as const };
@@ -245,6 +255,7 @@ test("a step that answers a message with nothing ends its actor and no other", a
   const { head, worker, agent } = pair();
   const blind: Actor<AgentMessage, null, never, undefined> = {
     ...{ kind: "blind", start: () => ({ state: null, effects: [] }), perform: () => {} },
+    fromOtherNodes: ["inspect"],
     step: () => undefined as never,
   };
   const ref = worker.system.spawn(blind, "main", undefined);

@@ -30,6 +30,8 @@ export type Line =
   | { readonly kind: "question"; readonly replyTo: Ref<Answer> }
   /** A question that is never answered. */
   | { readonly kind: "riddle"; readonly replyTo: Ref<Answer> }
+  /** The same from another node: of what is not known on the wire, none comes. */
+  | { readonly kind: "inspect"; readonly replyTo: Ref<Answer> }
   | { readonly kind: "tick"; readonly name: string };
 
 export type Act =
@@ -167,6 +169,7 @@ function scriptedActor(world: {
 }): Actor<Line, Taken, Act, undefined> {
   return {
     kind: "scripted",
+    fromOtherNodes: ["inspect"],
     start: () => ({ state: [], effects: [] }),
     step: (taken, line) => play([...taken, line], line),
     perform: (act, context) => {

@@ -1,4 +1,5 @@
-// `sky debug export`: what somebody who looks into a bug needs, in one file, without secrets.
+// `sky debug export` and the SDK's `exportDebug`: what somebody who looks into a bug needs, in one
+// file, without secrets.
 //
 // It starts no head: what is wrong may be that none starts. A part that cannot be had says why, and
 // the others are there. Everything passes the redactor as one value, just before it is written:
@@ -9,48 +10,52 @@ import { writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { resolve } from "node:path";
 import { gzipSync } from "node:zlib";
-import { errorText } from "../../model/errors.ts";
-import type { Home } from "../../model/home.ts";
-import { packageVersion } from "../../runtime/version-os.ts";
-import { answerOf, runningHead, tailOf } from "../doctor-head-os.ts";
-import { entriesIn, readConfigOf } from "../doctor-home-os.ts";
-import type { Head } from "../head.ts";
-import { redactor } from "../redaction.ts";
-import { secretsOf } from "../secrets-os.ts";
-import { diagnose } from "./doctor.ts";
-import { unknownCluster } from "./names.ts";
-import type { Shell } from "./shell.ts";
+import { errorText } from "../model/errors.ts";
+import type { Home } from "../model/home.ts";
+import { packageVersion } from "../runtime/version-os.ts";
+import { unknownCluster } from "./cluster-name.ts";
+import { answerOf, runningHead, tailOf } from "./doctor-head-os.ts";
+import { entriesIn, readConfigOf } from "./doctor-home-os.ts";
+import { diagnose } from "./doctor-os.ts";
+import type { Head } from "./head.ts";
+import { redactor } from "./redaction.ts";
+import { secretsOf } from "./secrets-os.ts";
 
 const partMs = 30_000;
 const jobsMax = 200;
 const chainsMax = 50;
 const entriesMax = 5_000;
 
-export interface ExportOptions {
+export interface BundleOptions {
+  readonly home: Home;
+  readonly nowMs: number;
+  readonly signal: AbortSignal;
+  /** All of them, unless one is named. */
   readonly cluster?: string;
+  /** Default: a name with the time, in the working directory. */
   readonly to?: string;
 }
 
 /** Writes the bundle and gives its path. @throws SkyError `cluster/not-found`. */
-export async function exportBundle(shell: Shell, options: ExportOptions): Promise<string> {
-  const now = new Date(shell.now());
+export async function exportBundle(options: BundleOptions): Promise<string> {
+  const now = new Date(options.nowMs);
   const stamp = now
     .toISOString()
     .replace(/[-:]|\..*/g, "")
     .replace("T", "-");
   const path = resolve(options.to ?? `sky-debug-${stamp}.json.gz`);
   // Those of a job are removed when it ends: asked for before and after.
-  const before = secretsOf(shell.home);
-  const head = await runningHead(shell.home);
-  const signal = AbortSignal.any([shell.interrupt, AbortSignal.timeout(partMs)]);
+  const before = secretsOf(options.home);
+  const head = await runningHead(options.home);
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(partMs)]);
   const answer = await answerOf(head);
   const asked = answer.kind === "version" ? head : undefined;
   const names = asked === undefined ? [] : await clustersMeant(asked, options.cluster, signal);
   const silence = head === undefined ? "no head runs" : "the head does not answer";
-  const wanted = { home: shell.home, head, asked, silence, names, signal };
+  const wanted = { home: options.home, head, asked, silence, names, signal };
   const bundle = { madeAt: now.toISOString(), ...(await partsOf(wanted)) };
   head?.close();
-  const redact = redactor(before.union(secretsOf(shell.home)));
+  const redact = redactor(before.union(secretsOf(options.home)));
   const text = JSON.stringify(redact(bundle), undefined, 1);
   // A file that is there already is somebody's: it is not written over.
   writeFileSync(path, gzipSync(text), { mode: 0o600, flag: "wx" });
