@@ -235,7 +235,7 @@ test("the sender is who the subject says, whatever the payload says", async () =
   assert.equal(denied.length, 1);
 });
 
-test("an actor gets from other nodes what it says that they may send, and nothing else", async () => {
+test("an actor gets nothing from other nodes but what it says that they may send", async () => {
   const { head, worker } = pair();
   const taken: Taken[] = [];
   const actor = { ...inspected(taken), kind: "picky", fromOtherNodes: ["inspect"] as const };
