@@ -33,6 +33,7 @@ const schema = z.strictObject({
       advertise: endpoint.optional(),
     })
     .optional(),
+  join: z.strictObject({ advertise: z.string().startsWith("/").optional() }).optional(),
 });
 
 /** Every setting, as `log.level`. */
@@ -42,7 +43,7 @@ export const configFields: readonly string[] = pathsOf(schema);
 export function parseConfig(file: string, text: string): Config {
   const parsed = schema.safeParse(plainValue(file, text) ?? {});
   if (!parsed.success) throw new SkyError("config/invalid", { file, why: whyOf(parsed.error) });
-  const { local, idle_exit_seconds, log, bus, bulk, journal } = parsed.data;
+  const { local, idle_exit_seconds, log, bus, bulk, journal, join } = parsed.data;
   const { local: nodes, log: lines, journal: disk, idleExitSeconds } = defaultConfig;
   const { port = defaultConfig.bulk.port, advertise } = bulk ?? {};
   return {
@@ -55,6 +56,7 @@ export function parseConfig(file: string, text: string): Config {
       ...(bus?.advertise === undefined ? {} : { advertise: bus.advertise }),
     },
     bulk: { port, ...(advertise === undefined ? {} : { advertise }) },
+    join: join?.advertise === undefined ? {} : { advertise: join.advertise },
   };
 }
 

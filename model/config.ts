@@ -30,6 +30,10 @@ export interface Config {
     /** Where nodes find it, as above. */
     readonly advertise?: Endpoint;
   };
+  readonly join: {
+    /** The socket where local nodes join, where that is not the head's own: behind a proxy. */
+    readonly advertise?: string;
+  };
 }
 
 export interface Endpoint {
@@ -45,4 +49,5 @@ export const defaultConfig: Config = {
   journal: { extraFsyncMs: 0 },
   bus: {},
   bulk: { port: 0 },
+  join: {},
 };

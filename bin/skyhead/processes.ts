@@ -100,14 +100,15 @@ function streamTargetOf({ options, listener }: Parts): StreamTarget {
 
 function laneOf(parts: Parts, desk: JoinDesk): Lane {
   const { options, server, streams, listener } = parts;
-  const { home, incarnation } = options;
+  const { home, incarnation, config } = options;
+  const socket = config.join.advertise ?? home.socket;
   return {
     headBus: (cluster) => connectHead(parts, cluster),
     startNode: async (node) => {
       const { cluster, id, capacity } = node;
       const token = desk.issue(cluster, id);
       const { root } = node.home;
-      const orders = { cluster, node: id, capacity, root, socket: home.socket, token, incarnation };
+      const orders = { cluster, node: id, capacity, root, socket, token, incarnation };
       const skylet = await startSkylet(node, orders);
       // While the bus is being closed its users need not be taken off it any more.
       void skylet.ended.then(() => desk.dismiss(cluster, id)).catch(() => {});

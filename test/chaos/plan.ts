@@ -2,27 +2,30 @@
 //
 // The same seed and length give the same jobs and the same faults at the same times, so a run that
 // found something can be looked at again. What the kernel makes of it is not repeated exactly.
+// Two kinds of a run follow each other: a storm (a steady load, and faults of all kinds), and rounds
+// (a hundred jobs in one call, and a random process killed every half second until all are over).
 
 import { createMemoryRandom, type MemoryRandom } from "../../runtime/random-memory.ts";
+import type { Role } from "./members.ts";
 
-export type Victim = "head" | "skylet" | "bus" | "launcher";
-export type Wire = "bus" | "bulk" | "api";
+export type Wire = "bus" | "bulk" | "api" | "join";
 
 export type Fault =
-  | { readonly kind: "kill"; readonly victim: Victim; readonly nth: number }
-  | { readonly kind: "stop"; readonly victim: Victim; readonly nth: number; readonly ms: number }
+  | { readonly kind: "kill"; readonly victim: Role; readonly nth: number }
+  | { readonly kind: "stop"; readonly victim: Role; readonly nth: number; readonly ms: number }
   | { readonly kind: "cut"; readonly wire: Wire }
   | { readonly kind: "delay"; readonly wire: Wire; readonly ms: number }
   | { readonly kind: "freeze"; readonly wire: Wire; readonly ms: number };
 
-export type JobKind = "works" | "fails" | "leaves" | "sets-up" | "is-cancelled";
+export type JobKind = "works" | "fails" | "leaves" | "sets-up" | "is-cancelled" | "waits";
 
 export interface PlannedJob {
   readonly name: string;
   readonly cluster: string;
+  /** `waits`: its ranks write until its gate is opened. */
   readonly kind: JobKind;
   readonly numNodes: number;
-  /** How many lines each rank writes, about twenty a second. */
+  /** How many lines each rank writes, about ten a second. */
   readonly lines: number;
   /** Of the rank that fails; 0 if none does. */
   readonly code: number;
@@ -36,63 +39,119 @@ export interface Timed<T> {
 }
 
 export interface Plan {
-  readonly clusters: readonly { readonly name: string; readonly numNodes: number }[];
+  readonly clusters: readonly Shape[];
   readonly jobs: readonly Timed<PlannedJob>[];
   readonly faults: readonly Timed<Fault>[];
 }
 
-/** Nothing is broken before the first followers stand, nor in the last part of the load. */
-const quietMs = 1_500;
-/** Nobody is stopped for so long that a node would rightly be called lost. */
-const stopMsMax = 2_500;
-export const delayMs = 200;
+export interface Shape {
+  readonly name: string;
+  readonly numNodes: number;
+}
 
 export interface PlanOptions {
   readonly seed: number;
+  /** How long the storm lasts; 0 = there is none. */
   readonly seconds: number;
+  /** How many rounds follow, and how many jobs each has. */
+  readonly rounds?: number;
+  readonly jobs?: number;
   /** Faults come three times as often, and most of them kill. */
   readonly rage?: boolean;
 }
 
+/** Whose nodes are never silent for longer than the patience: what waits there must go well. */
+export const steadyCluster = "alpha";
+/** The other one: a skylet of it stands still for longer than that, and its node is lost. */
+export const lossyCluster = "beta";
+const clusters: readonly Shape[] = [
+  { name: steadyCluster, numNodes: 3 },
+  { name: lossyCluster, numNodes: 2 },
+];
+
+/** Nothing is broken before the first followers stand, nor in the last part of the load. */
+const quietMs = 1_500;
+/** Nobody but the one below is stopped for so long that a node would rightly be called lost. */
+const stopMsMax = 2_500;
+/** Longer than the patience of ten seconds. */
+const longStopMs = 12_500;
+const longStopEveryMs = 40_000;
+export const delayMs = 200;
+export const killEveryMs = 500;
+
+const victims: readonly Role[] = [
+  ...(["head", "skylet", "skylet", "bus", "launcher", "join"] as const),
+  ...(["keeper", "logger", "shell", "child"] as const),
+];
+const wires: readonly Wire[] = ["bus", "bulk", "api", "join"];
+
 export function planOf({ seed, seconds, rage = false }: PlanOptions): Plan {
   const random = createMemoryRandom(seed);
-  const clusters = [
-    { name: "alpha", numNodes: 3 },
-    ...(random.below(2) === 0 ? [{ name: "beta", numNodes: 2 }] : []),
-  ];
   const endMs = seconds * 1_000;
+  const everyMs = rage ? 450 : 1_100;
+  const short = times(random, { from: quietMs, to: endMs - quietMs, everyMs });
+  const jobs = times(random, { from: 0, to: endMs, everyMs: 700 });
+  const faults = [
+    ...short.map((atMs) => ({ atMs, what: faultOf(random, rage) })),
+    ...longStops(random, endMs),
+  ];
   return {
     clusters,
-    jobs: times(random, { from: 0, to: endMs, everyMs: 700 }).map((atMs, index) => ({
-      atMs,
-      what: jobOf(random, clusters, index),
-    })),
-    faults: times(random, { from: quietMs, to: endMs - quietMs, everyMs: rage ? 450 : 1_300 }).map(
-      (atMs) => ({ atMs, what: faultOf(random, rage) }),
-    ),
+    jobs: jobs.map((atMs, index) => ({ atMs, what: jobOf(random, `job-${index}`) })),
+    faults: faults.sort((a, b) => a.atMs - b.atMs),
   };
 }
 
-function jobOf(random: MemoryRandom, clusters: Plan["clusters"], index: number): PlannedJob {
-  const cluster = one(random, clusters);
+/** The jobs of one round. Most are short and of one rank. */
+export function roundJobs(options: PlanOptions, round: number): readonly PlannedJob[] {
+  const { seed, jobs = 100 } = options;
+  const random = createMemoryRandom(seed * 1_000 + round);
+  return Array.from({ length: jobs }, (_, index): PlannedJob => {
+    const kind = one<JobKind>(random, ["works", "works", "works", "leaves", "fails"]);
+    const numNodes = one(random, [1, 1, 1, 2, 3]);
+    return {
+      ...{ name: `round-${round}-${index}`, cluster: steadyCluster, kind, numNodes },
+      ...{ lines: 1 + random.below(25), code: codeOf(random, kind), cancelAfterMs: 0 },
+    };
+  });
+}
+
+/** Which process is killed next, and next: whatever is there, our own programs more often. */
+export function* roundKills(seed: number, round: number): Generator<Fault & { kind: "kill" }> {
+  const random = createMemoryRandom(seed * 1_000 + round + 500);
+  for (;;) yield { kind: "kill", victim: one(random, victims), nth: random.below(1_000) };
+}
+
+/** The job that is followed through a storm or a round, from before the first kill. */
+export function witness(name: string, { cluster, numNodes }: ReturnType<typeof shapeOf>) {
+  const shape = { lines: 0, code: 0, cancelAfterMs: 0 };
+  return { name, cluster, kind: "waits", numNodes, ...shape } satisfies PlannedJob;
+}
+
+export function shapeOf({ name, numNodes }: Shape) {
+  return { cluster: name, numNodes } as const;
+}
+
+function jobOf(random: MemoryRandom, name: string): PlannedJob {
+  const cluster = one(random, [...clusters, ...clusters.slice(0, 1)]);
   const kind = one<JobKind>(random, [
     ...(["works", "works", "works", "fails", "leaves", "sets-up", "is-cancelled"] as const),
   ]);
   return {
-    name: `job-${index}`,
-    cluster: cluster.name,
-    kind,
-    numNodes: 1 + random.below(cluster.numNodes),
-    lines: 1 + random.below(40),
-    code: kind === "fails" ? 1 + random.below(120) : 0,
+    ...{ name, cluster: cluster.name, kind, numNodes: 1 + random.below(cluster.numNodes) },
+    ...{ lines: 1 + random.below(40), code: codeOf(random, kind) },
     cancelAfterMs: random.below(1_500),
   };
 }
 
+function codeOf(random: MemoryRandom, kind: JobKind): number {
+  return kind === "fails" ? 1 + random.below(120) : 0;
+}
+
 function faultOf(random: MemoryRandom, rage: boolean): Fault {
-  const victim = one<Victim>(random, ["head", "skylet", "skylet", "bus", "launcher"]);
-  const wire = one<Wire>(random, ["bus", "bulk", "api"]);
-  const nth = random.below(16);
+  const victim = one(random, victims);
+  const wire = one(random, wires);
+  const nth = random.below(1_000);
   const ms = 200 + random.below(stopMsMax);
   return one<Fault>(random, [
     ...(rage ? Array.from({ length: 6 }, () => ({ kind: "kill", victim, nth }) as const) : []),
@@ -103,6 +162,22 @@ function faultOf(random: MemoryRandom, rage: boolean): Fault {
     { kind: "delay", wire, ms: 2_000 },
     { kind: "freeze", wire, ms },
   ]);
+}
+
+/** One early, then now and then: a node of the lossy cluster, the head or the bus. */
+function longStops(random: MemoryRandom, endMs: number): readonly Timed<Fault>[] {
+  const found: Timed<Fault>[] = [];
+  for (let atMs = 4_000; atMs + longStopMs < endMs; atMs += longStopEveryMs) {
+    const victim = found.length === 0 ? "skylet" : one<Role>(random, ["skylet", "head", "bus"]);
+    const nth = random.below(1_000);
+    found.push({ atMs, what: { kind: "stop", victim, nth, ms: longStopMs } });
+  }
+  return found;
+}
+
+/** Whether a node may be lost by it. */
+export function isLong(fault: Fault): boolean {
+  return fault.kind === "stop" && fault.ms > stopMsMax + 200;
 }
 
 /** Moments between `from` and `to`, on average `everyMs` apart. */

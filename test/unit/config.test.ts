@@ -22,7 +22,8 @@ test("what is set is taken, the rest keeps its default", () => {
 
 test("where nodes find the head may be elsewhere than where it listens", () => {
   const text = "bus:\n  advertise: head.example:4222\nbulk:\n  port: 7000\n  advertise: a:7001\n";
-  const { bus, bulk } = parseConfig("c", text);
+  const { bus, bulk, join } = parseConfig("c", `${text}join:\n  advertise: /run/join.sock\n`);
+  assert.deepEqual(join, { advertise: "/run/join.sock" });
   assert.deepEqual(bus, { advertise: { host: "head.example", port: 4222 } });
   assert.deepEqual(bulk, { port: 7000, advertise: { host: "a", port: 7001 } });
 });
@@ -36,6 +37,7 @@ test("what is wrong is refused with the file and the field", () => {
     ["- a list\n", /c: /],
     ["bus:\n  advertise: nowhere\n", /bus\.advertise: 'nowhere' is not host:port/],
     ["bulk:\n  advertise: a:70000\n", /bulk\.advertise/],
+    ["join:\n  advertise: a:1\n", /join\.advertise/],
     ["bulk:\n  prot: 1\n", /bulk\.prot.*Did you mean 'port'\?/],
     ["local: [\n", /c:\d+:\d+/],
   ];
