@@ -2,30 +2,42 @@
 //
 // Every process of the run is started from here through `sky`, inside the cgroup where there is
 // one that we may write (in a mount namespace of its own, so that the cgroups of ranks, which an
-// agent makes at the top of the hierarchy, lie inside it too). Clients come through the proxies by
+// agent makes at the top of the hierarchy, lie inside it too). Most clients come through a proxy, by
 // a second home that holds nothing but the proxy's socket; they never start a head.
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import {
+  createWriteStream,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { checkout, type ProcessSeen, processesOf, program } from "../support/programs.ts";
+import { finished } from "node:stream/promises";
+import { checkout, program } from "../support/programs.ts";
 import { type FaultProxy, startFaultProxy } from "../support/proxy.ts";
-import type { Victim, Wire } from "./plan.ts";
+import { type Cgroup, makeCgroup } from "./cgroup.ts";
+import type { Wire } from "./plan.ts";
+import { places } from "./rank-script.ts";
 
 export interface Ground {
   readonly folder: string;
   readonly home: string;
   /** The home of clients: its socket is the proxy's. */
   readonly clientHome: string;
-  /** The run's own cgroup; absent where none can be made. */
-  readonly cgroup: string | undefined;
+  /** The run's own cgroup; a sentence about why there is none. */
+  readonly cgroup: Cgroup | string;
   readonly wires: Readonly<Record<Wire, FaultProxy>>;
   sky(args: readonly string[], timeoutMs?: number): Promise<Said>;
-  victims(kind: Victim): readonly ProcessSeen[];
-  /** Ends the proxies; the folder goes unless it is to be kept. */
-  close(keep: boolean): Promise<void>;
+  /** Runs `sky` to its end, its output into a file; resolves with its exit code. */
+  follow(args: readonly string[], into: Into): Promise<number | null>;
+  /** Ends the proxies and whatever command still runs. */
+  close(): Promise<void>;
+  remove(): void;
 }
 
 export interface Said {
@@ -34,54 +46,80 @@ export interface Said {
   readonly stderr: string;
 }
 
+export interface Into {
+  readonly home: string;
+  /** Standard output; what it says on the other stands in `<path>.err`. */
+  readonly path: string;
+}
+
 const loopback = "127.0.0.1";
 
 export async function openGround(): Promise<Ground> {
   const folder = mkdtempSync(join(tmpdir(), "chaos-"));
   const home = join(folder, "home");
   const clientHome = join(folder, "client");
-  for (const dir of [home, join(clientHome, "head")]) mkdirSync(dir, { recursive: true });
+  for (const dir of [home, join(clientHome, "head"), join(folder, "tmp")]) {
+    mkdirSync(dir, { recursive: true });
+  }
+  for (const name of Object.values(places)) {
+    if (name === places.side) writeFileSync(join(folder, name), "");
+    else mkdirSync(join(folder, name));
+  }
   const bulkPort = await freePort();
-  const wires = await openWires(home, clientHome, bulkPort);
+  const wires = await openWires({ folder, home, clientHome, bulkPort });
   const config = [
     "local:\n  isolation: process",
     `bus:\n  advertise: ${loopback}:${wires.bus.port}`,
     `bulk:\n  port: ${bulkPort}\n  advertise: ${loopback}:${wires.bulk.port}`,
+    `join:\n  advertise: ${joinSocket(folder)}`,
   ];
   writeFileSync(join(home, "config.yaml"), `${config.join("\n")}\n`);
   const cgroup = makeCgroup();
   const commands = new Set<ChildProcess>();
+  const enter = typeof cgroup === "string" ? [] : cgroup.enter;
+  const start = (args: readonly string[], at: string, timeoutMs: number): ChildProcess => {
+    const child = started([...enter, ...program("sky"), ...args], { folder, home: at, timeoutMs });
+    commands.add(child);
+    child.once("exit", () => commands.delete(child));
+    return child;
+  };
   return {
-    ...{ folder, home, clientHome, wires, cgroup: cgroup?.path },
-    sky: (args, timeoutMs = 60_000) => {
-      const command = [...(cgroup?.enter ?? []), ...program("sky"), ...args];
-      return say(command, { home, timeoutMs, commands });
-    },
-    victims: (kind) => victimsOf(home, kind),
-    close: async (keep) => {
+    ...{ folder, home, clientHome, wires, cgroup },
+    sky: (args, timeoutMs = 60_000) => said(start(args, home, timeoutMs)),
+    follow: (args, into) => printed(start(args, into.home, followMs), into.path),
+    close: async () => {
       for (const command of commands) command.kill("SIGKILL");
       await Promise.all(Object.values(wires).map((wire) => wire.close()));
-      if (cgroup !== undefined) removeTree(cgroup.path);
-      if (!keep) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     },
+    remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }),
   };
 }
 
-async function openWires(home: string, clientHome: string, bulkPort: number) {
+interface Wiring {
+  readonly folder: string;
+  readonly home: string;
+  readonly clientHome: string;
+  readonly bulkPort: number;
+}
+
+async function openWires({ folder, home, clientHome, bulkPort }: Wiring) {
   const host = loopback;
-  const [bus, bulk, api] = await Promise.all([
+  const toHead = () => ({ path: join(home, "head/api.sock") });
+  const [bus, bulk, api, joining] = await Promise.all([
     startFaultProxy({ listen: { port: 0 }, target: () => busAt(home) }),
     startFaultProxy({ listen: { port: 0 }, target: () => ({ host, port: bulkPort }) }),
-    startFaultProxy({
-      listen: { path: join(clientHome, "head/api.sock") },
-      target: () => ({ path: join(home, "head/api.sock") }),
-    }),
+    startFaultProxy({ listen: { path: join(clientHome, "head/api.sock") }, target: toHead }),
+    startFaultProxy({ listen: { path: joinSocket(folder) }, target: toHead }),
   ]);
-  return { bus, bulk, api };
+  return { bus, bulk, api, join: joining };
+}
+
+function joinSocket(folder: string): string {
+  return join(folder, "join.sock");
 }
 
 /** The bus chooses its port when it first starts, and tells it in this file. */
-function busAt(home: string) {
+export function busAt(home: string) {
   try {
     const { port } = JSON.parse(readFileSync(`${home}/head/bus/nats-server.json`, "utf8"));
     return { host: loopback, port: Number(port) };
@@ -100,99 +138,52 @@ async function freePort(): Promise<number> {
 
 // ---- commands
 
-interface Saying {
+/** Longer than any run: whoever follows is ended with the ground. */
+const followMs = 3_600_000;
+
+interface Start {
+  readonly folder: string;
   readonly home: string;
   readonly timeoutMs: number;
-  readonly commands: Set<ChildProcess>;
 }
 
-function say(command: readonly string[], { home, timeoutMs, commands }: Saying): Promise<Said> {
+function started(command: readonly string[], { folder, home, timeoutMs }: Start): ChildProcess {
   const [file = "", ...args] = command;
   const { PATH = "", HOME = "" } = process.env;
   const env = {
     ...{ HOME, SKY_HOME: home, LANG: "C.UTF-8", USER: "tester", NO_COLOR: "1" },
     PATH: `${join(checkout, "node_modules/.bin")}:${PATH}:/usr/sbin:/sbin`,
     NODE_COMPILE_CACHE: join(checkout, ".tmp/compile"),
+    TMPDIR: join(folder, "tmp"),
   };
-  const stdio = ["ignore", "pipe", "pipe"] as const;
-  const child = spawn(file, args, { cwd: home, env, stdio: [...stdio], timeout: timeoutMs });
-  commands.add(child);
+  return spawn(file, args, {
+    ...{ cwd: home, env, timeout: timeoutMs },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+async function said(child: ChildProcess): Promise<Said> {
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout?.on("data", (bytes: Buffer) => out.push(bytes));
   child.stderr?.on("data", (bytes: Buffer) => err.push(bytes));
+  const code = await ended(child);
+  return { code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() };
+}
+
+async function printed(child: ChildProcess, path: string): Promise<number | null> {
+  const files = [child.stdout, child.stderr].map((stream, index) =>
+    stream?.pipe(createWriteStream(index === 0 ? path : `${path}.err`)),
+  );
+  const code = await ended(child);
+  await Promise.all(files.map((file) => file && finished(file)));
+  return code;
+}
+
+/** Its output is read to the end: a head that it started holds no pipe of ours. */
+function ended(child: ChildProcess): Promise<number | null> {
   return new Promise((resolve, reject) => {
     child.once("error", reject);
-    // Not `close`: a head that this command started holds no pipe of ours, but need not be trusted.
-    child.once("exit", (code) => {
-      commands.delete(child);
-      setImmediate(() => {
-        const stdout = Buffer.concat(out).toString();
-        resolve({ code, stdout, stderr: Buffer.concat(err).toString() });
-      });
-    });
+    child.once("close", (code) => resolve(code));
   });
-}
-
-// ---- processes
-
-const programs: Readonly<Record<Exclude<Victim, "launcher">, RegExp>> = {
-  head: /\/skyhead\.(js|ts)( |$)/,
-  skylet: /\/skylet\.(js|ts)$/,
-  bus: /\/nats-server -c /,
-};
-
-function victimsOf(home: string, kind: Victim): readonly ProcessSeen[] {
-  const all = processesOf(home);
-  if (kind !== "launcher") return all.filter(({ command }) => programs[kind].test(command));
-  // Its slots are forks of it and look alike: the launcher is the agent's own child.
-  const agents = new Set(
-    all.filter(({ command }) => programs.skylet.test(command)).map(({ pid }) => pid),
-  );
-  return all.filter(({ parent, command }) => agents.has(parent) && /\/launcher\.sh /.test(command));
-}
-
-// ---- cgroup
-
-interface Cgroup {
-  readonly path: string;
-  /** Runs the rest of the command line inside. */
-  readonly enter: readonly string[];
-}
-
-/** Cgroup v2, wherever it is mounted and may be written. */
-function makeCgroup(): Cgroup | undefined {
-  const line = readFileSync("/proc/self/mounts", "utf8")
-    .split("\n")
-    .find((one) => one.split(" ")[2] === "cgroup2");
-  const top = line?.split(" ")[1];
-  if (top === undefined) return undefined;
-  const path = `${top}/chaos-${process.pid}-${Date.now()}`;
-  const script = [
-    'mount --bind "$1" "$2" || exit 97',
-    'echo $$ >"$2/programs/cgroup.procs" || exit 97',
-    'shift 2; exec "$@"',
-  ];
-  const enter = ["unshare", "-m", "sh", "-c", script.join("\n"), "sh", path, top];
-  try {
-    mkdirSync(path);
-    mkdirSync(`${path}/programs`);
-  } catch {
-    return undefined; // Not ours to write: the run is told apart by its folder's name.
-  }
-  const [file = "", ...args] = [...enter, "true"];
-  if (spawnSync(file, args).status === 0) return { path, enter };
-  removeTree(path);
-  return undefined;
-}
-
-/** Folders of an empty cgroup. One that still holds a process stays, and is told by the audit. */
-function removeTree(path: string): void {
-  const find = ["-depth", "-type", "d", "-exec", "rmdir", "{}", ";"];
-  spawnSync("find", [path, ...find], { stdio: "ignore" });
-  try {
-    rmdirSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") process.stderr.write(`${error}\n`);
-  }
 }

@@ -1,10 +1,9 @@
-// The load of a run: jobs whose ranks write down what happens to them, submitted and followed.
+// The load of a run: jobs that are submitted, followed and cancelled through the SDK.
 //
 // Each submission is repeated under its own key until it is answered, as a careful client would;
-// each acknowledged job is followed through the SDK from then on. Ranks write what they print into
-// a file of their own first, so that what a follower got can be compared byte for byte.
+// from then on the job is acknowledged, and the audit asks for it. Problems are kept, not thrown.
 
-import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createWriteStream, readFileSync, writeFileSync } from "node:fs";
 import { finished } from "node:stream/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { connectHead } from "../../client/connect-os.ts";
@@ -13,9 +12,9 @@ import { headOver } from "../../client/head-grpc.ts";
 import { Sky } from "../../client/index.ts";
 import { errorText, isSkyError } from "../../model/errors.ts";
 import { homeAt } from "../../model/home.ts";
-import type { Task } from "../../model/task.ts";
-import type { Acknowledged } from "./audit.ts";
+import type { Acknowledged } from "./evidence.ts";
 import type { PlannedJob } from "./plan.ts";
+import { places, taskOf } from "./rank-script.ts";
 
 export interface LoadOptions {
   readonly folder: string;
@@ -26,15 +25,16 @@ export interface LoadOptions {
   readonly signal: AbortSignal;
 }
 
-/** A job whose ranks write until the gate is opened. */
-export type LongJob = Omit<PlannedJob, "kind"> & { readonly kind: "long" };
-
 const againMs = 100;
 const callMs = 20_000;
+const lookMs = 200;
 
 export class Load {
   readonly acknowledged: Acknowledged[] = [];
+  /** How each follower's stream ended: `<cluster>-<job>` to the status that it was told. */
   readonly told = new Map<string, string>();
+  /** Jobs that somebody follows. */
+  readonly following = new Set<string>();
   readonly problems: string[] = [];
   readonly #options: LoadOptions;
   readonly #head: Head;
@@ -42,35 +42,74 @@ export class Load {
   readonly #under: Promise<void>[] = [];
 
   constructor(options: LoadOptions) {
-    const { clientHome, folder, signal } = options;
+    const { clientHome, signal } = options;
     this.#options = options;
     const home = homeAt(clientHome);
     this.#head = headOver((until) => connectHead({ home }, until));
     this.#sky = new Sky({ home: clientHome, signal });
-    for (const name of ["written", "followed"]) mkdirSync(`${folder}/${name}`);
-    writeFileSync(`${folder}/side`, "");
   }
 
-  /** Submits, follows and, if that is its kind, cancels one job. Problems are kept, not thrown. */
-  run(job: PlannedJob | LongJob): void {
-    const work = this.#run(job).catch((error: unknown) => {
-      this.problems.push(`${job.name}: ${errorText(error)}`);
+  /** Submits, follows and, if that is its kind, cancels one job, in the background. */
+  run(job: PlannedJob): void {
+    this.#keep(job.name, async () => {
+      const id = await this.begin(job);
+      if (job.kind === "is-cancelled") await this.#cancel(job, id);
     });
-    this.#under.push(work);
+  }
+
+  /** Submits one job and follows it from then on. */
+  async begin(job: PlannedJob): Promise<number> {
+    const [id = 0] = await this.submit(job.name, [job]);
+    this.follow(job.cluster, id);
+    return id;
+  }
+
+  /** All of them in one call. */
+  async submit(key: string, jobs: readonly PlannedJob[]): Promise<readonly number[]> {
+    const { cluster = "" } = jobs[0] ?? {};
+    const submission = {
+      ...{ cluster, tasks: jobs.map((job) => taskOf(job, this.#options)), idempotencyKey: key },
+      ...{ noSetup: false, user: "tester", command: `chaos ${key}` },
+    };
+    const ids = await this.#until((signal) => this.#head.submit(submission, signal));
+    if (ids.length !== jobs.length) throw new Error(`${key} was answered with ${ids.length} ids`);
+    for (const [index, job] of jobs.entries()) {
+      this.acknowledged.push(acknowledged(job, ids[index] ?? 0));
+    }
+    return ids;
+  }
+
+  follow(cluster: string, id: number): void {
+    this.following.add(`${cluster}-${id}`);
+    this.#keep(`the follower of ${cluster}-${id}`, () => this.#follow(cluster, id));
+  }
+
+  /** Resolves when all of these have ended. */
+  async over(cluster: string, ids: readonly number[]): Promise<void> {
+    const wanted = new Set(ids);
+    for (;;) {
+      const query = { cluster, skipFinished: true };
+      const open = await this.#until((signal) => this.#head.listJobs(query, signal));
+      if (!open.some(({ id }) => wanted.has(id))) return;
+      await pause(lookMs, undefined, { signal: this.#options.signal });
+    }
   }
 
   side(): string {
-    return readFileSync(`${this.#options.folder}/side`, "utf8");
+    return readFileSync(`${this.#options.folder}/${places.side}`, "utf8");
   }
 
-  /** Lets the long jobs come to their end. */
-  openGate(): void {
-    writeFileSync(`${this.#options.folder}/gate`, "");
+  /** Lets a job that waits come to its end. */
+  openGate({ name }: Pick<PlannedJob, "name">): void {
+    writeFileSync(`${this.#options.folder}/${places.gates}/${name}`, "");
   }
 
+  /** Every follower has seen the end of its job. */
   async ended(): Promise<void> {
-    await Promise.all(this.#under);
-    this.close();
+    for (let seen = 0; seen < this.#under.length; ) {
+      seen = this.#under.length;
+      await Promise.all(this.#under);
+    }
   }
 
   close(): void {
@@ -78,52 +117,34 @@ export class Load {
     this.#sky.close();
   }
 
-  async #run(job: PlannedJob | LongJob): Promise<void> {
-    const id = await this.#submit(job);
-    const { name, cluster, kind, numNodes, code } = job;
-    const status =
-      kind === "fails" ? "FAILED" : kind === "is-cancelled" ? "CANCELLED" : "SUCCEEDED";
-    this.acknowledged.push({ cluster, id, name, status, numNodes, code });
-    const following = this.#follow(job, id);
-    if (kind === "is-cancelled") await this.#cancel(job, id);
-    await following;
-  }
-
-  #submit(job: PlannedJob | LongJob): Promise<number> {
-    const { cluster, name } = job;
-    const submission = {
-      ...{ cluster, tasks: [taskOf(job, this.#options)], idempotencyKey: name, noSetup: false },
-      ...{ user: "tester", command: `chaos ${name}` },
-    };
-    return this.#until(async (signal) => {
-      const [id] = await this.#head.submit(submission, signal);
-      if (id === undefined) throw new Error(`${name} was answered without an id`);
-      return id;
+  #keep(what: string, work: () => Promise<void>): void {
+    const kept = work().catch((error: unknown) => {
+      this.problems.push(`${what}: ${errorText(error)}`);
     });
+    this.#under.push(kept);
   }
 
-  async #cancel({ cluster, cancelAfterMs }: PlannedJob | LongJob, id: number): Promise<void> {
+  async #cancel({ cluster, cancelAfterMs }: PlannedJob, id: number): Promise<void> {
     await pause(cancelAfterMs);
     const request = { cluster, jobs: [id], all: false, user: "tester" };
     await this.#until((signal) => this.#head.cancel(request, signal));
   }
 
-  async #follow({ cluster, name: title }: PlannedJob | LongJob, id: number): Promise<void> {
+  async #follow(cluster: string, id: number): Promise<void> {
     const files = new Map<string, ReturnType<typeof createWriteStream>>();
     const log = this.#sky.logs(cluster, id);
     try {
       for await (const { rank, phase, attempt, bytes } of log) {
         const name = `${cluster}-${id}-${attempt}-${phase}-${rank}`;
-        const path = `${this.#options.folder}/followed/${name}`;
+        const path = `${this.#options.folder}/${places.followed}/${name}`;
         const file = files.get(path) ?? createWriteStream(path);
         files.set(path, file);
         file.write(bytes);
       }
       this.told.set(`${cluster}-${id}`, (await log.outcome).status);
-    } catch (error) {
-      this.problems.push(`the follower of ${cluster}-${id} (${title}): ${errorText(error)}`);
+    } finally {
+      await Promise.all([...files.values()].map((file) => finished(file.end())));
     }
-    await Promise.all([...files.values()].map((file) => finished(file.end())));
   }
 
   /** Repeats what may be repeated, for as long as the run lasts. */
@@ -143,39 +164,8 @@ export class Load {
   }
 }
 
-function taskOf(job: PlannedJob | LongJob, options: LoadOptions): Task {
-  return {
-    ...{ name: job.name, numNodes: job.numNodes, resources: {}, priority: 0, maxRestarts: 0 },
-    ...{ envs: { CHAOS: options.folder }, secrets: {} },
-    ...(job.kind === "sets-up" ? { setup: `${startText(job)}sleep 0.2\n` } : {}),
-    run: runText(job, options.seed),
-  };
-}
-
-/** Which rank of which attempt this is, is told by the folder of the process above it. */
-function startText({ cluster }: PlannedJob | LongJob): string {
-  return `key=$(readlink /proc/$PPID/cwd); key=\${key##*/}
-tell() { echo "${cluster} $1 $key $2" >>"$CHAOS/side"; }
-tell start $$
-`;
-}
-
-function runText(job: PlannedJob | LongJob, seed: number): string {
-  const { cluster, kind, numNodes, lines, code } = job;
-  const more = kind === "long" ? '[ ! -e "$CHAOS/gate" ]' : `[ $n -lt ${lines} ]`;
-  const mark = `1000.${seed}`;
-  const leave = `setsid sleep ${mark} >/dev/null 2>&1 </dev/null &\ntell left "$!:${mark}"\n`;
-  const leaves = kind === "leaves" || kind === "fails" || kind === "is-cancelled";
-  return `${startText(job)}${leaves ? leave : ""}own=$CHAOS/written/${cluster}-$key; n=0
-: >>"$own"
-while ${more}; do
-  line="line $n of $key $RANDOM"; n=$((n + 1))
-  printf '%s\\377\\r\\n' "$line" >>"$own"; printf '%s\\377\\r\\n' "$line"
-  sleep 0.1
-done
-${kind === "is-cancelled" ? "sleep 300\n" : ""}code=0
-[ "$SKYPILOT_NODE_RANK" = ${numNodes - 1} ] && code=${code}
-tell end $code
-exit $code
-`;
+function acknowledged(job: PlannedJob, id: number): Acknowledged {
+  const { name, cluster, kind, numNodes, code } = job;
+  const status = kind === "fails" ? "FAILED" : kind === "is-cancelled" ? "CANCELLED" : "SUCCEEDED";
+  return { cluster, id, name, status, numNodes, code };
 }

@@ -1,4 +1,5 @@
-// `--seed N --minutes M`: one run of chaos, told as it goes. Exits with 0 if nothing was found.
+// `--seed N --minutes M`: one storm of chaos, told as it goes; `--rounds R --jobs J`: rounds, after
+// the storm or, without `--minutes`, alone. Exits with 0 if nothing was found.
 
 import { parseArgs } from "node:util";
 import { runChaos } from "./run.ts";
@@ -6,12 +7,17 @@ import { runChaos } from "./run.ts";
 const { values } = parseArgs({
   options: {
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    minutes: { type: "string", default: "1" },
+    minutes: { type: "string" },
+    rounds: { type: "string", default: "0" },
+    jobs: { type: "string", default: "100" },
     rage: { type: "boolean", default: false },
   },
 });
+const rounds = Number(values.rounds);
+const minutes = Number(values.minutes ?? (rounds > 0 ? 0 : 1));
 const findings = await runChaos({
-  ...{ seed: Number(values.seed), seconds: Number(values.minutes) * 60, rage: values.rage },
+  ...{ seed: Number(values.seed), seconds: minutes * 60, rage: values.rage },
+  ...{ rounds, jobs: Number(values.jobs) },
   say: (text) => console.log(text),
 });
 for (const finding of findings) console.error(`FOUND ${finding}`);

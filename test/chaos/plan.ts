@@ -80,9 +80,11 @@ export const delayMs = 200;
 export const killEveryMs = 500;
 
 const victims: readonly Role[] = [
-  ...(["head", "skylet", "skylet", "bus", "launcher", "join"] as const),
+  ...(["head", "head", "skylet", "skylet", "bus", "launcher", "join"] as const),
   ...(["keeper", "logger", "shell", "child"] as const),
 ];
+/** In the last third of a storm heads and skylets live on, so that it shows what grows in them. */
+const victimsLate: readonly Role[] = ["bus", "launcher", "keeper", "logger", "shell", "child"];
 const wires: readonly Wire[] = ["bus", "bulk", "api", "join"];
 
 export function planOf({ seed, seconds, rage = false }: PlanOptions): Plan {
@@ -92,7 +94,10 @@ export function planOf({ seed, seconds, rage = false }: PlanOptions): Plan {
   const short = times(random, { from: quietMs, to: endMs - quietMs, everyMs });
   const jobs = times(random, { from: 0, to: endMs, everyMs: 700 });
   const faults = [
-    ...short.map((atMs) => ({ atMs, what: faultOf(random, rage) })),
+    ...short.map((atMs) => {
+      const among = atMs < (endMs * 2) / 3 ? victims : victimsLate;
+      return { atMs, what: faultOf(random, among, rage) };
+    }),
     ...longStops(random, endMs),
   ];
   return {
@@ -148,8 +153,8 @@ function codeOf(random: MemoryRandom, kind: JobKind): number {
   return kind === "fails" ? 1 + random.below(120) : 0;
 }
 
-function faultOf(random: MemoryRandom, rage: boolean): Fault {
-  const victim = one(random, victims);
+function faultOf(random: MemoryRandom, among: readonly Role[], rage: boolean): Fault {
+  const victim = one(random, among);
   const wire = one(random, wires);
   const nth = random.below(1_000);
   const ms = 200 + random.below(stopMsMax);

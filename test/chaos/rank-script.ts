@@ -1,0 +1,63 @@
+// The tasks of a run: ranks that write down what happens to them. Pure.
+//
+// A rank first writes each line into a file of its own and then prints it; it links the file on the
+// node that is its log, so that it can be compared byte for byte after the node has forgotten it;
+// it appends to the side file that it starts, what it leaves behind, and how it ends.
+
+import type { Task } from "../../model/task.ts";
+import type { PlannedJob } from "./plan.ts";
+
+/** Below the run's folder. */
+export const places = {
+  side: "side",
+  written: "written",
+  onNode: "on-node",
+  followed: "followed",
+  printed: "printed",
+  gates: "gates",
+} as const;
+
+export interface TaskOptions {
+  readonly folder: string;
+  readonly seed: number;
+}
+
+export function taskOf(job: PlannedJob, options: TaskOptions): Task {
+  return {
+    ...{ name: job.name, numNodes: job.numNodes, resources: {}, priority: 0, maxRestarts: 0 },
+    ...{ envs: { CHAOS: options.folder }, secrets: {} },
+    ...(job.kind === "sets-up" ? { setup: `${startText(job)}sleep 0.2\n` } : {}),
+    run: runText(job, options.seed),
+  };
+}
+
+/** Which rank of which attempt this is, is told by the folder of the process above it. */
+function startText({ cluster }: PlannedJob): string {
+  return `key=$(readlink /proc/$PPID/cwd) || exit 99
+key=\${key##*/}
+tell() { echo "${cluster} $1 $key $2" >>"$CHAOS/${places.side}"; }
+tell start $$:$SKYLET_RANK
+ln /proc/$PPID/cwd/log "$CHAOS/${places.onNode}/${cluster}-$key"
+`;
+}
+
+function runText(job: PlannedJob, seed: number): string {
+  const { name, cluster, kind, numNodes, lines, code } = job;
+  const gate = `[ ! -e "$CHAOS/${places.gates}/${name}" ]`;
+  const more = kind === "waits" ? gate : `[ $n -lt ${lines} ]`;
+  const mark = `1000.${seed}`;
+  const leave = `setsid sleep ${mark} >/dev/null 2>&1 </dev/null &\ntell left "$!:${mark}"\n`;
+  const leaves = kind === "leaves" || kind === "fails" || kind === "is-cancelled";
+  return `${startText(job)}${leaves ? leave : ""}own=$CHAOS/${places.written}/${cluster}-$key; n=0
+: >>"$own"
+while ${more}; do
+  line="line $n of $key $RANDOM"; n=$((n + 1))
+  printf '%s\\377\\r\\n' "$line" >>"$own"; printf '%s\\377\\r\\n' "$line"
+  sleep 0.1
+done
+${kind === "is-cancelled" ? "sleep 300\n" : ""}code=0
+[ "$SKYPILOT_NODE_RANK" = ${numNodes - 1} ] && code=${code}
+tell end $code
+exit $code
+`;
+}
