@@ -4,6 +4,7 @@
 
 import { enableCompileCache } from "node:module";
 import { homedir } from "node:os";
+import { leave } from "../client/cli/leave.ts";
 
 const home = process.env["SKY_HOME"] || `${homedir()}/.sky`;
 // The first command makes the home by this: for its owner only.
@@ -12,6 +13,4 @@ enableCompileCache(`${home}/cache/compile`);
 process.umask(umask);
 
 // No `await` at the top: the bundle of this program is a script.
-void import("../client/cli/main.ts")
-  .then(({ main }) => main(process.argv.slice(2)))
-  .then((code) => process.exit(code));
+void import("../client/cli/main.ts").then(({ main }) => main(process.argv.slice(2))).then(leave);

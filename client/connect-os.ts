@@ -30,6 +30,8 @@ import { packageVersion } from "../runtime/version-os.ts";
 const exitHomeHeld = 75;
 const readyMsMax = 30_000;
 const dialPauseMs = 20;
+/** A head that is killed while it starts says nothing of the next one. */
+const killedMax = 8;
 /** What a head that cannot start may say. */
 const lastBytesMax = 64 * 1024;
 /** A head's log that has grown longer is put aside when the next one starts; one is kept. */
@@ -93,9 +95,11 @@ async function reach(home: Home): Promise<Socket | undefined> {
 async function bringUp(home: Home, signal: AbortSignal): Promise<void> {
   const deadline = AbortSignal.timeout(readyMsMax);
   const until = AbortSignal.any([signal, deadline]);
+  let killed = 0;
   while (!until.aborted) {
     const end = await startHead(home, until);
     if (end === "ready") return;
+    if (end.startsWith(killedBySignal) && ++killed < killedMax) continue;
     if (end !== "held") throw startFailed(home, end);
     // Another one holds the home: it will listen soon, or give the home up.
     // An abort ends the pause early; the loop's condition sees it.
@@ -109,6 +113,8 @@ async function bringUp(home: Home, signal: AbortSignal): Promise<void> {
 function startFailed(home: Home, why: string): SkyError {
   return new SkyError("head/start-failed", { why: `${why}; its log is ${home.headLog}` });
 }
+
+const killedBySignal = "it was killed by";
 
 /** Starts a skyhead and waits for its first word: `ready`, `held`, or what went wrong. */
 async function startHead(home: Home, signal: AbortSignal): Promise<string> {
@@ -124,7 +130,8 @@ async function startHead(home: Home, signal: AbortSignal): Promise<string> {
   const news = child.stdio[3] as Readable;
   const exited = once(child, "exit", { signal }).then(([code, killedBy]) => {
     if (code === exitHomeHeld) return "held";
-    return lastWords(home, logFrom) ?? `it ended with ${code ?? killedBy}`;
+    if (killedBy !== null) return `${killedBySignal} ${killedBy}`;
+    return lastWords(home, logFrom) ?? `it ended with ${code}`;
   });
   try {
     return await Promise.race([saidReady(news, signal), exited]);

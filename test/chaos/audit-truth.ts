@@ -12,7 +12,7 @@ export function isExcused(facts: Facts, job: SeenJob): boolean {
   const key = rankKey(job, Number(rank));
   switch (reason) {
     case "exit-unknown":
-      return status === "FAILED" && facts.killed(key, ["keeper", "logger"]);
+      return status === "FAILED" && isUnknown(facts, key);
     case "rank-failed":
       return status === "FAILED" && wasKilled(facts, job, Number(rank));
     case "setup-failed":
@@ -34,9 +34,15 @@ function wasKilled(facts: Facts, job: SeenJob, rank: number): boolean {
   return exitCode === 99 && facts.killed(key, ["child"]) && facts.said(key, "start") === undefined;
 }
 
+/** Its shim or the writer of its log was killed, or it was itself before its first act. */
+export function isUnknown(facts: Facts, key: string): boolean {
+  const early = facts.said(key, "start") === undefined;
+  return facts.killed(key, early ? ["keeper", "logger", "shell"] : ["keeper", "logger"]);
+}
+
 function setupWasStruck(facts: Facts, job: SeenJob): boolean {
-  const roles = ["keeper", "logger", "shell", "child"];
-  return (job.setups ?? []).some(({ rank }) => facts.killed(rankKey(job, rank, "setup"), roles));
+  const keys = (job.setups ?? []).map(({ rank }) => rankKey(job, rank, "setup"));
+  return keys.some((key) => facts.killed(key, ["keeper", "logger", "shell", "child"]));
 }
 
 /**

@@ -43,8 +43,8 @@ const good: Facts = {
   jobs: [job(1, "one", "SUCCEEDED", {}), job(2, "two", "FAILED", { exitCode: 5 })],
   earlier: [job(1, "one", "SUCCEEDED", {})],
   side: [
-    ...["a start 1-1-run-0 9:t1", "a end 1-1-run-0 0"],
-    ...["a start 2-1-run-0 9:t2", "a end 2-1-run-0 5"],
+    ...["a slot one:0 t1", "a start 1-1-run-0 9", "a end 1-1-run-0 0"],
+    ...["a slot two:0 t2", "a start 2-1-run-0 9", "a end 2-1-run-0 5"],
   ],
   ...{ written: logs, onNode: logs, followed: logs, hits: [] },
   told: [
@@ -97,7 +97,7 @@ const lostRank = { exitCode: null, outcome: "ended, nobody knows how" };
 const unknown = ended("exit-unknown", "rank 0 on head ended somehow", lostRank);
 const killed = ended("rank-failed", "rank 0 on head exited with 137", { exitCode: 137 });
 const silent = ended("node-lost", "node head was lost: no beat", { exitCode: 137 });
-const cutShort = [...good.side.slice(0, 1), ...good.side.slice(2)];
+const cutShort = [...good.side.slice(0, 2), ...good.side.slice(3)];
 
 /** True if somebody did it, a lie if nobody did, or somebody else. */
 const excuses: readonly (readonly [string, Partial<Facts>, Partial<Hit>, Partial<Hit>])[] = [
@@ -136,10 +136,10 @@ test("a gang of which a rank never started is an outcome; the same said of one r
   const { told = [], printed = good.printed } = unknown;
   const others = { jobs: [gang, ...good.jobs.slice(1)], earlier: [], told, printed };
   const hits = [{ ...struck, role: "skylet" }];
-  const side = ["a start 1-1-run-0 9:t1", ...good.side.slice(2)];
+  const side = ["a slot one:0 t1", "a start 1-1-run-0 9", ...good.side.slice(3)];
   assert.deepEqual(found({ ...others, side, hits }), []);
   assert.match(found({ ...others, side }).join(), /is FAILED, not SUCCEEDED/);
-  const both = [...side, "a start 1-1-run-1 9:t3"];
+  const both = [...side, "a start 1-1-run-1 9"];
   assert.match(found({ ...others, side: both, hits }).join(), /is FAILED, not SUCCEEDED/);
 });
 
@@ -173,11 +173,7 @@ const lies: readonly (readonly [string, Partial<Facts>, RegExp])[] = [
     { jobs: [job(1, "one", "FAILED", {}), job(2, "two", "FAILED", { exitCode: 5 })] },
     /is FAILED, not SUCCEEDED/,
   ],
-  [
-    "a rank that started twice",
-    { side: [...good.side, "a start 1-1-run-0 8:t9"] },
-    /starts 2 times/,
-  ],
+  ["a rank that started twice", { side: [...good.side, "a start 1-1-run-0 8"] }, /starts 2 times/],
   ["a rank that never ran", { side: good.side.slice(2) }, /in a job that succeeded/],
   [
     "an exit code that is not true",

@@ -7,7 +7,7 @@
 // processes was struck, or its node, and its record says so.
 
 import { bytesOf, printedOf } from "./audit-bytes.ts";
-import { isExcused } from "./audit-truth.ts";
+import { isExcused, isUnknown } from "./audit-truth.ts";
 import type { Evidence, Facts, SeenJob } from "./evidence.ts";
 import { factsOf, jobLabel, killedCode, rankKey } from "./evidence.ts";
 import { commandOf } from "./left.ts";
@@ -95,7 +95,7 @@ function trueCodes(facts: Facts, job: SeenJob): readonly string[] {
   for (const { rank, exitCode, outcome } of job.ranks) {
     const key = rankKey(job, rank);
     const [start, end] = [facts.said(key, "start"), facts.said(key, "end")];
-    const mayBeUnknown = exitCode === null && facts.killed(key, ["keeper", "logger"]);
+    const mayBeUnknown = exitCode === null && isUnknown(facts, key);
     const label = `${key}: ${outcome}`;
     if (job.status === "SUCCEEDED" && (exitCode !== 0 || end === undefined)) {
       found.push(`${label} in a job that succeeded`);

@@ -42,7 +42,7 @@ export interface Evidence {
   readonly earlier: readonly string[];
   /**
    * Lines of the ranks: `<cluster> start|end|left <job>-<attempt>-<phase>-<index> <word>`, with the
-   * words `<pid>:<token>`, the exit code, `<pid>:<mark>`.
+   * words pid, exit code, `<pid>:<mark>`; and `<cluster> slot <name of the job>:<rank> <token>`.
    */
   readonly side: string;
   /**
@@ -113,23 +113,32 @@ export function rankKey(job: SeenJob, rank: number, phase = "run"): string {
 export function factsOf(evidence: Evidence): Facts {
   const lines = sideLines(evidence.side);
   const byKey = new Map(lines.map((line) => [`${line.word} ${line.key}`, line]));
-  const tokens = new Map(
-    lines.flatMap(({ word, key, value }) =>
-      word === "start" ? [[value.split(":")[1] ?? "", key] as const] : [],
-    ),
-  );
+  const jobs = JSON.parse(evidence.queue) as readonly SeenJob[];
+  const tokens = keysByToken(lines, jobs);
   const killed = new Set(
     evidence.hits.flatMap(({ kind, role, rank, token }) => {
-      const key = rank ?? (token === undefined ? undefined : tokens.get(token));
+      const key = rank ?? tokens.get(token ?? "");
       return kind === "kill" && key !== undefined ? [`${role} ${key}`] : [];
     }),
   );
   return {
-    ...evidence,
-    ...{ jobs: JSON.parse(evidence.queue) as readonly SeenJob[], lines },
+    ...{ ...evidence, jobs, lines },
     said: (key, word) => byKey.get(`${word} ${key}`),
     killed: (key, roles) => roles.some((role) => killed.has(`${role} ${key}`)),
   };
+}
+
+/** Which rank had a slot: of the last attempt that said it. */
+function keysByToken(lines: readonly SideLine[], jobs: readonly SeenJob[]) {
+  const byName = new Map(jobs.map((job) => [`${job.cluster}-${job.name}`, job]));
+  return new Map(
+    lines.flatMap(({ word, key, value }) => {
+      const [name = "", rank] = key.split(":");
+      const job = word === "slot" ? byName.get(name) : undefined;
+      if (job === undefined || rank === "setup") return [];
+      return [[value, rankKey(job, Number(rank))] as const];
+    }),
+  );
 }
 
 function sideLines(text: string): readonly SideLine[] {

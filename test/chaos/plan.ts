@@ -79,12 +79,13 @@ const longStopEveryMs = 40_000;
 export const delayMs = 200;
 export const killEveryMs = 500;
 
-const victims: readonly Role[] = [
-  ...(["head", "head", "skylet", "skylet", "bus", "launcher", "join"] as const),
-  ...(["keeper", "logger", "shell", "child"] as const),
-];
+const everybody = ["head", "skylet", "bus", "launcher", "join"] as const;
+const ranksOwn = ["keeper", "logger", "shell", "child"] as const;
+/** Of a round: each as often as the others. */
+const anybody: readonly Role[] = [...everybody, ...ranksOwn];
+const victims: readonly Role[] = [...anybody, "head", "skylet"];
 /** In the last third of a storm heads and skylets live on, so that it shows what grows in them. */
-const victimsLate: readonly Role[] = ["bus", "launcher", "keeper", "logger", "shell", "child"];
+const victimsLate: readonly Role[] = ["bus", "launcher", ...ranksOwn];
 const wires: readonly Wire[] = ["bus", "bulk", "api", "join"];
 
 export function planOf({ seed, seconds, rage = false }: PlanOptions): Plan {
@@ -121,10 +122,10 @@ export function roundJobs(options: PlanOptions, round: number): readonly Planned
   });
 }
 
-/** Which process is killed next, and next: whatever is there, our own programs more often. */
+/** Which process is killed next, and next: any role, and then any process of it. */
 export function* roundKills(seed: number, round: number): Generator<Fault & { kind: "kill" }> {
   const random = createMemoryRandom(seed * 1_000 + round + 500);
-  for (;;) yield { kind: "kill", victim: one(random, victims), nth: random.below(1_000) };
+  for (;;) yield { kind: "kill", victim: one(random, anybody), nth: random.below(1_000) };
 }
 
 /** The job that is followed through a storm or a round, from before the first kill. */

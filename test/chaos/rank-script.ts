@@ -31,12 +31,19 @@ export function taskOf(job: PlannedJob, options: TaskOptions): Task {
   };
 }
 
-/** Which rank of which attempt this is, is told by the folder of the process above it. */
-function startText({ cluster }: PlannedJob): string {
-  return `key=$(readlink /proc/$PPID/cwd) || exit 99
-key=\${key##*/}
+/**
+ * Which rank of which attempt this is, is told by the folder of the process above it; which slot it
+ * has, is said before, in case that one is dead already. The shell's own words would be of those
+ * that were killed.
+ */
+function startText({ cluster, name }: PlannedJob): string {
+  return `exec 2>/dev/null
 tell() { echo "${cluster} $1 $key $2" >>"$CHAOS/${places.side}"; }
-tell start $$:$SKYLET_RANK
+key=${name}:\${SKYPILOT_NODE_RANK:-setup}
+tell slot $SKYLET_RANK
+key=$(readlink /proc/$PPID/cwd) || exit 99
+key=\${key##*/}
+tell start $$
 ln /proc/$PPID/cwd/log "$CHAOS/${places.onNode}/${cluster}-$key"
 `;
 }

@@ -2,13 +2,15 @@
 // Starting one that can is in test/integration.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { connectHead, isListening } from "../../client/connect-os.ts";
 import { homeOf } from "../../client/home-os.ts";
 import { isSkyError } from "../../model/errors.ts";
+import { isAlive, type ProcessSeen, processesOf, until } from "../support/programs.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sky-connect-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -28,6 +30,28 @@ test("a head that a wrong setting keeps from starting says which one", async () 
     assert.ok(error.message.includes(home.headLog), error.message);
     return true;
   });
+});
+
+test("a head that is killed while it starts is started again", async () => {
+  const home = homeOf(join(folder, "killed"));
+  mkdirSync(home.root);
+  // The first one waits here for its settings; the next finds no such file, and needs none.
+  execFileSync("mkfifo", [home.config]);
+  const connecting = connectHead({ home }, AbortSignal.timeout(30_000));
+  const isHead = ({ command }: ProcessSeen) => /\/skyhead\.ts/.test(command);
+  const [first] = await until("a head starts", () => {
+    const heads = processesOf(home.root).filter(isHead);
+    return heads.length > 0 && existsSync(home.lock) ? heads : undefined;
+  });
+  assert.ok(first !== undefined);
+  rmSync(home.config);
+  process.kill(first.pid, "SIGKILL");
+  const client = await connecting;
+  const { pid } = await client.debug.version({}, { timeoutMs: 10_000 });
+  client.close();
+  assert.notEqual(pid, first.pid);
+  process.kill(Number(pid), "SIGTERM");
+  await until("it has ended", () => !isAlive(Number(pid)));
 });
 
 test("a home that cannot be a folder is told", async () => {
