@@ -1,8 +1,8 @@
 // A minute of chaos with real processes: nothing is lost, doubled or left.
 //
-// A storm of all faults over a steady load, and two rounds of a hundred jobs under a kill every half
-// second. Another seed by SKY_CHAOS_SEED; longer by `npm run chaos -- --seed N --minutes M`, and
-// `--rounds R --jobs J`.
+// A storm of all faults over a steady load, and two rounds of a hundred jobs under a kill every
+// half second. Another seed by SKY_CHAOS_SEED; longer by `npm run chaos -- --seed N --minutes M`,
+// and `--rounds R --jobs J`.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -2,8 +2,8 @@
 //
 // Every process of the run is started from here through `sky`, inside the cgroup where there is
 // one that we may write (in a mount namespace of its own, so that the cgroups of ranks, which an
-// agent makes at the top of the hierarchy, lie inside it too). Most clients come through a proxy, by
-// a second home that holds nothing but the proxy's socket; they never start a head.
+// agent makes at the top of the hierarchy, lie inside it too). Most clients come through a proxy,
+// by a second home that holds nothing but the proxy's socket; they never start a head.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import {

@@ -2,8 +2,8 @@
 //
 // The same seed and length give the same jobs and the same faults at the same times, so a run that
 // found something can be looked at again. What the kernel makes of it is not repeated exactly.
-// Two kinds of a run follow each other: a storm (a steady load, and faults of all kinds), and rounds
-// (a hundred jobs in one call, and a random process killed every half second until all are over).
+// Two parts follow each other: a storm (a steady load, and faults of all kinds), and rounds (a
+// hundred jobs in one call, and a random process killed every half second until all are over).
 
 import { createMemoryRandom, type MemoryRandom } from "../../runtime/random-memory.ts";
 import type { Role } from "./members.ts";

@@ -282,13 +282,7 @@ class Run {
     this.#samples.stop();
     this.#load.close();
     for (let round = 0; round < 5 && processesLeft(this.#place()).length > 0; round += 1) {
-      for (const { pid } of processesLeft(this.#place())) {
-        try {
-          process.kill(pid, "SIGKILL");
-        } catch (error) {
-          if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-        }
-      }
+      for (const { pid } of processesLeft(this.#place())) end(pid);
       await pause(100);
     }
   }
@@ -324,6 +318,14 @@ class Run {
 
   find(text: string): void {
     this.findings.push(text);
+  }
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }
 
