@@ -4,7 +4,7 @@
 // same keys, which the head takes for the same join.
 
 import { isSkyError, SkyError } from "../model/errors.ts";
-import { wireCapabilities, wireVersion } from "../model/wire.ts";
+import { agreeOnWire, wireCapabilities, wireVersion, wireVersionOldest } from "../model/wire.ts";
 import type { ClientOf, joinService } from "../proto/services.ts";
 import { peerText } from "../runtime/certificates.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -35,7 +35,7 @@ const callMs = 20_000;
 const triesMax = 5;
 const waitMs = 200;
 
-/** @throws SkyError `join/denied`, `head/unreachable`, `core/cancelled`. */
+/** @throws SkyError `join/denied`, `join/version`, `head/unreachable`, `core/cancelled`. */
 export async function joinCluster(options: JoinOptions): Promise<Credentials> {
   const saved = await savedCredentials(options);
   if (options.token === undefined) {
@@ -67,11 +67,15 @@ async function joinAnew(options: JoinOptions, token: string): Promise<Credential
   const { createRequest } = await import("../runtime/certificates-os.ts");
   const { request, key } = await createRequest(peerText({ cluster, node }));
   const reply = await callAgain(options, {
-    ...{ cluster, node, token, version, wireVersion },
+    ...{ cluster, node, token, version, wireVersion, wireVersionOldest },
     nkeyPublic: nkey.publicKey,
     certificateRequest: request,
     capabilities: [...wireCapabilities],
   });
+  // A head that is older than what we understand may not know that it is.
+  const peer = { version: reply.wireVersion, capabilities: reply.capabilities };
+  const agreement = agreeOnWire(peer, { us: node, them: "the head" });
+  if (!agreement.agreed) throw new SkyError("join/version", { why: agreement.why });
   const { certificate, authority, busUrl, streamHost, streamPort } = reply;
   return {
     ...{ cluster, node, nkeySeed: nkey.seed, key, certificate, authority },

@@ -65,6 +65,7 @@ export const codes = {
     text: "Job {id} not found on cluster '{name}'.",
   },
   "join/denied": { remedy: "give-up", grpc: 16, text: "the join was refused: {why}" },
+  "join/version": { remedy: "give-up", grpc: 9, text: "the join was refused: {why}" },
   // Client
   "head/unreachable": { remedy: "retry", grpc: 14, text: "cannot reach the head: {why}" },
   "head/not-running": { remedy: "give-up", grpc: 14, text: "no head runs for {home}" },

@@ -13,22 +13,37 @@ export const wireCapabilities: readonly string[] = [];
 
 export type Agreement =
   | { readonly agreed: true; readonly version: number; readonly capabilities: readonly string[] }
+  /** `worker1 speaks wire version 3, this head 1 to 2: upgrade this head`. */
   | { readonly agreed: false; readonly why: string };
 
-/** What we and a peer with this newest version and these capabilities speak. */
-export function agreeOnWire(peer: {
+export interface WirePeer {
+  /** Its newest version. */
   readonly version: number;
+  /** The oldest that it understands; absent = it did not say, and is for us to judge. */
+  readonly oldest?: number;
   readonly capabilities: readonly string[];
-}): Agreement {
+}
+
+/** What we and a peer speak; or why not, with both called as the reader knows them. */
+export function agreeOnWire(
+  peer: WirePeer,
+  { us, them }: { readonly us: string; readonly them: string },
+): Agreement {
   const version = Math.min(wireVersion, peer.version);
-  if (!Number.isInteger(version) || version < wireVersionOldest) {
-    const ours =
-      wireVersionOldest === wireVersion
-        ? `${wireVersion}`
-        : `${wireVersionOldest} to ${wireVersion}`;
-    return { agreed: false, why: `it speaks wire version ${peer.version}, we speak ${ours}` };
+  const isBehind = !Number.isInteger(version) || version < wireVersionOldest;
+  const areWeBehind = (peer.oldest ?? 0) > wireVersion;
+  if (isBehind || areWeBehind) {
+    const theirs = rangeText(peer.oldest || peer.version, peer.version);
+    const ours = rangeText(wireVersionOldest, wireVersion);
+    const behind = areWeBehind ? us : them;
+    const why = `${them} speaks wire version ${theirs}, ${us} ${ours}: upgrade ${behind}`;
+    return { agreed: false, why };
   }
   return { agreed: true, version, capabilities: sharedCapabilities(peer.capabilities) };
+}
+
+function rangeText(oldest: number, newest: number): string {
+  return Object.is(oldest, newest) ? `${newest}` : `${oldest} to ${newest}`;
 }
 
 /** What both we and a peer that says this can do; in our order, each once. */

@@ -126,7 +126,10 @@ class Connection {
       this.#failGreeting(new SkyError("stream/protocol", { why: `a ${frame.type} as greeting` }));
       return;
     }
-    const agreement = agreeOnWire(frame);
+    const { side, peer } = this.#options;
+    // Both sides read it.
+    const names = { us: `the ${side}`, them: peer };
+    const agreement = agreeOnWire(frame, names);
     if (!agreement.agreed) {
       this.#failGreeting(new SkyError("stream/denied", { why: agreement.why }));
       refuse(this.#socket, agreement.why, this.#options.clock);

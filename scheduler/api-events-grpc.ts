@@ -73,7 +73,10 @@ export async function whyOf(
   const facts = {
     name: cluster,
     jobs: head.board.jobs(),
-    nodes: nodes.map((node) => ({ ...node, phase: head.board.nodePhase(node.id) })),
+    nodes: nodes.map((node) => {
+      const { board } = head;
+      return { ...node, phase: board.nodePhase(node.id), misfit: board.misfit(node.id) };
+    }),
     autostop: head.board.autostop(),
     nowWallMs: options.clock.now().wallMs,
   };

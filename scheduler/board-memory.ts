@@ -21,6 +21,7 @@ interface Waiter {
 export function boardInMemory(): WritableBoard {
   const jobs = new Map<number, Job>();
   const phases = new Map<string, NodePhase>();
+  const misfits = new Map<string, string | undefined>();
   const listeners = new Set<(announcement: Announcement) => void>();
   const waiters = new Map<number, Set<Waiter>>();
   let latest = 0;
@@ -34,6 +35,7 @@ export function boardInMemory(): WritableBoard {
     latest: () => jobs.get(latest),
     jobs: () => [...jobs.values()].sort((a, b) => b.id - a.id),
     nodePhase: (node) => phases.get(node) ?? "absent",
+    misfit: (node) => misfits.get(node),
     autostop: () => autostop,
     onAnnouncement: (hear) => {
       listeners.add(hear);
@@ -49,7 +51,10 @@ export function boardInMemory(): WritableBoard {
         jobs.set(job.id, job);
         latest = Math.max(latest, job.id);
       }
-      for (const { id, phase } of announcement.nodes ?? []) phases.set(id, phase);
+      for (const { id, phase, misfit } of announcement.nodes ?? []) {
+        phases.set(id, phase);
+        misfits.set(id, misfit);
+      }
       if (announcement.autostop !== undefined) autostop = announcement.autostop ?? undefined;
       for (const hear of [...listeners]) hear(announcement);
       if (waiters.size > 0) announcement.jobs.forEach(wake);

@@ -15,8 +15,15 @@ export interface Announcement {
   readonly jobs: readonly Job[];
   readonly events: readonly Event[];
   /** Present when it changed. */
-  readonly nodes?: readonly { readonly id: string; readonly phase: NodePhase }[];
+  readonly nodes?: readonly NodeSeen[];
   readonly autostop?: AutostopView | null;
+}
+
+export interface NodeSeen {
+  readonly id: string;
+  readonly phase: NodePhase;
+  /** Why its agent may not join. */
+  readonly misfit?: string | undefined;
 }
 
 export interface Board {
@@ -25,6 +32,8 @@ export interface Board {
   /** Newest first. */
   jobs(): readonly Job[];
   nodePhase(node: string): NodePhase;
+  /** Why its agent may not join, if it tried and may not. */
+  misfit(node: string): string | undefined;
   autostop(): AutostopView | undefined;
   /** Hears of every announcement after it was applied. Returns what stops hearing. */
   onAnnouncement(hear: (announcement: Announcement) => void): () => void;

@@ -16,6 +16,7 @@ import { batchOf } from "../runtime/journal.ts";
 import type { StreamSession } from "../runtime/stream.ts";
 import type { Head } from "./head.ts";
 import type { HeadsOptions } from "./heads-options.ts";
+import type { Misfit } from "./join-grpc.ts";
 import { archiveLogs } from "./log-store-os.ts";
 import type { Done, SchedulerMessage } from "./messages.ts";
 import { openHead } from "./open-head-os.ts";
@@ -24,6 +25,8 @@ export interface Heads extends HeadsPort {
   get(cluster: string): Head | undefined;
   /** The same; of one that is being opened, as after a start of the process, when it is open. */
   whenOpen(cluster: string, signal: AbortSignal): Promise<Head | undefined>;
+  /** A node may join and speaks no wire version of ours. */
+  misfit(misfit: Misfit): void;
   /** Takes a session of the bulk wire: its peer is `<cluster>/<node>`, proven. */
   take(session: StreamSession): void;
   closeAll(reason: string): Promise<void>;
@@ -123,6 +126,11 @@ class HeadTable implements Heads {
     await store.forget(name);
     await rm(home.cluster(name).root, { recursive: true, force: true });
     return kept ? archive : "";
+  }
+
+  misfit({ cluster, node, why }: Misfit): void {
+    const head = this.#heads.get(cluster);
+    head?.system.tell(head.scheduler, { kind: "node-misfit", node, why });
   }
 
   take(session: StreamSession): void {

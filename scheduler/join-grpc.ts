@@ -33,6 +33,14 @@ export interface JoinDeskOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Hears of each node that may join and speaks no wire version of ours. */
+  readonly onMisfit?: (misfit: Misfit) => void;
+}
+
+export interface Misfit {
+  readonly cluster: string;
+  readonly node: string;
+  readonly why: string;
 }
 
 export interface JoinDesk {
@@ -101,14 +109,10 @@ class Desk {
   async #admit(request: JoinRequest): ReturnType<JoinHandler> {
     const { authority, users, busUrl, stream, clock } = this.#options;
     const { cluster, node, nkeyPublic: publicKey } = request;
-    const agreement = agreeOnWire({
-      version: request.wireVersion,
-      capabilities: request.capabilities,
-    });
-    if (!agreement.agreed) throw new SkyError("join/denied", { why: agreement.why });
     checkShape(request);
     const { token } = request;
     this.#redeem({ cluster, node, token, publicKey });
+    const agreement = this.#agree(request);
     const { wallMs: nowMs } = clock.now();
     const label = peerText({ cluster, node });
     const certificate = await signRequest(authority, {
@@ -122,6 +126,16 @@ class Desk {
       ...{ streamHost: stream().host, streamPort: stream().port },
       ...{ wireVersion: agreement.version, capabilities: [...agreement.capabilities] },
     };
+  }
+
+  /** Only one who has the token gets as far as this: what is told of it is true. */
+  #agree({ cluster, node, wireVersion, wireVersionOldest: oldest, capabilities }: JoinRequest) {
+    const peer = { version: wireVersion, oldest, capabilities };
+    const agreement = agreeOnWire(peer, { us: "this head", them: node });
+    if (agreement.agreed) return agreement;
+    const { why } = agreement;
+    this.#options.onMisfit?.({ cluster, node, why });
+    throw new SkyError("join/version", { why });
   }
 
   #redeem(attempt: JoinAttempt): void {

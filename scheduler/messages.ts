@@ -20,6 +20,8 @@ export type NodeReport =
       /** For `sky why`: "missed 10 beats in 10.0 s". */
       readonly evidence: string;
     }
+  /** It may join, and speaks no wire version of ours. */
+  | { readonly kind: "node-misfit"; readonly node: string; readonly why: string }
   /** The cluster's nodes in their stable order, head first, with their declared capacities. */
   | { readonly kind: "nodes-declared"; readonly nodes: readonly Node[] };
 

@@ -31,6 +31,7 @@ export function changePhase(
   const { id } = node.node;
   const from = node.phase;
   node.phase = phase;
+  if (phase === "alive") node.misfit = undefined;
   if (phase === "alive") state.placer.open(node.index, "down");
   else state.placer.close(node.index, "down");
   draft.nodePhases.set(id, phase);
@@ -56,6 +57,22 @@ export function noteCapabilities(draft: Draft, node: NodeEntry, said: readonly s
   if (shared.join() === node.capabilities.join()) return;
   node.capabilities = shared;
   draft.nodeRecords.add(node);
+}
+
+/** It tries again and again: told once. */
+export function noteMisfit(
+  state: SchedulerState,
+  draft: Draft,
+  { node: id, why }: { readonly node: string; readonly why: string },
+): void {
+  const node = state.nodesById.get(id);
+  if (node === undefined || node.misfit === why) return;
+  node.misfit = why;
+  draft.nodePhases.set(id, node.phase);
+  tellHistory(draft, {
+    ...{ subject: "cluster", actor: "head", kind: "misfit" },
+    ...{ cause: why, evidence: { node: id } },
+  });
 }
 
 /** The cluster has these nodes now. What is known of those that stay, stays. */
@@ -107,7 +124,7 @@ function newNode(node: Node, record: NodeRecord | undefined): NodeEntry {
     ...{ index: 0, node, phase: "absent", shunnedUntil: 0, failures: 0, jobs: new Set() },
     bootId: record?.bootId ?? "",
     capabilities: record?.capabilities ?? [],
-    gathered: undefined,
+    ...{ gathered: undefined, misfit: undefined },
     ghosts: new Set(record?.ghosts ?? []),
   };
 }

@@ -18,7 +18,7 @@ import {
 } from "./advance.ts";
 import { dispatch, keepFor } from "./dispatch.ts";
 import { inventoryPart } from "./inventory-part.ts";
-import { changePhase, declare, seat } from "./node-set.ts";
+import { changePhase, declare, noteMisfit, seat } from "./node-set.ts";
 import { createPlacer } from "./placement.ts";
 import { createQueue } from "./queue.ts";
 import type { Records } from "./records.ts";
@@ -110,6 +110,9 @@ function take(state: SchedulerState, draft: Draft, message: Received<SchedulerIn
       changePhase(state, draft, { node, phase, evidence });
       return;
     }
+    case "node-misfit":
+      noteMisfit(state, draft, message);
+      return;
     case "nodes-declared":
       declare(state, draft, message.nodes);
       return;

@@ -77,6 +77,8 @@ export interface NodeEntry {
   bootId: string;
   /** What its agent and this head can both do beyond the wire version, by its newest inventory. */
   capabilities: readonly string[];
+  /** Why its agent may not join, as it was told last; until one is let in. */
+  misfit: string | undefined;
   /** What has come of an inventory in parts. */
   gathered: Gathered | undefined;
   /** Processes of ended jobs that may still run there: `7-1-run-0`. */

@@ -133,7 +133,9 @@ function announcementOf(state: SchedulerState, draft: Draft): Announcement | und
   const { changed, events, nodePhases, autostopChanged } = draft;
   const anything = changed.size + events.length + nodePhases.size > 0 || autostopChanged;
   if (!anything) return undefined;
-  const nodes = [...nodePhases].map(([id, phase]) => ({ id, phase }));
+  const nodes = [...nodePhases].map(([id, phase]) => {
+    return { id, phase, misfit: state.nodesById.get(id)?.misfit };
+  });
   return {
     jobs: [...changed].map((id) => jobView(state, entryOf(state, id))),
     events,

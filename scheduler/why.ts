@@ -25,10 +25,16 @@ export function whyJob(job: Job, events: readonly Event[]): Why {
   return { summary: jobSummary(job), chain: events };
 }
 
+export interface NodeFacts extends Node {
+  readonly phase: NodePhase;
+  /** Why its agent may not join. */
+  readonly misfit?: string | undefined;
+}
+
 export interface ClusterFacts {
   readonly name: string;
   readonly jobs: readonly Job[];
-  readonly nodes: readonly (Node & { readonly phase: NodePhase })[];
+  readonly nodes: readonly NodeFacts[];
   readonly autostop: AutostopView | undefined;
   readonly nowWallMs: number;
 }
@@ -39,7 +45,9 @@ export function whyCluster(facts: ClusterFacts, events: readonly Event[]): Why {
   const others = facts.nodes.filter(({ phase }) => phase !== "alive");
   const nodes = [
     `${alive} of ${plural(facts.nodes.length, "node")} alive`,
-    ...others.map(({ id, phase }) => `${id} is ${phase}`),
+    ...others.map(({ id, phase, misfit }) => {
+      return `${id} is ${phase}${misfit === undefined ? "" : ` (${misfit})`}`;
+    }),
   ];
   const busy = facts.jobs.filter(({ status }) => !isTerminal(status));
   const jobs = busy.length === 0 ? "no job" : plural(busy.length, "job");

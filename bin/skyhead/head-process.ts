@@ -72,7 +72,7 @@ export async function startHeadProcess(options: HeadProcessOptions): Promise<Hea
 export class HeadProcess {
   readonly #options: HeadProcessOptions;
   readonly #store: Store;
-  readonly #ports: Omit<LanePorts, "onSession">;
+  readonly #ports: Omit<LanePorts, "onSession" | "onMisfit">;
   readonly #server: Server = createGrpcServer();
   readonly #lanes: Lanes;
   readonly #heads: Heads;
@@ -93,6 +93,7 @@ export class HeadProcess {
       ...ports,
       ...{ home, config, server: this.#server },
       onSession: (session) => this.#heads.take(session),
+      onMisfit: (misfit) => this.#heads.misfit(misfit),
     });
     this.#heads = createHeads({
       ...{ ...ports, home, store, files: createOsFiles(home.root) },

@@ -13,6 +13,7 @@ import type { Log } from "../../runtime/log.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import type { Random } from "../../runtime/random.ts";
 import type { StreamSession } from "../../runtime/stream.ts";
+import type { Misfit } from "../../scheduler/join-grpc.ts";
 
 export interface Lane {
   /** The head's own end of the bus of one cluster. The caller closes it. */
@@ -32,6 +33,8 @@ export interface LanePorts {
   readonly incarnation: number;
   /** Takes a session of the bulk wire that a node dialled. */
   readonly onSession: (session: StreamSession) => void;
+  /** Hears of each node that may join and speaks no wire version of ours. */
+  readonly onMisfit: (misfit: Misfit) => void;
 }
 
 /** What opening one needs besides. */

@@ -46,6 +46,7 @@ export async function openProcessLane(options: LanesOptions): Promise<Lane> {
     ...{ authority: parts.authority, users: server },
     ...{ busUrl: () => busUrlOf(parts), stream: () => streamTargetOf(parts) },
     ...{ clock: options.clock, random: options.random, log: options.log },
+    onMisfit: options.onMisfit,
   });
   addService(options.server, joinService, {
     handlers: desk.handlers,

@@ -1917,6 +1917,7 @@ export namespace sky {
             version: string;
             wireVersion: number;
             capabilities: string[];
+            wireVersionOldest: number;
             static encode(message: sky.v1.JoinRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.JoinRequest & sky.v1.JoinRequest.$Shape;
         }
@@ -1931,6 +1932,7 @@ export namespace sky {
                 version?: string;
                 wireVersion?: number;
                 capabilities?: string[];
+                wireVersionOldest?: number;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.JoinRequest.$Properties;

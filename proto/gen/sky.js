@@ -8343,6 +8343,7 @@ export const sky = $root.sky = (() => {
             JoinRequest.prototype.version = "";
             JoinRequest.prototype.wireVersion = 0;
             JoinRequest.prototype.capabilities = $util.emptyArray;
+            JoinRequest.prototype.wireVersionOldest = 0;
 
             JoinRequest.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -8368,6 +8369,8 @@ export const sky = $root.sky = (() => {
                 if (message.capabilities != null && message.capabilities.length)
                     for (let i = 0; i < message.capabilities.length; ++i)
                         writer.uint32(66).string(message.capabilities[i]);
+                if (message.wireVersionOldest != null && $Object.hasOwnProperty.call(message, "wireVersionOldest") && message.wireVersionOldest !== 0)
+                    writer.uint32(72).int32(message.wireVersionOldest);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -8470,6 +8473,15 @@ export const sky = $root.sky = (() => {
                             if (!(message.capabilities && message.capabilities.length))
                                 message.capabilities = [];
                             message.capabilities.push(reader.stringVerify());
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.wireVersionOldest = value;
+                            else
+                                delete message.wireVersionOldest;
                             continue;
                         }
                     }

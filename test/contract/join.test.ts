@@ -11,7 +11,7 @@ import type { Credentials } from "../../agent/credentials.ts";
 import { credentialsPath } from "../../agent/credentials.ts";
 import { joinCluster } from "../../agent/join-grpc.ts";
 import { isSkyError } from "../../model/errors.ts";
-import { wireVersion } from "../../model/wire.ts";
+import { wireVersion, wireVersionOldest } from "../../model/wire.ts";
 import { channelTo } from "../../proto/channel-grpc.ts";
 import { clientOf } from "../../proto/client-grpc.ts";
 import {
@@ -196,6 +196,24 @@ check(
   },
 );
 
+check("a node that its head is too old for does not come in", async (stage) => {
+  const token = stage.desk.issue("demo", "worker1");
+  const client = {
+    join: async (...call: Parameters<typeof stage.client.join>) => {
+      return { ...(await stage.client.join(...call)), wireVersion: wireVersionOldest - 1 };
+    },
+  } as typeof stage.client;
+  const joining = joinCluster({
+    ...{ cluster: "demo", node: "worker1", token, client, clock, version: "test" },
+    ...{ signal: signal(), files: createOsFiles(stage.dir), stateDir: stage.stateDir("worker1") },
+  });
+  await assert.rejects(joining, (error) => {
+    assert.ok(isSkyError(error, "join/version"), String(error));
+    assert.match(error.message, /the head speaks wire version 0, worker1 1: upgrade the head/);
+    return true;
+  });
+});
+
 check("what does not have the right form, or another wire version, is refused", async (stage) => {
   const token = stage.desk.issue("demo", "worker1");
   const { request } = await createRequest("demo/skyhead");
@@ -208,7 +226,13 @@ check("what does not have the right form, or another wire version, is refused", 
     [{ node: "worker1.to" }, "request/invalid", /node/],
     [{ cluster: "demo>" }, "request/invalid", /cluster/],
     [{ nkeyPublic: 'UX" } ]' }, "request/invalid", /nkey_public/],
-    [{ wireVersion: 0 }, "join/denied", /it speaks wire version 0, we speak 1/],
+    [{ wireVersion: 0 }, "join/version", /worker1 speaks wire version 0, this head 1: upgrade w/],
+    [
+      { wireVersion: wireVersion + 2, wireVersionOldest: wireVersion + 1 },
+      "join/version",
+      /worker1 speaks wire version 2 to 3, this head 1: upgrade this head/,
+    ],
+    [{ wireVersion: 0, token: "0".repeat(64) }, "join/denied", /a wrong token/],
     [{ certificateRequest: "junk" }, "request/invalid", /PKCS #10/],
   ] as const;
   for (const [change, code, text] of refusals) {

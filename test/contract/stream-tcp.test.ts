@@ -219,7 +219,10 @@ check("another wire version is refused with both versions named", async (there) 
   const socket = await proven(there.listener);
   for (const part of encodeFrame({ ...hello, version: 0 })) socket.write(part);
   const got = await bytesUntilClosed(socket);
-  assert.match(got.toString("latin1"), /it speaks wire version 0, we speak 1/);
+  assert.match(
+    got.toString("latin1"),
+    /demo\/a speaks wire version 0, the listener 1: upgrade demo\/a/,
+  );
   assert.equal(there.port.counts().refused, 1);
   assert.equal(there.sessions.length, 0);
 });

@@ -4,7 +4,15 @@
 // starts `skyhead`, that starts `skylet`. So an installation of mixed versions is a mixed folder,
 // and an upgrade is files that are replaced under running programs, as a package manager does it.
 
-import { copyFileSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import assert from "node:assert/strict";
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { checkout } from "../support/programs.ts";
 import { isProgramFile, readBundle, readManifest } from "./bundle.ts";
@@ -21,6 +29,8 @@ export interface Installation {
   readonly dist: string;
   /** Puts another version of a program in place; what runs of it runs on. */
   replace(program: Program, edition: Edition): void;
+  /** Puts today's head in place, as it will be when it has other versions of the wire. */
+  replaceHeadByFuture(wire: { readonly oldest: number; readonly newest: number }): void;
 }
 
 /** Makes an installation below `folder`. `version` is what its programs say that they are. */
@@ -42,7 +52,20 @@ export function install(
     }
   };
   for (const [program, edition] of Object.entries(mix)) replace(program as Program, edition);
-  return { dist, replace };
+  return {
+    dist,
+    replace,
+    replaceHeadByFuture: ({ oldest, newest }) => {
+      replace("skyhead", "today");
+      const path = join(dist, "skyhead-main.js");
+      const text = readFileSync(path, "utf8");
+      const future = text
+        .replace(/\bwireVersion = \d+/, `wireVersion = ${newest}`)
+        .replace(/\bwireVersionOldest = \d+/, `wireVersionOldest = ${oldest}`);
+      assert.notEqual(future, text, "the bundle has its wire versions as constants");
+      writeFileSync(path, future);
+    },
+  };
 }
 
 /** The head is the only program of many files; a chunk's name holds the digest of its content. */

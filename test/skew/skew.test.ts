@@ -189,6 +189,25 @@ test("an upgrade under a gang: whole logs, true exit codes, the same ranks", asy
   assert.match(log.stdout, /rank 1 of 2/, "what had ended before can be read");
 });
 
+test("a head that has left this wire version behind says so, and so do its nodes", async (t) => {
+  const { here, installed } = ground(t, { sky: "today", skyhead: "today", skylet: "kept" });
+  installed.replaceHeadByFuture({ oldest: 3, newest: 4 });
+  const up = here.start(["launch", "-y", "-c", cluster, "--num-nodes", "2", "--cpus", "4"]);
+  const why = "worker1 speaks wire version 1, this head 3 to 4: upgrade worker1";
+  await until("sky why tells it", async () => {
+    const { stdout } = await here.sky(["why", cluster]);
+    return stdout.includes(`worker1 is absent (${why})`);
+  });
+  const log = `${here.home}/clusters/${cluster}/nodes/worker1/state/skylet.log`;
+  assert.ok(readFileSync(log, "utf8").includes(why), "the node's own log");
+  // It is enough to do what is said: the nodes are tried again and again.
+  installed.replace("skyhead", "today");
+  for (const head of here.heads()) await ends(head);
+  assert.equal((await up.ended).code, 0, up.stderr());
+  const { stdout } = await here.sky(["why", cluster]);
+  assert.match(stdout.split("\n")[0] ?? "", /2 of 2 nodes alive; no job/);
+});
+
 test("a roll back: an earlier head knows all jobs, or refuses the journal", async (t) => {
   const { here, installed } = ground(t, { sky: "today", skyhead: "today", skylet: "today" });
   await launch(here);

@@ -29,6 +29,7 @@ export function shownBoard(): ShownBoard {
     latest: () => [...jobs.values()].sort((a, b) => b.id - a.id)[0],
     jobs: () => [...jobs.values()].sort((a, b) => b.id - a.id),
     nodePhase: (node) => phases.get(node) ?? "alive",
+    misfit: () => undefined,
     autostop: () => undefined,
     onAnnouncement: (hear) => {
       hearers.add(hear);
