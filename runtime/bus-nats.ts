@@ -4,21 +4,30 @@
 // The connection is kept for ever: after a loss it dials again with growing, jittered waits, and
 // subscriptions are made anew before `onChange` hears of it. What is published while the
 // connection is down is dropped, not saved up: a late message is worse than none, since whoever
-// needs it repeats it. Requests and inboxes of NATS are not used: replies have addresses of ours.
+// needs it repeats it. So is what would make more than a bound wait for a server that does not
+// read. Requests and inboxes of NATS are not used: replies have addresses of ours.
 
+import type { Socket } from "node:net";
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
-import { connect, credsAuthenticator, errors, type NatsConnection } from "@nats-io/transport-node";
+import {
+  connect,
+  credsAuthenticator,
+  errors,
+  type NatsConnection,
+  type Server,
+} from "@nats-io/transport-node";
 import { assert, errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { Bus, BusMessage } from "./bus.ts";
 import { busPayloadBytesMax } from "./bus.ts";
+import { SendWindow } from "./bus-window.ts";
 import type { Clock } from "./clock.ts";
 import { nkeySigner } from "./nkeys-nats.ts";
 import type { Random } from "./random.ts";
 import { isPattern, isSubject } from "./subject.ts";
 
 export interface NatsOptions {
-  /** `tls://host:port`; several for a cluster of servers. */
-  readonly servers: readonly string[];
+  /** `tls://host:port`; several for a cluster of servers. Asked again for each try if a function. */
+  readonly servers: readonly string[] | (() => readonly string[]);
   /** Shown in the server's log: `<cluster>/<node>`. */
   readonly name: string;
   readonly identity: NatsIdentity;
@@ -45,8 +54,12 @@ export type NatsIdentity =
 const waitMsMin = 50;
 const waitMsMax = 3_000;
 const attemptMsDefault = 5_000;
-/** A half-open connection is noticed after two of these. */
-const pingMs = 10_000;
+/**
+ * A connection that is dead and does not say so is noticed at the third of these: after 4 to 6 s,
+ * well within the 10 s of silence after which a node is called lost.
+ */
+const pingMs = 2_000;
+const pingsOpenMax = 2;
 
 /**
  * Connects, and stays connected.
@@ -55,18 +68,17 @@ const pingMs = 10_000;
 export async function connectNats(options: NatsOptions): Promise<Bus> {
   const { clock, signal } = options;
   const deadline = clock.now().monoMs + options.connectMs;
-  const wait = new Waits(options.random);
+  const way = new Way(options);
   for (;;) {
     if (signal?.aborted) throw new SkyError("core/cancelled", { what: "connecting to the bus" });
     try {
-      const connection = await connect(connectionOptions(options, wait));
-      wait.reset();
-      return busOver(connection, clock, wait);
+      const connection = await connect(connectionOptions(options, way));
+      way.found(connection);
+      return busOver(connection, clock, way);
     } catch (cause) {
-      const { ms } = wait;
-      wait.grow();
+      const ms = way.nextWaitMs();
       if (clock.now().monoMs + ms > deadline) {
-        const why = `${options.servers.join(", ")}: ${errorText(cause)}`;
+        const why = `${way.servers().join(", ")}: ${errorText(cause)}`;
         throw new SkyError("bus/closed", { why }, { cause });
       }
       await pause(clock, ms, signal);
@@ -74,22 +86,24 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
   }
 }
 
-function connectionOptions(options: NatsOptions, wait: Waits) {
-  const secure = options.servers.some((url) => url.startsWith("tls:"));
+function connectionOptions(options: NatsOptions, way: Way) {
+  const servers = way.servers();
+  const secure = servers.some((url) => url.startsWith("tls:"));
   return {
-    servers: [...options.servers],
+    servers: [...servers],
     name: options.name,
     ...authenticatorOf(options.identity),
-    ...(secure ? { tls: tlsOptions(options) } : {}),
+    ...(secure ? { tls: tlsOptions(options, way) } : {}),
     reconnect: true,
     maxReconnectAttempts: -1,
     // A user may be registered, or a server restarted with its users, at any moment.
     ignoreAuthErrorAbort: true,
     ignoreClusterUpdates: true,
-    reconnectDelayHandler: () => wait.ms,
+    reconnectDelayHandler: () => way.look(),
+    reconnectToServer: (pool: readonly Server[]) => way.next(pool),
     timeout: options.attemptMs ?? attemptMsDefault,
     pingInterval: pingMs,
-    maxPingOut: 2,
+    maxPingOut: pingsOpenMax,
     noAsyncTraces: true,
   };
 }
@@ -98,12 +112,12 @@ function connectionOptions(options: NatsOptions, wait: Waits) {
  * The library upgrades a plain socket and forgets the host while it does so when that is an IP
  * address; what the certificate must name is therefore checked against our own list of servers.
  */
-function tlsOptions({ servers, authority, certificate, key }: NatsOptions) {
-  const hosts = servers.map((url) => new URL(url).hostname.replace(/^\[|\]$/g, ""));
+function tlsOptions({ authority, certificate, key }: NatsOptions, way: Way) {
   return {
     ...(authority === undefined ? {} : { ca: authority }),
     ...(certificate === undefined || key === undefined ? {} : { cert: certificate, key }),
     checkServerIdentity: (_host: string, presented: PeerCertificate): Error | undefined => {
+      const hosts = way.servers().map((url) => new URL(url).hostname.replace(/^\[|\]$/g, ""));
       const mismatches = hosts.map((host) => checkServerIdentity(host, presented));
       return mismatches.includes(undefined) ? undefined : mismatches[0];
     },
@@ -121,33 +135,56 @@ function authenticatorOf(identity: NatsIdentity) {
   }
 }
 
-/** Growing waits, each between half and all of its length, so that many do not come at once. */
-class Waits {
-  readonly #random: Random;
+/**
+ * Where to dial, and how long to wait before. Waits grow, each between half and all of its length,
+ * so that many do not come at once.
+ *
+ * The library paces its tries by the wall clock: should that go back by an hour, it would wait for
+ * one. It is therefore told that it may try at once, and then to wait so long before it does.
+ */
+class Way {
+  readonly #options: NatsOptions;
   #whole = waitMsMin;
-  #jittered = waitMsMin;
+  #servers: readonly string[];
+  #connection: NatsConnection | undefined;
 
-  constructor(random: Random) {
-    this.#random = random;
+  constructor(options: NatsOptions) {
+    this.#options = options;
+    this.#servers = this.servers();
+  }
+
+  servers(): readonly string[] {
+    const { servers } = this.#options;
+    return typeof servers === "function" ? servers() : servers;
+  }
+
+  /** The first connection stands: from now on it is the library that dials. */
+  found(connection: NatsConnection): void {
+    this.#connection = connection;
     this.reset();
   }
 
-  /** The present wait; asking does not change it. The library asks as often as it likes. */
-  get ms(): number {
-    return this.#jittered;
+  /** Before each try: they may have moved. */
+  look(): number {
+    const servers = this.servers();
+    if (servers.join() !== this.#servers.join()) this.#connection?.setServers([...servers]);
+    this.#servers = servers;
+    return Number.NEGATIVE_INFINITY;
   }
 
-  grow(): void {
-    this.#set(Math.min(waitMsMax, this.#whole * 1.5));
+  next([server]: readonly Server[]) {
+    if (server === undefined || this.#connection === undefined) return null;
+    return { server, delay: this.nextWaitMs() };
+  }
+
+  nextWaitMs(): number {
+    const whole = this.#whole;
+    this.#whole = Math.min(waitMsMax, whole * 1.5);
+    return whole * (0.5 + this.#options.random.unit() / 2);
   }
 
   reset(): void {
-    this.#set(waitMsMin);
-  }
-
-  #set(whole: number): void {
-    this.#whole = whole;
-    this.#jittered = whole * (0.5 + this.#random.unit() / 2);
+    this.#whole = waitMsMin;
   }
 }
 
@@ -169,12 +206,18 @@ function pause(clock: Clock, ms: number, signal: AbortSignal | undefined): Promi
 interface Hearing {
   readonly changes: Set<(connected: boolean) => void>;
   readonly denials: Set<(subject: string) => void>;
+  readonly window: SendWindow;
   connected: boolean;
+  dropped: number;
+  reconnects: number;
 }
 
-function busOver(connection: NatsConnection, clock: Clock, wait: Waits): Bus {
-  const hearing: Hearing = { changes: new Set(), denials: new Set(), connected: true };
-  void hearStatus(connection, hearing, wait);
+function busOver(connection: NatsConnection, clock: Clock, way: Way): Bus {
+  const hearing: Hearing = {
+    ...{ changes: new Set(), denials: new Set(), window: new SendWindow() },
+    ...{ connected: true, dropped: 0, reconnects: 0 },
+  };
+  void hearStatus(connection, hearing, way);
   return {
     publish: (subject, payload) => publish(connection, hearing, { subject, payload }),
     subscribe: (pattern, onMessage) => subscribe(connection, pattern, onMessage),
@@ -182,6 +225,7 @@ function busOver(connection: NatsConnection, clock: Clock, wait: Waits): Bus {
     connected: () => hearing.connected,
     onChange: (hear) => listen(hearing.changes, hear),
     onDenied: (hear) => listen(hearing.denials, hear),
+    counts: () => ({ dropped: hearing.dropped, reconnects: hearing.reconnects }),
     close: async () => {
       turn(hearing, false);
       await connection.close();
@@ -189,27 +233,36 @@ function busOver(connection: NatsConnection, clock: Clock, wait: Waits): Bus {
   };
 }
 
-async function hearStatus(
-  connection: NatsConnection,
-  hearing: Hearing,
-  wait: Waits,
-): Promise<void> {
+async function hearStatus(connection: NatsConnection, hearing: Hearing, way: Way): Promise<void> {
   for await (const status of connection.status()) {
+    if (status.type === "staleConnection") breakSocket(connection);
     if (status.type === "disconnect" || status.type === "close") turn(hearing, false);
     if (status.type === "reconnect") {
-      wait.reset();
+      way.reset();
+      hearing.reconnects += 1;
       turn(hearing, true);
     }
-    if (status.type === "reconnecting") wait.grow();
     if (status.type === "error" && status.error instanceof errors.PermissionViolationError) {
       for (const hear of hearing.denials) hear(status.error.subject);
     }
   }
 }
 
+/**
+ * Before it gives up a connection that is dead, the library waits until all that was written has
+ * gone out: for ever, if the peer reads nothing. It offers no other way to break it.
+ */
+function breakSocket(connection: NatsConnection): void {
+  const { protocol } = connection as unknown as {
+    readonly protocol?: { readonly transport?: { readonly socket?: Socket } };
+  };
+  protocol?.transport?.socket?.destroy();
+}
+
 function turn(hearing: Hearing, connected: boolean): void {
   if (hearing.connected === connected) return;
   hearing.connected = connected;
+  hearing.window.reset();
   for (const hear of hearing.changes) hear(connected);
 }
 
@@ -221,7 +274,15 @@ function publish(connection: NatsConnection, hearing: Hearing, message: BusMessa
   }
   // The library checks only for white space; a line break would be a command of its own.
   assert(isSubject(subject), `${subject} is not a subject`);
-  if (hearing.connected) connection.publish(subject, payload);
+  const step = hearing.connected ? hearing.window.take(payload.length) : "drop";
+  if (step === "drop") {
+    hearing.dropped += 1;
+    return;
+  }
+  connection.publish(subject, payload);
+  if (step === "send") return;
+  // What the server says to this shows how far it has read. A broken connection starts anew.
+  connection.flush().then(hearing.window.confirming(), () => {});
 }
 
 function subscribe(

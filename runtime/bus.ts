@@ -26,7 +26,16 @@ export interface Bus {
   onChange(hear: (connected: boolean) => void): () => void;
   /** Hears of each publish or subscribe of ours that was refused. */
   onDenied(hear: (subject: string) => void): () => void;
+  /** Since it was opened; a bus that loses nothing has none. */
+  counts?(): BusCounts;
   close(): Promise<void>;
+}
+
+export interface BusCounts {
+  /** Messages of ours that were not sent: there was no connection, or too much was on its way. */
+  readonly dropped: number;
+  /** How often it came back. */
+  readonly reconnects: number;
 }
 
 export interface BusMessage {

@@ -7,7 +7,7 @@
 // What must always hold: the subject of a signed request is what the signer says, whatever the
 // request asks for; only the authority's own certificate may sign others.
 
-import { webcrypto } from "node:crypto";
+import { createPrivateKey, webcrypto, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { SkyError } from "../model/errors.ts";
 import { authorityDaysMax, leafDaysMax, validityFrom } from "./certificates.ts";
@@ -65,6 +65,36 @@ export async function issueCertificate(
   const keys = await newKeys();
   const certificate = await sign(x509, authority, { ...options, publicKey: keys.publicKey });
   return { certificate, key: await keyPem(x509, keys.privateKey) };
+}
+
+/** What is kept is used no longer than this before its end. */
+const spareMs = 90 * 24 * 3_600_000;
+
+/** Whether a certificate that was kept is this authority's, for all these hosts and for a while. */
+export function isStillGood(
+  { certificate, key }: KeyedCertificate,
+  leaf: {
+    readonly authority: KeyedCertificate;
+    readonly hosts: readonly string[];
+    readonly nowMs: number;
+  },
+): boolean {
+  try {
+    const kept = new X509Certificate(certificate);
+    const { publicKey } = new X509Certificate(leaf.authority.certificate);
+    const isFor = (host: string): boolean =>
+      (isIP(host) ? kept.checkIP(host) : kept.checkHost(host)) !== undefined;
+    const isTimely = Date.parse(kept.validTo) - leaf.nowMs > spareMs;
+    return (
+      isTimely &&
+      leaf.hosts.every(isFor) &&
+      kept.verify(publicKey) &&
+      kept.checkPrivateKey(createPrivateKey(key))
+    );
+  } catch {
+    // Not what we wrote: another is made.
+    return false;
+  }
 }
 
 /** A key and a request that proves its possession. The name is the signer's to choose. */

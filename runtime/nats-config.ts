@@ -8,6 +8,7 @@
 import { assert } from "../model/errors.ts";
 import type { BusPermissions } from "./bus.ts";
 import { busPayloadBytesMax } from "./bus.ts";
+import { isUserNkey } from "./nkey-text.ts";
 
 export interface NatsUser {
   /** "U…" */
@@ -15,6 +16,16 @@ export interface NatsUser {
   /** Who it is, for people: `demo/worker1`. */
   readonly label: string;
   readonly permissions: BusPermissions;
+}
+
+/** Whether something that was read from a file is a user. */
+export function isNatsUser(found: unknown): found is NatsUser {
+  if (typeof found !== "object" || found === null) return false;
+  const { publicKey, label, permissions } = found as Partial<NatsUser>;
+  const { publish, subscribe } = permissions ?? {};
+  const isList = (list: unknown): boolean =>
+    Array.isArray(list) && list.every((one) => typeof one === "string");
+  return isUserNkey(publicKey) && typeof label === "string" && isList(publish) && isList(subscribe);
 }
 
 /** Adds and removes users of the bus. What a join needs of the server. */

@@ -1,36 +1,30 @@
-// One run of nats-server: its files, its start, what its log says, its end.
+// One run of nats-server: its start, and what its log says.
 //
 // `runtime/nats-server-os.ts` keeps a server alive over many runs; this file knows one. The server
-// has a session of its own and its log in a file, so that it outlives a killed head for as long as
-// nobody takes its place; the state file tells the next start whom it will find.
-//
-// What must always hold: nothing is signalled that cannot be identified; all files are 0600.
+// has a session of its own and its log in a file, so that it outlives a killed head and goes on
+// serving; the state file tells the next head whom it will find.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import {
-  accessSync,
-  closeSync,
-  constants,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { accessSync, closeSync, constants, openSync, realpathSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { errorText, SkyError } from "../model/errors.ts";
 import { followLines, type LogLines } from "./log-lines-os.ts";
-import type { NatsConfig, NatsLogEvent, NatsUser } from "./nats-config.ts";
-import { natsConfigText, parseNatsLogLine, parsePortsFile } from "./nats-config.ts";
-import { identityOf, isAlive, type ProcessIdentity, signalProcess } from "./process-identity-os.ts";
+import type { NatsLogEvent } from "./nats-config.ts";
+import { parseNatsLogLine, parsePortsFile } from "./nats-config.ts";
+import { type NatsFiles, type NatsRun, readIfThere, saveRun } from "./nats-files-os.ts";
+import {
+  bootId,
+  endProcess,
+  identityOf,
+  isAlive,
+  type ProcessIdentity,
+  programOf,
+} from "./process-identity-os.ts";
 
 /** What the message says when there is no nats-server. */
 export const natsServerRemedy = "install it: apt-get install nats-server (2.9.10 or later)";
 
 const readyMs = 15_000;
-const stopMs = 5_000;
 const lookMs = 25;
 
 /** The path of nats-server. @throws SkyError `process/failed` with what installs it. */
@@ -60,106 +54,6 @@ function isExecutable(path: string): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-// ---- files
-
-/** The files of a server, all in one directory. */
-export interface NatsFiles {
-  readonly dir: string;
-  readonly config: string;
-  readonly certificate: string;
-  readonly key: string;
-  readonly authority: string;
-  readonly log: string;
-  /** Who runs, for whoever starts next. */
-  readonly state: string;
-  /** Who may connect, likewise. Public keys only. */
-  readonly users: string;
-}
-
-/** Who runs, and where it listens. */
-export interface NatsRun extends ProcessIdentity {
-  readonly config: string;
-  readonly port: number;
-}
-
-/** Makes the directory, and takes away what killed servers left in it. */
-export function natsFilesIn(dir: string): NatsFiles {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  for (const name of readdirSync(dir)) {
-    if (/^nats-server_\d+\.ports$/.test(name)) rmSync(`${dir}/${name}`, { force: true });
-  }
-  const log = `${dir}/nats-server.log`;
-  closeSync(openSync(log, "a", 0o600));
-  return {
-    dir,
-    log,
-    config: `${dir}/nats-server.conf`,
-    certificate: `${dir}/server.crt`,
-    key: `${dir}/server.key`,
-    authority: `${dir}/authority.crt`,
-    state: `${dir}/nats-server.json`,
-    users: `${dir}/users.json`,
-  };
-}
-
-export function writeNatsConfig(
-  files: NatsFiles,
-  config: Pick<NatsConfig, "host" | "port" | "users">,
-): void {
-  const text = natsConfigText({
-    ...config,
-    portsDir: files.dir,
-    certificateFile: files.certificate,
-    keyFile: files.key,
-    authorityFile: files.authority,
-  });
-  writePrivate(files.config, text);
-}
-
-export function saveRun(files: NatsFiles, run: NatsRun): void {
-  writePrivate(files.state, `${JSON.stringify(run)}\n`);
-}
-
-/** The run that an earlier process of ours wrote down. */
-export function savedRun(files: NatsFiles): NatsRun | undefined {
-  return readJson<NatsRun>(files.state);
-}
-
-export function saveUsers(files: NatsFiles, users: readonly NatsUser[]): void {
-  writePrivate(files.users, `${JSON.stringify(users)}\n`);
-}
-
-export function savedUsers(files: NatsFiles): readonly NatsUser[] {
-  return readJson<readonly NatsUser[]>(files.users) ?? [];
-}
-
-function readJson<T>(path: string): T | undefined {
-  const text = readText(path);
-  if (text === undefined) return undefined;
-  try {
-    return JSON.parse(text) as T;
-  } catch {
-    // Half a file of a machine that lost power: what it named is gone too, or joins again.
-    return undefined;
-  }
-}
-
-/** A reader sees the old or the new content, and nobody else sees any. */
-export function writePrivate(path: string, text: string): void {
-  const next = `${path}.next`;
-  writeFileSync(next, text, { mode: 0o600 });
-  renameSync(next, path);
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    // Not there (yet).
-    return undefined;
   }
 }
 
@@ -233,11 +127,39 @@ export async function launchNats(options: {
   readonly port: number;
 }): Promise<StartOutcome> {
   const { files, log } = options;
-  const output = openSync(files.log, "a", 0o600);
   let failure: string | undefined;
   // Heard from before the start: a quick server must not be ready before anybody listens.
   const started = log.next(isStartEvent, { ms: readyMs, over: () => failure !== undefined });
-  const child = spawn(options.binary, ["-c", files.config], {
+  const child = spawnNats(options.binary, files);
+  child.once("error", (error) => {
+    failure = errorText(error);
+  });
+  child.once("exit", (code, signal) => {
+    failure ??= `it ended with ${code ?? signal}`;
+  });
+  const run = runOf(child, options);
+  // From here on a head that is killed leaves word of it.
+  if (run !== undefined) saveRun(files, run);
+  const event = await started;
+  if (run === undefined || event?.kind !== "ready") {
+    if (run !== undefined) await endProcess(run);
+    if (event?.kind === "address-in-use") return { kind: "address-in-use" };
+    return { kind: "failed", why: failure ?? `it was not ready in ${readyMs} ms` };
+  }
+  const port = options.port === -1 ? await chosenPort(files, run) : options.port;
+  if (port === undefined) {
+    await endProcess(run);
+    return { kind: "failed", why: "it did not tell its port" };
+  }
+  const { executable = run.executable } = programOf(run.pid) ?? {};
+  const ready = { ...run, executable, port };
+  saveRun(files, ready);
+  return { kind: "ready", run: ready, child };
+}
+
+function spawnNats(binary: string, files: NatsFiles): ChildProcess {
+  const output = openSync(files.log, "a", 0o600);
+  const child = spawn(binary, [...natsArguments(files)], {
     cwd: files.dir,
     detached: true,
     stdio: ["ignore", output, output],
@@ -245,22 +167,25 @@ export async function launchNats(options: {
   });
   closeSync(output);
   child.unref();
-  child.once("error", (error) => {
-    failure = errorText(error);
-  });
-  child.once("exit", (code, signal) => {
-    failure ??= `it ended with ${code ?? signal}`;
-  });
-  const identity = child.pid === undefined ? undefined : identityOf(child.pid);
-  const event = await started;
-  if (identity === undefined || event?.kind !== "ready") {
-    if (identity !== undefined) await endProcess(identity);
-    if (event?.kind === "address-in-use") return { kind: "address-in-use" };
-    return { kind: "failed", why: failure ?? `it was not ready in ${readyMs} ms` };
-  }
-  const port = options.port === -1 ? await chosenPort(files, identity) : options.port;
-  if (port === undefined) return { kind: "failed", why: "it did not tell its port" };
-  return { kind: "ready", run: { ...identity, config: files.config, port }, child };
+  return child;
+}
+
+/** By these a server is known again: nobody else's has our configuration. */
+export function natsArguments(files: NatsFiles): readonly string[] {
+  return ["-c", files.config];
+}
+
+function runOf(
+  { pid }: ChildProcess,
+  options: { readonly binary: string; readonly files: NatsFiles; readonly port: number },
+): NatsRun | undefined {
+  const identity = pid === undefined ? undefined : identityOf(pid);
+  if (identity === undefined) return undefined;
+  const { binary, files, port } = options;
+  return {
+    ...identity,
+    ...{ boot: bootId(), executable: realpathSync(binary), config: files.config, port },
+  };
 }
 
 function isStartEvent(event: NatsLogEvent): boolean {
@@ -275,18 +200,9 @@ async function chosenPort(
   const path = `${files.dir}/nats-server_${identity.pid}.ports`;
   const deadline = performance.now() + readyMs;
   while (performance.now() < deadline && isAlive(identity)) {
-    const port = parsePortsFile(readText(path) ?? "");
+    const port = parsePortsFile(readIfThere(path) ?? "");
     if (port !== undefined) return port;
     await pause(lookMs);
   }
   return undefined;
-}
-
-/** TERM, some time, KILL; nothing if it is not the same process any more. */
-export async function endProcess(identity: ProcessIdentity): Promise<void> {
-  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-    signalProcess(identity, signal);
-    const deadline = performance.now() + stopMs;
-    while (isAlive(identity) && performance.now() < deadline) await pause(lookMs);
-  }
 }

@@ -1,12 +1,12 @@
 // Our own nats-server: kept running, told of users, ended.
 //
-// When it dies it is started again after growing waits. Users change by writing the configuration
-// anew and a SIGHUP; a change is done when the log says so. Changes that come while one is under
-// way share the next. What an earlier head left running is ended first, by pid and start time.
+// It outlives a head that is killed. The next head adopts it, if it is provably the one that was
+// left, answers, and takes a new configuration: whoever is connected stays so. When it dies it is
+// started again after growing waits; when it is silent for too long it is ended first.
 //
-// What must always hold: the port stays the same through restarts, because nodes remember it; a
-// user that was added can connect when `add` resolves; there is never a moment without users, in
-// which anybody could.
+// What must always hold: no process is signalled that is not provably ours; the port stays the same
+// through restarts, because nodes remember it, unless somebody else has taken it; a user that was
+// added can connect when `add` resolves.
 
 import { rmSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
@@ -14,24 +14,26 @@ import { errorText, SkyError } from "../model/errors.ts";
 import type { KeyedCertificate } from "./certificates-os.ts";
 import type { Log } from "./log.ts";
 import type { BusUsers, NatsLogEvent, NatsUser } from "./nats-config.ts";
+import type { NatsFiles, NatsRun } from "./nats-files-os.ts";
 import {
-  endProcess,
-  findNatsServer,
-  launchNats,
-  type NatsFiles,
-  NatsLog,
-  type NatsRun,
   natsFilesIn,
-  type StartOutcome,
   savedRun,
   savedUsers,
-  saveRun,
   saveUsers,
   writeNatsConfig,
   writePrivate,
-} from "./nats-process-os.ts";
+} from "./nats-files-os.ts";
+import { findOrphans } from "./nats-orphan-os.ts";
+import type { ProbeTarget } from "./nats-probe-tcp.ts";
+import type { StartOutcome } from "./nats-process-os.ts";
+import { findNatsServer, launchNats, NatsLog } from "./nats-process-os.ts";
+import { NatsUsers } from "./nats-users-os.ts";
+import type { WatchLimits } from "./nats-watch.ts";
+import { afterEnd, endsNow, noRestarts, restartWaitMs, watchDefaults } from "./nats-watch.ts";
+import { answersInTime, type NatsWatch, watchNats } from "./nats-watch-os.ts";
 import { createUserNkey } from "./nkeys-nats.ts";
-import { signalProcess } from "./process-identity-os.ts";
+import { endProcess } from "./process-identity-os.ts";
+import { createOsRandom } from "./random-os.ts";
 
 export { findNatsServer, natsServerRemedy } from "./nats-process-os.ts";
 
@@ -42,6 +44,7 @@ export interface NatsServer extends BusUsers {
   pid(): number | undefined;
   denials(): NatsDenials;
   restarts(): number;
+  status(): NatsStatus;
   /** The last lines of its log. */
   logTail(): readonly string[];
   close(): Promise<void>;
@@ -54,6 +57,15 @@ export interface NatsDenials {
   readonly refused: number;
 }
 
+export interface NatsStatus {
+  /** It was started by an earlier head. */
+  readonly adopted: boolean;
+  /** For how long it has given no answer. */
+  readonly silentMs: number;
+  /** Why the last one ended, or what keeps the next one from starting. */
+  readonly trouble?: string;
+}
+
 export interface NatsServerOptions {
   /** For its configuration, keys and log. Made with mode 0700. */
   readonly dir: string;
@@ -64,24 +76,24 @@ export interface NatsServerOptions {
   readonly host?: string;
   /** Under which name or address it is dialled; `host` unless said otherwise. */
   readonly publicHost?: string;
+  /** Its own; also for the connections that watch it. */
   readonly server: KeyedCertificate;
   /** PEM of the authority whose certificates are let in. */
   readonly authority: string;
   /** Beside those that were added in earlier runs in the same directory: nodes stay welcome. */
   readonly users: readonly NatsUser[];
   readonly log: Log;
+  readonly watch?: Partial<WatchLimits>;
+  /** Somebody else has taken its port, so it has another `url`. Absent = it waits for the port. */
+  readonly onMoved?: () => void;
 }
 
-const reloadMs = 5_000;
-const reloadTriesMax = 3;
 const portTriesMax = 4;
 const portWaitMs = 250;
-const restartMsMin = 100;
-const restartMsMax = 5_000;
-/** A server that ran this long starts its waits anew. */
-const steadyMs = 10_000;
+/** How long one that an earlier head left may take to answer, at most: a head is waiting. */
+const adoptMs = { still: 4_000, busy: 20_000 } as const;
 
-/** Starts it. @throws SkyError `process/failed` when it does not get ready. */
+/** Starts or adopts it. @throws SkyError `process/failed` when it does not get ready. */
 export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
   const server = new Server(options, findNatsServer(options));
   await server.start();
@@ -90,41 +102,54 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
 
 class Server implements NatsServer {
   readonly #options: NatsServerOptions;
+  readonly #limits: WatchLimits;
   readonly #binary: string;
   readonly #files: NatsFiles;
   readonly #log: NatsLog;
-  /** By label. */
-  readonly #users = new Map<string, NatsUser>();
-  /** By public key. Labels stay known after their user is gone: the log is read later. */
-  readonly #labels = new Map<string, string>();
+  readonly #users: NatsUsers;
+  /** Without any user nats-server lets everybody in; this one may do nothing but look. */
+  readonly #watcher = createUserNkey();
+  readonly #random = createOsRandom();
   readonly #denied = new Map<string, number>();
   #refused = 0;
   #port = -1;
   #run: NatsRun | undefined;
+  #adopted = false;
+  #trouble: string | undefined;
   #restarts = 0;
-  #restartMs = restartMsMin;
+  #waits = noRestarts;
   #startedAt = 0;
+  #takenSince: number | undefined;
   #restartTimer: NodeJS.Timeout | undefined;
+  #restarting: Promise<void> | undefined;
+  #watch: NatsWatch | undefined;
   #closing = false;
-  /** Rises with each change of users; `#applied` follows. */
-  #wanted = 0;
-  #applied = 0;
-  #reloading: Promise<void> | undefined;
 
   constructor(options: NatsServerOptions, binary: string) {
     this.#options = options;
+    this.#limits = { ...watchDefaults, ...options.watch };
     this.#binary = binary;
     this.#files = natsFilesIn(options.dir);
     this.#log = new NatsLog(this.#files.log, (event) => this.#count(event));
-    // Without any user nats-server lets everybody in. Nobody has the seed of this one.
-    const { publicKey } = createUserNkey();
-    this.#remember({ publicKey, label: "nobody", permissions: { publish: [], subscribe: [] } });
-    for (const user of [...savedUsers(this.#files), ...options.users]) this.#remember(user);
+    this.#users = new NatsUsers({
+      log: this.#log,
+      run: () => this.#run,
+      isClosing: () => this.#closing,
+      write: () => this.#writeConfig(),
+    });
+    const { publicKey } = this.#watcher;
+    const watcher = { publicKey, label: "watch", permissions: { publish: [], subscribe: [] } };
+    for (const user of [...savedUsers(this.#files), ...options.users, watcher]) {
+      this.#users.remember(user);
+    }
+  }
+
+  get #host(): string {
+    return this.#options.host ?? "127.0.0.1";
   }
 
   get url(): string {
-    const { host, publicHost } = this.#options;
-    return `tls://${publicHost ?? host ?? "127.0.0.1"}:${this.#port}`;
+    return `tls://${this.#options.publicHost ?? this.#host}:${this.#port}`;
   }
 
   pid(): number | undefined {
@@ -140,13 +165,32 @@ class Server implements NatsServer {
     return this.#restarts;
   }
 
+  status(): NatsStatus {
+    return {
+      adopted: this.#adopted,
+      silentMs: this.#watch?.silentMs() ?? 0,
+      ...(this.#trouble === undefined ? {} : { trouble: this.#trouble }),
+    };
+  }
+
   logTail(): readonly string[] {
     return this.#log.tail();
+  }
+
+  async add(user: NatsUser): Promise<void> {
+    this.#users.remember(user);
+    await this.#users.apply();
+  }
+
+  async remove(label: string): Promise<void> {
+    if (this.#users.forget(label)) await this.#users.apply();
   }
 
   async close(): Promise<void> {
     this.#closing = true;
     clearTimeout(this.#restartTimer);
+    await this.#watch?.close();
+    await this.#restarting;
     if (this.#run !== undefined) await endProcess(this.#run);
     this.#log.close();
     rmSync(this.#files.state, { force: true });
@@ -156,19 +200,71 @@ class Server implements NatsServer {
 
   async start(): Promise<void> {
     const { server, authority } = this.#options;
-    const left = savedRun(this.#files);
-    if (left !== undefined) {
-      this.#port = left.port;
-      await endProcess(left);
-    }
+    const { recorded, strays } = findOrphans(this.#files);
+    this.#port = savedRun(this.#files)?.port ?? -1;
+    for (const stray of strays) await endProcess(stray);
     writePrivate(this.#files.certificate, server.certificate);
     writePrivate(this.#files.key, server.key);
     writePrivate(this.#files.authority, authority);
     try {
-      await this.#launchOnSomePort();
+      const adopted = recorded !== undefined && (await this.#adopt(recorded));
+      if (!adopted) await this.#launchOnSomePort();
     } catch (error) {
       await this.close();
       throw error;
+    }
+    this.#watch = watchNats({
+      limits: this.#limits,
+      run: () => this.#run,
+      target: () => this.#target(),
+      seed: this.#watcher.seed,
+      onGone: (run) => this.#died(run, "it is gone"),
+      onSilent: (run, why) => this.#endSilent(run, why),
+    });
+  }
+
+  #target(): ProbeTarget {
+    const { server, authority } = this.#options;
+    return { host: this.#host, port: this.#port, own: server, authority };
+  }
+
+  /** Takes over what an earlier head left, or ends it. */
+  async #adopt(run: NatsRun): Promise<boolean> {
+    const { log } = this.#options;
+    const { pid, port } = run;
+    const { stillMs, busyMs } = this.#limits;
+    const limits = {
+      ...this.#limits,
+      stillMs: Math.min(stillMs, adoptMs.still),
+      busyMs: Math.min(busyMs, adoptMs.busy),
+    };
+    const silent =
+      port === -1
+        ? "it had not told its port"
+        : await answersInTime({ run, limits, target: () => this.#target() });
+    const why = silent ?? (await this.#whyNotTaken(run));
+    if (why === undefined) {
+      this.#adopted = true;
+      this.#startedAt = performance.now();
+      log.info("the nats-server of an earlier head goes on", { pid, port });
+      return true;
+    }
+    log.warn("the nats-server of an earlier head is replaced", { pid, port, why });
+    if (!(await endProcess(run, silent !== undefined))) {
+      log.error("a nats-server cannot be ended", { pid });
+    }
+    return false;
+  }
+
+  /** It must take today's configuration: users, limits, certificates. */
+  async #whyNotTaken(run: NatsRun): Promise<string | undefined> {
+    this.#run = run;
+    try {
+      await this.#users.apply();
+      return undefined;
+    } catch (error) {
+      this.#run = undefined;
+      return errorText(error);
     }
   }
 
@@ -185,7 +281,7 @@ class Server implements NatsServer {
   }
 
   async #launch(): Promise<StartOutcome> {
-    const generation = this.#wanted;
+    const generation = this.#users.generation();
     this.#writeConfig();
     const outcome = await launchNats({
       binary: this.#binary,
@@ -197,12 +293,11 @@ class Server implements NatsServer {
     const { run, child } = outcome;
     this.#run = run;
     this.#port = run.port;
+    this.#adopted = false;
     this.#startedAt = performance.now();
-    this.#applied = Math.max(this.#applied, generation);
-    saveRun(this.#files, run);
-    if (this.#closing) await endProcess(run);
-    if (child.exitCode !== null || child.signalCode !== null) this.#died("at once");
-    else child.once("exit", (code, signal) => this.#died(`with ${code ?? signal}`));
+    this.#users.applied(generation);
+    if (child.exitCode !== null || child.signalCode !== null) this.#died(run, "it ended at once");
+    else child.once("exit", (code, signal) => this.#died(run, `it ended with ${code ?? signal}`));
     return outcome;
   }
 
@@ -212,99 +307,80 @@ class Server implements NatsServer {
     return new SkyError("process/failed", { what: "nats-server", why: `${why}: ${tail}` });
   }
 
-  // ---- when it dies
+  // ---- when it is silent, or dies
 
-  #died(how: string): void {
+  async #endSilent(run: NatsRun, why: string): Promise<void> {
+    const { log } = this.#options;
+    const { pid } = run;
+    const waits = endsNow(this.#waits, performance.now(), this.#limits);
+    this.#trouble = waits === undefined ? `${why}; it was ended for that too often` : why;
+    if (waits === undefined) {
+      log.error("nats-server does not answer; another start would not help", { pid, why });
+      return;
+    }
+    this.#waits = waits;
+    log.warn("nats-server does not answer and is ended", { pid, why });
+    if (!(await endProcess(run, true))) log.error("a nats-server cannot be ended", { pid });
+    this.#died(run, why);
+    this.#trouble = why;
+  }
+
+  #died(run: NatsRun, how: string): void {
+    if (this.#run !== run) return;
     this.#run = undefined;
     if (this.#closing) return;
-    const steady = performance.now() - this.#startedAt > steadyMs;
-    this.#restartMs = steady ? restartMsMin : Math.min(restartMsMax, this.#restartMs * 2);
-    this.#options.log.warn("nats-server ended and is started again", { how });
+    this.#trouble = how;
+    this.#waits = afterEnd(this.#waits, performance.now() - this.#startedAt);
+    this.#options.log.warn("nats-server ended and is started again", { pid: run.pid, how });
     this.#scheduleRestart();
   }
 
   #scheduleRestart(): void {
-    this.#restartTimer = setTimeout(() => void this.#restart(), this.#restartMs);
+    const waitMs = restartWaitMs(this.#waits, this.#random);
+    this.#restartTimer = setTimeout(() => {
+      this.#restarting = this.#restart();
+    }, waitMs);
   }
 
   async #restart(): Promise<void> {
     if (this.#closing) return;
+    const { onMoved, log } = this.#options;
+    const before = this.url;
     this.#restarts += 1;
     const outcome = await this.#launch().catch(
       (error: unknown): StartOutcome => ({ kind: "failed", why: errorText(error) }),
     );
+    if (outcome.kind === "ready") {
+      this.#takenSince = undefined;
+      if (this.url !== before) log.warn("nats-server has moved", { before, url: this.url });
+      if (this.url !== before) onMoved?.();
+    }
     if (outcome.kind === "ready" || this.#closing) return;
     const { message } = this.#startFailed(outcome);
-    this.#options.log.warn("nats-server does not start", { why: message });
-    this.#restartMs = Math.min(restartMsMax, this.#restartMs * 2);
+    this.#trouble = message;
+    log.warn("nats-server does not start", { why: message });
+    if (outcome.kind === "address-in-use" && onMoved !== undefined) this.#waitForPort();
+    this.#waits = afterEnd(this.#waits, 0);
     this.#scheduleRestart();
   }
 
-  // ---- users
-
-  async add(user: NatsUser): Promise<void> {
-    this.#remember(user);
-    await this.#applyUsers();
-  }
-
-  async remove(label: string): Promise<void> {
-    if (this.#users.delete(label)) await this.#applyUsers();
-  }
-
-  #remember(user: NatsUser): void {
-    this.#users.set(user.label, user);
-    this.#labels.set(user.publicKey, user.label);
-  }
-
-  async #applyUsers(): Promise<void> {
-    this.#wanted += 1;
-    const mine = this.#wanted;
-    while (this.#applied < mine) {
-      this.#reloading ??= this.#reload().finally(() => {
-        this.#reloading = undefined;
-      });
-      await this.#reloading;
-    }
-  }
-
-  async #reload(): Promise<void> {
-    // What is asked for in the same turn goes along.
-    await Promise.resolve();
-    const generation = this.#wanted;
-    let why = "";
-    for (let tried = 0; tried < reloadTriesMax && this.#applied < generation; tried += 1) {
-      if (this.#closing) throw new SkyError("bus/closed", { why: "nats-server is being ended" });
-      this.#writeConfig();
-      const event = await this.#hangUp();
-      if (event?.kind === "reloaded") this.#applied = Math.max(this.#applied, generation);
-      else why = event?.kind === "reload-failed" ? event.why : `no answer in ${reloadMs} ms`;
-    }
-    if (this.#applied >= generation) return;
-    throw new SkyError("process/failed", { what: "nats-server's reload", why });
-  }
-
-  /** Sends SIGHUP and waits for what the log says to it; a restart has the same effect. */
-  async #hangUp(): Promise<NatsLogEvent | undefined> {
-    const applied = this.#applied;
-    const answer = this.#log.next(
-      (event) => event.kind === "reloaded" || event.kind === "reload-failed",
-      { ms: reloadMs, over: () => this.#applied > applied || this.#closing },
-    );
-    if (this.#run !== undefined) signalProcess(this.#run, "SIGHUP");
-    return await answer;
+  /** For a while; then it takes another. */
+  #waitForPort(): void {
+    const nowMs = performance.now();
+    this.#takenSince ??= nowMs;
+    if (nowMs - this.#takenSince >= this.#limits.portMs) this.#port = -1;
   }
 
   #writeConfig(): void {
-    const host = this.#options.host ?? "127.0.0.1";
-    const users = [...this.#users.values()];
+    const users = this.#users.all();
     saveUsers(this.#files, users);
-    writeNatsConfig(this.#files, { host, port: this.#port, users });
+    writeNatsConfig(this.#files, { host: this.#host, port: this.#port, users });
   }
 
   #count(event: NatsLogEvent): void {
     if (event.kind === "refused") this.#refused += 1;
     if (event.kind !== "denied") return;
-    const label = this.#labels.get(event.publicKey) ?? event.publicKey;
+    const label = this.#users.labelOf(event.publicKey);
     this.#denied.set(label, (this.#denied.get(label) ?? 0) + 1);
   }
 }

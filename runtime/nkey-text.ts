@@ -23,6 +23,14 @@ export function userSeedText(seed: Uint8Array): string {
   return textOf(userSeedPrefix, seed);
 }
 
+/** Whether a text is the public key of a user, whole and as it was made. */
+export function isUserNkey(text: unknown): text is string {
+  if (typeof text !== "string") return false;
+  const body = base32Bytes(text).subarray(0, -checksumBytes);
+  const key = body.subarray(userPrefix.length);
+  return key.length === keyBytes && userText(key) === text;
+}
+
 /** The 32 bytes of a user's seed. @throws SkyError `codec/invalid`. */
 export function userSeedBytes(text: string): Uint8Array {
   const bytes = base32Bytes(text);

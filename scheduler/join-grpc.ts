@@ -14,6 +14,7 @@ import { type KeyedCertificate, signRequest } from "../runtime/certificates-os.t
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { BusUsers } from "../runtime/nats-config.ts";
+import { isUserNkey } from "../runtime/nkey-text.ts";
 import type { Random } from "../runtime/random.ts";
 import type { StreamTarget } from "../runtime/stream.ts";
 import {
@@ -54,9 +55,6 @@ export interface JoinDesk {
 
 type JoinHandler = HandlersOf<typeof joinService>["join"];
 type JoinRequest = Parameters<JoinHandler>[0];
-
-/** Source: nkeys: "U", then the base32 of 34 bytes. */
-const publicKeyPattern = /^U[A-Z2-7]{55}$/;
 
 export function createJoinDesk(options: JoinDeskOptions): JoinDesk {
   const desk = new Desk(options);
@@ -151,5 +149,6 @@ function checkShape({ cluster, node, nkeyPublic }: JoinRequest): void {
     new SkyError("request/invalid", { field, why: "it does not have the right form" });
   if (!clusterPattern.test(cluster)) throw wrong("cluster");
   if (!tokenPattern.test(node)) throw wrong("node");
-  if (!publicKeyPattern.test(nkeyPublic)) throw wrong("nkey_public");
+  // One that is not whole would make the configuration of the bus invalid, for everybody.
+  if (!isUserNkey(nkeyPublic)) throw wrong("nkey_public");
 }

@@ -2,7 +2,8 @@
 //
 // A silence is measured in counted time: time between two of the head's own beats that both came
 // back through the bus, close to each other. While the bus is down, or the head itself stands
-// still, no time is counted, so neither is ever taken for the loss of a node.
+// still, no time is counted, so neither is ever taken for the loss of a node. Nodes come back to a
+// bus later than the head does: after each such gap all of them have their whole patience anew.
 
 import type { NodePhase } from "../model/node.ts";
 import type { Beat } from "../proto/messages.ts";
@@ -31,6 +32,8 @@ export interface Liveness {
   readonly nodes: Map<string, NodeState>;
   /** Milliseconds in which the head heard itself. */
   counted: number;
+  /** What was counted at the end of the last gap. */
+  countedAtGap: number;
   heardSelfAt: Instant | undefined;
   seq: number;
 }
@@ -44,7 +47,7 @@ export interface PhaseChange {
 export function newLiveness(options: Partial<LivenessOptions> = {}): Liveness {
   return {
     options: { ...livenessDefaults, ...options },
-    ...{ nodes: new Map(), counted: 0, heardSelfAt: undefined, seq: 0 },
+    ...{ nodes: new Map(), counted: 0, countedAtGap: 0, heardSelfAt: undefined, seq: 0 },
   };
 }
 
@@ -60,7 +63,10 @@ export function heardSelf(liveness: Liveness, at: Instant): readonly PhaseChange
   liveness.heardSelfAt = at;
   if (before === undefined || before.bootId !== at.bootId) return [];
   const gap = at.monoMs - before.monoMs;
-  if (gap < 0 || gap > gapPeriodsMax * options.beatMs) return [];
+  if (gap < 0 || gap > gapPeriodsMax * options.beatMs) {
+    liveness.countedAtGap = liveness.counted;
+    return [];
+  }
   liveness.counted += gap;
   // Beats come a little early or late: without slack a whole period could be added to the wait.
   const slackMs = options.beatMs / 4;
@@ -68,7 +74,7 @@ export function heardSelf(liveness: Liveness, at: Instant): readonly PhaseChange
   const lostMs = options.lostMs - slackMs;
   return [...liveness.nodes].flatMap(([node, state]) => {
     if (state.phase !== "alive" && state.phase !== "suspect") return [];
-    const silentMs = liveness.counted - state.heardAt;
+    const silentMs = liveness.counted - Math.max(state.heardAt, liveness.countedAtGap);
     if (silentMs < suspectMs) return [];
     return tellNode(liveness, { node, at, event: { kind: "silent", silentMs, suspectMs, lostMs } });
   });

@@ -2,8 +2,10 @@
 //
 // The bus, the listener of the bulk wire and every node prove who they are by certificates of the
 // home's authority; nodes get theirs by a join on the head's own socket, with a token that this
-// process hands to the skylet that it starts and to nobody else.
+// process hands to the skylet that it starts and to nobody else. What a skylet was told when it
+// joined holds as long as it lives: should the bus have to move, skylets are started anew.
 
+import type { RunningNode } from "../../clouds/node-starter.ts";
 import { addService } from "../../proto/server-grpc.ts";
 import { joinService } from "../../proto/services.ts";
 import { connectNats } from "../../runtime/bus-nats.ts";
@@ -21,7 +23,7 @@ import type { StreamTcpPort } from "../../runtime/stream-tcp.ts";
 import { createTcpStreams } from "../../runtime/stream-tcp.ts";
 import type { JoinDesk } from "../../scheduler/join-grpc.ts";
 import { createJoinDesk } from "../../scheduler/join-grpc.ts";
-import { openAuthority } from "./authority.ts";
+import { openAuthority, openServerCertificate } from "./authority.ts";
 import type { Lane, LanesOptions } from "./lane.ts";
 import { startSkylet } from "./skylet-process.ts";
 
@@ -35,6 +37,8 @@ interface Parts {
   readonly certificate: KeyedCertificate;
   readonly nkey: UserNkey;
   readonly server: NatsServer;
+  /** Those that run. */
+  readonly skylets: Set<RunningNode>;
   readonly streams: StreamTcpPort;
   readonly listener: StreamListener;
 }
@@ -58,20 +62,24 @@ export async function openProcessLane(options: LanesOptions): Promise<Lane> {
 async function openParts(options: LanesOptions): Promise<Parts> {
   const { home, config, clock, log } = options;
   const nowMs = clock.now().wallMs;
-  const authority = await openAuthority(createOsFiles(home.bus), home.bus, nowMs);
   const advertised = [config.bus.advertise?.host, config.bulk.advertise?.host];
   const hosts = [...new Set([host, ...advertised])].filter((name) => name !== undefined);
+  const files = createOsFiles(home.bus);
+  const authority = await openAuthority(files, home.bus, nowMs);
   const [busCertificate, certificate] = await Promise.all([
-    issueCertificate(authority, { commonName: "nats-server", hosts, nowMs }),
+    openServerCertificate(files, home.bus, { authority, hosts, nowMs }),
     issueCertificate(authority, { commonName: peerText(headPeer), hosts, nowMs }),
   ]);
   const nkey = createUserNkey();
   const label = peerText(headPeer);
+  const skylets = new Set<RunningNode>();
   const server = await startNatsServer({
     ...{ dir: home.bus, host, log, binaryDirs: [`${home.root}/bin`] },
     ...(config.bus.binary === undefined ? {} : { binary: config.bus.binary }),
     ...{ server: busCertificate, authority: authority.certificate },
     users: [{ publicKey: nkey.publicKey, label, permissions: headPermissions() }],
+    // Where others forward a port to it, it must stay where it is.
+    ...(config.bus.advertise === undefined ? { onMoved: () => endAll(skylets) } : {}),
   });
   const streams = createTcpStreams({
     security: { kind: "tls", ...certificate, authority: authority.certificate },
@@ -81,12 +89,17 @@ async function openParts(options: LanesOptions): Promise<Parts> {
   try {
     const target = { host, port: config.bulk.port };
     const listener = await streams.listen({ target, onSession: options.onSession });
-    return { options, authority, certificate, nkey, server, streams, listener };
+    return { options, authority, certificate, nkey, server, skylets, streams, listener };
   } catch (error) {
     // The lane is opened again, with a server of its own.
     await server.close();
     throw error;
   }
+}
+
+/** The local cloud starts them again, and they join anew; their ranks run on. */
+function endAll(skylets: ReadonlySet<RunningNode>): void {
+  for (const skylet of skylets) void skylet.close();
 }
 
 /** What nodes are told: where the bus is, seen from them. */
@@ -100,7 +113,7 @@ function streamTargetOf({ options, listener }: Parts): StreamTarget {
 }
 
 function laneOf(parts: Parts, desk: JoinDesk): Lane {
-  const { options, server, streams, listener } = parts;
+  const { options, server, skylets, streams, listener } = parts;
   const { home, incarnation, config } = options;
   const socket = config.join.advertise ?? home.socket;
   return {
@@ -111,12 +124,20 @@ function laneOf(parts: Parts, desk: JoinDesk): Lane {
       const { root } = node.home;
       const orders = { cluster, node: id, capacity, root, socket, token, incarnation };
       const skylet = await startSkylet(node, orders);
+      skylets.add(skylet);
+      const forget = (): Promise<void> => {
+        skylets.delete(skylet);
+        return desk.dismiss(cluster, id);
+      };
       // While the bus is being closed its users need not be taken off it any more.
-      void skylet.ended.then(() => desk.dismiss(cluster, id)).catch(() => {});
+      void skylet.ended.then(forget).catch(() => {});
       return skylet;
     },
     inspect: () => ({
-      nats: { url: server.url, pid: server.pid(), restarts: server.restarts() },
+      nats: {
+        ...{ url: server.url, pid: server.pid(), restarts: server.restarts() },
+        ...server.status(),
+      },
       denied: Object.fromEntries(server.denials().denied),
       refused: server.denials().refused,
       joins: desk.counts(),
@@ -131,7 +152,7 @@ function laneOf(parts: Parts, desk: JoinDesk): Lane {
 
 function connectHead({ options, authority, certificate, nkey, server }: Parts, cluster: string) {
   return connectNats({
-    ...{ servers: [server.url], name: `${peerText(headPeer)} ${cluster}` },
+    ...{ servers: () => [server.url], name: `${peerText(headPeer)} ${cluster}` },
     identity: { kind: "nkey", seed: nkey.seed },
     ...{ ...certificate, authority: authority.certificate },
     ...{ clock: options.clock, random: options.random, connectMs },

@@ -1,10 +1,7 @@
 // Our own nats-server: who gets in, how users come and go, and what happens when it dies.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { isSkyError } from "../../model/errors.ts";
@@ -16,7 +13,6 @@ import { createOsClock } from "../../runtime/clock-os.ts";
 import { silentLog } from "../../runtime/log.ts";
 import { findNatsServer, startNatsServer } from "../../runtime/nats-server-os.ts";
 import { createUserNkey, publicKeyOf } from "../../runtime/nkeys-nats.ts";
-import { identityOf } from "../../runtime/process-identity-os.ts";
 import { createOsRandom } from "../../runtime/random-os.ts";
 import { type BusServer, startBusServer } from "../support/bus-server.ts";
 import { until } from "../support/until.ts";
@@ -157,31 +153,6 @@ test("nats-server: users of an earlier run are still welcome in the next", async
   await bus.close();
   await again.close();
   await world.close();
-});
-
-test("nats-server: what a killed head left running is ended, and its port taken over", async () => {
-  const dir = mkdtempSync(join(tmpdir(), "sky bus "));
-  const script = join(import.meta.dirname, "../support/bus-orphan.ts");
-  const head = spawn(process.execPath, [script, dir], { stdio: ["ignore", "pipe", "inherit"] });
-  const left = JSON.parse(String((await once(head.stdout, "data"))[0]));
-  head.kill("SIGKILL");
-  await once(head, "exit");
-  assert.ok(identityOf(left.pid) !== undefined, "it outlives its head");
-  const nowMs = Date.now();
-  const authority = await createAuthority("test head", nowMs);
-  const server = await startNatsServer({
-    dir,
-    authority: authority.certificate,
-    server: await issueCertificate(authority, { commonName: "h", hosts: ["127.0.0.1"], nowMs }),
-    users: [],
-    log: silentLog,
-  });
-  assert.equal(identityOf(left.pid), undefined);
-  assert.notEqual(server.pid(), left.pid);
-  assert.equal(server.url, left.url);
-  await server.close();
-  assert.ok(!readdirSync(dir).includes("nats-server.json"), "it left nobody behind");
-  rmSync(dir, { recursive: true, force: true });
 });
 
 test("nats-server: where there is none, the error says what installs it", () => {

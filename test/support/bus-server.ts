@@ -12,7 +12,11 @@ import {
 } from "../../runtime/certificates-os.ts";
 import { createOsClock } from "../../runtime/clock-os.ts";
 import { silentLog } from "../../runtime/log.ts";
-import { type NatsServer, startNatsServer } from "../../runtime/nats-server-os.ts";
+import {
+  type NatsServer,
+  type NatsServerOptions,
+  startNatsServer,
+} from "../../runtime/nats-server-os.ts";
 import { createUserNkey } from "../../runtime/nkeys-nats.ts";
 import { createOsRandom } from "../../runtime/random-os.ts";
 
@@ -25,12 +29,15 @@ export interface BusServer {
   close(): Promise<void>;
 }
 
+export type BusServerOptions = Pick<NatsServerOptions, "watch" | "onMoved">;
+
 /** Fails with the command that installs nats-server where there is none. */
-export async function startBusServer(): Promise<BusServer> {
+export async function startBusServer(options: BusServerOptions = {}): Promise<BusServer> {
   const dir = mkdtempSync(join(tmpdir(), "sky bus "));
   const nowMs = Date.now();
   const authority = await createAuthority("test head", nowMs);
   const server = await startNatsServer({
+    ...options,
     dir,
     server: await issueCertificate(authority, {
       commonName: "skyhead",

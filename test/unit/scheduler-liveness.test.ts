@@ -50,6 +50,16 @@ test("an outage of the bus is no loss of a node", () => {
   assert.deepEqual(silent, ["68 worker1 suspect", "75 worker1 lost"], "only heard time counts");
 });
 
+test("after an outage a node has its whole patience to come back to the bus", () => {
+  const liveness = newLiveness();
+  beats(liveness, { from: 0, to: 5, nodes: ["worker1"] });
+  // It was silent for 2 s when the bus went down, and needs 8 s when that is back.
+  beats(liveness, { from: 6, to: 7, nodes: [] });
+  const back = beats(liveness, { from: 40, to: 48, nodes: [] });
+  assert.deepEqual(back, ["43 worker1 suspect"]);
+  assert.deepEqual(beats(liveness, { from: 49, to: 49, nodes: ["worker1"] }), ["49 worker1 alive"]);
+});
+
 test("a head that stood still blames nobody", () => {
   const liveness = newLiveness();
   for (let second = 0; second < 60; second += 20) {
