@@ -26,7 +26,7 @@ import type { Random } from "./random.ts";
 import { isPattern, isSubject } from "./subject.ts";
 
 export interface NatsOptions {
-  /** `tls://host:port`; several for a cluster of servers. Asked again for each try if a function. */
+  /** `tls://host:port`; several for a cluster of servers. A function is asked before each try. */
   readonly servers: readonly string[] | (() => readonly string[]);
   /** Shown in the server's log: `<cluster>/<node>`. */
   readonly name: string;

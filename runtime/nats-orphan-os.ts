@@ -2,8 +2,8 @@
 //
 // It is ours if it is a process of this user, was started at the moment and in the boot that we
 // wrote down, and runs nats-server over our own configuration. A pid alone means nothing: it may
-// have been given to anybody since. One of which no word was left (its head was killed in the moment
-// between) is known by its program, folder and arguments, which no other process has.
+// have been given to anybody since. One of which no word was left (its head was killed in the
+// moment between) is known by its program, folder and arguments, which no other process has.
 //
 // What must always hold: nothing that fails this is ever signalled, whatever the record says.
 

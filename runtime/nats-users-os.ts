@@ -1,8 +1,8 @@
 // Who may connect to our nats-server, and how it is told.
 //
-// The whole list is written into its configuration, then SIGHUP makes it read that; a change is done
-// when its log says so. Changes that come while one is under way share the next. A start reads the
-// whole list too.
+// The whole list is written into its configuration, then SIGHUP makes it read that; a change is
+// done when its log says so. Changes that come while one is under way share the next. A start reads
+// the whole list too.
 //
 // What must always hold: there is never a moment without users; a list that the server would refuse
 // is never written.

@@ -1,5 +1,5 @@
-// A head that will be killed: starts a nats-server as the file of its first argument says, writes its
-// pid and url as a line of JSON, and waits.
+// A head that will be killed: starts a nats-server as the file of its first argument says, writes
+// its pid and url as a line of JSON, and waits.
 
 import { readFileSync } from "node:fs";
 import { silentLog } from "../../runtime/log.ts";

@@ -41,7 +41,7 @@ test("bus window: small messages are asked about now and then", () => {
   assert.ok(asked > 1_000 && asked < 2_000, `${asked}`);
 });
 
-test("bus window: a new connection starts empty, and late answers of the old one mean nothing", () => {
+test("bus window: a new connection starts empty; late answers to the old one mean nothing", () => {
   const window = new SendWindow();
   const { taken, confirm } = fill(window);
   window.reset();
