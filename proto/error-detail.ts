@@ -7,6 +7,7 @@ import { codes, errorText, isSkyError, SkyError, skyErrorFrom } from "../model/e
 import { decodeMessage, encodeMessage } from "./codec.ts";
 import { recordFrom } from "./fields.ts";
 import { sky } from "./gen/sky.js";
+import { requestBytesMax } from "./services.ts";
 
 /** The metadata key that carries the bytes. gRPC takes bytes only under names in `-bin`. */
 export const errorMetadataKey = "sky-error-bin";
@@ -17,6 +18,7 @@ const detailCharsMax = 6_000;
 /** gRPC's status numbers that we tell apart. Source: grpc.io, "Status codes". */
 const grpcCancelled = 1;
 const grpcDeadlineExceeded = 4;
+const grpcResourceExhausted = 8;
 const grpcUnimplemented = 12;
 const grpcUnavailable = 14;
 
@@ -70,6 +72,9 @@ export function errorFromGrpc(failure: GrpcFailure, cause: unknown): SkyError {
       return new SkyError("bus/timeout", { ms: timeoutMs ?? "?", to: method }, { cause });
     case grpcUnavailable:
       return new SkyError("head/unreachable", { why: details }, { cause });
+    case grpcResourceExhausted:
+      // Our own handlers send their errors along: without one, it is the size of the request.
+      return new SkyError("request/invalid", { field: method, why: tooLarge }, { cause });
     case grpcUnimplemented:
       return new SkyError(
         "request/invalid",
@@ -80,6 +85,8 @@ export function errorFromGrpc(failure: GrpcFailure, cause: unknown): SkyError {
       return new SkyError("core/broken-invariant", { what: `${method}: ${details}` }, { cause });
   }
 }
+
+const tooLarge = `a call takes at most ${requestBytesMax / 1_048_576} MiB: submit fewer at a time`;
 
 /** Our own cancellations are told apart before: the head is going, and cuts what is left. */
 function headEnds(cause: unknown): SkyError {

@@ -17,7 +17,7 @@ import { Metadata, Server } from "@grpc/grpc-js";
 import { assert, errorText, SkyError } from "../model/errors.ts";
 import { asSkyError, errorMetadataKey, errorToBytes, grpcStatusOf } from "./error-detail.ts";
 import type { CallContext, HandlersOf, Service } from "./services.ts";
-import { channelOptions } from "./services.ts";
+import { channelOptions, requestBytesMax } from "./services.ts";
 
 /** For peers that read no metadata. Headers are small; ours carries the whole. */
 const detailsCharsMax = 200;
@@ -31,7 +31,7 @@ type Answering = Pick<Service[string], "path" | "responseSerialize">;
 export type HearBug = (error: unknown, method: string) => void;
 
 export function createGrpcServer(): Server {
-  return new Server(channelOptions);
+  return new Server({ ...channelOptions, "grpc.max_receive_message_length": requestBytesMax });
 }
 
 /** Adds a service. Handlers may be called as soon as the server listens. */

@@ -103,6 +103,9 @@ export type CallOf<M> =
       ? (request: QIn, options: CallOptions) => AsyncIterable<A>
       : never;
 
+/** The largest request: 10,000 tasks of 4 KiB. What a peer sends beyond it is not buffered. */
+export const requestBytesMax = 48 * 1_024 * 1_024;
+
 /**
  * Limits and windows of both ends. A bulk submit of 10,000 tasks is one message of some MiB; the
  * window lets a log flow at full rate over a long path. grpc-js's statistics ("channelz") stay on:

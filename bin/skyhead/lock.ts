@@ -4,7 +4,7 @@
 // process, however that ends, and no clean-up is ever needed. A file that exists, or a socket that
 // answers, would prove nothing.
 
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
@@ -17,6 +17,8 @@ export function takeLock(path: string): HomeLock | undefined {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const database = new DatabaseSync(path);
   try {
+    // SQLite's own files take its mode: whoever can open it can hold it.
+    chmodSync(path, 0o600);
     database.exec("PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();

@@ -15,7 +15,12 @@ import {
   createGrpcServer,
   listenGrpc,
 } from "../../proto/server-grpc.ts";
-import { debugService, type HandlersOf, jobService } from "../../proto/services.ts";
+import {
+  debugService,
+  type HandlersOf,
+  jobService,
+  requestBytesMax,
+} from "../../proto/services.ts";
 import { listenPrivately, socketAddress } from "../../runtime/socket-os.ts";
 import { until } from "../support/until.ts";
 
@@ -267,4 +272,14 @@ test("grpc: a service cannot be added twice", () => {
   addService(server, debugService, options);
   assert.throws(() => addService(server, debugService, options), /served once/);
   server.forceShutdown();
+});
+
+serving("a request that is too large is refused, and says so", {}, async ({ head }) => {
+  const script = "x".repeat(requestBytesMax);
+  const request = { cluster: "demo", tasks: [{ run: script }] };
+  await assert.rejects(head.jobs.submit(request, { timeoutMs }), (error) => {
+    assert.ok(isSkyError(error, "request/invalid"), String(error));
+    return /at most 48 MiB/.test(error.message);
+  });
+  await assert.rejects(head.jobs.getJob({ cluster: "demo", job: 7 }, { timeoutMs }));
 });
