@@ -92,7 +92,7 @@ const openings: Readonly<Record<string, Uint8Array>> = {
     Buffer.from([0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01]),
   ]),
   "a CONNECT and a PUB of 64 MiB": Buffer.from(
-    `CONNECT {"verbose":false}\r\nPUB sky.fort.from.head.to.skyhead.x.y ${frameMib * bytesInMib}\r\n`,
+    `CONNECT {}\r\nPUB sky.fort.from.head.to.skyhead.x.y ${frameMib * bytesInMib}\r\n`,
   ),
 };
 
