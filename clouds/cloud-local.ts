@@ -180,7 +180,7 @@ class FolderCloud implements LocalCloud {
     await rm(home.root, { recursive: true, force: true });
     await mkdir(home.state, { recursive: true, mode: 0o700 });
     const path = `${home.state}/machine.json`;
-    await writeFile(`${path}.new`, encodeMachine(machine), { mode: 0o600 });
+    await writeFile(`${path}.new`, encodeMachine(machine), { mode: 0o600, flush: true });
     await rename(`${path}.new`, path);
   }
 

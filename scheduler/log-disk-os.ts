@@ -2,7 +2,8 @@
 //
 // A port of its own because what a log promises depends on what a disk forgets when the power goes:
 // simulations put one in memory that does. What must always hold: bytes are appended whole and in
-// order, or `append` throws; what `datasync` has returned for survives a power cut.
+// order, or `append` throws, and then `size` tells how far it came; what `datasync` has returned
+// for survives a power cut.
 
 import type { FileHandle } from "node:fs/promises";
 import { mkdir, open, stat } from "node:fs/promises";
@@ -53,7 +54,8 @@ async function writeWhole(handle: FileHandle, batch: readonly Uint8Array[]): Pro
 /** Source: IOV_MAX of Linux. */
 const iovCountMax = 1_024;
 
-function after(batch: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+/** What is left of a batch of which `count` bytes are written. */
+export function after(batch: readonly Uint8Array[], count: number): readonly Uint8Array[] {
   let skip = count;
   let index = 0;
   while (index < batch.length && skip >= (batch[index]?.length ?? 0)) {

@@ -5,9 +5,15 @@
 // `fdatasync` has returned; only that is acknowledged to the node. Arriving bytes are collected
 // while a write runs, so writes grow with the load; a writer that outruns the disk waits.
 //
+// On a full disk the write is tried again every so often, from the very byte where it stopped, and
+// the node waits; followers go on with what has arrived.
+//
 // What must always hold: `safe ≤ written ≤ received`; one write per byte however many follow.
 
+import { assert, SkyError } from "../model/errors.ts";
+import { isNoRoom } from "../runtime/room-os.ts";
 import type { LogDisk, LogHandle } from "./log-disk-os.ts";
+import { after } from "./log-disk-os.ts";
 import type { LogChunk } from "./log-store.ts";
 import { LogTail } from "./log-store.ts";
 
@@ -17,6 +23,8 @@ const sliceBytesMax = 262_144;
 const unwrittenBytesMax = 4_194_304;
 /** Kept in memory for followers, where there are any. */
 const tailBytesMax = 4_194_304;
+/** How often a full disk is tried again. */
+const roomLookMs = 500;
 /** More followers than this are woken together, every so often. */
 const crowdCount = 100;
 const crowdMs = 30;
@@ -34,6 +42,9 @@ export class LogFile {
   #failure: unknown;
   #slice: LogChunk | undefined;
   #crowdTimer: NodeJS.Timeout | undefined;
+  /** Set while the disk is full: what ends the wait. */
+  #stopWaiting: (() => void) | undefined;
+  #closing = false;
   readonly #wakes = new Set<() => void>();
   /** Who holds this log in memory: channels and followers. */
   users = 0;
@@ -73,6 +84,21 @@ export class LogFile {
     this.#wakeFollowers();
     this.#writing ??= this.#writeAll();
     if (this.#tail.end - this.#written > unwrittenBytesMax) await this.#writing;
+  }
+
+  /** Whether bytes wait for room on the disk. */
+  get isWaiting(): boolean {
+    return this.#stopWaiting !== undefined;
+  }
+
+  get written(): number {
+    return this.#written;
+  }
+
+  /** Bytes that wait for room are forgotten: they are still where they came from. */
+  giveUp(): void {
+    this.#closing = true;
+    this.#stopWaiting?.();
   }
 
   /** Resolves when every byte received so far is on disk, with their count. */
@@ -126,6 +152,7 @@ export class LogFile {
   }
 
   async close(): Promise<void> {
+    this.giveUp();
     clearTimeout(this.#crowdTimer);
     this.wakeAll();
     await this.#writing;
@@ -157,8 +184,7 @@ export class LogFile {
       while (this.#unwritten.length > 0) {
         const batch = this.#unwritten;
         this.#unwritten = [];
-        await handle.append(batch);
-        this.#written += batch.reduce((sum, bytes) => sum + bytes.length, 0);
+        await this.#writeWhole(handle, batch);
         this.#tail.trim(this.followers > 0 ? tailBytesMax : 0, this.#written);
       }
     } catch (error) {
@@ -166,6 +192,37 @@ export class LogFile {
     } finally {
       this.#writing = undefined;
     }
+  }
+
+  async #writeWhole(handle: LogHandle, batch: readonly Uint8Array[]): Promise<void> {
+    for (let left = batch; left.length > 0; ) {
+      try {
+        await handle.append(left);
+        this.#written += left.reduce((sum, bytes) => sum + bytes.length, 0);
+        return;
+      } catch (error) {
+        if (!isNoRoom(error)) throw error;
+      }
+      const size = await this.#disk.size(this.#path);
+      assert(size >= this.#written, `${this.#path} has become shorter`);
+      left = after(left, size - this.#written);
+      this.#written = size;
+      await this.#waitForRoom();
+    }
+  }
+
+  async #waitForRoom(): Promise<void> {
+    if (!this.#closing) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, roomLookMs);
+        this.#stopWaiting = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#stopWaiting = undefined;
+    }
+    if (this.#closing) throw new SkyError("stream/closed", { why: "the log is being closed" });
   }
 
   #wakeFollowers(): void {

@@ -162,8 +162,8 @@ class FileLogStore implements LogStore {
     const file = this.#hold(key);
     try {
       await file.open();
-      // What is in memory only is in the file as soon as its write has ended.
-      const size = await file.sync();
+      // What is in memory only is in the file as soon as its write has ended, unless room is short.
+      const size = file.isWaiting ? file.written : await file.sync();
       return await tailStart({ size, lines, readAt: (at, length) => file.readAt(at, length) });
     } finally {
       this.#release(key, file);
@@ -185,6 +185,7 @@ class FileLogStore implements LogStore {
     this.#stopSync?.();
     const open = [...this.#channels.values()];
     for (const { channel } of open) channel.abort("the head is closing");
+    for (const file of this.#files.values()) file.giveUp();
     await Promise.all(open.map(({ done }) => done));
     await Promise.all([...this.#files.values()].map((file) => file.close()));
     this.#files.clear();

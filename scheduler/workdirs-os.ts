@@ -87,7 +87,7 @@ class CopiedWorkdirs implements Workdirs {
       const users = jobs.filter((_, index) => copies[index] === copy);
       if (users.length > 0) {
         const path = `${copy}${jobsSuffix}`;
-        await writeFile(`${path}.new`, JSON.stringify(users), { mode: 0o600 });
+        await writeFile(`${path}.new`, JSON.stringify(users), { mode: 0o600, flush: true });
         await rename(`${path}.new`, path);
       }
       this.#use(copy, users);

@@ -52,7 +52,8 @@ export function smallDisk(mib: number): SmallDisk {
     empty: () => rmSync(filling, { force: true }),
     freeBytes,
     close: () => {
-      run("umount", path);
+      // Lazily: a test that failed may have left something open, and must not leave the disk too.
+      run("umount", "-l", path);
       rmdirSync(path);
     },
   };
