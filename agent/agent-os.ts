@@ -57,7 +57,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   for (const dir of [home.home, home.state, home.ranks]) await files.makeDir(dir, 0o700);
   await files.makeDir(`${home.home}/sky_workdir`, 0o755);
   const process = await openProcesses(options);
-  const records = rankRecordsAt(home, node, files);
+  const isTaken = (dir: string) => process.forget?.(dir) === true;
+  const records = rankRecordsAt({ home, node, files, isTaken });
   const logs = createLogShipper({
     ...options,
     target: options.streamTarget,

@@ -1,4 +1,4 @@
-// Cgroups of ranks: one parent per node, one leaf per slot, removed afterwards.
+// Cgroups of ranks: one parent per node, one leaf per seat, removed with it.
 //
 // Cgroup v2 wherever it is mounted and writable (hybrid systems have it under `unified`), else the
 // v1 freezer: both list their processes, and both can kill all of them without a race against
@@ -15,21 +15,22 @@ import type { CgroupMount } from "./proc.ts";
 import { flatCounter, parseCgroupMounts, parseOwnCgroup } from "./proc.ts";
 import { isAbsent, namesIn, readText, signalProcess } from "./proc-os.ts";
 
-/** How slots are named: random hex, a dash, a count. */
+/** How slots and seats are named: random hex, a dash, a count. */
 export const tokenPattern = /^[0-9a-f]{16}-\d+$/;
 
 export interface Cgroups {
   readonly kind: CgroupMount["kind"];
-  /** The folder of one slot's leaf. */
-  leaf(token: string): string;
-  make(token: string): Promise<boolean>;
+  /** The folder of one seat's leaf. */
+  leaf(name: string): string;
+  make(name: string): Promise<boolean>;
   /** Leaves that exist. */
   leaves(): readonly string[];
-  processes(token: string): readonly number[];
-  killAll(token: string): void;
-  oomKills(token: string): number;
+  processes(name: string): readonly number[];
+  /** Everything in the leaf but the spared, who are ours. */
+  killAll(name: string, spared?: ReadonlySet<number>): void;
+  oomKills(name: string): number;
   /** True if the leaf is gone now; false if something still lives in it. */
-  remove(token: string): Promise<boolean>;
+  remove(name: string): Promise<boolean>;
   /** Removes the parent if no leaf is left in it. */
   removeParent(): void;
 }
@@ -53,27 +54,31 @@ export function findCgroups(options: {
   return undefined;
 }
 
+const nobody: ReadonlySet<number> = new Set();
+
 function cgroupsAt(parent: string, kind: CgroupMount["kind"]): Cgroups {
   if (kind === "v2") write(`${parent}/cgroup.subtree_control`, "+memory");
-  const leaf = (token: string) => `${parent}/${token}`;
-  const processes = (token: string) =>
-    (readText(`${leaf(token)}/cgroup.procs`) ?? "").split("\n").map(Number).filter(Boolean);
+  const leaf = (name: string) => `${parent}/${name}`;
+  const processes = (name: string) =>
+    (readText(`${leaf(name)}/cgroup.procs`) ?? "").split("\n").map(Number).filter(Boolean);
   return {
     kind,
     leaf,
-    make: async (token) =>
-      (await didMake(leaf(token))) || (makeDir(parent) && (await didMake(leaf(token)))),
+    make: async (name) =>
+      (await didMake(leaf(name))) || (makeDir(parent) && (await didMake(leaf(name)))),
     leaves: () => namesIn(parent).filter((name) => tokenPattern.test(name)),
     processes,
-    killAll: (token) => {
-      if (kind === "v2" && write(`${leaf(token)}/cgroup.kill`, "1")) return;
+    killAll: (name, spared = nobody) => {
+      const doomed = () => processes(name).filter((pid) => !spared.has(pid));
+      if (spared.size > 0 && doomed().length === 0) return;
+      if (spared.size === 0 && kind === "v2" && write(`${leaf(name)}/cgroup.kill`, "1")) return;
       const state = kind === "v2" ? "cgroup.freeze" : "freezer.state";
-      write(`${leaf(token)}/${state}`, kind === "v2" ? "1" : "FROZEN");
-      for (const pid of processes(token)) signalProcess(pid, "KILL");
-      write(`${leaf(token)}/${state}`, kind === "v2" ? "0" : "THAWED");
+      write(`${leaf(name)}/${state}`, kind === "v2" ? "1" : "FROZEN");
+      for (const pid of doomed()) signalProcess(pid, "KILL");
+      write(`${leaf(name)}/${state}`, kind === "v2" ? "0" : "THAWED");
     },
-    oomKills: (token) => flatCounter(readText(`${leaf(token)}/memory.events`) ?? "", "oom_kill"),
-    remove: (token) => didRemove(leaf(token)),
+    oomKills: (name) => flatCounter(readText(`${leaf(name)}/memory.events`) ?? "", "oom_kill"),
+    remove: (name) => didRemove(leaf(name)),
     removeParent: () => removeDir(parent),
   };
 }

@@ -27,7 +27,8 @@ import { launcherScript, runnerScript, slotReports } from "./launcher.ts";
 export interface SlotReport {
   readonly kind: (typeof slotReports)[keyof typeof slotReports];
   readonly token: string;
-  readonly word: string | undefined;
+  /** What else the line says. */
+  readonly words: readonly string[];
 }
 
 export interface Launcher {
@@ -162,9 +163,9 @@ function socketOn(fd: number): Socket {
 }
 
 function parseReport(line: string): SlotReport | undefined {
-  const [letter = "", token, word] = line.split(" ");
+  const [letter = "", token, ...words] = line.split(" ");
   const kind = (slotReports as Readonly<Record<string, SlotReport["kind"]>>)[letter];
-  return kind === undefined || token === undefined ? undefined : { kind, token, word };
+  return kind === undefined || token === undefined ? undefined : { kind, token, words };
 }
 
 async function ended(child: ChildProcess): Promise<void> {

@@ -6,20 +6,17 @@
 import type { Clock } from "../runtime/clock.ts";
 import type { Cgroups } from "./cgroup-os.ts";
 import { tokenPattern } from "./cgroup-os.ts";
-import { removeGate, removeSlotDir } from "./pool-os.ts";
+import { removeGate, removeSlotDir } from "./gates-os.ts";
 import { namesIn } from "./proc-os.ts";
-import { passed } from "./sweep-os.ts";
+import { removeLeaf } from "./sweep-os.ts";
 
 export interface LeftoverOptions {
   readonly slotsDir: string;
   readonly cgroups: Cgroups | undefined;
   readonly clock: Clock;
-  /** Whether a living rank has this slot. */
+  /** Whether a living rank has this slot, or the seat of this name. */
   readonly isUsed: (token: string) => boolean;
 }
-
-const roundsMax = 20;
-const roundDelayMsMax = 64;
 
 /** Before the first slot of this agent. */
 export async function clearLeftovers(options: LeftoverOptions): Promise<void> {
@@ -27,7 +24,7 @@ export async function clearLeftovers(options: LeftoverOptions): Promise<void> {
   const tokens = new Set([...namesIn(slotsDir), ...(cgroups?.leaves() ?? [])]);
   const unused = [...tokens].filter((token) => tokenPattern.test(token) && !isUsed(token));
   for (const token of unused) removeSlotDir(slotsDir, token);
-  await Promise.all(unused.map((token) => clearLeaf(options, token)));
+  await Promise.all(unused.map((token) => removeLeaf(options, token, cgroups)));
 }
 
 /** Gates of earlier agents, once nothing of theirs waits in one any more. */
@@ -42,14 +39,6 @@ export function clearGates(slotsDir: string, series: string): void {
 export async function clearUnused(options: LeftoverOptions): Promise<void> {
   const { cgroups, isUsed } = options;
   const unused = (cgroups?.leaves() ?? []).filter((token) => !isUsed(token));
-  await Promise.all(unused.map((token) => clearLeaf(options, token)));
+  await Promise.all(unused.map((token) => removeLeaf(options, token, cgroups)));
   cgroups?.removeParent();
-}
-
-async function clearLeaf({ cgroups, clock }: LeftoverOptions, token: string): Promise<void> {
-  for (let round = 0; round < roundsMax; round += 1) {
-    if (cgroups === undefined || (await cgroups.remove(token))) return;
-    cgroups.killAll(token);
-    await passed(clock, Math.min(2 ** round, roundDelayMsMax));
-  }
 }

@@ -18,6 +18,8 @@ export interface LiveRank {
   told: boolean;
   /** We let go of it: if it has not started, it never will. */
   dropped: boolean;
+  /** When it started, if it has. */
+  startedWallMs: number | undefined;
   /** Its end is being put in order because its shim was killed. */
   mourned: boolean;
 }

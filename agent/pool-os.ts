@@ -1,43 +1,38 @@
 // The slots of a node: shims that were forked ahead of time and wait for a rank.
 //
-// A slot costs three forks and four execs, and up to 20 ms to enter its cgroup, so a few stand warm
-// and a used one is replaced once its rank has started. Each waits at a *gate*, a FIFO and a file
-// for the rank's spec, which serve one slot after another: on ext4 each new file steps over all
-// that were deleted in the last minute, so what is made anew for every rank makes every rank slow.
-// With nothing warm, a slot is made on demand by the same path.
+// A slot costs two forks and three execs, so a few stand warm and a used one is replaced once its
+// rank has started. Each is made on a seat (`seats-os.ts`), and in a directory that served a rank
+// before where there is one: on ext4 each new file steps over all that were deleted in the last
+// minute, so what is made anew for every rank makes every rank slow. With nothing warm, a slot is
+// made on demand by the same path.
 //
-// What must always hold: the agent has a FIFO open before it orders the slot that waits on it, so
-// that end of file means that the agent is gone and nothing else. A gate is used again only when
-// its slot has let go of it.
+// What must always hold: a slot goes to one rank only; one that is given up never starts.
 
-import {
-  closeSync,
-  constants,
-  ftruncateSync,
-  openSync,
-  rmSync,
-  truncateSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { writeSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { SkyError } from "../model/errors.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Cgroups } from "./cgroup-os.ts";
+import { clearSpec, removeSlotDir, writeSpec } from "./gates-os.ts";
 import type { Launcher, SlotReport } from "./launcher-os.ts";
 import { startLauncher } from "./launcher-os.ts";
-import { isAbsent } from "./proc-os.ts";
+import type { Claim } from "./rank-files.ts";
+import { parseClaim } from "./rank-files.ts";
+import type { Seat } from "./seats-os.ts";
+import { Seats } from "./seats-os.ts";
+import { didKeepDir } from "./spare-dirs-os.ts";
 
 export interface Slot {
   readonly token: string;
   /** Its directory, until it is the rank's. */
   readonly dir: string;
-  /** What the runner reads when it hears `p`. Gone from the disk once the slot is let go. */
+  readonly claim: Claim;
+  /** What the runner reads when it hears `p`. Gone from the disk once the rank has started. */
   lay(spec: string): void;
-  /** `p`repare and `g`o, in this order. Nothing happens after `drop`. */
+  /** `p`repare and `g`o, in this order and once each. Nothing happens after `drop`. */
   say(words: "p\n" | "g\n" | "p\ng\n"): void;
-  /** Closes our end: what has not started never will. */
+  /** Closes our end: what has not started never will, and the seat takes no other slot. */
   drop(): void;
 }
 
@@ -53,20 +48,23 @@ export interface PoolOptions {
   readonly onReport: (report: SlotReport) => void;
 }
 
-const gateBatch = 8;
 const refillDelayMs = 5;
 const retryDelayMs = 1_000;
 const takeTimeoutMs = 30_000;
-/** A slot that has heard nothing from us by then was lost with its launcher. */
-const goneMsMax = 2_000;
+/** A slot that is not warm by then never will be: somebody killed its keeper. */
+const formMsMax = 10_000;
+const spareDirsMax = 64;
 
-/** A slot on its way, or one that stands. */
-interface Place {
-  readonly token: string;
-  readonly gate: string;
-  readonly fd: number;
-  /** Whether the launcher has heard of it. */
-  ordered: boolean;
+/** A slot that stands. */
+interface Warm {
+  readonly slot: Slot;
+  readonly seat: Seat;
+}
+
+/** A slot that a rank has. */
+interface Lent {
+  readonly seat: Seat;
+  started: boolean;
 }
 
 /** Starts the launcher and warms the first slots; resolves once the launcher takes orders. */
@@ -79,28 +77,31 @@ export async function startPool(options: PoolOptions): Promise<Pool> {
 export class Pool {
   readonly slotsDir: string;
   readonly #options: PoolOptions;
-  readonly #forming = new Map<string, Place>();
-  readonly #warm: { readonly slot: Slot; readonly gate: string }[] = [];
-  /** Slots that ranks have, by token, with the gate of each that still needs it. */
-  readonly #lent = new Map<string, string | undefined>();
+  readonly #seats: Seats;
+  /** By token, each on its seat. */
+  readonly #forming = new Map<string, Seat>();
+  readonly #warm: Warm[] = [];
+  readonly #lent = new Map<string, Lent>();
   readonly #laying = new Set<Promise<void>>();
-  readonly #discarded = new Map<string, string>();
+  readonly #discarded = new Set<string>();
   readonly #waiters: ((slot: Slot) => void)[] = [];
-  /** Gates that nobody is at, and those that are ordered. */
-  readonly #free: string[] = [];
-  #ordered: readonly string[] = [];
-  #gates = 0;
+  /** Tokens whose directories are there already. */
+  readonly #spare: string[] = [];
   #made = 0;
   #refilling = false;
   #closed = false;
-  /** While closing: slots that have ended, and who waits to hear of them. */
-  readonly #goneEarly = new Set<string>();
-  #onGone: (token: string) => void = () => {};
   #launcher: Launcher | undefined;
 
   constructor(options: PoolOptions) {
     this.#options = options;
     this.slotsDir = `${options.stateDir}/slots`;
+    this.#seats = new Seats({
+      ...options,
+      slotsDir: this.slotsDir,
+      gatesFirst: options.warmCount,
+      order: (line) => this.#launcher?.order(line),
+      onGates: () => this.#form(),
+    });
   }
 
   async start(): Promise<void> {
@@ -120,76 +121,72 @@ export class Pool {
   async take(): Promise<Slot> {
     const warm = this.#warm.shift();
     if (warm === undefined) return await this.#wait();
-    this.#lent.set(warm.slot.token, warm.gate);
+    this.#lent.set(warm.slot.token, { seat: warm.seat, started: false });
     if (this.#warm.length === 0) this.#refillSoon();
     return warm.slot;
   }
 
-  /** The slot's rank has started: it will never look at its gate again. */
+  /** The slot's rank has started: it has read its spec, and will never look at its gate again. */
   passed(token: string): void {
-    const gate = this.#lent.get(token);
-    if (gate === undefined) return;
-    this.#lent.set(token, undefined);
-    this.#reuse(gate);
+    const lent = this.#lent.get(token);
+    if (lent === undefined) return;
+    lent.started = true;
+    clearSpec(this.slotsDir, lent.seat.gate);
     this.#refillSoon();
   }
 
   /** No rank could have it after all, and it was dropped: what is left of it goes with its end. */
   discard(token: string): void {
-    const gate = this.#lent.get(token);
     this.#lent.delete(token);
-    if (gate !== undefined) this.#discarded.set(token, gate);
+    this.#discarded.add(token);
   }
 
-  /** The slot has ended and its rank's files are in order. */
-  giveBack(token: string, how: "ended" | "killed"): void {
-    const gate = this.#lent.get(token);
+  /** The slot has ended and its rank's files are in order. Clean: and its seat is there still. */
+  giveBack(token: string, how: "clean" | "ended" | "killed"): void {
+    const seat = this.#lent.get(token)?.seat;
     this.#lent.delete(token);
-    removeSlotDir(this.slotsDir, token);
-    if (gate === undefined) return;
-    if (how === "ended") this.#reuse(gate);
-    else removeGate(this.slotsDir, gate);
-    this.#refillSoon();
+    if (seat === undefined) return;
+    if (how === "killed") this.#seats.lost(seat);
+    else if (how === "clean") this.#seats.rest(seat);
+    else this.#seats.vacated(seat.name);
+    if (this.#waiters.length > 0) this.#form();
+    else this.#refillSoon();
+  }
+
+  /** Takes a forgotten rank's directory for a slot to come. False if it must be removed instead. */
+  reuse(rankDir: string): boolean {
+    if (this.#closed || this.#spare.length >= spareDirsMax) return false;
+    const token = this.#newToken();
+    try {
+      if (!didKeepDir(rankDir, `${this.slotsDir}/${token}`)) return false;
+      this.#spare.push(token);
+      return true;
+    } catch (error) {
+      this.#options.log.warn("a directory cannot serve again", { error });
+      removeSlotDir(this.slotsDir, token);
+      return false;
+    }
   }
 
   /** Ends the launcher and every slot that was not taken. Those in `kept` may yet start. */
   async close(kept: ReadonlySet<string>): Promise<void> {
     this.#closed = true;
-    const warm = this.#warm.splice(0);
-    const forming = [...this.#forming.values()];
+    const lent = [...this.#lent];
+    const staying = lent.filter(([token]) => kept.has(token));
+    const tokens = [
+      ...[...this.#warm.map(({ slot }) => slot.token), ...this.#forming.keys()],
+      ...[...this.#discarded, ...this.#spare],
+      ...lent.map(([token]) => token).filter((token) => !kept.has(token)),
+    ];
     this.#forming.clear();
-    for (const { slot } of warm) slot.drop();
-    for (const { fd } of forming) closeSync(fd);
     await Promise.all(this.#laying);
-    await this.#launcher?.end();
-    const slots = [...warm.map(({ slot }) => slot), ...forming].map(({ token }) => token);
-    const unused = [...slots, ...this.#discarded.keys()];
-    const silent = forming.filter(({ ordered }) => !ordered).map(({ token }) => token);
-    await this.#gone(new Set(unused.filter((token) => !silent.includes(token))));
+    const ended = this.#launcher?.end();
+    await this.#seats.close(
+      new Map(staying.map(([, { seat, started }]) => [seat, started ? "runs" : "waits"])),
+    );
+    await ended;
     this.#launcher?.close();
-    for (const token of unused) removeSlotDir(this.slotsDir, token);
-    for (const [token, gate] of this.#lent) {
-      if (kept.has(token)) continue;
-      removeSlotDir(this.slotsDir, token);
-      if (gate !== undefined) removeGate(this.slotsDir, gate);
-    }
-    const gates = [...[...warm, ...forming].map(({ gate }) => gate), ...this.#discarded.values()];
-    for (const gate of [...gates, ...this.#free, ...this.#ordered]) removeGate(this.slotsDir, gate);
-  }
-
-  /** Slots that still form look for their FIFOs: those go only after them. */
-  async #gone(tokens: Set<string>): Promise<void> {
-    for (const token of this.#goneEarly) tokens.delete(token);
-    if (tokens.size === 0) return;
-    await new Promise<void>((resolve) => {
-      const cancel = this.#options.clock.after(goneMsMax, resolve);
-      this.#onGone = (token) => {
-        tokens.delete(token);
-        if (tokens.size > 0) return;
-        cancel();
-        resolve();
-      };
-    });
+    for (const token of tokens) removeSlotDir(this.slotsDir, token);
   }
 
   #wait(): Promise<Slot> {
@@ -210,31 +207,25 @@ export class Pool {
 
   #onReport(report: SlotReport): void {
     const { kind, token } = report;
-    if (kind === "gates-made") this.#onGates(token);
-    else if (kind === "warm") this.#onWarm(token);
+    if (kind === "gates-made") this.#seats.gatesMade(token);
+    else if (kind === "warm") this.#onWarm(report);
+    else if (kind === "vacated") this.#onVacated(token);
     else if (kind === "closed" && !this.#lent.has(token)) this.#onUnused(token);
     this.#options.onReport(report);
   }
 
-  /** Gates of a launcher before ours may still be spoken of: the FIFO outlives its agent. */
-  #onGates(first: string): void {
-    if (first !== `${this.#ordered[0]}.go`) return;
-    this.#free.push(...this.#ordered);
-    this.#ordered = [];
-    this.#form();
-  }
-
-  #onWarm(token: string): void {
-    const place = this.#forming.get(token);
-    if (place === undefined) return;
+  #onWarm({ token, words }: SlotReport): void {
+    const seat = this.#forming.get(token);
+    const claim = parseClaim(`${[token, ...words].join(" ")}\n`);
+    if (seat === undefined || claim === undefined) return;
     this.#forming.delete(token);
-    const { gate } = place;
-    const slot = slotOf(this.slotsDir, place);
+    seat.stage = "sat";
+    const slot = this.#slotOn(seat, claim);
     const waiter = this.#waiters.shift();
     if (waiter === undefined) {
-      this.#warm.push({ slot, gate });
+      this.#warm.push({ slot, seat });
     } else {
-      this.#lent.set(token, gate);
+      this.#lent.set(token, { seat, started: false });
       waiter(slot);
     }
     this.#form();
@@ -242,37 +233,29 @@ export class Pool {
 
   /** A slot ended that no rank ever had. */
   #onUnused(token: string): void {
-    if (this.#closed) {
-      this.#goneEarly.add(token);
-      this.#onGone(token);
-      return;
-    }
-    const half = this.#forming.get(token);
-    this.#forming.delete(token);
-    if (half) closeSync(half.fd);
     const index = this.#warm.findIndex(({ slot }) => slot.token === token);
     const [warm] = index >= 0 ? this.#warm.splice(index, 1) : [];
-    warm?.slot.drop();
-    const gate = half?.gate ?? warm?.gate ?? this.#discarded.get(token);
-    this.#discarded.delete(token);
-    if (gate !== undefined) this.#reuse(gate);
-    removeSlotDir(this.slotsDir, token);
-    void this.#options.cgroups?.remove(token);
+    const forming = this.#forming.get(token);
+    const seat = forming ?? warm?.seat;
+    this.#forming.delete(token);
+    if (seat) this.#seats.vacated(seat.name);
+    if (seat || this.#discarded.delete(token)) removeSlotDir(this.slotsDir, token);
     // One that never stood, as on a full disk, would fail again at once.
-    this.#refillSoon(half === undefined ? refillDelayMs : retryDelayMs);
+    if (!this.#closed) this.#refillSoon(forming ? retryDelayMs : refillDelayMs);
   }
 
-  /** What was on its way to the dead launcher is ordered anew, elsewhere. */
+  #onVacated(name: string): void {
+    this.#seats.vacated(name);
+    if (!this.#closed) this.#refillSoon();
+  }
+
   #onRestart(): void {
-    for (const { fd, token, gate, ordered } of [...this.#forming.values()]) {
-      if (!ordered) continue;
+    for (const [token, seat] of [...this.#forming]) {
+      if (seat.stage !== "ordered") continue;
       this.#forming.delete(token);
-      closeSync(fd);
-      removeGate(this.slotsDir, gate);
       removeSlotDir(this.slotsDir, token);
     }
-    for (const gate of this.#ordered) removeGate(this.slotsDir, gate);
-    this.#ordered = [];
+    this.#seats.launcherLost();
     this.#form();
   }
 
@@ -293,105 +276,58 @@ export class Pool {
       waiting > 0
         ? this.#forming.size < waiting
         : this.#forming.size === 0 && this.#warm.length < warmCount;
-    while (!this.#closed && wanted()) {
-      const gate = this.#free.shift();
-      if (gate === undefined) break;
-      this.#formAt(gate);
-    }
-    if (wanted()) this.#orderGates();
+    while (!this.#closed && wanted()) if (!this.#didForm()) return;
   }
 
-  #formAt(gate: string): void {
-    const token = `${this.#options.series}-${this.#made++}`;
-    const path = `${this.slotsDir}/${gate}.go`;
-    const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
-    const place: Place = { token, gate, fd, ordered: false };
-    this.#forming.set(token, place);
-    const laying = this.#lay(place).catch((error: unknown) => {
+  #didForm(): boolean {
+    const spare = this.#spare.pop();
+    const token = spare ?? this.#newToken();
+    const seat = this.#seats.find(token);
+    if (seat === undefined) {
+      if (spare !== undefined) this.#spare.push(spare);
+      return false;
+    }
+    this.#forming.set(token, seat);
+    this.#options.clock.after(formMsMax, () => this.#giveUp(token, seat));
+    const laying = this.#lay(seat, token, spare === undefined).catch((error: unknown) => {
       this.#options.log.error("a slot cannot be made", { error });
-      this.#options.clock.after(retryDelayMs, () => {
-        if (this.#forming.has(token)) this.#onUnused(token);
-      });
+      this.#options.clock.after(retryDelayMs, () => this.#giveUp(token, seat));
     });
     this.#laying.add(laying);
     void laying.finally(() => this.#laying.delete(laying));
+    return true;
   }
 
-  /** Its directory and its cgroup, then the order. */
-  async #lay(place: Place): Promise<void> {
-    const { token, gate } = place;
-    const { cgroups } = this.#options;
-    await Promise.all([mkdir(`${this.slotsDir}/${token}`, 0o700), cgroups?.make(token)]);
-    if (this.#forming.get(token) !== place) return;
-    place.ordered = true;
-    this.#launcher?.order(`slot ${token} ${gate} ${cgroups?.leaf(token) ?? ""}`);
+  /** What is not there yet, then the order. */
+  async #lay(seat: Seat, token: string, isNew: boolean): Promise<void> {
+    const dir = isNew ? mkdir(`${this.slotsDir}/${token}`, 0o700) : undefined;
+    if (isNew || seat.stage === "new") await Promise.all([dir, this.#seats.furnish(seat)]);
+    if (this.#forming.get(token) === seat) this.#seats.call(seat, token);
   }
 
-  #orderGates(): void {
-    if (this.#closed || this.#ordered.length > 0) return;
-    const { series } = this.#options;
-    const count = this.#gates === 0 ? Math.max(1, this.#options.warmCount) : gateBatch;
-    this.#ordered = Array.from({ length: count }, () => `${series}-gate-${this.#gates++}`);
-    this.#launcher?.order(`gates ${this.#ordered.map((gate) => `${gate}.go`).join(" ")}`);
+  #giveUp(token: string, seat: Seat): void {
+    if (this.#forming.get(token) !== seat) return;
+    this.#forming.delete(token);
+    removeSlotDir(this.slotsDir, token);
+    this.#seats.lost(seat);
+    this.#form();
   }
 
-  #reuse(gate: string): void {
-    clearSpec(this.slotsDir, gate);
-    if (this.#closed) removeGate(this.slotsDir, gate);
-    else this.#free.push(gate);
+  #newToken(): string {
+    return `${this.#options.series}-${this.#made++}`;
   }
-}
 
-function slotOf(slotsDir: string, { token, gate, fd }: Place): Slot {
-  let open = true;
-  return {
-    token,
-    dir: `${slotsDir}/${token}`,
-    lay: (spec) => writeOver(`${slotsDir}/${gate}.spec`, spec),
-    say: (words) => {
-      if (open) writeSync(fd, words);
-    },
-    drop: () => {
-      if (open) closeSync(fd);
-      open = false;
-    },
-  };
-}
-
-/** Makes the file if need be. It is never emptied first: ext4 flushes a file that was. */
-function writeOver(path: string, text: string): void {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
-  try {
-    const bytes = Buffer.from(text);
-    for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
-    ftruncateSync(fd, bytes.length);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** There are secrets in it, and the disk need not keep them. */
-function clearSpec(slotsDir: string, gate: string): void {
-  try {
-    truncateSync(`${slotsDir}/${gate}.spec`);
-  } catch (error) {
-    if (!isAbsent(error)) throw error;
-  }
-}
-
-/** The directory of a slot that is no rank's. */
-export function removeSlotDir(slotsDir: string, token: string): void {
-  rmSync(`${slotsDir}/${token}`, { recursive: true, force: true });
-}
-
-export function removeGate(slotsDir: string, gate: string): void {
-  for (const end of [".go", ".spec"]) unlinkIfThere(`${slotsDir}/${gate}${end}`);
-}
-
-function unlinkIfThere(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (!isAbsent(error)) throw error;
+  #slotOn(seat: Seat, claim: Claim): Slot {
+    const { token } = claim;
+    return {
+      token,
+      claim,
+      dir: `${this.slotsDir}/${token}`,
+      lay: (spec) => writeSpec(this.slotsDir, seat.gate, spec),
+      say: (words) => {
+        if (seat.open) writeSync(seat.fd, words);
+      },
+      drop: () => this.#seats.shut(seat),
+    };
   }
 }

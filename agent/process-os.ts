@@ -20,17 +20,18 @@ import type { LeftoverOptions } from "./leftovers-os.ts";
 import { clearGates, clearLeftovers, clearUnused } from "./leftovers-os.ts";
 import type { LiveRank } from "./live-rank.ts";
 import { drop } from "./live-rank.ts";
+import { endOutput } from "./output-end-os.ts";
 import type { Pool, Slot } from "./pool-os.ts";
 import { startPool } from "./pool-os.ts";
 import type { CgroupMount } from "./proc.ts";
-import { isAlive, linkOf, namesIn } from "./proc-os.ts";
+import { linkOf, namesIn } from "./proc-os.ts";
 import {
   claimRankDir,
   demandRoom,
   endedAt,
   endLogger,
   failed,
-  isMarked,
+  hasExit,
   keeperLives,
   logBytes,
   mark,
@@ -42,7 +43,7 @@ import {
   startedAt,
 } from "./rank-dir-os.ts";
 import type { Claim } from "./rank-files.ts";
-import { encodeSpec, rankFiles, specProblem } from "./rank-files.ts";
+import { encodeSpec, parseStarted, rankFiles, specProblem } from "./rank-files.ts";
 import { ShimWatch } from "./shim-watch-os.ts";
 import { clearStrays } from "./strays-os.ts";
 import type { SweepOptions } from "./sweep-os.ts";
@@ -70,7 +71,6 @@ export interface ProcessOsOptions {
 const warmCountDefault = 2;
 const logGraceMsDefault = 500;
 const prepareTimeoutMs = 30_000;
-const roomLookMs = 1_000;
 /** Longer than a shim takes to go after its last word. */
 const lastWordMs = 5_000;
 /** How long ranks that an earlier agent prepared may take to see that it is gone. */
@@ -112,7 +112,7 @@ class ProcessOs implements ProcessPort {
       ranks: () => this.#byDir.values(),
       isOpen: (rank) => this.#isOpen(rank),
       sweepOptions: (claim, dir) => this.#sweepOptions(claim, dir),
-      onGone: (rank) => this.#onClosed(rank),
+      onGone: (rank) => this.#onClosed(rank, false),
       inBackground: (work) => this.#inBackground(work),
     });
   }
@@ -155,7 +155,8 @@ class ProcessOs implements ProcessPort {
 
   go(dir: string): void {
     const rank = this.#byDir.get(dir);
-    if (rank?.phase !== "ready") return;
+    // A word that is not heard would be taken by the next on its seat.
+    if (rank?.phase !== "ready" || rank.told) return;
     rank.told = true;
     rank.slot?.say("g\n");
   }
@@ -176,12 +177,19 @@ class ProcessOs implements ProcessPort {
     if (claim === undefined || claim.bootId !== this.#bootId) {
       return { found: 0, killed: 0, survivors: 0, unproven: [] };
     }
-    if (!isMarked(dir, rankFiles.exit)) mark(dir, rankFiles.killed);
+    if (!hasExit(dir)) mark(dir, rankFiles.killed);
     const options = this.#sweepOptions(claim, dir);
     const record = await sweepRank(options);
     if (!keeperLives(claim, this.#bootId)) endLogger(claim);
-    if (claim.inCgroup) this.#inBackground(clearLeaf(options));
+    const isOver = this.#byDir.get(dir) === undefined;
+    if (isOver && claim.leaf !== undefined && !claim.emptied) {
+      this.#inBackground(clearLeaf(options));
+    }
     return record;
+  }
+
+  forget(dir: string): boolean {
+    return !this.#byDir.has(dir) && this.#pool?.reuse(dir) === true;
   }
 
   async inventory(): Promise<readonly ProcessReport[]> {
@@ -219,8 +227,7 @@ class ProcessOs implements ProcessPort {
   async #order(spec: ProcessSpec, slot: Slot): Promise<void> {
     const { dir } = spec;
     const { token } = slot;
-    const warm = readClaim(slot.dir);
-    const output = warm && linkOf(`/proc/${warm.logger.pid}/fd/0`);
+    const output = linkOf(`/proc/${slot.claim.logger.pid}/fd/0`);
     try {
       slot.lay(encodeSpec(spec));
       claimRankDir(slot.dir, spec, output ?? "unknown");
@@ -236,23 +243,14 @@ class ProcessOs implements ProcessPort {
       const settle = (refusal: SkyError | undefined): void => {
         cancel();
         rank.settle = undefined;
-        if (refusal === undefined) {
-          resolve();
-        } else {
-          drop(rank);
-          reject(refusal);
-        }
+        if (refusal) drop(rank);
+        if (refusal) reject(refusal);
+        else resolve();
       };
       const rank: LiveRank = {
-        dir,
-        token,
-        slot,
-        phase: "claiming",
-        claim: readClaim(dir),
-        settle,
-        told: spec.goWhenReady,
-        dropped: false,
-        mourned: false,
+        ...{ dir, token, slot, settle, claim: { ...slot.claim, output } },
+        ...{ phase: "claiming", startedWallMs: undefined },
+        ...{ told: spec.goWhenReady, dropped: false, mourned: false },
       };
       this.#byDir.set(dir, rank);
       this.#byToken.set(token, rank);
@@ -263,7 +261,7 @@ class ProcessOs implements ProcessPort {
 
   // ---- reports
 
-  #onReport({ kind, token }: SlotReport): void {
+  #onReport({ kind, token, words }: SlotReport): void {
     const rank = this.#byToken.get(token);
     if (rank === undefined) return;
     switch (kind) {
@@ -272,23 +270,23 @@ class ProcessOs implements ProcessPort {
         rank.settle?.(undefined);
         break;
       case "started":
-        this.#onStarted(rank);
+        this.#onStarted(rank, words[0]);
         break;
       case "ended":
         this.#onEnded(rank);
         break;
       case "closed":
-        this.#onClosed(rank);
+        this.#onClosed(rank, words[0] === "+");
         break;
       default:
     }
   }
 
-  #onStarted(rank: LiveRank): void {
+  #onStarted(rank: LiveRank, when: string | undefined): void {
     rank.phase = "running";
-    drop(rank);
     this.#pool?.passed(rank.token);
-    const wallMs = startedAt(rank.dir) ?? this.#options.clock.now().wallMs;
+    const wallMs = parseStarted(`${when}\n`) ?? this.#options.clock.now().wallMs;
+    rank.startedWallMs = wallMs;
     this.#emit({ kind: "started", dir: rank.dir, pid: rank.claim?.runner.pid ?? 0, wallMs });
     this.#watch.begin();
   }
@@ -300,41 +298,39 @@ class ProcessOs implements ProcessPort {
     const graceMs = this.#options.logGraceMs ?? logGraceMsDefault;
     this.#options.clock.after(graceMs, () => {
       const { claim } = rank;
-      if (claim === undefined || !this.#isOpen(rank)) return;
-      this.#inBackground(clearLeaf(this.#sweepOptions(claim, rank.dir)));
-      this.#options.clock.after(graceMs, () => this.#cutLog(rank, claim));
+      const isOpen = () => this.#isOpen(rank) && !this.#closed;
+      if (claim === undefined || !isOpen()) return;
+      const sweep = this.#sweepOptions(claim, rank.dir);
+      const { clock, log } = this.#options;
+      // Not awaited by `close`: a rank that has ended needs no agent to stay so.
+      endOutput({ clock, graceMs, sweep, isOpen }).catch((error: unknown) => {
+        log.error("the output of a rank cannot be ended", { error });
+      });
     });
   }
 
-  /** Somebody out of our reach still holds the output: the rank does not wait for him. */
-  #cutLog(rank: LiveRank, claim: Claim): void {
-    if (!this.#isOpen(rank) || !isAlive(claim.logger)) return;
-    if (mark(rank.dir, rankFiles.logCut)) endLogger(claim);
-    else this.#options.clock.after(roomLookMs, () => this.#cutLog(rank, claim));
-  }
-
-  #onClosed(rank: LiveRank): void {
-    this.#byDir.delete(rank.dir);
-    this.#closedDirs.add(rank.dir);
-    this.#options.clock.after(lastWordMs, () => this.#closedDirs.delete(rank.dir));
-    this.#byToken.delete(rank.token);
+  /** Clean: it succeeded, and its cgroup was seen empty. */
+  #onClosed(rank: LiveRank, isClean: boolean): void {
+    const { dir, token, claim } = rank;
+    this.#byDir.delete(dir);
+    this.#closedDirs.add(dir);
+    this.#options.clock.after(lastWordMs, () => this.#closedDirs.delete(dir));
+    this.#byToken.delete(token);
     if (rank.phase === "ready" && !rank.dropped) {
-      mark(rank.dir, rankFiles.lost, "it ended while it stood ready, before it was started\n");
+      mark(dir, rankFiles.lost, "it ended while it stood ready, before it was started\n");
     }
-    drop(rank);
-    this.#pool?.giveBack(rank.token, rank.mourned ? "killed" : "ended");
-    const exit = this.#exitOf(rank);
-    if (rank.claim) this.#inBackground(clearLeaf(this.#sweepOptions(rank.claim, rank.dir)));
-    else if (this.#cgroups) this.#inBackground(this.#cgroups.remove(rank.token));
+    const exit = isClean ? ({ kind: "code", code: 0 } as const) : this.#exitOf(rank);
+    const isSeated = isClean && rank.slot !== undefined;
+    this.#pool?.giveBack(token, isSeated ? "clean" : rank.mourned ? "killed" : "ended");
+    if (claim && !isSeated) this.#inBackground(clearLeaf(this.#sweepOptions(claim, dir)));
     rank.settle?.(failed("prepare", "the shim ended before it was ready"));
-    const { dir } = rank;
     if (exit === undefined) return;
-    const wallMs = endedAt(dir, startedAt(dir) ?? 0);
+    const wallMs = endedAt(dir, rank.startedWallMs ?? startedAt(dir) ?? 0);
     this.#emit({ kind: "exited", dir, exit, wallMs, logBytes: logBytes(dir) });
   }
 
   #exitOf(rank: LiveRank) {
-    return readExit(rank.dir, this.#cgroups?.oomKills(rank.token) ?? 0);
+    return readExit(rank.dir, this.#cgroups?.oomKills(rank.claim?.leaf ?? rank.token) ?? 0);
   }
 
   #isOpen(rank: LiveRank): boolean {
@@ -350,10 +346,12 @@ class ProcessOs implements ProcessPort {
     const { token } = claim;
     const phase = claim.started !== undefined ? "running" : "ready";
     const base = { dir, token, slot: undefined, claim, settle: undefined };
-    const rank: LiveRank = { ...base, phase, told: true, dropped: true, mourned: false };
+    const startedWallMs = startedAt(dir, claim);
+    const past = { told: true, dropped: true, mourned: false } as const;
+    const rank: LiveRank = { ...base, ...past, phase, startedWallMs };
     this.#byDir.set(dir, rank);
     this.#byToken.set(token, rank);
-    if (isMarked(dir, rankFiles.exit)) this.#onEnded(rank);
+    if (hasExit(dir)) this.#onEnded(rank);
   }
 
   /** Waits until whatever an earlier agent had prepared has either started or ended. */
@@ -363,7 +361,7 @@ class ProcessOs implements ProcessPort {
     while (open().length > 0 && this.#options.clock.now().monoMs < until) {
       for (const rank of open()) {
         if (startedAt(rank.dir) !== undefined) rank.phase = "running";
-        else if (rank.claim && !keeperLives(rank.claim, this.#bootId)) this.#onClosed(rank);
+        else if (rank.claim && !keeperLives(rank.claim, this.#bootId)) this.#onClosed(rank, false);
       }
       await passed(this.#options.clock, 5);
     }
@@ -376,7 +374,9 @@ class ProcessOs implements ProcessPort {
       slotsDir: this.#slotsDir,
       cgroups: this.#cgroups,
       clock: this.#options.clock,
-      isUsed: (token) => this.#byToken.has(token),
+      isUsed: (token) =>
+        this.#byToken.has(token) ||
+        [...this.#byToken.values()].some(({ claim }) => claim?.leaf === token),
     };
   }
 

@@ -10,7 +10,14 @@ import type { ProcessReport, ProcessSpec } from "../runtime/process.ts";
 import { freeBytes, isNoRoom, noRoom } from "../runtime/room-os.ts";
 import { childrenOf, isAbsent, isAlive, namesIn, readText, signalProcess } from "./proc-os.ts";
 import type { Claim, ExitEvidence } from "./rank-files.ts";
-import { exitOf, parseClaim, parseExitLine, parseStarted, rankFiles } from "./rank-files.ts";
+import {
+  blankText,
+  exitOf,
+  parseClaim,
+  parseExitLine,
+  parseStarted,
+  rankFiles,
+} from "./rank-files.ts";
 
 /** @throws SkyError `process/claimed` if there is anything in the rank's directory already. */
 export function refuseIfClaimed(dir: string): void {
@@ -28,13 +35,14 @@ export function demandRoom(dir: string): void {
 /**
  * Makes a slot's directory the rank's. The rename is the claim: it succeeds onto nothing or onto an
  * empty directory, so for the first slot only. Nothing is created on this way, because a new file
- * can cost a millisecond (see docs/decisions/warm-shims.md).
+ * can cost a millisecond (see docs/decisions/warm-shims.md); the script's file is there, and holds
+ * nothing that the script does not overwrite.
  * @throws SkyError `process/claimed` if there is anything in the rank's directory already.
  */
 export function claimRankDir(slotDir: string, spec: ProcessSpec, output: string): void {
   const script = spec.script.endsWith("\n") ? spec.script : `${spec.script}\n`;
   try {
-    writeFileSync(`${slotDir}/${rankFiles.script}`, script, { flag: "r+", mode: 0o600 });
+    writeFileSync(`${slotDir}/${rankFiles.script}`, script, { flag: "r+" });
     appendFileSync(`${slotDir}/${rankFiles.claim}`, `${output}\n`);
     renameSync(slotDir, spec.dir);
   } catch (error) {
@@ -82,6 +90,11 @@ export function mark(dir: string, name: string, text = ""): boolean {
 
 export function isMarked(dir: string, name: string): boolean {
   return changedAt(dir, name) !== undefined;
+}
+
+/** Whether the exit code is written, and not only its file there. */
+export function hasExit(dir: string): boolean {
+  return (statFile(dir, rankFiles.exit)?.size ?? 0) > blankText.length;
 }
 
 /** When a file was last changed, in milliseconds since the epoch. */
@@ -159,7 +172,7 @@ export function readReport(
 export function endedAt(dir: string, startedWallMs: number): number {
   const ended =
     changedAt(dir, rankFiles.lost) ??
-    changedAt(dir, rankFiles.exit) ??
+    (hasExit(dir) ? changedAt(dir, rankFiles.exit) : undefined) ??
     changedAt(dir, rankFiles.log) ??
     startedWallMs;
   return Math.max(ended, startedWallMs);

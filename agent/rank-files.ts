@@ -1,7 +1,8 @@
 // What the files in a rank's directory say. Pure: texts in, facts out.
 //
 // The directory is the rank's truth on its node: it is written by the shim (`launcher.ts`) and by
-// the agent, and survives both. Its files are few, because a new file is what costs most. One that
+// the agent, and survives both. Its files are few, because a new file is what costs most, and serve
+// again (`spare-dirs-os.ts`). One that
 // another process may still be writing counts only once it ends in a newline. A rank's end is when
 // its exit file was written.
 
@@ -43,20 +44,28 @@ export interface Claim {
   readonly runner: ProcessId;
   /** Writes the log, by a `cat` of its own. */
   readonly logger: ProcessId;
-  /** Whether the rank is in the cgroup named after its token. */
-  readonly inCgroup: boolean;
+  /** The cgroup that the rank is in: that of its seat. */
+  readonly leaf: string | undefined;
   /** The pipe that is the rank's output, as /proc names it. */
   readonly output: string | undefined;
   /** The line of its start, which is empty where the shell does not know the time. */
   readonly started: string | undefined;
+  /** Its cgroup was seen empty after its end, and may be another rank's since. */
+  readonly emptied: boolean;
 }
 
 /** Only a pipe is nobody else's: whoever holds it belongs to the rank. */
 const pipeName = /^pipe:\[\d+\]$/;
 
+/**
+ * What a file holds in a directory that serves again, before it is written: never nothing, because
+ * ext4 flushes a file that was emptied and written again.
+ */
+export const blankText = "\n";
+
 /** The claim in a text, or `undefined` if it is not (yet) a whole one. Lines not ended are not. */
 export function parseClaim(text: string): Claim | undefined {
-  const [first, output, started] = text.split("\n").slice(0, -1);
+  const [first, output, started, emptied] = text.split("\n").slice(0, -1);
   if (first === undefined) return undefined;
   const words = first.split(" ");
   const [token, bootId, ...rest] = words;
@@ -70,10 +79,17 @@ export function parseClaim(text: string): Claim | undefined {
     keeper: { pid: keeper ?? 0, startTicks: keeperStart ?? 0 },
     runner: { pid: runner ?? 0, startTicks: runnerStart ?? 0 },
     logger: { pid: logger ?? 0, startTicks: loggerStart ?? 0 },
-    inCgroup: words[8] === "+",
+    leaf: leafOf(token, words[8]),
     output: output !== undefined && pipeName.test(output) ? output : undefined,
     started,
+    emptied: emptied === "emptied",
   };
+}
+
+/** Ranks of agents before 0.2 name no seat: the cgroup has the name of the token. */
+function leafOf(token: string, word: string | undefined): string | undefined {
+  if (word === "+") return token;
+  return word === "-" ? undefined : word;
 }
 
 /** The code in an exit file, or `undefined` if it is not (yet) whole. */

@@ -34,8 +34,17 @@ export interface RankRecords {
 
 const names = { stop: "stop", sweep: "sweep" } as const;
 
+export interface RankRecordsOptions {
+  readonly home: NodeHome;
+  readonly node: string;
+  readonly files: Files;
+  /** Whether somebody has a use for the directory of a forgotten rank, and took it. */
+  readonly isTaken?: (dir: string) => boolean;
+}
+
 /** The records of one node, over its files. */
-export function rankRecordsAt(home: NodeHome, node: string, files: Files): RankRecords {
+export function rankRecordsAt(options: RankRecordsOptions): RankRecords {
+  const { home, node, files } = options;
   const secretsPath = (key: RankKey) => `${home.state}/secrets/${rankKeyText(key)}`;
   const write = async (key: RankKey, name: string, value: object): Promise<void> => {
     const dir = rankDir(home, key);
@@ -65,7 +74,7 @@ export function rankRecordsAt(home: NodeHome, node: string, files: Files): RankR
     remove: (key) =>
       inTurn(key, async () => {
         if (!without.delete(rankKeyText(key))) await files.remove(secretsPath(key));
-        await files.remove(rankDir(home, key));
+        if (!options.isTaken?.(rankDir(home, key))) await files.remove(rankDir(home, key));
       }),
     resume: async (reports, wallMs) => {
       const byDir = new Map(reports.map((report) => [report.dir, report]));

@@ -11,6 +11,7 @@ import type { Cgroups } from "./cgroup-os.ts";
 import type { ProcStat } from "./proc.ts";
 import { isDead } from "./proc.ts";
 import {
+  childrenOf,
   isAbsent,
   isAlive,
   isDenied,
@@ -50,19 +51,23 @@ export async function sweepRank(options: SweepOptions): Promise<Omit<SweepRecord
     await passed(options.clock, Math.min(2 ** round, roundDelayMsMax));
     left = await findMembers(options, unproven);
   }
-  if (!hasLeaf(options)) unproven.add("no cgroup: only what /proc shows was looked at");
+  const isProven = leafOf(options) !== undefined || options.claim.emptied;
+  if (!isProven) unproven.add("no cgroup: only what /proc shows was looked at");
   const survivors = left.length;
   return { found: found.size, killed: found.size - survivors, survivors, unproven: [...unproven] };
 }
 
 /** Sends one signal to every process of the rank that can be found now. */
 export async function signalRank(options: SweepOptions, signal: "TERM" | "KILL"): Promise<number> {
-  const signalled = new Set<number>();
+  const signalled = new Set(shimOf(options.claim));
+  const sparedCount = signalled.size;
+  const leaf = leafOf(options);
   // Twice, for what was forked while we looked.
   for (let look = 0; look < 2; look += 1) {
-    const pids = hasLeaf(options)
-      ? (options.cgroups?.processes(options.claim.token) ?? [])
-      : (await findMembers(options, new Set())).map((view) => view.pid);
+    const pids =
+      leaf === undefined
+        ? (await findMembers(options, new Set())).map((view) => view.pid)
+        : (options.cgroups?.processes(leaf) ?? []);
     for (const pid of pids) {
       if (signalled.has(pid)) continue;
       signalled.add(pid);
@@ -71,20 +76,43 @@ export async function signalRank(options: SweepOptions, signal: "TERM" | "KILL")
       if (signal === "TERM") signalProcess(pid, "CONT");
     }
   }
-  return signalled.size;
+  return signalled.size - sparedCount;
 }
 
-/** The cheap clean-up after a rank that ended by itself: its cgroup, or else its session. */
-export async function clearLeaf(options: SweepOptions): Promise<boolean> {
-  const { cgroups, claim } = options;
-  if (cgroups === undefined || !hasLeaf(options)) {
-    killSession(claim);
-    return (await cgroups?.remove(claim.token)) ?? true;
+/** The cheap end of those who hold the output of a rank that ended: its cgroup's, or session's. */
+export async function endHolders(options: SweepOptions): Promise<void> {
+  const leaf = leafOf(options);
+  if (leaf === undefined) {
+    killSession(options.claim);
+    return;
   }
   for (let round = 0; round < roundsMax; round += 1) {
-    if (await cgroups.remove(claim.token)) return true;
-    cgroups.killAll(claim.token);
+    const spared = shimOf(options.claim);
+    const left = options.cgroups?.processes(leaf).filter((pid) => !spared.has(pid));
+    if (left === undefined || left.length === 0) return;
+    options.cgroups?.killAll(leaf, spared);
     await passed(options.clock, Math.min(2 ** round, roundDelayMsMax));
+  }
+}
+
+/** The cheap clean-up after a rank whose shim has ended: its cgroup, or else its session. */
+export async function clearLeaf(options: SweepOptions): Promise<boolean> {
+  const { cgroups, claim } = options;
+  if (leafOf(options) === undefined && !claim.emptied) killSession(claim);
+  return await removeLeaf(options, claim.leaf ?? claim.token, cgroups);
+}
+
+/** Ends whoever is in a leaf, and removes it. */
+export async function removeLeaf(
+  { clock }: { readonly clock: Clock },
+  leaf: string,
+  cgroups: Cgroups | undefined,
+): Promise<boolean> {
+  if (cgroups === undefined) return true;
+  for (let round = 0; round < roundsMax; round += 1) {
+    if (await cgroups.remove(leaf)) return true;
+    cgroups.killAll(leaf);
+    await passed(clock, Math.min(2 ** round, roundDelayMsMax));
   }
   return false;
 }
@@ -101,12 +129,21 @@ function killSession({ runner }: Claim): void {
   }
 }
 
-function hasLeaf({ claim, cgroups }: SweepOptions): boolean {
-  return claim.inCgroup && cgroups !== undefined;
+/** The cgroup that still is this rank's alone, but for its shim. */
+function leafOf({ claim, cgroups }: SweepOptions): string | undefined {
+  return cgroups === undefined || claim.emptied ? undefined : claim.leaf;
+}
+
+/** The keeper, the writer of the log, and what they run: they end when the rank has. */
+function shimOf({ keeper, logger, runner }: Claim): ReadonlySet<number> {
+  const own = [keeper, logger].filter(isAlive).map(({ pid }) => pid);
+  const below = own.flatMap(childrenOf).filter((pid) => pid !== runner.pid);
+  return new Set([...own, ...below]);
 }
 
 function killMembers(options: SweepOptions, members: readonly ProcessView[]): void {
-  if (hasLeaf(options)) options.cgroups?.killAll(options.claim.token);
+  const leaf = leafOf(options);
+  if (leaf !== undefined) options.cgroups?.killAll(leaf, shimOf(options.claim));
   for (const { pid, startTicks } of members) {
     if (isAlive({ pid, startTicks })) signalProcess(pid, "KILL");
   }
@@ -134,7 +171,8 @@ async function lookAtAll(
   options: SweepOptions,
   unproven: Set<string>,
 ): Promise<readonly ProcessView[]> {
-  const leaf = new Set(hasLeaf(options) ? options.cgroups?.processes(options.claim.token) : []);
+  const name = leafOf(options);
+  const leaf = new Set(name === undefined ? [] : options.cgroups?.processes(name));
   const places = { rankDir: realPath(options.rankDir) };
   const views: ProcessView[] = [];
   let looked = 0;

@@ -19,6 +19,11 @@ export interface ProcessPort {
   signal(dir: string, signal: "TERM" | "KILL"): Promise<void>;
   /** Finds and kills whatever is left of the directory's process. */
   sweep(dir: string): Promise<Omit<SweepRecord, "node">>;
+  /**
+   * Takes the directory of a rank that is over and forgotten for a rank to come. False if it is
+   * still there and must be removed.
+   */
+  forget?(dir: string): boolean;
   /** Every claimed directory and what is known of it: from disk, not from memory. */
   inventory(): Promise<readonly ProcessReport[]>;
   /** Hears what happens to prepared processes. Returns what stops hearing. */

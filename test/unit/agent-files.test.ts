@@ -26,6 +26,7 @@ const none = { logLost: undefined, killedByUs: false, oomKills: 0 };
 test("an exit file counts only once it is whole", () => {
   assert.equal(parseExitLine(undefined), undefined);
   assert.equal(parseExitLine(""), undefined);
+  assert.equal(parseExitLine("\n"), undefined);
   assert.equal(parseExitLine("13"), undefined);
   assert.equal(parseExitLine("137\n"), 137);
   assert.equal(parseExitLine("no\n"), undefined);
@@ -39,7 +40,8 @@ test("a claim counts only once it is whole", () => {
     keeper: { pid: 10, startTicks: 11 },
     runner: { pid: 20, startTicks: 21 },
     logger: { pid: 30, startTicks: 31 },
-    inCgroup: true,
+    leaf: "abc-1",
+    emptied: false,
     output: undefined,
     started: undefined,
   };
@@ -50,6 +52,11 @@ test("a claim counts only once it is whole", () => {
   const started = "1700.000001";
   assert.deepEqual(parseClaim(`${text}${output}\n${started}\n`), { ...claim, output, started });
   assert.equal(parseClaim(`${text}/slots/report\n`)?.output, undefined, "no pipe");
+  const emptied = `${text}${output}\n${started}\nemptied\n`;
+  assert.deepEqual(parseClaim(emptied), { ...claim, output, started, emptied: true });
+  assert.equal(parseClaim("\n"), undefined);
+  assert.equal(parseClaim(text.replace("+", "-"))?.leaf, undefined);
+  assert.equal(parseClaim(text.replace("+", "abc-0"))?.leaf, "abc-0", "its seat's");
   assert.equal(parseClaim(`${text}${output}\n\n`)?.started, "", "a shell without a clock");
   for (let end = 0; end < text.length; end += 1) {
     assert.equal(parseClaim(text.slice(0, end)), undefined);
