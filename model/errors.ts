@@ -31,6 +31,11 @@ export const codes = {
   "codec/invalid": { remedy: "give-up", grpc: 3, text: "cannot decode {what}: {why}" },
   "store/failed": { remedy: "give-up", grpc: 14, text: "the journal cannot be written: {why}" },
   "store/locked": { remedy: "give-up", grpc: 14, text: "{path} is held by another process" },
+  "store/corrupt": {
+    remedy: "give-up",
+    grpc: 15,
+    text: "the journal {path} is damaged: {why}. Nothing was changed. With a replica (journal.replica): sky restore --from DIR",
+  },
   "disk/full": {
     remedy: "give-up",
     grpc: 8,

@@ -6,7 +6,7 @@
 // reading in the process that holds it: POSIX drops the lock with the first close.
 // Source: sqlite.org, "Write-Ahead Logging" and "PRAGMA locking_mode".
 
-import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
@@ -19,7 +19,11 @@ const schemaVersion = 1;
 
 /** Result codes of SQLite. Source: sqlite.org/rescode.html. */
 const sqliteBusy = 5;
+const sqliteCorrupt = 11;
 const sqliteFull = 13;
+const sqliteNoDatabase = 26;
+/** A larger file is not looked through at every start: a MiB takes about 2 ms. */
+const checkedBytesMax = 33_554_432;
 
 /** Fewer free pages than this (of 4 KiB) are kept for what comes next. */
 const freePagesMin = 2_048;
@@ -57,13 +61,17 @@ export interface JournalDatabase {
   close(): void;
 }
 
-/** @throws SkyError `store/locked`, or `store/failed` if the file is no journal of ours. */
+/**
+ * A damaged file is left as it is: what is in it may still be wanted.
+ * @throws SkyError `store/locked`, `store/corrupt`, or `store/failed` if it is of a newer version.
+ */
 export function openJournalDatabase(path: string): JournalDatabase {
   try {
     createPrivately(path);
     const database = new DatabaseSync(path);
     try {
       prepare(database);
+      check(database, path);
       return journalOver(database);
     } catch (error) {
       database.close();
@@ -73,8 +81,21 @@ export function openJournalDatabase(path: string): JournalDatabase {
     if (errorNumber(error) === sqliteBusy) {
       throw new SkyError("store/locked", { path }, { cause: error });
     }
+    if (isSkyError(error)) throw error;
+    if (isCorrupt(error)) throw corrupt(path, error);
     throw new SkyError("store/failed", { why: `${path}: ${errorText(error)}` }, { cause: error });
   }
+}
+
+/** Whether an error of the journal says that its file is damaged. */
+export function isCorrupt(error: unknown): boolean {
+  const cause = isSkyError(error) ? (error.cause ?? error) : error;
+  const number = errorNumber(cause);
+  return number === sqliteCorrupt || number === sqliteNoDatabase;
+}
+
+export function corrupt(path: string, cause: unknown): SkyError<"store/corrupt"> {
+  return new SkyError("store/corrupt", { path, why: errorText(cause) }, { cause });
 }
 
 /** Whether an error of the journal says that the disk is full. */
@@ -102,6 +123,14 @@ function prepare(database: DatabaseSync): void {
   if (numberOf(database, "auto_vacuum") !== autoVacuumIncremental && pages <= copiedPagesMax) {
     database.exec("PRAGMA auto_vacuum = INCREMENTAL; VACUUM");
   }
+}
+
+/** Damage is found here, where nothing stands on the journal yet, and not by whoever reads it. */
+function check(database: DatabaseSync, path: string): void {
+  if (statSync(path).size > checkedBytesMax) return;
+  const found = database.prepare("PRAGMA quick_check(1)").get()?.["quick_check"];
+  // The first line only names the database.
+  if (found !== "ok") throw corrupt(path, String(found).split("\n").at(-1));
 }
 
 function journalOver(database: DatabaseSync): JournalDatabase {

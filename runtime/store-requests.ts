@@ -51,7 +51,7 @@ export type StoreReply =
   | { readonly kind: "events"; readonly events: readonly StoreEvent[] }
   | {
       readonly kind: "failed";
-      readonly code: "store/failed" | "store/locked" | "disk/full";
+      readonly code: "store/failed" | "store/locked" | "store/corrupt" | "disk/full";
       readonly why: string;
       /** With `disk/full`. */
       readonly freeBytes?: number;

@@ -10,7 +10,7 @@ import { dropBallast, layBallast } from "./ballast-os.ts";
 import { freeBytes } from "./room-os.ts";
 import type { Shortage } from "./store.ts";
 import type { JournalDatabase } from "./store-database-sqlite.ts";
-import { isDiskFull, openJournalDatabase } from "./store-database-sqlite.ts";
+import { isCorrupt, isDiskFull, openJournalDatabase } from "./store-database-sqlite.ts";
 import type {
   Numbered,
   RoomNotice,
@@ -143,13 +143,16 @@ function notice(found: Shortage["level"] | undefined): void {
 }
 
 function failed(error: unknown): StoreReply {
-  const code = isSkyError(error, "store/locked") ? "store/locked" : codeOf(error);
-  const why = isSkyError(error, "store/failed") ? String(error.params["why"]) : errorText(error);
+  const code = codeOf(error);
+  const known = isSkyError(error) ? error.params["why"] : undefined;
+  const why = known === undefined ? errorText(error) : String(known);
   if (code !== "disk/full") return { kind: "failed", code, why };
   return { kind: "failed", code, why, freeBytes: freeBytes(setup.path) };
 }
 
-function codeOf(error: unknown): "disk/full" | "store/failed" {
+function codeOf(error: unknown): Extract<StoreReply, { readonly kind: "failed" }>["code"] {
+  if (isSkyError(error, "store/locked")) return "store/locked";
+  if (isSkyError(error, "store/corrupt") || isCorrupt(error)) return "store/corrupt";
   return isDiskFull(error) ? "disk/full" : "store/failed";
 }
 

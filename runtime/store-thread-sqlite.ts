@@ -83,6 +83,7 @@ function failureOf(
   path: string,
 ): SkyError {
   if (code === "store/locked") return new SkyError("store/locked", { path });
+  if (code === "store/corrupt") return new SkyError("store/corrupt", { path, why });
   if (code === "disk/full") return shortageError({ level: "full", path, freeBytes });
   return new SkyError("store/failed", { why });
 }

@@ -19,6 +19,7 @@ import { until } from "../support/until.ts";
 import { storeContract } from "./store.contract.ts";
 
 const put = (key: string): Batch => ({ puts: [{ key, value: "" }], deletes: [], events: [] });
+const damaged = (error: unknown): boolean => isSkyError(error, "store/corrupt");
 const failed = (error: unknown): boolean => isSkyError(error, "store/failed");
 
 storeContract("store-sqlite", async () => {
@@ -104,7 +105,7 @@ inFolder("a second opener is refused, and hears by whom", async (path) => {
 
 inFolder("a file that is no journal, or a newer one, is refused and left alone", async (path) => {
   writeFileSync(path, "this is no database, however long it may be".repeat(50));
-  await assert.rejects(openSqliteStore({ path }), failed);
+  await assert.rejects(openSqliteStore({ path }), damaged);
   assert.match(String(statSync(path).size), /^2150$/);
   rmSync(path);
   const newer = new DatabaseSync(path);
