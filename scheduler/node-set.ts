@@ -118,10 +118,14 @@ export function seat(state: SchedulerState, nodes: readonly Node[]): void {
   for (const id of state.active) holdAgain(state, entryOf(state, id));
 }
 
-/** A node of which nothing is known but what its record says. */
+/**
+ * A node of which nothing is known but what its record says. One that had joined is not absent:
+ * what it has yet to say, a log's last bytes too, is waited for.
+ */
 function newNode(node: Node, record: NodeRecord | undefined): NodeEntry {
+  const phase = record === undefined ? "absent" : "suspect";
   return {
-    ...{ index: 0, node, phase: "absent", shunnedUntil: 0, failures: 0, jobs: new Set() },
+    ...{ index: 0, node, phase, shunnedUntil: 0, failures: 0, jobs: new Set() },
     bootId: record?.bootId ?? "",
     capabilities: record?.capabilities ?? [],
     ...{ gathered: undefined, misfit: undefined },

@@ -262,6 +262,16 @@ test("a closed cluster ends what runs, takes nothing, and opens again", () => {
   assert.equal(world.job(next).status, "RUNNING");
 });
 
+test("after a restart of the head a node that had joined is suspect until it is heard", () => {
+  const world = new World({ nodes: nodesOf([capacity(1), capacity(1)]) });
+  world.agent("worker1").up = false;
+  world.phase("head", "alive");
+  world.agent("head").up = false;
+  world.restartHead();
+  assert.equal(world.board.nodePhase("head"), "suspect", "its logs may have more to come");
+  assert.equal(world.board.nodePhase("worker1"), "absent", "it never joined");
+});
+
 test("autostop waits for the last job, and then takes none", () => {
   const world = four();
   const replyTo = { cluster: "demo", node: "skyhead", kind: "ask", id: "4" };
