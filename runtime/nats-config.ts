@@ -8,6 +8,7 @@
 import { assert } from "../model/errors.ts";
 import type { BusPermissions } from "./bus.ts";
 import { busPayloadBytesMax } from "./bus.ts";
+import { unconfirmedBytesMax } from "./bus-window.ts";
 import { isUserNkey } from "./nkey-text.ts";
 
 export interface NatsUser {
@@ -51,8 +52,26 @@ export interface NatsConfig {
   readonly users: readonly NatsUser[];
 }
 
-/** Above our own cap on messages, which is the one that users hear of. */
+/**
+ * What one client may take of the server, each with its reason:
+ * - a message: a little above our own cap, which is the one that users hear of;
+ * - connections: 10,000 nodes, each with one that is dead and not yet noticed, and the heads;
+ * - subscriptions: a node needs two, the head two for each cluster, on a connection of its own;
+ * - a line of the protocol: the longest subject, or a sign-in of some 700 bytes;
+ * - what waits for a client that does not read: a second of everything that 10,000 nodes say when
+ *   they come back. Then, or when a write has stood for 10 s, it is cut off and dials again.
+ */
 const payloadBytesMax = busPayloadBytesMax + 64 * 1024;
+const connectionsMax = 32_768;
+const subscriptionsMax = 256;
+const lineBytesMax = 4_096;
+const writeSeconds = 10;
+/** A client that says nothing, not even a beat, is asked; after 10 to 15 s it is cut off. */
+const pingSeconds = 5;
+const pingsMax = 2;
+/** Ours give a try up after 5 s: whoever has not shown who he is by then will not. */
+const tlsSeconds = 6;
+const signInSeconds = 8;
 
 export function natsConfigText(config: NatsConfig): string {
   assert(config.users.length > 0, "nats-server without users would let everybody in");
@@ -61,21 +80,24 @@ host: ${quote(config.host)}
 port: ${config.port}
 ports_file_dir: ${quote(config.portsDir)}
 max_payload: ${payloadBytesMax}
-max_connections: 65536
-write_deadline: "10s"
-ping_interval: "20s"
-ping_max: 2
+max_connections: ${connectionsMax}
+max_subscriptions: ${subscriptionsMax}
+max_control_line: ${lineBytesMax}
+max_pending: ${unconfirmedBytesMax}
+write_deadline: "${writeSeconds}s"
+ping_interval: "${pingSeconds}s"
+ping_max: ${pingsMax}
 
 tls {
   cert_file: ${quote(config.certificateFile)}
   key_file: ${quote(config.keyFile)}
   ca_file: ${quote(config.authorityFile)}
   verify: true
-  timeout: 10
+  timeout: ${tlsSeconds}
 }
 
 authorization {
-  timeout: 15
+  timeout: ${signInSeconds}
   users: [
 ${config.users.map(userText).join("\n")}
   ]

@@ -24,8 +24,8 @@ export interface BusServer {
   readonly dir: string;
   readonly server: NatsServer;
   readonly authority: KeyedCertificate;
-  /** A new user with a certificate and an nkey of its own, connected. */
-  connect(label: string, permissions: BusPermissions): Promise<Bus>;
+  /** A new user with a certificate and an nkey of its own, connected; also through a proxy. */
+  connect(label: string, permissions: BusPermissions, proxyPort?: number): Promise<Bus>;
   close(): Promise<void>;
 }
 
@@ -53,12 +53,12 @@ export async function startBusServer(options: BusServerOptions = {}): Promise<Bu
     dir,
     server,
     authority,
-    connect: async (label, permissions) => {
+    connect: async (label, permissions, proxyPort) => {
       const nkey = createUserNkey();
       await server.add({ publicKey: nkey.publicKey, label, permissions });
       const ours = await issueCertificate(authority, { commonName: label, hosts: [], nowMs });
       const bus = await connectNats({
-        servers: [server.url],
+        servers: [proxyPort === undefined ? server.url : `tls://127.0.0.1:${proxyPort}`],
         name: label,
         identity: { kind: "nkey", seed: nkey.seed },
         authority: authority.certificate,
