@@ -25,6 +25,7 @@ export const clusterChecks: Checks<ClusterReading> = {
   nodes: nodesVerdict,
   "waiting jobs": waitingVerdict,
   sweeps: sweepsVerdict,
+  bus: busVerdict,
   denied: deniedVerdict,
   strangers: strangersVerdict,
   mailboxes: mailboxVerdict,
@@ -101,6 +102,24 @@ function sweepsVerdict({ cluster: { name }, jobs }: ClusterReading): readonly Ve
   return [
     ok(swept.length === 0 ? "none was needed" : `${counted(swept.length, "job")}, all proven`),
   ];
+}
+
+/** The head's nats-server; embedded nodes need none. */
+function busVerdict({ inside }: ClusterReading): Verdict {
+  const nats = at(inside, "process", "lanes", "process", "nats");
+  if (typeof nats !== "object" || nats === null) return ok("none of its own is needed");
+  const [pid, restarts, silentMs] = [at(nats, "pid"), at(nats, "restarts"), at(nats, "silentMs")];
+  const trouble = at(nats, "trouble");
+  const because = typeof trouble === "string" ? `: ${trouble}` : "";
+  const log = "see nats-server.log in head/bus of SKY_HOME; jobs run on meanwhile";
+  if (pid === undefined) return problem(`nats-server does not run${because}`, log);
+  if (typeof silentMs === "number" && silentMs > 0) {
+    const text = `nats-server has given no answer for ${(silentMs / 1_000).toFixed(0)} s${because}`;
+    return warning(text, `the head waits, then starts another; ${log}`);
+  }
+  if (typeof restarts !== "number" || restarts === 0) return ok("nats-server answers");
+  const text = `nats-server was started again ${counted(restarts, "time")}${because}`;
+  return warning(text, log);
 }
 
 /** What the bus refused to nodes of this cluster: a node that speaks as another, or a defect. */

@@ -1,6 +1,6 @@
-// What a connection to the bus lives through: a peer that reads nothing, a wire that is dead and does
-// not say so, a clock that jumps, a server that is somebody else. It comes back by itself, and what
-// waits meanwhile is bounded on both ends.
+// What a connection to the bus lives through: a peer that reads nothing, a wire that is dead and
+// does not say so, a clock that jumps, a server that is somebody else. It comes back by itself, and
+// what waits meanwhile is bounded on both ends.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

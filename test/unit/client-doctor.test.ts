@@ -220,6 +220,10 @@ const worker = (phase: "suspect" | "lost" | "absent"): ClusterReading => ({
   cluster: { ...cluster.cluster, nodes: [node("head", "alive"), node("worker1", phase)] },
 });
 const denied = { process: { lanes: { process: { denied: { "demo/worker1": 2, "demo2/x": 1 } } } } };
+const busIs = (nats: unknown): ClusterReading => ({
+  ...cluster,
+  inside: { process: { lanes: { process: { nats } } } },
+});
 const silentNode = { clusters: { demo: { nodes: { head: { unreachable: "no reply" } } } } };
 const full = { mailboxCount: 1_000, address: { kind: "scheduler" } };
 
@@ -236,6 +240,10 @@ const clusterFaults: readonly (readonly [ClusterReading, Record<string, Grade>])
     { sweeps: "warning" },
   ],
   [{ ...cluster, inside: denied }, { denied: "warning" }],
+  [busIs({ pid: 7, restarts: 0, silentMs: 0, adopted: true }), {}],
+  [busIs({ pid: 7, restarts: 2, silentMs: 0, trouble: "it is gone" }), { bus: "warning" }],
+  [busIs({ pid: 7, restarts: 0, silentMs: 5_000 }), { bus: "warning" }],
+  [busIs({ restarts: 1, silentMs: 0, trouble: "address-in-use" }), { bus: "problem" }],
   [{ ...cluster, inside: silentNode }, { strangers: "warning" }],
   [{ ...cluster, inside: { clusters: { demo: { actors: [full] } } } }, { mailboxes: "warning" }],
   [{ ...cluster, inside: "nonsense" }, {}],
