@@ -70,8 +70,7 @@ export function openJournalDatabase(path: string): JournalDatabase {
     createPrivately(path);
     const database = new DatabaseSync(path);
     try {
-      prepare(database);
-      check(database, path);
+      prepare(database, path);
       return journalOver(database);
     } catch (error) {
       database.close();
@@ -104,7 +103,7 @@ export function isDiskFull(error: unknown): boolean {
   return errorNumber(cause) === sqliteFull || isNoRoom(cause);
 }
 
-function prepare(database: DatabaseSync): void {
+function prepare(database: DatabaseSync, path: string): void {
   database.exec("PRAGMA locking_mode = EXCLUSIVE");
   // Before the first page: free ones can be given back without copying the whole file.
   const isNew = numberOf(database, "page_count") === 0;
@@ -113,6 +112,7 @@ function prepare(database: DatabaseSync): void {
   database.exec("PRAGMA journal_mode = WAL");
   database.exec("PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216");
   database.exec("BEGIN EXCLUSIVE");
+  check(database, path);
   const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
   if (version > schemaVersion) throw new Error(`it is of a newer version (${version})`);
   database.exec(schema);
