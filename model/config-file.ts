@@ -24,6 +24,7 @@ const schema = z.strictObject({
   idle_exit_seconds: z.number().min(0).optional(),
   log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).optional() }).optional(),
   journal: z.strictObject({ extra_fsync_ms: z.number().min(0).optional() }).optional(),
+  debug: z.strictObject({ history: z.boolean().optional() }).optional(),
   bus: z
     .strictObject({ binary: z.string().min(1).optional(), advertise: endpoint.optional() })
     .optional(),
@@ -43,7 +44,7 @@ export const configFields: readonly string[] = pathsOf(schema);
 export function parseConfig(file: string, text: string): Config {
   const parsed = schema.safeParse(plainValue(file, text) ?? {});
   if (!parsed.success) throw new SkyError("config/invalid", { file, why: whyOf(parsed.error) });
-  const { local, idle_exit_seconds, log, bus, bulk, journal, join } = parsed.data;
+  const { local, idle_exit_seconds, log, debug, bus, bulk, journal, join } = parsed.data;
   const { local: nodes, log: lines, journal: disk, idleExitSeconds } = defaultConfig;
   const { port = defaultConfig.bulk.port, advertise } = bulk ?? {};
   return {
@@ -51,6 +52,7 @@ export function parseConfig(file: string, text: string): Config {
     idleExitSeconds: idle_exit_seconds ?? idleExitSeconds,
     log: { level: log?.level ?? lines.level },
     journal: { extraFsyncMs: journal?.extra_fsync_ms ?? disk.extraFsyncMs },
+    debug: { history: debug?.history ?? defaultConfig.debug.history },
     bus: {
       ...(bus?.binary === undefined ? {} : { binary: bus.binary }),
       ...(bus?.advertise === undefined ? {} : { advertise: bus.advertise }),

@@ -17,6 +17,10 @@ export interface Config {
     /** Delays every flush of the journal, as a slower disk would. For benchmarks. */
     readonly extraFsyncMs: number;
   };
+  readonly debug: {
+    /** Whether each cluster's history is written to a file that `npm run replay` takes. */
+    readonly history: boolean;
+  };
   readonly bus: {
     /** The nats-server to start in `process` isolation; absent = looked for. */
     readonly binary?: string;
@@ -47,6 +51,7 @@ export const defaultConfig: Config = {
   idleExitSeconds: 60,
   log: { level: "info" },
   journal: { extraFsyncMs: 0 },
+  debug: { history: false },
   bus: {},
   bulk: { port: 0 },
   join: {},

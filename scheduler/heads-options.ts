@@ -29,4 +29,6 @@ export interface HeadsOptions {
   /** A cluster's actors crash again and again. */
   readonly onBroken: (why: string) => void;
   readonly scheduler?: Partial<SchedulerOptions>;
+  /** Whether each scheduler's history is written to a file: see `history-os.ts`. */
+  readonly keepHistory?: boolean;
 }

@@ -24,6 +24,7 @@ import type { WritableBoard } from "./board-memory.ts";
 import { boardInMemory } from "./board-memory.ts";
 import type { Head } from "./head.ts";
 import type { HeadsOptions } from "./heads-options.ts";
+import { withHistory } from "./history-os.ts";
 import type { LivenessMessage } from "./liveness-actor.ts";
 import { livenessActor } from "./liveness-actor.ts";
 import type { LogDisk } from "./log-disk-os.ts";
@@ -123,12 +124,15 @@ async function spawnScheduler({
   const address = schedulerAddress(cluster);
   const { records, outbox } = splitJournal(address, await options.store.read(`${cluster}/`));
   const vault = vaultIn(options.files, options.home.cluster(cluster).secrets);
-  const actor = schedulerActor({
+  const plain = schedulerActor({
     announce: board.apply,
     requestShutdown: (verb) => options.onShutdown(cluster, verb),
     onRefused: (node) => options.metrics.count("reports_refused_total", { cluster, node }),
     ...{ vault, log: options.log.child({ cluster }) },
   });
+  const log = options.log.child({ cluster });
+  const dir = options.home.cluster(cluster).root;
+  const actor = options.keepHistory ? withHistory(plain, { dir, log }) : plain;
   const secrets = await vault.all();
   const args = { cluster, nodes: [...nodes.values()], records, secrets };
   const chosen = given("options", options.scheduler);

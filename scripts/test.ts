@@ -58,7 +58,7 @@ async function main(): Promise<void> {
     exit(2);
   }
   if (chosen.some(({ name }) => /contract|integration|chaos|skew/.test(name))) provideNatsServer();
-  if (chosen.some(({ name }) => /integration|chaos|skew/.test(name))) {
+  if (chosen.some(({ name }) => /integration|chaos|skew|replay/.test(name))) {
     execFileSync(execPath, [join(checkout, "scripts/build.ts")], { stdio: "inherit" });
   }
   const results: LayerResult[] = [];

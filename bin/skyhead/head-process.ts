@@ -101,6 +101,7 @@ export class HeadProcess {
       onAlive: (cluster, nodes) => this.#fleets.alive(cluster, nodes),
       onShutdown: (cluster, verb) => this.#fleets.windDown(cluster, verb, "it was idle"),
       onBroken: options.onBroken,
+      keepHistory: config.debug.history,
     });
     this.#cloud = createLocalCloud({
       ...{ home, log, loopbackNet: process.platform === "linux" },

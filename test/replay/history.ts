@@ -1,60 +1,37 @@
-// A history: every message that a scheduler took, with what it wrote, told and made of its jobs.
+// Histories, as `scheduler/history.ts` writes them, through today's code.
 //
-// It is recorded once, by the version that it is named after, and replayed by every later one:
+// One is recorded once, by the version that it is named after, and replayed by every later one:
 // today's step must take the same messages to the same outcomes, and today's start must read the
-// records of then. Words for people may change, and so may records in their form; whom is told to
-// do what, and how each job stands, may not.
+// records of then.
 
-import type { Job, RankKey } from "../../model/job.ts";
-import type { Node } from "../../model/node.ts";
+import { readFileSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
+import { zstdDecompressSync } from "node:zlib";
 import type { Received } from "../../runtime/actor.ts";
-import type { Instant } from "../../runtime/clock.ts";
 import type { StoreRecord } from "../../runtime/store.ts";
+import {
+  type Line,
+  type Outcome,
+  outcomeOf,
+  startLine,
+  stepLine,
+} from "../../scheduler/history.ts";
 import { startScheduler, stepScheduler } from "../../scheduler/scheduler.ts";
-import type { SchedulerOptions, SchedulerState } from "../../scheduler/table.ts";
+import type { SchedulerState } from "../../scheduler/table.ts";
 import type { SchedulerInput, SchedulerTurn } from "../../scheduler/turn.ts";
-import type { Secrets } from "../../scheduler/vault.ts";
 import type { SchedulerUnderTest } from "../sim/scheduler-world.ts";
-
-/** What a turn came to, without the words. */
-export interface Outcome {
-  /** `prepare 1-1-run-0 to head`; of replies their kind; of effects on others theirs. */
-  readonly does: readonly string[];
-  readonly jobs: readonly string[];
-}
-
-interface Began extends Outcome {
-  readonly kind: "start";
-  readonly at: Instant;
-  readonly cluster: string;
-  readonly nodes: readonly Node[];
-  readonly options: Partial<SchedulerOptions>;
-  readonly secrets: readonly (readonly [number, Secrets])[];
-  /** The whole journal of that moment. */
-  readonly records: readonly StoreRecord[];
-}
-
-interface Took extends Outcome {
-  readonly kind: "step";
-  readonly message: Received<SchedulerInput>;
-}
-
-export type Line = Began | Took;
 
 /** The scheduler as it is, with every turn written down. */
 export function recorder(lines: Line[]): SchedulerUnderTest {
   return {
     start: (args, at) => {
       const turn = startScheduler(args, at);
-      const { cluster, nodes, records, options = {} } = args;
-      const secrets = [...args.secrets];
-      const given = { at, cluster, nodes, options, secrets, records };
-      lines.push({ kind: "start", ...given, ...outcomeOf(turn) });
+      lines.push(startLine(args, at, turn));
       return turn;
     },
     step: (state, message) => {
       const turn = stepScheduler(state, message);
-      lines.push({ kind: "step", message, ...outcomeOf(turn) });
+      lines.push(stepLine(message, turn));
       return turn;
     },
   };
@@ -65,12 +42,18 @@ export function replay(lines: readonly Line[]): readonly Outcome[] {
   const journal = new Map<string, string>();
   let state: SchedulerState | undefined;
   return lines.map((line) => {
+    if (line.kind === "start" && line.torn) resetTo(journal, line.records);
     const turn = turnOf(line, state, journal);
     for (const key of turn.commit?.deletes ?? []) journal.delete(key);
     for (const { key, value } of turn.commit?.puts ?? []) journal.set(key, value);
     state = turn.state;
     return outcomeOf(turn);
   });
+}
+
+function resetTo(journal: Map<string, string>, records: readonly StoreRecord[]): void {
+  journal.clear();
+  for (const { key, value } of records) journal.set(key, value);
 }
 
 function turnOf(
@@ -83,7 +66,13 @@ function turnOf(
     return startFrom(line, records);
   }
   if (state === undefined) throw new Error("a history begins with a start");
-  return stepScheduler(state, line.message);
+  return stepScheduler(state, asSaidToday(line.message));
+}
+
+/** What agents of then did not say yet is what the codec makes of a message that lacks it. */
+function asSaidToday(message: Received<SchedulerInput>): Received<SchedulerInput> {
+  if (message.kind !== "inventory") return message;
+  return { ...message, capabilities: message.capabilities ?? [] };
 }
 
 /** A start from the records as they were written then. */
@@ -94,39 +83,48 @@ export function startFrom(line: Line, records?: readonly StoreRecord[]): Schedul
   return startScheduler({ cluster, nodes, options, secrets, records: records ?? line.records }, at);
 }
 
-export function outcomeOf({ effects }: SchedulerTurn): Outcome {
-  const jobs = effects.flatMap((effect) =>
-    effect.kind === "announce" ? effect.announcement.jobs.map(jobText) : [],
-  );
-  return { does: effects.flatMap(deedOf), jobs: jobs.sort() };
+/** A turn that comes to something else today. */
+export interface Difference {
+  /** From 1. */
+  readonly line: number;
+  readonly before: Outcome;
+  readonly now: Outcome;
 }
 
-function deedOf(effect: SchedulerTurn["effects"][number]): readonly string[] {
-  switch (effect.kind) {
-    case "announce":
-      return [];
-    case "tell": {
-      const { kind, key } = effect.message as { readonly kind: string; readonly key?: RankKey };
-      const what = key === undefined ? kind : `${kind} ${Object.values(key).join("-")}`;
-      return [`${what} to ${effect.to.node}/${effect.to.kind}`];
-    }
-    case "start-timer":
-    case "cancel-timer":
-      return [`${effect.kind} ${effect.name}`];
-    case "request-shutdown":
-      return [`${effect.kind} ${effect.verb}`];
-    default:
-      return [effect.kind];
+/**
+ * The first turn of each life (from a start out of the records of then to the next one) that comes
+ * to something else. What follows it in its life answers to what was done then, and says nothing.
+ * A job that is announced again as it was is no difference.
+ */
+export function differences(lines: readonly Line[]): readonly Difference[] {
+  const found: Difference[] = [];
+  let standing = { before: new Map<string, string>(), now: new Map<string, string>() };
+  let isOver = false;
+  for (const [index, now] of replay(lines).entries()) {
+    const line = lines[index];
+    if (line === undefined) break;
+    if (line.kind === "start") standing = { before: new Map(), now: new Map() };
+    if (line.kind === "start" && line.torn) isOver = false;
+    if (isOver) continue;
+    const before = { does: line.does, jobs: line.jobs };
+    for (const job of before.jobs) standing.before.set(idOf(job), job);
+    for (const job of now.jobs) standing.now.set(idOf(job), job);
+    const told = [...before.jobs, ...now.jobs].map(idOf);
+    const isSame = told.every((id) => standing.before.get(id) === standing.now.get(id));
+    isOver = !isSame || !isDeepStrictEqual(now.does, before.does);
+    if (isOver) found.push({ line: index + 1, before, now });
   }
+  return found;
 }
 
-/** `3 FAILED ended 1 rank-failed head:code-7 worker1:stopped`. */
-function jobText({ id, status, phase, attempt, reason, ranks }: Job): string {
-  const ends = ranks.map(({ node, exit }) => {
-    const detail = exit?.kind === "code" ? `-${exit.code}` : "";
-    return `${node}:${exit?.kind ?? "open"}${detail}`;
-  });
-  return [id, status, phase, attempt, reason?.code ?? "-", ...ends].join(" ");
+export function idOf(jobText: string): string {
+  return jobText.slice(0, jobText.indexOf(" "));
+}
+
+/** A history as it is kept: lines of JSON, compressed if the name ends so. */
+export function readHistory(path: string): readonly Line[] {
+  const bytes = readFileSync(path);
+  return linesOf((path.endsWith(".zst") ? zstdDecompressSync(bytes) : bytes).toString());
 }
 
 export function linesOf(text: string): readonly Line[] {

@@ -1,8 +1,9 @@
 // What is recorded: a life of a cluster in which everything happens that leaves records. A gang, a
 // setup, a failure, cancels, secrets, a lost node with a restart, a head that is killed, autostop.
 
+import type { Line } from "../../scheduler/history.ts";
 import { capacity, nodesOf, task, World } from "../sim/scheduler-world.ts";
-import { type Line, recorder } from "./history.ts";
+import { recorder } from "./history.ts";
 
 export function life(): readonly Line[] {
   const lines: Line[] = [];
