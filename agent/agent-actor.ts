@@ -5,28 +5,32 @@
 // said again about every two seconds, and the whole inventory after each start, each reconnect of
 // the bus and whenever the head asks: no single message needs to arrive.
 
-import type { Address } from "../model/address.ts";
+import type { Address, Ref } from "../model/address.ts";
 import { headNode } from "../model/address.ts";
-import { errorText } from "../model/errors.ts";
 import type { NodeHome } from "../model/home.ts";
-import { rankDir } from "../model/home.ts";
-import type { RankKey, SweepRecord } from "../model/job.ts";
+import type { RankKey } from "../model/job.ts";
 import { parseRankKey, rankKeyText } from "../model/job.ts";
+import type { Lease } from "../model/lease.ts";
+import { leaseNotice } from "../model/lease.ts";
 import type { Capacity } from "../model/resources.ts";
 import type { AgentMessage, AgentReport, RankSpec } from "../proto/messages.ts";
-import type { Actor, EffectContext, Received, RuntimeEffect, Turn } from "../runtime/actor.ts";
+import type { Actor, Received, RuntimeEffect, Turn } from "../runtime/actor.ts";
 import type { Instant } from "../runtime/clock.ts";
 import type { Files } from "../runtime/files.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Transition } from "../runtime/machine.ts";
 import type { ProcessEvent, ProcessPort } from "../runtime/process.ts";
+import { performAgent } from "./agent-perform-actor.ts";
+import type { BeatMessage } from "./beat-actor.ts";
+import { beatActorKind } from "./beat-actor.ts";
 import { inventoryOf } from "./inventory.ts";
+import type { Leases } from "./leases.ts";
+import { asking, dueLeases, leaseOf, newLeases, noticeAt } from "./leases.ts";
 import type { LogShipper } from "./log-ship-actor.ts";
 import type { RankEffect, RankEvent, RankState } from "./rank.ts";
-import { isOver, isUnheard, rankStep } from "./rank.ts";
+import { isOver, isUnheard, mayBeLeft, rankStep } from "./rank.ts";
 import { stopUnheard } from "./rank-moves.ts";
 import type { RankRecords } from "./rank-records.ts";
-import { unlessNoRoom } from "./rank-records.ts";
 
 export type AgentActorMessage = AgentMessage | OwnMessage;
 
@@ -35,6 +39,7 @@ type OwnMessage =
   | { readonly kind: "process-event"; readonly event: ProcessEvent }
   | { readonly kind: "rank-event"; readonly key: RankKey; readonly event: RankEvent }
   | { readonly kind: "bus-connected" }
+  | { readonly kind: "lease-due" }
   | { readonly kind: "repeat-due" };
 
 export interface AgentArguments {
@@ -44,12 +49,15 @@ export interface AgentArguments {
   readonly version: string;
   /** Ranks of earlier agents, as their directories tell. */
   readonly ranks: readonly RankState[];
+  /** Of those of them that run on one, or left something that may. */
+  readonly leases?: readonly (readonly [rank: string, lease: Lease])[];
 }
 
-export interface AgentState extends Omit<AgentArguments, "ranks"> {
+export interface AgentState extends Omit<AgentArguments, "ranks" | "leases"> {
   readonly bootId: string;
   /** Changed in place. */
   readonly ranks: Map<string, RankState>;
+  readonly leases: Leases;
   /** Orders that did not come from the head. */
   strangers: number;
   /** Of the newest inventory; no other agent of this node used it. */
@@ -59,7 +67,10 @@ export interface AgentState extends Omit<AgentArguments, "ranks"> {
 }
 
 export type AgentEffect =
-  | Exclude<RankEffect, { readonly kind: "report" | "start-grace" | "stop-grace" }>
+  | Exclude<RankEffect, { readonly kind: "report" | "start-grace" | "stop-grace" | "go" }>
+  | { readonly kind: "go"; readonly key: RankKey; readonly lease?: Lease }
+  /** All leases hold from this moment. */
+  | { readonly kind: "renew"; readonly from: number }
   | { readonly kind: "prepare"; readonly key: RankKey; readonly spec: RankSpec }
   | { readonly kind: "forget"; readonly key: RankKey }
   | { readonly kind: "answer"; readonly to: Address; readonly json: string };
@@ -86,6 +97,7 @@ const snapshotsPerMs = 1_000;
 const orders: readonly AgentMessage["kind"][] = [
   "prepare",
   "go",
+  "renew-lease",
   "stop",
   "acknowledge",
   "forget",
@@ -102,22 +114,23 @@ export function agentActor(
     fromOtherNodes: orders,
     start,
     step,
-    perform: (effect, at) => perform(ports, effect, at),
+    perform: (effect, context) => performAgent(ports, effect, context),
   };
 }
 
 // ---- pure
 
 export function start(args: AgentArguments, at: Instant): AgentTurn {
-  const { ranks, ...rest } = args;
+  const { ranks, leases = [], ...rest } = args;
   const found = new Map(ranks.map((rank) => [rankKeyText(rank.key), rank]));
-  const known = { ...rest, bootId: at.bootId, ranks: found };
+  const known = { ...rest, bootId: at.bootId, ranks: found, leases: newLeases(leases) };
   const snapshot = Math.floor(at.wallMs) * snapshotsPerMs;
   const fresh = { strangers: 0, repeating: false, snapshot };
   const turn: Draft = { state: { ...known, ...fresh }, at, effects: [] };
   for (const rank of ranks) turn.effects.push(...resumed(rank));
   turn.effects.push(...inventory(turn.state));
   if (ranks.some(isUnheard)) repeatLater(turn);
+  watchLeases(turn);
   return { state: turn.state, effects: turn.effects };
 }
 
@@ -159,7 +172,7 @@ function isAllowed(state: AgentState, { kind, from }: Received<AgentActorMessage
 }
 
 function isOwn(kind: AgentActorMessage["kind"]): boolean {
-  return ["process-event", "rank-event", "bus-connected", "repeat-due"].includes(kind);
+  return ["process-event", "rank-event", "bus-connected", "repeat-due", "lease-due"].includes(kind);
 }
 
 function take(turn: Draft, message: AgentActorMessage): void {
@@ -168,7 +181,10 @@ function take(turn: Draft, message: AgentActorMessage): void {
       prepare(turn, message);
       break;
     case "go":
-      advance(turn, message.key, { kind: "go-asked" });
+      go(turn, message);
+      break;
+    case "renew-lease":
+      renew(turn, message);
       break;
     case "stop":
       stop(turn, message);
@@ -195,6 +211,9 @@ function take(turn: Draft, message: AgentActorMessage): void {
     case "repeat-due":
       repeat(turn);
       break;
+    case "lease-due":
+      watchLeases(turn);
+      break;
   }
 }
 
@@ -205,7 +224,25 @@ function prepare(turn: Draft, { key, spec }: Ordered<"prepare">): void {
     return;
   }
   ranks.set(rankKeyText(key), { phase: "preparing", key, go: false });
+  if (spec.leaseMs !== undefined) promiseLease(turn, key, spec.leaseMs);
   turn.effects.push({ kind: "prepare", key, spec });
+}
+
+/** On a lease that is over, or that nobody counts, it does not start: it asks for another. */
+function go(turn: Draft, { key, leaseFrom = Number.NEGATIVE_INFINITY }: Ordered<"go">): void {
+  const { byRank } = turn.state.leases;
+  const name = rankKeyText(key);
+  const lease = byRank.get(name);
+  if (lease !== undefined) {
+    const granted = { leaseMs: lease.leaseMs, from: Math.max(leaseFrom, lease.from ?? leaseFrom) };
+    if (leaseFrom > turn.at.monoMs || noticeAt(granted) <= turn.at.monoMs) {
+      advance(turn, key, { kind: "prepare-asked" });
+      return;
+    }
+    byRank.set(name, granted);
+  }
+  advance(turn, key, { kind: "go-asked" });
+  watchLeases(turn);
 }
 
 function stop(turn: Draft, { key, graceMs, why }: Ordered<"stop">): void {
@@ -221,6 +258,7 @@ function forget({ state, effects }: Draft, key: RankKey): void {
   const rank = state.ranks.get(rankKeyText(key));
   if (rank && !isOver(rank)) return;
   state.ranks.delete(rankKeyText(key));
+  endLease({ state, effects }, key);
   effects.push({ kind: "forget", key });
 }
 
@@ -250,9 +288,62 @@ function advance(turn: Draft, key: RankKey, event: RankEvent): void {
 
 function enter(turn: Draft, [rank, wanted]: Transition<RankState, RankEffect>): void {
   turn.state.ranks.set(rankKeyText(rank.key), rank);
-  for (const effect of wanted) turn.effects.push(translated(turn.state, effect));
+  for (const effect of wanted) turn.effects.push(translated(turn, effect));
   if (isUnheard(rank)) repeatLater(turn);
+  if (isOver(rank) && !mayBeLeft(rank)) endLease(turn, rank.key);
 }
+
+// ---- leases
+
+/** From the first to the last of them, the node's beats ask for renewal. */
+function promiseLease(turn: Draft, key: RankKey, leaseMs: number): void {
+  const { byRank } = turn.state.leases;
+  if (byRank.size === 0) turn.effects.push(askForRenewal(turn.state, true));
+  byRank.set(rankKeyText(key), { leaseMs });
+}
+
+function endLease({ state, effects }: Pick<Draft, "state" | "effects">, key: RankKey): void {
+  const { byRank } = state.leases;
+  if (byRank.delete(rankKeyText(key)) && byRank.size === 0) {
+    effects.push(askForRenewal(state, false), { kind: "cancel-timer", name: "lease" });
+  }
+}
+
+function askForRenewal(state: AgentState, wanted: boolean): RuntimeEffect<AgentActorMessage> {
+  const { cluster, node } = state;
+  const to: Ref<BeatMessage> = { cluster, node, kind: beatActorKind, id: "main" };
+  return { kind: "tell", to, message: { kind: "renewal-wanted", wanted } };
+}
+
+/** A moment of another boot, or one that is yet to come, is not of this clock. */
+function renew(turn: Draft, { bootId, leaseFrom: from }: Ordered<"renew-lease">): void {
+  const { leases } = turn.state;
+  if (bootId !== turn.at.bootId || from > turn.at.monoMs || from <= leases.renewedFrom) return;
+  leases.renewedFrom = from;
+  if (leases.byRank.size === 0) return;
+  turn.effects.push({ kind: "renew", from });
+  watchLeases(turn);
+}
+
+/** Stops what is soon on no lease any more, and looks again when the next one is. */
+function watchLeases(turn: Draft): void {
+  const { state, at, effects } = turn;
+  const { due, nextAt } = dueLeases(state.leases, at.monoMs);
+  for (const name of due) {
+    const rank = state.ranks.get(name);
+    const lease = leaseOf(state.leases, name);
+    if (rank === undefined || lease === undefined) continue;
+    const { graceMs } = leaseNotice(lease.leaseMs);
+    // Once: what is being stopped has no more need of the clock.
+    if (rank.phase === "stopping") continue;
+    advance(turn, rank.key, { kind: "stop-asked", graceMs, why: "lease-expired" });
+  }
+  if (nextAt === undefined) return;
+  const message = { kind: "lease-due" } as const;
+  effects.push({ kind: "start-timer", name: "lease", ms: nextAt - at.monoMs, message });
+}
+
+// ---- effects
 
 /** One timer for all: it is never pushed back by a later end. */
 function repeatLater({ state, effects }: Draft): void {
@@ -263,12 +354,16 @@ function repeatLater({ state, effects }: Draft): void {
 }
 
 function translated(
-  state: AgentState,
+  { state, at }: Draft,
   effect: RankEffect,
 ): AgentEffect | RuntimeEffect<AgentActorMessage> {
   switch (effect.kind) {
     case "report":
-      return told(state, effect.report);
+      return told(state, asking(state.leases, effect.report, at.monoMs));
+    case "go": {
+      const lease = leaseOf(state.leases, rankKeyText(effect.key));
+      return lease === undefined ? effect : { ...effect, lease };
+    }
     case "start-grace":
       return graceTimer(effect.key, effect.ms);
     case "stop-grace":
@@ -300,93 +395,4 @@ function inspection(state: AgentState): string {
   }));
   const { node, version, bootId, capacity, strangers } = state;
   return JSON.stringify({ node, version, bootId, capacity, strangers, ranks });
-}
-
-// ---- the edge
-
-type Context = EffectContext<AgentActorMessage>;
-
-async function perform(ports: AgentPorts, effect: AgentEffect, context: Context): Promise<void> {
-  const { home, process, logs, records } = ports;
-  switch (effect.kind) {
-    case "prepare":
-      await prepareRank(ports, effect, context);
-      break;
-    case "go":
-      process.go(rankDir(home, effect.key));
-      break;
-    case "terminate":
-      await terminateRank(ports, effect, context.clock.now().wallMs);
-      break;
-    case "sweep":
-      await sweepRank(ports, effect.key, context);
-      break;
-    case "ship-log":
-      logs.ship(effect.key);
-      break;
-    case "end-log":
-      logs.end(effect.key, effect.logBytes);
-      break;
-    case "forget":
-      logs.forget(effect.key);
-      await records.remove(effect.key);
-      break;
-    case "answer":
-      context.tell(effect.to, { kind: "inspection", json: effect.json });
-      break;
-  }
-}
-
-/** Never throws: the sweep that follows says what became of it. */
-async function terminateRank(
-  { home, process, records, log }: AgentPorts,
-  { key, why, graceMs }: Extract<AgentEffect, { readonly kind: "terminate" }>,
-  wallMs: number,
-): Promise<void> {
-  try {
-    await unlessNoRoom(log, records.writeStop(key, { why, graceMs, wallMs }));
-    await process.signal(rankDir(home, key), "TERM");
-  } catch (error) {
-    log.error("stop failed", { rank: rankKeyText(key), why: errorText(error) });
-  }
-}
-
-/** Never throws: what goes wrong is the answer. */
-async function prepareRank(
-  { home, process, files, records }: AgentPorts,
-  { key, spec }: Extract<AgentEffect, { readonly kind: "prepare" }>,
-  context: Context,
-): Promise<void> {
-  const cwd = `${home.home}/sky_workdir`;
-  const answer = (event: RankEvent): void => context.tellSelf({ kind: "rank-event", key, event });
-  try {
-    await records.writeSecrets(key, Object.values(spec.secrets));
-    if (spec.workdirSource !== undefined) await files.copyTree(spec.workdirSource, cwd);
-    await process.prepare({
-      dir: rankDir(home, key),
-      script: spec.script,
-      cwd,
-      home: home.home,
-      env: { ...spec.env, ...spec.secrets },
-      goWhenReady: spec.goWhenReady,
-    });
-    answer({ kind: "prepared" });
-  } catch (error) {
-    answer({ kind: "refused", why: errorText(error) });
-  }
-}
-
-/** Never throws: a sweep that failed found nothing and proved nothing, and is repeated. */
-async function sweepRank(ports: AgentPorts, key: RankKey, context: Context): Promise<void> {
-  const { node, process, records, home, log } = ports;
-  let sweep: SweepRecord;
-  try {
-    sweep = { node, ...(await process.sweep(rankDir(home, key))) };
-    await unlessNoRoom(log, records.writeSweep(key, sweep));
-  } catch (error) {
-    const why = errorText(error);
-    log.error("sweep failed", { rank: rankKeyText(key), why });
-    sweep = { node, found: 0, killed: 0, survivors: 1, unproven: [`the sweep failed: ${why}`] };
-  }
-  context.tellSelf({ kind: "rank-event", key, event: { kind: "swept", sweep } });
 }

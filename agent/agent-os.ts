@@ -6,13 +6,14 @@
 import { headNode } from "../model/address.ts";
 import type { NodeHome } from "../model/home.ts";
 import { rankDir } from "../model/home.ts";
+import type { Lease } from "../model/lease.ts";
 import type { Capacity } from "../model/resources.ts";
 import type { System } from "../runtime/actor.ts";
 import type { Bus } from "../runtime/bus.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Files } from "../runtime/files.ts";
 import type { Log } from "../runtime/log.ts";
-import type { ProcessPort } from "../runtime/process.ts";
+import type { ProcessPort, ProcessReport } from "../runtime/process.ts";
 import type { Random } from "../runtime/random.ts";
 import type { StreamPort, StreamTarget } from "../runtime/stream.ts";
 import { agentActor } from "./agent-actor.ts";
@@ -71,13 +72,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const stopHearing = process.onEvent((event) => {
     tell(() => system.tell(ref, { kind: "process-event", event }));
   });
-  const ranks = await records.resume(await process.inventory(), clock.now().wallMs);
+  const found = await process.inventory();
+  const ranks = await records.resume(found, clock.now().wallMs);
+  const leases = leasesOf(found);
   const actor = agentActor({ home, node, process, files, records, logs, log });
   const { cluster, capacity, version } = options;
   const ref = system.spawn(
     actor,
     "main",
-    { cluster, node, capacity, version, ranks },
+    { cluster, node, capacity, version, ranks, leases },
     { mailboxMax },
   );
   tell = (message) => message();
@@ -85,7 +88,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const stopWatching = bus.onChange((connected) => {
     if (connected) system.tell(ref, { kind: "bus-connected" });
   });
-  const stopBeats = startBeats(system, bus);
+  const stopBeats = startBeats(system, bus, { asks: leases.length > 0 });
   log.info("agent started", { cluster, node, head: headNode, ranks: ranks.length, version });
   return {
     close: async () => {
@@ -97,6 +100,14 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       await process.close();
     },
   };
+}
+
+function leasesOf(found: readonly ProcessReport[]): readonly (readonly [string, Lease])[] {
+  return found.flatMap((report) => {
+    const mayLive = report.phase === "running" || report.phase === "exited";
+    if (!mayLive || report.lease === undefined) return [];
+    return [[report.dir.slice(report.dir.lastIndexOf("/") + 1), report.lease] as const];
+  });
 }
 
 async function openProcesses(options: AgentOptions): Promise<ProcessPort> {

@@ -26,6 +26,8 @@ export const slotReports = {
   e: "closed",
   /** The seat of this name ends. Nothing follows. */
   o: "vacated",
+  /** The node's watchdog stands (`watchdog.ts`). */
+  d: "watches",
 } as const;
 
 /** How much room a logger waits for. */
@@ -157,6 +159,7 @@ while :; do
   case $verb in
     gates) mkfifo -- "$first" $second $rest; printf 'g %s\\n' "$first" >&6 ;;
     seat) seat "$first" "$second" "$rest" </dev/null 2>/dev/null & ;;
+    watch) (cd .. && exec setsid bash --norc ./watchdog.sh) </dev/null 2>/dev/null & ;;
   esac
 done
 `;

@@ -7,7 +7,9 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Cgroups } from "./cgroup-os.ts";
 import { tokenPattern } from "./cgroup-os.ts";
 import { removeGate, removeSlotDir } from "./gates-os.ts";
+import type { LiveRank } from "./live-rank.ts";
 import { namesIn } from "./proc-os.ts";
+import { keeperLives, readClaim, startedAt } from "./rank-dir-os.ts";
 import { removeLeaf } from "./sweep-os.ts";
 
 export interface LeftoverOptions {
@@ -16,6 +18,17 @@ export interface LeftoverOptions {
   readonly clock: Clock;
   /** Whether a living rank has this slot, or the seat of this name. */
   readonly isUsed: (token: string) => boolean;
+}
+
+/** A rank of an earlier agent whose shim still lives. */
+export function livingRank(dir: string, bootId: string): LiveRank | undefined {
+  const claim = readClaim(dir);
+  if (claim === undefined || !keeperLives(claim, bootId)) return undefined;
+  const { token } = claim;
+  const phase = claim.started !== undefined ? "running" : "ready";
+  const base = { dir, token, slot: undefined, claim, settle: undefined };
+  const startedWallMs = startedAt(dir, claim);
+  return { ...base, phase, startedWallMs, told: true, dropped: true, mourned: false };
 }
 
 /** Before the first slot of this agent. */

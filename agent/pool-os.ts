@@ -117,6 +117,10 @@ export class Pool {
     return this.#launcher?.pid();
   }
 
+  orderWatchdog(): void {
+    this.#launcher?.order("watch");
+  }
+
   /** A warm slot, at once if there is one. @throws SkyError `process/failed` after a long wait. */
   async take(): Promise<Slot> {
     const warm = this.#warm.shift();

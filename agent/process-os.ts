@@ -8,23 +8,21 @@
 import { mkdirSync } from "node:fs";
 import { SkyError } from "../model/errors.ts";
 import type { SweepRecord } from "../model/job.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
+import type { Lease } from "../model/lease.ts";
 import type { ProcessEvent, ProcessPort, ProcessReport, ProcessSpec } from "../runtime/process.ts";
-import type { Random } from "../runtime/random.ts";
 import { hexToken } from "../runtime/random.ts";
 import type { Cgroups } from "./cgroup-os.ts";
 import { findCgroups } from "./cgroup-os.ts";
 import type { SlotReport } from "./launcher-os.ts";
 import type { LeftoverOptions } from "./leftovers-os.ts";
-import { clearGates, clearLeftovers, clearUnused } from "./leftovers-os.ts";
+import { clearGates, clearLeftovers, clearUnused, livingRank } from "./leftovers-os.ts";
 import type { LiveRank } from "./live-rank.ts";
 import { drop } from "./live-rank.ts";
 import { endOutput } from "./output-end-os.ts";
 import type { Pool, Slot } from "./pool-os.ts";
 import { startPool } from "./pool-os.ts";
-import type { CgroupMount } from "./proc.ts";
 import { linkOf, namesIn } from "./proc-os.ts";
+import type { ProcessOsOptions } from "./process-options.ts";
 import {
   claimRankDir,
   demandRoom,
@@ -48,25 +46,7 @@ import { ShimWatch } from "./shim-watch-os.ts";
 import { clearStrays } from "./strays-os.ts";
 import type { SweepOptions } from "./sweep-os.ts";
 import { clearLeaf, passed, signalRank, sweepRank } from "./sweep-os.ts";
-
-export interface ProcessOsOptions {
-  /** The skylet's own folder: scripts, slots. */
-  readonly stateDir: string;
-  /** The folder whose sub-folders are the ranks' directories. */
-  readonly ranksDir: string;
-  readonly home: string;
-  /** Tells this node's cgroups from those of other nodes of the machine. */
-  readonly name: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  /** Slots that stand ready before anybody asks. */
-  readonly warmCount?: number;
-  /** How long the output may stay open after the end of its rank. */
-  readonly logGraceMs?: number;
-  /** Kinds of cgroups to try; all by default, none to do without. */
-  readonly cgroupKinds?: readonly CgroupMount["kind"][];
-}
+import { Watchdog, withLease } from "./watchdog-os.ts";
 
 const warmCountDefault = 2;
 const logGraceMsDefault = 500;
@@ -97,6 +77,7 @@ class ProcessOs implements ProcessPort {
   readonly #clearing = new Set<Promise<unknown>>();
   #pool: Pool | undefined;
   readonly #watch: ShimWatch;
+  readonly #watchdog: Watchdog;
   #closed = false;
 
   constructor(options: ProcessOsOptions) {
@@ -105,12 +86,17 @@ class ProcessOs implements ProcessPort {
     this.#bootId = options.clock.now().bootId;
     this.#slotsDir = `${stateDir}/slots`;
     this.#cgroups = findCgroups({ stateDir, name, ...(cgroupKinds && { kinds: cgroupKinds }) });
+    this.#watchdog = new Watchdog({
+      ...options,
+      order: () => this.#pool?.orderWatchdog(),
+      leafOf: (name) => this.#cgroups?.leaf(name),
+    });
     this.#watch = new ShimWatch({
       clock: options.clock,
       bootId: this.#bootId,
       graceMs: options.logGraceMs ?? logGraceMsDefault,
       ranks: () => this.#byDir.values(),
-      isOpen: (rank) => this.#isOpen(rank),
+      isOpen: this.#isOpen,
       sweepOptions: (claim, dir) => this.#sweepOptions(claim, dir),
       onGone: (rank) => this.#onClosed(rank, false),
       inBackground: (work) => this.#inBackground(work),
@@ -130,6 +116,7 @@ class ProcessOs implements ProcessPort {
       warmCount: this.#options.warmCount ?? warmCountDefault,
       onReport: (report) => this.#onReport(report),
     });
+    this.#watchdog.begin();
     await this.#settled();
     clearGates(this.#slotsDir, series);
     this.#watch.begin();
@@ -147,18 +134,25 @@ class ProcessOs implements ProcessPort {
     this.#preparing.add(dir);
     try {
       refuseIfClaimed(dir);
+      if (spec.leased) await this.#watchdog.stand();
       if (this.#pool) await this.#order(spec, await this.#pool.take());
     } finally {
       this.#preparing.delete(dir);
     }
   }
 
-  go(dir: string): void {
+  /** A rank that nobody would end does not start. */
+  go(dir: string, lease?: Lease): void {
     const rank = this.#byDir.get(dir);
     // A word that is not heard would be taken by the next on its seat.
     if (rank?.phase !== "ready" || rank.told) return;
-    rank.told = true;
-    rank.slot?.say("g\n");
+    const { slot, claim } = rank;
+    const say = (): void => {
+      rank.told = true;
+      slot?.say("g\n");
+    };
+    if (lease === undefined) say();
+    else if (claim) this.#inBackground(this.#watchdog.letGo({ dir, claim, lease, say }));
   }
 
   async signal(dir: string, signal: "TERM" | "KILL"): Promise<void> {
@@ -180,12 +174,21 @@ class ProcessOs implements ProcessPort {
     if (!hasExit(dir)) mark(dir, rankFiles.killed);
     const options = this.#sweepOptions(claim, dir);
     const record = await sweepRank(options);
+    if (record.survivors === 0) this.release(dir);
     if (!keeperLives(claim, this.#bootId)) endLogger(claim);
     const isOver = this.#byDir.get(dir) === undefined;
     if (isOver && claim.leaf !== undefined && !claim.emptied) {
       this.#inBackground(clearLeaf(options));
     }
     return record;
+  }
+
+  renew(from: number): void {
+    this.#watchdog.renew(from);
+  }
+
+  release(dir: string): void {
+    this.#watchdog.drop(dir);
   }
 
   forget(dir: string): boolean {
@@ -197,7 +200,7 @@ class ProcessOs implements ProcessPort {
     for (const name of namesIn(this.#options.ranksDir)) {
       const dir = `${this.#options.ranksDir}/${name}`;
       const report = readReport(dir, { bootId: this.#bootId, closed: this.#closedDirs.has(dir) });
-      if (report) reports.push(report);
+      if (report) reports.push(withLease(report, this.#watchdog.leaseOf(dir)));
     }
     return reports;
   }
@@ -220,6 +223,7 @@ class ProcessOs implements ProcessPort {
     await Promise.all(this.#clearing);
     if (this.#cgroups === undefined) await clearStrays({ ...this.#leftovers(), ...this.#options });
     await clearUnused(this.#leftovers());
+    this.#watchdog.close();
   }
 
   // ---- orders
@@ -262,6 +266,7 @@ class ProcessOs implements ProcessPort {
   // ---- reports
 
   #onReport({ kind, token, words }: SlotReport): void {
+    if (kind === "watches") this.#watchdog.stood();
     const rank = this.#byToken.get(token);
     if (rank === undefined) return;
     switch (kind) {
@@ -321,37 +326,36 @@ class ProcessOs implements ProcessPort {
     }
     const exit = isClean ? ({ kind: "code", code: 0 } as const) : this.#exitOf(rank);
     const isSeated = isClean && rank.slot !== undefined;
+    // Its cgroup is the next rank's now.
+    if (isClean) this.release(dir);
     this.#pool?.giveBack(token, isSeated ? "clean" : rank.mourned ? "killed" : "ended");
-    if (claim && !isSeated) this.#inBackground(clearLeaf(this.#sweepOptions(claim, dir)));
+    if (claim && !isSeated) this.#inBackground(this.#clear(dir, claim));
     rank.settle?.(failed("prepare", "the shim ended before it was ready"));
     if (exit === undefined) return;
     const wallMs = endedAt(dir, rank.startedWallMs ?? startedAt(dir) ?? 0);
     this.#emit({ kind: "exited", dir, exit, wallMs, logBytes: logBytes(dir) });
   }
 
+  /** In a cgroup that could be removed there is nothing left that a lease would be for. */
+  async #clear(dir: string, claim: Claim): Promise<void> {
+    const isEmpty = await clearLeaf(this.#sweepOptions(claim, dir));
+    if (isEmpty && claim.leaf !== undefined) this.release(dir);
+  }
+
   #exitOf(rank: LiveRank) {
     return readExit(rank.dir, this.#cgroups?.oomKills(rank.claim?.leaf ?? rank.token) ?? 0);
   }
 
-  #isOpen(rank: LiveRank): boolean {
-    return this.#byDir.get(rank.dir) === rank;
-  }
+  readonly #isOpen = (rank: LiveRank): boolean => this.#byDir.get(rank.dir) === rank;
 
   // ---- an earlier agent's ranks
 
   #attach(name: string): void {
-    const dir = `${this.#options.ranksDir}/${name}`;
-    const claim = readClaim(dir);
-    if (claim === undefined || !keeperLives(claim, this.#bootId)) return;
-    const { token } = claim;
-    const phase = claim.started !== undefined ? "running" : "ready";
-    const base = { dir, token, slot: undefined, claim, settle: undefined };
-    const startedWallMs = startedAt(dir, claim);
-    const past = { told: true, dropped: true, mourned: false } as const;
-    const rank: LiveRank = { ...base, ...past, phase, startedWallMs };
-    this.#byDir.set(dir, rank);
-    this.#byToken.set(token, rank);
-    if (hasExit(dir)) this.#onEnded(rank);
+    const rank = livingRank(`${this.#options.ranksDir}/${name}`, this.#bootId);
+    if (rank === undefined) return;
+    this.#byDir.set(rank.dir, rank);
+    this.#byToken.set(rank.token, rank);
+    if (hasExit(rank.dir)) this.#onEnded(rank);
   }
 
   /** Waits until whatever an earlier agent had prepared has either started or ended. */
@@ -370,19 +374,18 @@ class ProcessOs implements ProcessPort {
   // ---- the rest
 
   #leftovers(): LeftoverOptions {
-    return {
-      slotsDir: this.#slotsDir,
-      cgroups: this.#cgroups,
-      clock: this.#options.clock,
-      isUsed: (token) =>
-        this.#byToken.has(token) ||
-        [...this.#byToken.values()].some(({ claim }) => claim?.leaf === token),
-    };
+    const { clock } = this.#options;
+    const hasSeat =
+      (name: string) =>
+      ({ claim }: LiveRank) =>
+        claim?.leaf === name;
+    const isUsed = (token: string): boolean =>
+      this.#byToken.has(token) || [...this.#byToken.values()].some(hasSeat(token));
+    return { slotsDir: this.#slotsDir, cgroups: this.#cgroups, clock, isUsed };
   }
 
   #sweepOptions(claim: Claim, rankDir: string): SweepOptions {
-    const { clock } = this.#options;
-    return { claim, rankDir, cgroups: this.#cgroups, clock };
+    return { claim, rankDir, cgroups: this.#cgroups, clock: this.#options.clock };
   }
 
   /** What nobody waits for, except `close`. A failure is a bug, and said. */

@@ -130,6 +130,7 @@ export function readExit(dir: string, oomKills: number): Exit | undefined {
   const evidence: ExitEvidence = {
     logLost: isMarked(dir, rankFiles.logCut) ? undefined : readText(`${dir}/${rankFiles.logLost}`),
     killedByUs: isMarked(dir, rankFiles.killed),
+    leaseExpired: isMarked(dir, rankFiles.leaseExpired),
     oomKills,
   };
   return exitOf(code, evidence);

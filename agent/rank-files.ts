@@ -24,6 +24,8 @@ export const rankFiles = {
   logCut: "log-cut",
   /** We sent KILL to it. */
   killed: "killed",
+  /** The watchdog ended it, because its lease was over: at which moment. */
+  leaseExpired: "lease-expired",
   /** Nobody knows how it ended, and why not. Stands in for `exit`. */
   lost: "lost",
 } as const;
@@ -109,27 +111,33 @@ export interface ExitEvidence {
   /** The logger's own status, where it ended too early. */
   readonly logLost: string | undefined;
   readonly killedByUs: boolean;
+  /** Its lease was over, and it was to be killed for it. */
+  readonly leaseExpired: boolean;
   readonly oomKills: number;
 }
 
 /** Signal numbers that a shell can report as 128 + n. Source: signal(7), Linux. */
 const signalMax = 64;
+const killSignal = 9;
 
 /**
  * How a rank ended. A shell cannot tell `exit 137` from SIGKILL, so above 128 there is no evidence,
  * unless we know better: our own kill, or the kernel's count of out-of-memory kills.
  */
 export function exitOf(code: number, evidence: ExitEvidence): Exit {
+  if (evidence.leaseExpired && code === 128 + killSignal) {
+    return { kind: "stopped", why: "lease-expired" };
+  }
   if (evidence.logLost !== undefined) {
     const why = `the writer of its log ended early (status ${evidence.logLost.trim()})`;
     return { kind: "unknown", evidence: `${why}; the shell then ended with ${code}` };
   }
   const signal = code - 128;
   if (signal < 1 || signal > signalMax) return { kind: "code", code };
-  if (signal === 9 && evidence.killedByUs) {
+  if (signal === killSignal && evidence.killedByUs) {
     return { kind: "signal", signal, evidence: "sent by the agent" };
   }
-  if (signal === 9 && evidence.oomKills > 0) {
+  if (signal === killSignal && evidence.oomKills > 0) {
     const count = `${evidence.oomKills} out-of-memory kills in its cgroup`;
     return { kind: "signal", signal, evidence: count };
   }

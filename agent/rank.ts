@@ -222,6 +222,11 @@ export function isOver(state: RankState): boolean {
   return state.phase === "exited" || state.phase === "stopped" || state.phase === "refused";
 }
 
+/** Whether processes of a rank that is over may live that nobody has looked for. */
+export function mayBeLeft(state: RankState): boolean {
+  return state.phase === "exited" && state.sweep === undefined;
+}
+
 /** Whether the head has yet to confirm that it heard of the end. */
 export function isUnheard(state: RankState): boolean {
   return (state.phase === "exited" || state.phase === "stopped") && !state.acknowledged;

@@ -8,8 +8,8 @@
 export const wireVersion = 1;
 export const wireVersionOldest = 1;
 
-/** What this program can do beyond its version. */
-export const wireCapabilities: readonly string[] = [];
+/** What this program can do beyond its version: `lease`, a node that ends ranks by itself. */
+export const wireCapabilities: readonly string[] = ["lease"];
 
 export type Agreement =
   | { readonly agreed: true; readonly version: number; readonly capabilities: readonly string[] }

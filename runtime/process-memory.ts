@@ -3,10 +3,13 @@
 // A *machine* is a node as the kernel and the disk see it; its agents come and go (`open`,
 // `crash`), its ranks run on, and a `reboot` ends them all. A rank's script is a program of steps
 // (`programText`); any other text ends at once with 0. Time is the clock's, so a simulation
-// decides when things happen; a log's bytes go wherever `append` puts them.
+// decides when things happen; a log's bytes go wherever `append` puts them. The machine's watchdog
+// looks once a second for leases that are over, whether or not there is an agent.
 
 import { SkyError } from "../model/errors.ts";
 import type { Exit, SweepRecord } from "../model/job.ts";
+import type { Lease } from "../model/lease.ts";
+import { leaseEnd } from "../model/lease.ts";
 import type { Clock } from "./clock.ts";
 import type { ProcessEvent, ProcessPort, ProcessReport, ProcessSpec } from "./process.ts";
 
@@ -86,9 +89,11 @@ interface Rank {
   survivors: number;
   ignoresTerm: boolean;
   cancelWait: () => void;
+  lease: Lease | undefined;
 }
 
 const pidFirst = 1_000;
+const watchMs = 1_000;
 
 class Machine implements MemoryMachine {
   readonly #options: MemoryMachineOptions;
@@ -97,6 +102,9 @@ class Machine implements MemoryMachine {
   /** Rises with every agent, so that a port of a dead one does nothing. */
   #agents = 0;
   #pidNext = pidFirst;
+  /** The newest moment from which all leases hold. */
+  #leaseBase = 0;
+  #watching: (() => void) | undefined;
 
   constructor(options: MemoryMachineOptions) {
     this.#options = options;
@@ -111,10 +119,12 @@ class Machine implements MemoryMachine {
     const swept = { found: 0, killed: 0, survivors: 0, unproven: [] };
     return {
       prepare: async (spec) => only(() => this.#prepare(spec), undefined),
-      go: (dir) => only(() => this.#go(dir), undefined),
+      go: (dir, lease) => only(() => this.#go(dir, lease), undefined),
+      renew: (from) => only(() => this.#renew(from), undefined),
+      release: (dir) => only(() => this.#release(dir), undefined),
       signal: async (dir, signal) => only(() => this.#signal(dir, signal), undefined),
       sweep: async (dir) => only(() => this.#sweep(dir), swept),
-      inventory: async () => only(() => [...this.#ranks.values()].map(reportOf), []),
+      inventory: async () => only(() => this.#inventory(), []),
       onEvent: (hear) => {
         if (agent === this.#agents) this.#listeners.add(hear);
         return () => this.#listeners.delete(hear);
@@ -133,8 +143,12 @@ class Machine implements MemoryMachine {
 
   reboot(): void {
     this.crash();
+    this.#leaseBase = 0;
+    this.#watching?.();
+    this.#watching = undefined;
     for (const rank of this.#ranks.values()) {
       this.#leave(rank, 0);
+      rank.lease = undefined;
       if (rank.phase !== "running") continue;
       rank.cancelWait();
       this.#end(rank, {
@@ -177,6 +191,7 @@ class Machine implements MemoryMachine {
       survivors: 0,
       ignoresTerm: false,
       cancelWait: () => {},
+      lease: undefined,
     };
     this.#pidNext += 1;
     this.#ranks.set(dir, rank);
@@ -184,15 +199,62 @@ class Machine implements MemoryMachine {
     if (spec.goWhenReady) this.#go(dir);
   }
 
-  #go(dir: string): void {
+  #go(dir: string, lease?: Lease): void {
     const rank = this.#ranks.get(dir);
     if (rank?.phase !== "prepared") return;
+    rank.lease = lease;
+    this.#watch();
     const { wallMs } = this.#options.clock.now();
     rank.phase = "running";
     rank.startedWallMs = wallMs;
     this.#options.observe?.({ kind: "started", dir });
     this.#soon({ kind: "started", dir, pid: rank.pid, wallMs });
     this.#wait(rank, 0);
+  }
+
+  #renew(from: number): void {
+    this.#leaseBase = Math.max(this.#leaseBase, from);
+  }
+
+  #release(dir: string): void {
+    const rank = this.#ranks.get(dir);
+    if (rank !== undefined) rank.lease = undefined;
+  }
+
+  #inventory(): readonly ProcessReport[] {
+    return [...this.#ranks.values()].map((rank) => {
+      const report = reportOf(rank);
+      const lease = this.#leaseOf(rank);
+      const mayLive = report.phase === "running" || report.phase === "exited";
+      return mayLive && lease !== undefined ? { ...report, lease } : report;
+    });
+  }
+
+  #leaseOf({ lease }: Rank): Lease | undefined {
+    return lease && { ...lease, from: Math.max(lease.from, this.#leaseBase) };
+  }
+
+  /** Looks once a second, as long as anything is on a lease. */
+  #watch(): void {
+    const leased = [...this.#ranks.values()].filter((rank) => rank.lease !== undefined);
+    if (this.#watching !== undefined || leased.length === 0) return;
+    this.#watching = this.#options.clock.after(watchMs, () => {
+      this.#watching = undefined;
+      const { monoMs } = this.#options.clock.now();
+      for (const rank of leased) {
+        const lease = this.#leaseOf(rank);
+        if (lease !== undefined && leaseEnd(lease) <= monoMs) this.#expire(rank);
+      }
+      this.#watch();
+    });
+  }
+
+  #expire(rank: Rank): void {
+    rank.lease = undefined;
+    this.#leave(rank, 0);
+    if (rank.phase !== "running") return;
+    rank.cancelWait();
+    this.#end(rank, { kind: "stopped", why: "lease-expired" });
   }
 
   #wait(rank: Rank, ms: number): void {
@@ -253,6 +315,7 @@ class Machine implements MemoryMachine {
     const found = rank.survivors + (rank.phase === "running" ? 1 : 0);
     this.#leave(rank, 0);
     this.#signal(dir, "KILL");
+    rank.lease = undefined;
     return { found, killed: found, survivors: 0, unproven: [] };
   }
 
@@ -260,6 +323,7 @@ class Machine implements MemoryMachine {
     const { wallMs } = this.#options.clock.now();
     rank.phase = "exited";
     rank.exit = exit;
+    if (rank.survivors === 0) rank.lease = undefined;
     rank.endedWallMs = wallMs;
     this.#options.observe?.({ kind: "ended", dir: rank.dir, exit });
     this.#soon({ kind: "exited", dir: rank.dir, exit, wallMs, logBytes: rank.logBytes });

@@ -7,14 +7,21 @@
 // - After `go` it runs on, whatever becomes of the agent; `inventory` of a later agent finds it by
 //   its directory, pid *and* start time.
 // - Output goes byte for byte to `<dir>/log`.
+// - What was let go on a lease is dead soon after the lease's end, with all that it started,
+//   whatever becomes of the agent: its exit is `stopped`, `lease-expired`.
 
 import type { Exit, SweepRecord } from "../model/job.ts";
+import type { Lease } from "../model/lease.ts";
 
 export interface ProcessPort {
   /** Resolves when the shim stands ready. @throws SkyError `process/claimed`, `process/failed`. */
   prepare(spec: ProcessSpec): Promise<void>;
   /** Lets a prepared process start. Twice is once. */
-  go(dir: string): void;
+  go(dir: string, lease?: Lease): void;
+  /** All leases hold from this moment of the monotonic clock, unless from a later one already. */
+  renew(from: number): void;
+  /** Nobody minds what the directory's process may have left: it needs no lease any more. */
+  release(dir: string): void;
   /** Sends a signal to everything that belongs to the directory's process and is still in reach. */
   signal(dir: string, signal: "TERM" | "KILL"): Promise<void>;
   /** Finds and kills whatever is left of the directory's process. */
@@ -44,6 +51,8 @@ export interface ProcessSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Start as soon as it is ready, without waiting for `go`. */
   readonly goWhenReady: boolean;
+  /** It will go on a lease: whoever enforces that must be there before it stands ready. */
+  readonly leased?: boolean;
 }
 
 export type ProcessEvent =
@@ -70,6 +79,7 @@ export type ProcessReport =
       readonly dir: string;
       readonly pid: number;
       readonly startedWallMs: number;
+      readonly lease?: Lease;
     }
   | {
       readonly phase: "exited";
@@ -79,4 +89,6 @@ export type ProcessReport =
       readonly exit: Exit;
       readonly endedWallMs: number;
       readonly logBytes: number;
+      /** Something that it left behind may still run on it. */
+      readonly lease?: Lease;
     };

@@ -6,6 +6,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isSkyError } from "../../model/errors.ts";
+import type { Exit } from "../../model/job.ts";
+import { createOsClock } from "../../runtime/clock-os.ts";
 import type { ProcessEvent, ProcessPort, ProcessReport } from "../../runtime/process.ts";
 import type { ProgramStep } from "../../runtime/process-memory.ts";
 
@@ -115,7 +117,6 @@ export function processContract(name: string, makeBench: () => Promise<ProcessBe
   check("TERM ends it, unless it ignores TERM; KILL ends it always", async (bench, port) => {
     const heard = hear(port);
     const [soft, hard] = [`${bench.ranksDir}/1-1-run-0`, `${bench.ranksDir}/2-1-run-0`];
-    const forEver: ProgramStep = { do: "wait-for-ever" };
     await port.prepare(specOf(bench, soft, [write("."), forEver], true));
     await port.prepare(specOf(bench, hard, [{ do: "ignore-term" }, write("."), forEver], true));
     await logHas(bench, soft, 1);
@@ -205,6 +206,49 @@ export function processContract(name: string, makeBench: () => Promise<ProcessBe
     assert.equal(report?.phase === "exited" && report.logBytes, 1);
     await next.close();
   });
+
+  check("what is on a lease does not outlive it, though its agent does not live", leaseEnds);
+  check("a lease that is renewed holds", leaseHolds);
+}
+
+async function leaseEnds(bench: ProcessBench, port: ProcessPort): Promise<void> {
+  const dir = `${bench.ranksDir}/1-1-run-0`;
+  const steps: ProgramStep[] = [{ do: "leave-survivor" }, write("."), { do: "wait-for-ever" }];
+  await port.prepare({ ...specOf(bench, dir, steps, false), leased: true });
+  port.go(dir, { leaseMs, from: monoMs() });
+  await logHas(bench, dir, 1);
+  const next = await reopened(bench, port);
+  const heard = hear(next);
+  const [report] = await next.inventory();
+  assert.equal(report?.phase === "running" && report.lease?.leaseMs, leaseMs);
+  const { exit } = await heard.exit(dir);
+  assert.deepEqual(exit, stopped);
+  assert.equal((await next.sweep(dir)).found, 0);
+  await next.close();
+}
+
+async function leaseHolds(bench: ProcessBench, port: ProcessPort): Promise<void> {
+  const dir = `${bench.ranksDir}/1-1-run-0`;
+  const heard = hear(port);
+  await port.prepare({ ...specOf(bench, dir, [write("."), forEver], false), leased: true });
+  const from = monoMs();
+  port.go(dir, { leaseMs, from });
+  // What was confirmed late or twice takes nothing back.
+  port.renew(from + leaseMs);
+  port.renew(from);
+  const { exit } = await heard.exit(dir);
+  assert.ok(monoMs() >= from + 2 * leaseMs - roundingMs, "not before its end");
+  assert.deepEqual(exit, stopped);
+}
+
+const leaseMs = 1_500;
+const stopped: Exit = { kind: "stopped", why: "lease-expired" };
+/** The watchdog counts in hundredths of a second. */
+const roundingMs = 20;
+const forEver: ProgramStep = { do: "wait-for-ever" };
+
+function monoMs(): number {
+  return createOsClock().now().monoMs;
 }
 
 // ---- what the suite and its real version's own tests share

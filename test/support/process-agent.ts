@@ -13,7 +13,7 @@ import { silentLog } from "../../runtime/log.ts";
 import type { ProcessEvent, ProcessPort } from "../../runtime/process.ts";
 import { createOsRandom } from "../../runtime/random-os.ts";
 
-type Method = "prepare" | "go" | "signal" | "sweep" | "inventory" | "close";
+type Method = keyof Omit<ProcessPort, "onEvent">;
 
 interface Call {
   readonly id: number;
@@ -66,7 +66,9 @@ export async function remotePort(options: object): Promise<RemotePort> {
   await ready;
   const port: ProcessPort = {
     prepare: (spec) => call("prepare", spec),
-    go: (dir) => void call("go", dir),
+    go: (dir, lease) => void call("go", dir, lease),
+    renew: (from) => void call("renew", from),
+    release: (dir) => void call("release", dir),
     signal: (dir, signal) => call("signal", dir, signal),
     sweep: (dir) => call("sweep", dir),
     inventory: () => call("inventory"),

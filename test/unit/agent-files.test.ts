@@ -21,7 +21,7 @@ import {
   specProblem,
 } from "../../agent/rank-files.ts";
 
-const none = { logLost: undefined, killedByUs: false, oomKills: 0 };
+const none = { logLost: undefined, killedByUs: false, leaseExpired: false, oomKills: 0 };
 
 test("an exit file counts only once it is whole", () => {
   assert.equal(parseExitLine(undefined), undefined);
@@ -82,6 +82,12 @@ test("an exit above 128 is a signal, with evidence only where there is any", () 
   const term = exitOf(143, { ...none, killedByUs: true });
   assert.deepEqual(term, { kind: "signal", signal: 15, evidence: "" });
   assert.equal(exitOf(0, { ...none, logLost: "137\n" }).kind, "unknown");
+});
+
+test("a kill by the watchdog is told as what it is, and an exit of its own stands", () => {
+  const over = { ...none, leaseExpired: true };
+  assert.deepEqual(exitOf(137, over), { kind: "stopped", why: "lease-expired" });
+  assert.deepEqual(exitOf(0, over), { kind: "code", code: 0 });
 });
 
 test("what bash cannot pass on is a problem; everything else is encoded with NULs", () => {

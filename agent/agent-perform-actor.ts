@@ -1,0 +1,108 @@
+// What the agent does: the effects of its actor (`agent-actor.ts`), carried out.
+//
+// What goes wrong is an answer to the actor, never a throw: the head hears of it and decides.
+
+import { errorText } from "../model/errors.ts";
+import { rankDir } from "../model/home.ts";
+import type { RankKey, SweepRecord } from "../model/job.ts";
+import { rankKeyText } from "../model/job.ts";
+import type { EffectContext } from "../runtime/actor.ts";
+import type { AgentActorMessage, AgentEffect, AgentPorts } from "./agent-actor.ts";
+import type { RankEvent } from "./rank.ts";
+import { unlessNoRoom } from "./rank-records.ts";
+
+type Context = EffectContext<AgentActorMessage>;
+
+export async function performAgent(
+  ports: AgentPorts,
+  effect: AgentEffect,
+  context: Context,
+): Promise<void> {
+  const { home, process, logs, records } = ports;
+  switch (effect.kind) {
+    case "prepare":
+      await prepareRank(ports, effect, context);
+      break;
+    case "go":
+      process.go(rankDir(home, effect.key), effect.lease);
+      break;
+    case "terminate":
+      await terminateRank(ports, effect, context.clock.now().wallMs);
+      break;
+    case "sweep":
+      await sweepRank(ports, effect.key, context);
+      break;
+    case "ship-log":
+      logs.ship(effect.key);
+      break;
+    case "end-log":
+      logs.end(effect.key, effect.logBytes);
+      break;
+    case "renew":
+      process.renew(effect.from);
+      break;
+    case "forget":
+      process.release(rankDir(home, effect.key));
+      logs.forget(effect.key);
+      await records.remove(effect.key);
+      break;
+    case "answer":
+      context.tell(effect.to, { kind: "inspection", json: effect.json });
+      break;
+  }
+}
+
+/** Never throws: the sweep that follows says what became of it. */
+async function terminateRank(
+  { home, process, records, log }: AgentPorts,
+  { key, why, graceMs }: Extract<AgentEffect, { readonly kind: "terminate" }>,
+  wallMs: number,
+): Promise<void> {
+  try {
+    await unlessNoRoom(log, records.writeStop(key, { why, graceMs, wallMs }));
+    await process.signal(rankDir(home, key), "TERM");
+  } catch (error) {
+    log.error("stop failed", { rank: rankKeyText(key), why: errorText(error) });
+  }
+}
+
+/** Never throws: what goes wrong is the answer. */
+async function prepareRank(
+  { home, process, files, records }: AgentPorts,
+  { key, spec }: Extract<AgentEffect, { readonly kind: "prepare" }>,
+  context: Context,
+): Promise<void> {
+  const cwd = `${home.home}/sky_workdir`;
+  const answer = (event: RankEvent): void => context.tellSelf({ kind: "rank-event", key, event });
+  try {
+    await records.writeSecrets(key, Object.values(spec.secrets));
+    if (spec.workdirSource !== undefined) await files.copyTree(spec.workdirSource, cwd);
+    await process.prepare({
+      dir: rankDir(home, key),
+      script: spec.script,
+      cwd,
+      home: home.home,
+      env: { ...spec.env, ...spec.secrets },
+      goWhenReady: spec.goWhenReady,
+      leased: spec.leaseMs !== undefined,
+    });
+    answer({ kind: "prepared" });
+  } catch (error) {
+    answer({ kind: "refused", why: errorText(error) });
+  }
+}
+
+/** Never throws: a sweep that failed found nothing and proved nothing, and is repeated. */
+async function sweepRank(ports: AgentPorts, key: RankKey, context: Context): Promise<void> {
+  const { node, process, records, home, log } = ports;
+  let sweep: SweepRecord;
+  try {
+    sweep = { node, ...(await process.sweep(rankDir(home, key))) };
+    await unlessNoRoom(log, records.writeSweep(key, sweep));
+  } catch (error) {
+    const why = errorText(error);
+    log.error("sweep failed", { rank: rankKeyText(key), why });
+    sweep = { node, found: 0, killed: 0, survivors: 1, unproven: [`the sweep failed: ${why}`] };
+  }
+  context.tellSelf({ kind: "rank-event", key, event: { kind: "swept", sweep } });
+}
