@@ -66,7 +66,7 @@ export async function remotePort(options: object): Promise<RemotePort> {
   await ready;
   const port: ProcessPort = {
     prepare: (spec) => call("prepare", spec),
-    go: (dir, lease) => void call("go", dir, lease),
+    go: (dir, lease) => void (lease === undefined ? call("go", dir) : call("go", dir, lease)),
     renew: (from) => void call("renew", from),
     release: (dir) => void call("release", dir),
     signal: (dir, signal) => call("signal", dir, signal),
