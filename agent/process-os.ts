@@ -338,8 +338,7 @@ class ProcessOs implements ProcessPort {
 
   /** In a cgroup that could be removed there is nothing left that a lease would be for. */
   async #clear(dir: string, claim: Claim): Promise<void> {
-    const isEmpty = await clearLeaf(this.#sweepOptions(claim, dir));
-    if (isEmpty && claim.leaf !== undefined) this.release(dir);
+    if ((await clearLeaf(this.#sweepOptions(claim, dir))) && claim.leaf) this.release(dir);
   }
 
   #exitOf(rank: LiveRank) {
@@ -375,12 +374,8 @@ class ProcessOs implements ProcessPort {
 
   #leftovers(): LeftoverOptions {
     const { clock } = this.#options;
-    const hasSeat =
-      (name: string) =>
-      ({ claim }: LiveRank) =>
-        claim?.leaf === name;
-    const isUsed = (token: string): boolean =>
-      this.#byToken.has(token) || [...this.#byToken.values()].some(hasSeat(token));
+    const leaves = () => [...this.#byToken.values()].map(({ claim }) => claim?.leaf);
+    const isUsed = (token: string) => this.#byToken.has(token) || leaves().includes(token);
     return { slotsDir: this.#slotsDir, cgroups: this.#cgroups, clock, isUsed };
   }
 
