@@ -57,8 +57,8 @@ marked() {
   return 1
 }
 
-# shim_of LEADER LEADER-START PID…: the rank's keeper and logger, which are older than its leader, and
-# what they run beside it, in the array shim.
+# shim_of LEADER LEADER-START PID…: the rank's keeper and logger, older than its leader, and what
+# they run beside it, in the array shim.
 shim_of() {
   local leader=$1 since=$2 pid child
   local -a children
