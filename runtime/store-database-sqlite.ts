@@ -15,7 +15,12 @@ import type { Batch, RecordRange, StoreEvent, StoreRecord } from "./store.ts";
 import { prefixEnd } from "./store-keys.ts";
 import type { EventQuery, WriteStep } from "./store-requests.ts";
 
-const schemaVersion = 1;
+/**
+ * The form of the journal: of its tables, and of what is in its records. It rises when an older
+ * program would misread a newer one's journal; that one refuses to open it. Since 2, jobs that are
+ * settled have records of their own kind, and an older head would give their ids again.
+ */
+const schemaVersion = 2;
 
 /** Result codes of SQLite. Source: sqlite.org/rescode.html. */
 const sqliteBusy = 5;
@@ -103,6 +108,11 @@ export function isDiskFull(error: unknown): boolean {
   return errorNumber(cause) === sqliteFull || isNoRoom(cause);
 }
 
+function newerForm(version: number): Error {
+  const forms = `its form is ${version}, this one knows up to ${schemaVersion}`;
+  return new Error(`it is of a newer version: ${forms}; install that version again`);
+}
+
 function prepare(database: DatabaseSync, path: string): void {
   database.exec("PRAGMA locking_mode = EXCLUSIVE");
   // Before the first page: free ones can be given back without copying the whole file.
@@ -114,7 +124,7 @@ function prepare(database: DatabaseSync, path: string): void {
   database.exec("BEGIN EXCLUSIVE");
   check(database, path);
   const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
-  if (version > schemaVersion) throw new Error(`it is of a newer version (${version})`);
+  if (version > schemaVersion) throw newerForm(version);
   database.exec(schema);
   database.exec("COMMIT");
   // Journals of 0.1.0 began without it. Copying a small one once is cheap; a large one reuses its

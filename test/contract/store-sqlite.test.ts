@@ -111,7 +111,10 @@ inFolder("a file that is no journal, or a newer one, is refused and left alone",
   const newer = new DatabaseSync(path);
   newer.exec("PRAGMA user_version = 99; CREATE TABLE t (a)");
   newer.close();
-  await assert.rejects(openSqliteStore({ path }), /newer version \(99\)/);
+  await assert.rejects(
+    openSqliteStore({ path }),
+    /newer version: its form is 99, this one knows up to \d+; install that version again/,
+  );
 });
 
 inFolder("a folder that cannot be is refused with its path", async (_, dir) => {

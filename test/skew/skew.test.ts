@@ -27,10 +27,17 @@ interface Ground {
   readonly installed: Installation;
 }
 
-function ground(t: TestContext, mix: Mix, version?: string): Ground {
+interface GroundOptions {
+  /** What its programs say that they are. */
+  readonly version?: string;
+  readonly isolation?: "embedded" | "process";
+}
+
+function ground(t: TestContext, mix: Mix, options: GroundOptions = {}): Ground {
+  const { version, isolation = "process" } = options;
   const folder = mkdtempSync(join(tmpdir(), "sky-skew-"));
   const installed = install(folder, mix, version);
-  const here = place(undefined, { isolation: "process", programs: installed.dist });
+  const here = place(undefined, { isolation, programs: installed.dist });
   t.after(async () => {
     await here.close();
     rmSync(folder, { recursive: true, force: true });
@@ -55,12 +62,14 @@ for (const [name, mix] of Object.entries(mixes)) {
     await aGangRuns(here);
     await aGangFails(here);
     await aGangIsCancelled(here);
+    await aGangStartsAnew(here);
     const down = await here.sky(["down", "-y", cluster]);
     assert.equal(down.code, 0, down.stdout + down.stderr);
     await until("no node is left", () => skylets(here).length === 0);
   });
 }
 
+const versioned = { version: "0.0.1" };
 const strangers: Readonly<Record<string, readonly [Edition, Edition]>> = {
   "today's sky with an earlier head": ["today", "kept"],
   "an earlier sky with today's head": ["kept", "today"],
@@ -68,7 +77,7 @@ const strangers: Readonly<Record<string, readonly [Edition, Edition]>> = {
 
 for (const [name, [client, head]] of Object.entries(strangers)) {
   test(`${name}: every command works, and says that the versions differ`, async (t) => {
-    const own = ground(t, { sky: head, skyhead: head, skylet: head }, "0.0.1");
+    const own = ground(t, { sky: head, skyhead: head, skylet: head }, versioned);
     await launch(own.here);
     const folder = mkdtempSync(join(tmpdir(), "sky-skew-"));
     t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -121,6 +130,16 @@ async function aGangFails(here: Place): Promise<void> {
     [137, 7],
   );
   assert.match((await here.sky(["why", cluster, String(id)])).stdout, /rank 1 on worker1 exited/);
+}
+
+/** May restart: runs on leases where head and nodes can both do that, and without elsewhere. */
+async function aGangStartsAnew(here: Place): Promise<void> {
+  const mark = `${here.folder}/second`;
+  const run = `if [ -e ${mark} ]; then echo anew; else touch ${mark}; exit 7; fi`;
+  const task = `max_restarts: 1\nrun: ${JSON.stringify(run)}\n`;
+  const ran = await here.sky(["exec", cluster, here.file("anew.yaml", task)]);
+  assert.equal(ran.code, 0, ran.stdout + ran.stderr);
+  assert.match(ran.stdout, /anew/);
 }
 
 async function aGangIsCancelled(here: Place): Promise<void> {
@@ -187,6 +206,25 @@ test("an upgrade under a gang: whole logs, true exit codes, the same ranks", asy
   const log = await here.sky(["logs", cluster, String(past)]);
   assert.equal(log.code, 0);
   assert.match(log.stdout, /rank 1 of 2/, "what had ended before can be read");
+});
+
+test("an upgrade of a head with its nodes inside it: the gang runs on", async (t) => {
+  const mix = { sky: "kept", skyhead: "kept", skylet: "kept" } as const;
+  const { here, installed } = ground(t, mix, { isolation: "embedded" });
+  await launch(here);
+  const { id, follower, go } = await aLongGang(here);
+  for (const program of ["sky", "skyhead"] as const) installed.replace(program, "today");
+  for (const head of here.heads()) process.kill(head.pid, "SIGKILL");
+  go(0);
+  await more(follower, "under today's head", [1]);
+  await until("rank 0 has ended", async () => {
+    return (await jobOf(here, cluster, id)).ranks[0]?.exitCode === 0;
+  });
+  go(1);
+  const { code, stdout } = await follower.ended;
+  assert.equal(code, 100, stdout);
+  for (const rank of [0, 1]) wholeLog(here, { rank, stdout });
+  assert.equal((await here.sky(["down", "-y", cluster])).code, 0);
 });
 
 test("a head that has left this wire version behind says so, and so do its nodes", async (t) => {
