@@ -252,7 +252,7 @@ class LocalSystem implements ActorSystem, CellHost {
       this.#undecodable(subject, errorText(error));
       return;
     }
-    if (!this.#arrivals.isNews(ends.from, envelope.place)) {
+    if (!this.#arrivals.isNews(ends.from, envelope.place, envelope.incarnation)) {
       this.#count("late_messages_total");
       return;
     }

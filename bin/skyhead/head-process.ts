@@ -64,7 +64,7 @@ export async function startHeadProcess(options: HeadProcessOptions): Promise<Hea
   for (const dir of [home.root, home.head]) mkdirSync(dir, { recursive: true, mode: 0o700 });
   const store = await openSqliteStore({ path: home.journal, ballastMib, ...config.journal });
   store.onShortage?.(() => tellShortage(options.log, store));
-  const head = new HeadProcess(options, store, await nextIncarnation(store));
+  const head = new HeadProcess(options, store, await nextIncarnation(store, Date.now()));
   await head.open();
   return head;
 }
@@ -184,10 +184,13 @@ export class HeadProcess {
 
 const incarnationKey = `${homeCluster}/${headNode}/incarnation`;
 
-/** How often a head of this home has started: what it says is newer than what others said. */
-async function nextIncarnation(store: Store): Promise<number> {
+/**
+ * What this head says is newer than what earlier ones said, and nodes go by that. A journal that
+ * was restored from a copy may not know of the last starts: the clock is ahead of them.
+ */
+async function nextIncarnation(store: Store, wallMs: number): Promise<number> {
   const [last] = await store.read(incarnationKey);
-  const next = Number(last?.value ?? 0) + 1;
+  const next = Math.max(Number(last?.value ?? 0) + 1, Math.floor(wallMs / 1_000));
   const commit = store.commit(batchOf({ puts: [{ key: incarnationKey, value: String(next) }] }));
   // A start that waits for room would tell nobody why.
   await unlessFull(store, commit);

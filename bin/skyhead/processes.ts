@@ -23,6 +23,7 @@ import type { StreamTcpPort } from "../../runtime/stream-tcp.ts";
 import { createTcpStreams } from "../../runtime/stream-tcp.ts";
 import type { JoinDesk } from "../../scheduler/join-grpc.ts";
 import { createJoinDesk } from "../../scheduler/join-grpc.ts";
+import { skyletIncarnation } from "../skylet/orders.ts";
 import { openAuthority, openServerCertificate } from "./authority.ts";
 import type { Lane, LanesOptions } from "./lane.ts";
 import { startSkylet } from "./skylet-process.ts";
@@ -114,14 +115,17 @@ function streamTargetOf({ options, listener }: Parts): StreamTarget {
 
 function laneOf(parts: Parts, desk: JoinDesk): Lane {
   const { options, server, skylets, streams, listener } = parts;
-  const { home, incarnation, config } = options;
+  const { home, config } = options;
   const socket = config.join.advertise ?? home.socket;
+  let starts = 0;
   return {
     headBus: (cluster) => connectHead(parts, cluster),
     startNode: async (node) => {
       const { cluster, id, capacity } = node;
       const token = desk.issue(cluster, id);
       const { root } = node.home;
+      starts += 1;
+      const incarnation = skyletIncarnation(options.incarnation, starts);
       const orders = { cluster, node: id, capacity, root, socket, token, incarnation };
       const skylet = await startSkylet(node, orders);
       skylets.add(skylet);

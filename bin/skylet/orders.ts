@@ -15,8 +15,16 @@ export interface Orders {
   readonly socket: string;
   /** Good for one join of this node. Secret. */
   readonly token: string;
-  /** Rises with every start of the head. */
+  /** Rises with every start of the node's skylet, whichever head starts it. */
   readonly incarnation: number;
+}
+
+/** Heads never start as many skylets as this. */
+const startsMax = 100_000;
+
+/** Of the skylet that a head of this incarnation starts as its `starts`th. */
+export function skyletIncarnation(head: number, starts: number): number {
+  return head * startsMax + starts;
 }
 
 export function ordersText(orders: Orders): string {
