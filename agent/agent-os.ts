@@ -12,10 +12,12 @@ import type { System } from "../runtime/actor.ts";
 import type { Bus } from "../runtime/bus.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Files } from "../runtime/files.ts";
+import { insistence } from "../runtime/insistence.ts";
 import type { Log } from "../runtime/log.ts";
 import type { ProcessPort, ProcessReport } from "../runtime/process.ts";
 import type { Random } from "../runtime/random.ts";
 import type { StreamPort, StreamTarget } from "../runtime/stream.ts";
+import type { AgentActorMessage } from "./agent-actor.ts";
 import { agentActor } from "./agent-actor.ts";
 import { startBeats } from "./beat-actor.ts";
 import type { OpenLog } from "./log-ship-actor.ts";
@@ -69,8 +71,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   // Events are heard from before the inventory, so that none falls between the two.
   const early: (() => void)[] = [];
   let tell = (message: () => void): void => void early.push(message);
+  // No process tells of its end again, and no bus of a connection.
+  const insist = insistence<AgentActorMessage>(clock, (message) => system.tell(ref, message));
   const stopHearing = process.onEvent((event) => {
-    tell(() => system.tell(ref, { kind: "process-event", event }));
+    tell(() => insist({ kind: "process-event", event }));
   });
   const found = await process.inventory();
   const ranks = await records.resume(found, clock.now().wallMs);
@@ -86,7 +90,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   tell = (message) => message();
   for (const message of early) message();
   const stopWatching = bus.onChange((connected) => {
-    if (connected) system.tell(ref, { kind: "bus-connected" });
+    if (connected) insist({ kind: "bus-connected" });
   });
   const stopBeats = startBeats(system, bus, { asks: leases.length > 0 });
   log.info("agent started", { cluster, node, head: headNode, ranks: ranks.length, version });

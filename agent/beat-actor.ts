@@ -5,6 +5,7 @@
 // bus: it counts only time in which its own beats came round. While ranks run here on leases it
 // also carries the moment at which it leaves: the head's answer renews the leases from there.
 
+import type { Ref } from "../model/address.ts";
 import { beatSubject, headNode } from "../model/address.ts";
 import { isSkyError } from "../model/errors.ts";
 import { decodeEnvelope, encodeEnvelope } from "../proto/envelope.ts";
@@ -85,12 +86,21 @@ export function startBeats(system: System, bus: Bus, args: BeatArguments): () =>
   const ref = system.spawn(beatActor(publish), "main", args);
   const unsubscribe = bus.subscribe(beatSubject(cluster, headNode), ({ payload }) => {
     const seq = seqOf(payload);
-    if (seq !== undefined) system.tell(ref, { kind: "head-beat", seq });
+    if (seq !== undefined) tellUnlessFull(system, ref, { kind: "head-beat", seq });
   });
   return async () => {
     unsubscribe();
     await system.stop(ref, "the agent ends");
   };
+}
+
+/** After a long stop of this process beats come in a flood: the next one says as much. */
+function tellUnlessFull(system: System, ref: Ref<BeatMessage>, message: BeatMessage): void {
+  try {
+    system.tell(ref, message);
+  } catch (error) {
+    if (!isSkyError(error, "mailbox/full")) throw error;
+  }
 }
 
 /** The number of a beat, or `undefined` if it is not one. */

@@ -7,8 +7,9 @@ import { beatPattern, beatSender, beatSubject, headNode } from "../model/address
 import { isSkyError } from "../model/errors.ts";
 import { decodeEnvelope, encodeEnvelope } from "../proto/envelope.ts";
 import type { Beat } from "../proto/messages.ts";
-import type { Actor, RuntimeEffect, Turn } from "../runtime/actor.ts";
+import type { Actor, Turn } from "../runtime/actor.ts";
 import type { Bus } from "../runtime/bus.ts";
+import { insistence } from "../runtime/insistence.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Liveness, LivenessOptions, PhaseChange } from "./liveness.ts";
 import {
@@ -20,6 +21,7 @@ import {
   nextBeat,
 } from "./liveness.ts";
 import type { NodeReport } from "./messages.ts";
+import { schedulerAddress } from "./turn.ts";
 
 export interface LivenessArgs {
   readonly cluster: string;
@@ -35,7 +37,8 @@ export type LivenessMessage =
 
 export type LivenessEffect =
   | { readonly kind: "listen"; readonly cluster: string }
-  | { readonly kind: "publish-beat"; readonly cluster: string; readonly beat: Beat };
+  | { readonly kind: "publish-beat"; readonly cluster: string; readonly beat: Beat }
+  | { readonly kind: "tell-scheduler"; readonly cluster: string; readonly report: NodeReport };
 
 interface State {
   readonly cluster: string;
@@ -52,6 +55,7 @@ export interface LivenessPorts {
 export type LivenessActor = Actor<LivenessMessage, State, LivenessEffect, LivenessArgs>;
 
 export function livenessActor(ports: LivenessPorts): LivenessActor {
+  let insist: ((report: NodeReport) => void) | undefined;
   return {
     kind: "liveness",
     // Beats come on the beat subjects only.
@@ -83,6 +87,12 @@ export function livenessActor(ports: LivenessPorts): LivenessActor {
         publish(ports, effect.cluster, effect.beat);
         return;
       }
+      if (effect.kind === "tell-scheduler") {
+        const to = schedulerAddress(effect.cluster);
+        insist ??= insistence(context.clock, (report) => context.tell(to, report));
+        insist(effect.report);
+        return;
+      }
       const stop = ports.bus.subscribe(beatPattern(effect.cluster), ({ subject, payload }) => {
         const node = beatSender(subject);
         if (node === undefined || !isBeat(payload)) return;
@@ -109,17 +119,10 @@ function beat(state: State, bootId: string): LivenessTurn {
   };
 }
 
-function tell(
-  { cluster }: State,
-  changes: readonly PhaseChange[],
-): readonly RuntimeEffect<LivenessMessage>[] {
+function tell({ cluster }: State, changes: readonly PhaseChange[]): readonly LivenessEffect[] {
   return changes.map((change) => {
-    const message: NodeReport = { kind: "node-phase-changed", ...change };
-    return {
-      kind: "tell",
-      to: { cluster, node: headNode, kind: "scheduler", id: "main" },
-      message,
-    };
+    const report: NodeReport = { kind: "node-phase-changed", ...change };
+    return { kind: "tell-scheduler", cluster, report };
   });
 }
 

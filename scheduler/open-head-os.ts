@@ -11,10 +11,11 @@ import type { ClusterRecord } from "../clouds/cluster-record.ts";
 import { knownNodes } from "../clouds/cluster-record.ts";
 import type { Address, Ref } from "../model/address.ts";
 import { headNode } from "../model/address.ts";
-import { isSkyError, SkyError } from "../model/errors.ts";
+import { SkyError } from "../model/errors.ts";
 import type { Node } from "../model/node.ts";
 import { given } from "../proto/fields.ts";
 import type { Bus } from "../runtime/bus.ts";
+import { insistence } from "../runtime/insistence.ts";
 import { splitJournal } from "../runtime/journal.ts";
 import type { Supervisor } from "../runtime/supervise-actor.ts";
 import { supervise } from "../runtime/supervise-actor.ts";
@@ -39,8 +40,6 @@ import { openWorkdirs } from "./workdirs-os.ts";
 /** A burst of reports and requests may be as large as this. */
 const mailboxMax = 8_192;
 const restartLimits = { restartsMax: 5, periodMs: 30_000 } as const;
-/** When the scheduler's mailbox is full, what must reach it is told again after this. */
-const againMs = 50;
 
 /** What the actors of a head stand on. */
 export interface HeadParts {
@@ -171,13 +170,13 @@ async function withFiles(parts: HeadParts, supervisor: Supervisor): Promise<Head
 
 /** Opens the keeper of the logs, which tells the scheduler when an attempt's are complete. */
 export function keepLogs(parts: HeadParts, disk?: LogDisk): Promise<LogStore> {
-  const { options, cluster, board } = parts;
+  const { options, cluster, system, board } = parts;
   const to = schedulerAddress(cluster);
+  const tell = insistence(options.clock, (message) => system.tell(to, message));
   return openLogStore({
     dir: options.home.cluster(cluster).logs,
     ...{ board, clock: options.clock, log: options.log.child({ cluster }), ...given("disk", disk) },
-    onComplete: (job, attempt) =>
-      tellUntilTaken(parts, to, { kind: "logs-complete", job, attempt }),
+    onComplete: (job, attempt) => tell({ kind: "logs-complete", job, attempt }),
   });
 }
 
@@ -188,16 +187,6 @@ function tellWhoIsAlive(board: WritableBoard, tell: (nodes: readonly string[]) =
     for (const { id } of nodes) known.add(id);
     tell([...known].filter((id) => board.nodePhase(id) === "alive"));
   });
-}
-
-/** For what nobody would say again: a full mailbox only puts it off. */
-function tellUntilTaken<M>(parts: HeadParts, to: Ref<M>, message: M): void {
-  try {
-    parts.system.tell(to, message);
-  } catch (error) {
-    if (!isSkyError(error, "mailbox/full")) throw error;
-    parts.options.clock.after(againMs, () => tellUntilTaken(parts, to, message));
-  }
 }
 
 function askInventory(system: ActorSystem, node: string): void {
