@@ -4,19 +4,21 @@
 // that jobs and logs of a stopped cluster can still be read. Nodes reach it over the bus and the
 // bulk wire of their cluster's isolation; both are handed in.
 //
-// What must always hold: `close` resolves when no job of the cluster runs any more; `clear` keeps
-// the logs before it removes anything, and leaves nothing else.
+// What must always hold: `close` resolves when no job of the cluster runs any more and its logs
+// have come; `clear` keeps the logs before it removes anything, and leaves nothing else.
 
 import { rm } from "node:fs/promises";
 import type { ClusterRecord } from "../clouds/cluster-record.ts";
 import type { HeadsPort } from "../clouds/fleet-actor.ts";
 import { assert } from "../model/errors.ts";
 import type { Node } from "../model/node.ts";
+import type { Clock } from "../runtime/clock.ts";
 import { batchOf } from "../runtime/journal.ts";
 import type { StreamSession } from "../runtime/stream.ts";
 import type { Head } from "./head.ts";
 import type { HeadsOptions } from "./heads-options.ts";
 import type { Misfit } from "./join-grpc.ts";
+import type { LogStore } from "./log-store-os.ts";
 import { archiveLogs } from "./log-store-os.ts";
 import type { Done, SchedulerMessage } from "./messages.ts";
 import { openHead } from "./open-head-os.ts";
@@ -38,6 +40,8 @@ export function createHeads(options: HeadsOptions): Heads {
 
 /** Longer than any grace, drain and sweep. */
 const closeMs = 600_000;
+/** How long the last bytes of logs may take once all jobs have ended. */
+const logsMs = 10_000;
 /** How long a request waits for a head that is being opened. */
 const openMs = 20_000;
 
@@ -113,6 +117,7 @@ class HeadTable implements Heads {
       (replyTo) => ({ kind: "close", verb, replyTo }),
       { timeoutMs: closeMs },
     );
+    await completeLogs(head.logs, this.#options.clock);
   }
 
   async clear({ name }: ClusterRecord): Promise<string> {
@@ -145,6 +150,17 @@ class HeadTable implements Heads {
     this.#heads.clear();
     await Promise.all(heads.map((head) => head.close(reason)));
   }
+}
+
+/** Nodes that are switched off send no more: what they have to say is waited for, for a while. */
+export function completeLogs(logs: LogStore, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const giveUp = clock.after(logsMs, resolve);
+    void logs.complete().then(() => {
+      giveUp();
+      resolve();
+    });
+  });
 }
 
 /** `20261122-021530-042`: sorts by time and is a plain name. */

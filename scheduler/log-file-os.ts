@@ -11,6 +11,7 @@
 // What must always hold: `safe ≤ written ≤ received`; one write per byte however many follow.
 
 import { assert, SkyError } from "../model/errors.ts";
+import type { Clock } from "../runtime/clock.ts";
 import { isNoRoom } from "../runtime/room-os.ts";
 import type { LogDisk, LogHandle } from "./log-disk-os.ts";
 import { after } from "./log-disk-os.ts";
@@ -32,6 +33,7 @@ const crowdMs = 30;
 export class LogFile {
   readonly #disk: LogDisk;
   readonly #path: string;
+  readonly #clock: Clock;
   #handle: Promise<LogHandle> | undefined;
   #opening: Promise<void> | undefined;
   #tail = new LogTail(0);
@@ -41,7 +43,7 @@ export class LogFile {
   #writing: Promise<void> | undefined;
   #failure: unknown;
   #slice: LogChunk | undefined;
-  #crowdTimer: NodeJS.Timeout | undefined;
+  #stopCrowd: (() => void) | undefined;
   /** Set while the disk is full: what ends the wait. */
   #stopWaiting: (() => void) | undefined;
   #closing = false;
@@ -50,9 +52,10 @@ export class LogFile {
   users = 0;
   followers = 0;
 
-  constructor(disk: LogDisk, path: string) {
+  constructor(disk: LogDisk, path: string, clock: Clock) {
     this.#disk = disk;
     this.#path = path;
+    this.#clock = clock;
   }
 
   get received(): number {
@@ -99,6 +102,11 @@ export class LogFile {
   giveUp(): void {
     this.#closing = true;
     this.#stopWaiting?.();
+  }
+
+  /** Resolves when nothing is being written. */
+  async settled(): Promise<void> {
+    await this.#writing;
   }
 
   /** Resolves when every byte received so far is on disk, with their count. */
@@ -153,7 +161,7 @@ export class LogFile {
 
   async close(): Promise<void> {
     this.giveUp();
-    clearTimeout(this.#crowdTimer);
+    this.#stopCrowd?.();
     this.wakeAll();
     await this.#writing;
     const handle = this.#handle;
@@ -214,9 +222,9 @@ export class LogFile {
   async #waitForRoom(): Promise<void> {
     if (!this.#closing) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, roomLookMs);
+        const cancel = this.#clock.after(roomLookMs, resolve);
         this.#stopWaiting = () => {
-          clearTimeout(timer);
+          cancel();
           resolve();
         };
       });
@@ -231,9 +239,9 @@ export class LogFile {
       this.wakeAll();
       return;
     }
-    this.#crowdTimer ??= setTimeout(() => {
-      this.#crowdTimer = undefined;
+    this.#stopCrowd ??= this.#clock.after(crowdMs, () => {
+      this.#stopCrowd = undefined;
       this.wakeAll();
-    }, crowdMs).unref();
+    });
   }
 }

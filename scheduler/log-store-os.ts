@@ -48,6 +48,8 @@ export interface LogStore {
    * @throws SkyError `stream/closed` when the store closes; what `signal` says when it aborts.
    */
   follow(options: FollowOptions): AsyncIterable<LogChunk>;
+  /** Resolves when the logs of all attempts that are over are safe here. */
+  complete(): Promise<void>;
   /** The offset at which the last `lines` lines begin. */
   tailStart(key: RankKey, lines: number): Promise<number>;
   counts(): LogCounts;
@@ -100,6 +102,7 @@ class FileLogStore implements LogStore {
   /** Safe bytes of logs whose channel has ended, by key, as long as their attempt is open. */
   readonly #safe = new Map<string, number>();
   readonly #stopHearing: () => void;
+  readonly #whenComplete = new Set<() => void>();
   #stopSync: (() => void) | undefined;
   #refused = 0;
   #receivedBytes = 0;
@@ -156,6 +159,13 @@ class FileLogStore implements LogStore {
       file.followers -= 1;
       this.#release(key, file);
     }
+  }
+
+  complete(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#whenComplete.add(resolve);
+      this.#tellIfComplete();
+    });
   }
 
   async tailStart(key: RankKey, lines: number): Promise<number> {
@@ -225,6 +235,8 @@ class FileLogStore implements LogStore {
     } catch (error) {
       this.#copyFailed(key, channel, error);
     } finally {
+      // Whoever opens the log next asks the disk how long it is.
+      await file.settled();
       this.#release(key, file);
     }
   }
@@ -279,8 +291,8 @@ class FileLogStore implements LogStore {
 
   #hold(key: RankKey): LogFile {
     const text = rankKeyText(key);
-    const { dir, disk } = this.#options;
-    const file = this.#files.get(text) ?? new LogFile(disk, `${dir}/${text}.log`);
+    const { dir, disk, clock } = this.#options;
+    const file = this.#files.get(text) ?? new LogFile(disk, `${dir}/${text}.log`, clock);
     this.#files.set(text, file);
     file.users += 1;
     return file;
@@ -323,8 +335,19 @@ class FileLogStore implements LogStore {
     const keys = [...setup, ...run];
     if (!keys.every((key) => this.#isSafe(key))) return;
     this.#records.delete(text);
-    for (const key of keys) this.#safe.delete(rankKeyText(key));
+    for (const key of keys) {
+      this.#safe.delete(rankKeyText(key));
+      // Who follows an attempt that has ended without a word has nothing else to wake him.
+      this.#files.get(rankKeyText(key))?.wakeAll();
+    }
     this.#options.onComplete(id, attempt);
+    this.#tellIfComplete();
+  }
+
+  #tellIfComplete(): void {
+    if ([...this.#records.values()].some((record) => this.#isOver(record))) return;
+    for (const tell of this.#whenComplete) tell();
+    this.#whenComplete.clear();
   }
 
   #isSafe(key: RankKey): boolean {

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { createOsClock } from "../../runtime/clock-os.ts";
 import { logDisk } from "../../scheduler/log-disk-os.ts";
 import { LogFile } from "../../scheduler/log-file-os.ts";
 import { type SmallDisk, smallDisk, whyNoDisk } from "../support/small-disk.ts";
@@ -29,7 +30,7 @@ function pieceOf(index: number): Buffer {
 }
 
 onDisk("it waits, and then has every byte once", async (path, disk) => {
-  const file = new LogFile(logDisk, path);
+  const file = new LogFile(logDisk, path, createOsClock());
   await file.open();
   file.followers = 1;
   disk.fill(1_000_001);
@@ -57,13 +58,13 @@ onDisk("it waits, and then has every byte once", async (path, disk) => {
 onDisk("it can be closed meanwhile, and goes on from what the file has", async (path, disk) => {
   const content = Buffer.concat(Array.from({ length: 200 }, (_, index) => pieceOf(index)));
   disk.fill(777_777);
-  const first = new LogFile(logDisk, path);
+  const first = new LogFile(logDisk, path, createOsClock());
   await first.open();
   await first.append(content);
   await until("it waits for room", () => first.isWaiting);
   await first.close();
   disk.empty();
-  const second = new LogFile(logDisk, path);
+  const second = new LogFile(logDisk, path, createOsClock());
   await second.open();
   await second.append(content.subarray(second.received));
   assert.equal(await second.sync(), content.length);
