@@ -65,6 +65,10 @@ export interface MemoryMachine {
   reboot(): void;
   /** Processes that live now, survivors included. */
   living(): number;
+  /** Directories of ranks that stand ready. */
+  prepared(): readonly string[];
+  /** The shim of a rank that stands ready is killed: it ends without ever having begun. */
+  killShim(dir: string): void;
   /** A program that waits for a word goes on. */
   letGo(dir: string): void;
   /** The directory is gone from the disk: what it claimed may be claimed again. */
@@ -164,6 +168,16 @@ class Machine implements MemoryMachine {
       count += survivors + (phase === "running" ? 1 : 0);
     }
     return count;
+  }
+
+  prepared(): readonly string[] {
+    return [...this.#ranks.values()].flatMap(({ phase, dir }) => (phase === "prepared" ? dir : []));
+  }
+
+  killShim(dir: string): void {
+    const rank = this.#ranks.get(dir);
+    if (rank?.phase !== "prepared") return;
+    this.#end(rank, { kind: "unknown", evidence: "the shim was killed before its start" });
   }
 
   letGo(dir: string): void {

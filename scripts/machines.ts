@@ -14,18 +14,34 @@ const pages = join(checkout, "docs/machines");
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** The pages by file name, as they should be. */
-export async function machinePages(): Promise<ReadonlyMap<string, string>> {
-  const found = new Map<string, string>();
+/** A state machine of the sources: `gang`, where it is, and its table. */
+export interface Machine {
+  readonly name: string;
+  readonly path: string;
+  readonly text: string;
+  readonly table: unknown;
+}
+
+/** Every state machine there is. */
+export async function machines(): Promise<readonly Machine[]> {
+  const found: Machine[] = [];
   for (const path of folders.flatMap(sourcesIn)) {
     const text = readFileSync(join(checkout, path), "utf8");
     for (const [, constant = ""] of text.matchAll(/^export const (\w+Table): Table</gm)) {
       const module: Row = await import(join(checkout, path));
       const name = constant.replace(/Table$/, "");
-      found.set(`${name}.md`, pageOf({ name, path, text, table: module[constant] }));
+      found.push({ name, path, text, table: module[constant] });
     }
   }
   return found;
+}
+
+/** The pages by file name, as they should be. */
+export async function machinePages(): Promise<ReadonlyMap<string, string>> {
+  const pages = (await machines()).map(
+    (machine) => [`${machine.name}.md`, pageOf(machine)] as const,
+  );
+  return new Map(pages);
 }
 
 /** The pages as they are. */
@@ -41,12 +57,7 @@ function sourcesIn(folder: string): readonly string[] {
     .sort();
 }
 
-function pageOf(machine: {
-  readonly name: string;
-  readonly path: string;
-  readonly text: string;
-  readonly table: unknown;
-}): string {
+function pageOf(machine: Machine): string {
   const table = machine.table as Readonly<Record<string, Row>>;
   const phases = Object.keys(table);
   const events = Object.keys(table[phases[0] ?? ""] ?? {});

@@ -21,6 +21,7 @@ import type { CancelReply, SubmitReply } from "../../scheduler/messages.ts";
 import { startScheduler, stepScheduler } from "../../scheduler/scheduler.ts";
 import type { SchedulerOptions, SchedulerState } from "../../scheduler/table.ts";
 import type { SchedulerInput, SchedulerTurn } from "../../scheduler/turn.ts";
+import { checkHaunted, checkKept, hauntedNodes, keptNodes } from "./scheduler-checks.ts";
 
 export const cluster = "demo";
 const gib = 1024 ** 3;
@@ -315,9 +316,11 @@ export class World {
   }
 
   private perform(message: Received<SchedulerInput>): void {
-    const before = keptNodes(this.state);
+    const kept = keptNodes(this.state);
+    const haunted = hauntedNodes(this.state);
     const turn = this.scheduler.step(this.state, message);
-    checkKept(before, this.state);
+    checkKept(kept, this.state);
+    checkHaunted(haunted, this.state);
     const halves = [() => this.commit(turn), () => this.release(turn)];
     if (this.scheduler.effectsFirst) halves.reverse();
     for (const [index, half] of halves.entries()) {
@@ -514,73 +517,4 @@ export class World {
   private find(key: RankKey): { readonly agent: Agent; readonly process: Process } | undefined {
     return this.every().find(({ process }) => rankKeyText(process.key) === rankKeyText(key));
   }
-}
-
-interface Kept {
-  readonly job: number;
-  /** Who holds something of the nodes that are kept for `job`. */
-  readonly holders: ReadonlyMap<string, ReadonlySet<number>>;
-}
-
-function keptNodes(state: SchedulerState): Kept | undefined {
-  const { reservation, placer, nodesById } = state;
-  if (reservation === undefined) return undefined;
-  const holders = reservation.nodes.map((id): [string, ReadonlySet<number>] => {
-    const index = nodesById.get(id)?.index ?? -1;
-    return [id, new Set(placer.ledger.holdings(index).keys())];
-  });
-  return { job: reservation.job, holders: new Map(holders) };
-}
-
-/** No job behind the head of the line gets nodes that are kept for it. */
-function checkKept(before: Kept | undefined, state: SchedulerState): void {
-  const after = keptNodes(state);
-  if (before === undefined || after === undefined || before.job !== after.job) return;
-  const order = (job: number): number => state.jobs.get(job)?.spec.task.priority ?? 0;
-  const isBehind = (job: number): boolean =>
-    order(job) < order(after.job) || (order(job) === order(after.job) && job > after.job);
-  for (const [node, holders] of after.holders) {
-    const known: ReadonlySet<number> = before.holders.get(node) ?? holders;
-    const passed = [...holders].filter((job) => !known.has(job) && isBehind(job));
-    assert.deepEqual(passed, [], `${node} is kept for job ${after.job}`);
-  }
-}
-
-/** What must be true of the world after every message. */
-export function checkWorld(world: World): void {
-  const devices = new Map<string, number>();
-  for (const { agent, process } of world.running()) {
-    const attempts = world
-      .running()
-      .filter(({ process: other }) => other.key.job === process.key.job)
-      .filter(({ process: other }) => other.key.phase === "run")
-      .map(({ process: other }) => other.key.attempt);
-    assert.ok(new Set(attempts).size <= 1, `job ${process.key.job}: two attempts run together`);
-    const visible = process.spec?.env["CUDA_VISIBLE_DEVICES"] ?? "";
-    const share = Math.min(1, shareOf(world, process.key.job));
-    for (const device of visible.split(",").filter((text) => text !== "")) {
-      const text = `${agent.id}/${device}`;
-      const total = (devices.get(text) ?? 0) + share;
-      devices.set(text, total);
-      assert.ok(total <= 1.0001, `device ${text} is held by two jobs`);
-    }
-  }
-  assert.equal(new Set(world.starts).size, world.starts.length, "no process starts twice");
-  checkExits(world);
-}
-
-/** No exit is on record of what still runs. */
-function checkExits(world: World): void {
-  for (const { process } of world.running()) {
-    const { key } = process;
-    const job = world.board.job(key.job);
-    if (key.phase === "setup" || job?.attempt !== key.attempt) continue;
-    const exit = job.ranks[key.index]?.exit;
-    const isKnown = exit?.kind === "code" || exit?.kind === "signal";
-    assert.ok(!isKnown, `${rankKeyText(key)} runs, and its exit is on record`);
-  }
-}
-
-function shareOf(world: World, job: number): number {
-  return world.state.jobs.get(job)?.spec.task.resources.accelerators?.count ?? 0;
 }

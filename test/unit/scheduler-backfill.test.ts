@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Reservation } from "../../scheduler/records.ts";
-import { capacity, checkWorld, nodesOf, task, World } from "../sim/scheduler-world.ts";
+import { checkWorld } from "../sim/scheduler-checks.ts";
+import { capacity, nodesOf, task, World } from "../sim/scheduler-world.ts";
 
 type Move =
   | {

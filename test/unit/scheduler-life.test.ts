@@ -5,8 +5,9 @@ import { test } from "node:test";
 import type { RankKey } from "../../model/job.ts";
 import type { Task } from "../../model/task.ts";
 import { wireCapabilities } from "../../model/wire.ts";
+import { checkWorld } from "../sim/scheduler-checks.ts";
 import type { Fate } from "../sim/scheduler-world.ts";
-import { capacity, checkWorld, nodesOf, task, World } from "../sim/scheduler-world.ts";
+import { capacity, nodesOf, task, World } from "../sim/scheduler-world.ts";
 
 const cpu = (amount: number): Task["resources"] => ({ cpus: { amount, orMore: false } });
 const gpus = (count: number): Task["resources"] => ({ accelerators: { name: "V100", count } });

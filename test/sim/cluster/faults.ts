@@ -9,29 +9,97 @@ import type { MemoryRandom } from "../../../runtime/random-memory.ts";
 import type { SimNode } from "./node.ts";
 import type { Sim } from "./sim.ts";
 
-const kinds = [
-  "head-killed",
-  "agent-killed",
-  "node-rebooted",
-  "node-away",
-  "node-deaf",
-  "node-mute",
-  "bus-frozen",
-  "bus-cut",
-  "node-slow",
-  "clock-jumps",
-  "disk-slow",
-  "disk-full",
-  "streams-cut",
-] as const;
+/** One blow: against this node, if against any, for so long, if it lasts. */
+interface Blow {
+  readonly sim: Sim;
+  readonly node: SimNode;
+  readonly ms: number;
+  readonly random: MemoryRandom;
+  /** Undoes it after so long. */
+  readonly until: (ms: number, undo: () => void) => void;
+}
 
-type Fault = (typeof kinds)[number];
+/** Every kind of fault that there is, and what it does. */
+const faults = {
+  "head-killed": ({ sim: { head }, ms, until }) => {
+    head.kill();
+    until(ms, () => head.start());
+  },
+  "head-rebooted": ({ sim: { head, nodes, faults: all }, ms, until }) => {
+    head.reboot();
+    const [beside] = nodes;
+    if (beside !== undefined) all.takeDown(beside, ms, () => beside.reboot());
+    until(ms, () => head.start());
+  },
+  "head-frozen": ({ sim: { head }, ms, until }) => until(ms, head.freeze()),
+  "agent-killed": ({ sim, node, ms }) => sim.faults.takeDown(node, ms, () => node.kill()),
+  "agent-frozen": ({ sim: { network }, node, ms, until }) => {
+    const thaw = node.freeze();
+    const endSpell = network.beginSpell(node.node.id);
+    until(ms, () => {
+      thaw();
+      endSpell();
+    });
+  },
+  "node-rebooted": ({ sim, node, ms }) => sim.faults.takeDown(node, ms, () => node.reboot()),
+  "node-replaced": ({ sim, node, ms }) => sim.faults.takeDown(node, ms, () => node.replace()),
+  "node-away": ({ sim: { network }, node, ms, until }) => {
+    until(ms, network.block(node.node.id, headNode));
+    until(ms, network.block(headNode, node.node.id));
+  },
+  "node-deaf": ({ sim: { network }, node, ms, until }) =>
+    until(ms, network.block(headNode, node.node.id)),
+  "node-mute": ({ sim: { network }, node, ms, until }) =>
+    until(ms, network.block(node.node.id, headNode)),
+  "node-slow": ({ sim: { network }, node, ms, random, until }) =>
+    until(ms, network.slow(node.node.id, random.below(3_000))),
+  "node-disk-slow": ({ node, ms, random, until }) => {
+    node.slowMs = random.below(2_000);
+    until(ms, () => {
+      node.slowMs = 0;
+    });
+  },
+  "node-disk-full": ({ node, ms, until }) => {
+    node.full = true;
+    until(ms, () => {
+      node.full = false;
+    });
+  },
+  "shim-killed": ({ node, random }) => node.killShim((count) => random.below(count)),
+  "bus-frozen": ({ sim: { network }, ms, until }) => until(ms, network.freeze()),
+  "bus-cut": ({ sim: { network }, ms, until }) => until(ms, network.cut()),
+  "clock-jumps": ({ sim: { head }, node, random }) => {
+    const clock = random.unit() < 0.3 ? head.clock : node.clock;
+    clock.jump(random.unit() < 0.5 ? hourMs : -hourMs);
+  },
+  "disk-slow": ({ sim: { head }, ms, random, until }) => {
+    head.diskMs = random.below(1_500);
+    until(Math.min(ms, 5_000), () => {
+      head.diskMs = 0;
+    });
+  },
+  "disk-full": ({ sim: { head }, ms, until }) => {
+    head.disk.full = true;
+    until(Math.min(ms, 8_000), () => {
+      head.disk.full = false;
+    });
+  },
+  "disk-failing": ({ sim: { head }, ms, until }) => {
+    head.disk.failing = true;
+    until(Math.min(ms, 4_000), () => {
+      head.disk.failing = false;
+    });
+  },
+  "streams-cut": ({ sim: { streams }, node }) => streams.cut(`demo/${node.node.id}`),
+  "logs-unread": ({ sim: { head }, ms, until }) => until(ms, head.stopReading()),
+} as const satisfies Record<string, (blow: Blow) => void>;
 
+type Fault = keyof typeof faults;
+
+const kinds = Object.keys(faults) as Fault[];
 const hourMs = 3_600_000;
 
 export class Faults {
-  /** A commit fails on purpose: the head may break over it. */
-  diskFailed = false;
   readonly #sim: Sim;
   readonly #random: MemoryRandom;
   readonly #enabled: readonly Fault[];
@@ -44,14 +112,15 @@ export class Faults {
   constructor(sim: Sim, random: MemoryRandom) {
     this.#sim = sim;
     this.#random = random;
-    this.#enabled = kinds.filter(() => random.unit() < 0.5);
+    this.#enabled = kinds.filter(() => random.unit() < 0.4);
     this.#meanMs = 1_000 + random.below(8_000);
     const { weather } = sim.network;
     if (random.unit() < 0.6) weather.loss = random.unit() * 0.2;
     if (random.unit() < 0.6) weather.doubled = random.unit() * 0.3;
+    if (random.unit() < 0.3) weather.lagMs = random.below(4_000);
     weather.reorders = random.unit() < 0.5;
     weather.delayMs = random.below(60);
-    weather.doubleDelayMs = random.below(4_000);
+    weather.doubleDelayMs = random.below(random.unit() < 0.3 ? 20_000 : 4_000);
   }
 
   begin(): void {
@@ -74,93 +143,34 @@ export class Faults {
   heal(): void {
     this.#healed = true;
     for (const undo of [...this.#undo]) undo();
-    Object.assign(this.#sim.network.weather, { loss: 0, doubled: 0, delayMs: 2, reorders: false });
+    const calm = { loss: 0, doubled: 0, delayMs: 2, reorders: false, lagMs: 0 };
+    Object.assign(this.#sim.network.weather, calm);
     this.#sim.head.start();
-    for (const node of this.#sim.nodes) this.#startAgent(node);
+    for (const node of this.#sim.nodes) this.startAgent(node);
   }
 
-  #strike(kind: Fault): void {
-    const { network, head } = this.#sim;
-    const node = this.#node();
-    const { id } = node.node;
-    const spell = this.#random.below(this.#random.unit() < 0.5 ? 3_000 : 25_000);
-    this.#sim.say(`FAULT ${kind} ${id} ${spell} ms`);
-    switch (kind) {
-      case "head-killed":
-        head.kill();
-        this.#until(spell, () => head.start());
-        return;
-      case "agent-killed":
-        this.#killAgent(node, spell);
-        return;
-      case "node-rebooted":
-        this.#killAgent(node, spell);
-        node.reboot();
-        return;
-      case "node-away":
-        this.#until(spell, network.block(id, headNode));
-        this.#until(spell, network.block(headNode, id));
-        return;
-      case "node-deaf":
-        this.#until(spell, network.block(headNode, id));
-        return;
-      case "node-mute":
-        this.#until(spell, network.block(id, headNode));
-        return;
-      case "bus-frozen":
-        this.#until(spell, network.freeze());
-        return;
-      case "bus-cut":
-        this.#until(spell, network.cut());
-        return;
-      case "node-slow":
-        this.#until(spell, network.slow(id, this.#random.below(3_000)));
-        return;
-      default:
-        this.#strikeMachine(kind, node, spell);
-    }
-  }
-
-  #strikeMachine(
-    kind: Exclude<Fault, "head-killed" | "node-away">,
-    node: SimNode,
-    spell: number,
-  ): void {
-    const { head } = this.#sim;
-    switch (kind) {
-      case "clock-jumps": {
-        const clock = this.#random.unit() < 0.3 ? head.clock : node.clock;
-        clock.jump(this.#random.unit() < 0.5 ? hourMs : -hourMs);
-        return;
-      }
-      case "disk-slow":
-        head.diskMs = this.#random.below(1_500);
-        this.#until(Math.min(spell, 5_000), () => {
-          head.diskMs = 0;
-        });
-        return;
-      case "disk-full":
-        this.diskFailed = true;
-        head.failDisk();
-        return;
-      case "streams-cut":
-        this.#sim.streams.cut(`demo/${node.node.id}`);
-        return;
-      default:
-    }
-  }
-
-  #killAgent(node: SimNode, ms: number): void {
+  /** An agent goes down in some way, and another starts after a while. */
+  takeDown(node: SimNode, ms: number, how: () => void): void {
     if (!node.isUp) return;
-    node.kill();
+    how();
+    this.#spells.get(node)?.();
     this.#spells.set(node, this.#sim.network.beginSpell(node.node.id));
-    this.#until(ms, () => this.#startAgent(node));
+    this.#until(ms, () => this.startAgent(node));
   }
 
-  #startAgent(node: SimNode): void {
+  startAgent(node: SimNode): void {
+    if (node.isOff) return;
     node.start();
     this.#spells.get(node)?.();
     this.#spells.delete(node);
+  }
+
+  #strike(kind: Fault): void {
+    const node = this.#node();
+    const ms = this.#random.below(this.#random.unit() < 0.5 ? 3_000 : 25_000);
+    this.#sim.say(`FAULT ${kind} ${node.node.id} ${ms} ms`);
+    const blow = { sim: this.#sim, node, ms, random: this.#random };
+    faults[kind]({ ...blow, until: (duration, undo) => this.#until(duration, undo) });
   }
 
   #node(): SimNode {

@@ -1,29 +1,26 @@
 // The head of a simulated cluster: a machine with a disk, and heads that come and go on it.
 //
-// Its actors are the production ones under their production supervisor
-// (`scheduler/open-head-os.ts`). What is simple here is the keeper of the logs: it keeps in memory
-// what its disk would, and says when an ended job's logs are complete.
+// Its actors are the production ones under their production supervisor, and so is the keeper of the
+// logs (`scheduler/open-head-os.ts`); only the disks and the wires below them are of the world.
 
+import type { Address } from "../../../model/address.ts";
 import { headNode } from "../../../model/address.ts";
+import { isSkyError } from "../../../model/errors.ts";
 import { homeAt } from "../../../model/home.ts";
-import type { Job } from "../../../model/job.ts";
-import { isTerminal, rankKeyText } from "../../../model/job.ts";
-import { encodeOffset, parseLogHeader } from "../../../proto/log-channel.ts";
 import type { Bus } from "../../../runtime/bus.ts";
 import { headPermissions } from "../../../runtime/bus-permissions.ts";
 import { createMemoryFiles } from "../../../runtime/files-memory.ts";
 import { createMetrics } from "../../../runtime/metrics.ts";
-import { createMemoryDisk } from "../../../runtime/store-memory.ts";
 import type { StreamChannel } from "../../../runtime/stream.ts";
 import type { ActorSystem } from "../../../runtime/system-actor.ts";
 import { createSystem } from "../../../runtime/system-actor.ts";
 import type { WritableBoard } from "../../../scheduler/board-memory.ts";
 import { boardInMemory } from "../../../scheduler/board-memory.ts";
-import { logKeys } from "../../../scheduler/log-store.ts";
+import type { LogStore } from "../../../scheduler/log-store-os.ts";
 import type { HeadParts } from "../../../scheduler/open-head-os.ts";
-import { startActors } from "../../../scheduler/open-head-os.ts";
-import { schedulerAddress } from "../../../scheduler/turn.ts";
-import { mortalFiles, type SimStore, simStore } from "./disk.ts";
+import { keepLogs, startActors } from "../../../scheduler/open-head-os.ts";
+import { HeadDisk, mortalFiles, type SimStore, simLogDisk, simStore } from "./disk.ts";
+import { freezable, withSmallMailboxes } from "./process.ts";
 import { clusterName, logTarget, schedulerOptions } from "./setting.ts";
 import type { Sim } from "./sim.ts";
 import { Life, MachineClock } from "./time.ts";
@@ -36,24 +33,33 @@ interface Running {
   readonly bus: Bus;
   readonly store: SimStore;
   readonly board: WritableBoard;
-  readonly stopListening: () => void;
+  logs: LogStore | undefined;
+  stopListening: () => void;
   /** Its actors are up and have said what they know. */
   ready: boolean;
   /** Its supervisor has given up, which was told already. */
   broken: boolean;
 }
 
+/** A head as its users reach it. */
+export interface OpenHead {
+  readonly life: Life;
+  readonly system: ActorSystem;
+  readonly board: WritableBoard;
+  readonly logs: LogStore;
+}
+
 export class SimHead {
   readonly clock: MachineClock;
-  readonly disk = createMemoryDisk();
+  readonly disk = new HeadDisk();
   /** Added to every wait for the disk. */
   diskMs = 0;
   readonly #sim: Sim;
-  readonly #files = createMemoryFiles(root);
-  readonly #logs = new Map<string, Buffer>();
-  readonly #complete = new Set<string>();
+  #files = createMemoryFiles(root);
   #running: Running | undefined;
   #incarnation = 0;
+  /** Nobody reads what the nodes send of their logs until this resolves. */
+  #reading: Promise<void> = Promise.resolve();
 
   constructor(sim: Sim) {
     this.#sim = sim;
@@ -62,11 +68,19 @@ export class SimHead {
 
   /** The system of a head that takes requests. */
   get system(): ActorSystem | undefined {
-    return this.#running?.ready ? this.#running.system : undefined;
+    return this.open?.system;
   }
 
-  get isUp(): boolean {
-    return this.#running !== undefined;
+  get open(): OpenHead | undefined {
+    const running = this.#running;
+    if (running?.ready !== true || running.logs === undefined) return undefined;
+    const { life, system, board, logs } = running;
+    return { life, system, board, logs };
+  }
+
+  /** How often it was started. */
+  get incarnation(): number {
+    return this.#incarnation;
   }
 
   start(): void {
@@ -75,34 +89,39 @@ export class SimHead {
     this.#sim.say(`head ${this.#incarnation} starts`);
     const life = new Life(this.clock);
     const { mutant, network, log, observe } = this.#sim;
-    const bus = mutant.headBus(network.connect(headNode, headPermissions(clusterName)));
-    const disk = simStore(this.disk, life, () => this.#sim.latencyMs() + this.diskMs);
+    const raw = network.connect(headNode, headPermissions(clusterName));
+    const bus = freezable(mutant.headBus(raw), life);
+    const disk = simStore({
+      ...{ disk: this.disk, life, latencyMs: () => this.#latencyMs(), recover: mutant.recover },
+    });
     const store = mutant.store(disk);
     const system = createSystem({
       ...{ cluster: clusterName, node: headNode, incarnation: this.#incarnation },
       ...{ clock: life.clock, bus, store, log, observe },
     });
-    const board = boardInMemory();
-    const stopListening = this.#listen(life);
+    const small = mutant.headSystem(withSmallMailboxes(system, this.#sim.mailboxMax));
     const running: Running = {
-      ...{ life, system, bus, store: disk, board, stopListening, ready: false, broken: false },
+      ...{ life, system: small, bus, store: disk, board: boardInMemory() },
+      ...{ logs: undefined, stopListening: () => {}, ready: false, broken: false },
     };
     this.#running = running;
-    board.onAnnouncement((announcement) => {
-      if (!life.alive) return;
-      this.#sim.truth.announced(announcement);
-      for (const job of announcement.jobs) this.#considerLogs(job);
+    const { board } = running;
+    board.onAnnouncement((told) => life.alive && this.#sim.truth.announced(told));
+    this.#startUp(running, store).catch((error: unknown) => {
+      if (life.alive && !running.broken) this.#sim.onBroken(`the head does not start: ${error}`);
     });
-    startActors(this.#parts(running, { ...system, store })).then(
-      () => {
-        if (!life.alive) return;
-        running.ready = true;
-        this.#sim.truth.remembered(board.jobs());
-      },
-      (error: unknown) => {
-        if (life.alive && !running.broken) this.#sim.onBroken(`the head does not start: ${error}`);
-      },
-    );
+  }
+
+  /** Says something to an actor of this head; false if it is not there to hear it. */
+  tell(to: Address, message: object): boolean {
+    if (this.open === undefined || this.open.life.frozen) return false;
+    try {
+      this.open.system.tell(to, message);
+      return true;
+    } catch (error) {
+      if (isSkyError(error, "mailbox/full")) return false;
+      throw error;
+    }
   }
 
   /** `kill -9`. Some of what was being committed may have reached the disk. */
@@ -111,33 +130,81 @@ export class SimHead {
     if (running === undefined) return;
     this.#running = undefined;
     const { life, bus, store, stopListening } = running;
-    const count = this.#sim.random.below(store.pending() + 1);
-    this.#sim.say(
-      `head ${this.#incarnation} is killed, ${count} of ${store.pending()} commits stay`,
-    );
+    const { random } = this.#sim;
+    const count = random.below(store.pending() + 1);
+    const left = store.pending();
+    this.#sim.say(`head ${this.#incarnation} is killed, ${count} of ${left} commits stay`);
     life.end();
-    store.crash(count);
+    store.crash(count, random.unit());
     void bus.close();
     stopListening();
     this.#sim.streams.cut(`${clusterName}/${headNode}`);
   }
 
-  /** The disk is full: what is committed next fails, and the head is started again. */
-  failDisk(): void {
-    this.#running?.store.failNext("no space left on device");
+  /** The power goes, and comes back. */
+  reboot(): void {
+    this.kill();
+    this.#sim.say("the head's machine reboots");
+    this.disk.losePower(this.#sim.random.unit());
+    this.clock.reboot();
+  }
+
+  /** As `sky down` leaves it: nothing of the cluster is on disk. */
+  erase(): void {
+    this.kill();
+    this.disk.erase();
+    this.#files = createMemoryFiles(root);
+  }
+
+  freeze(): () => void {
+    const life = this.#running?.life;
+    life?.freeze();
+    return () => life?.thaw();
+  }
+
+  /** Stops to read the wire of the logs until what is returned is called. */
+  stopReading(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#reading = promise;
+    return resolve;
   }
 
   secretsLeft(): Promise<readonly string[]> {
     return this.#files.list(homeAt(root).cluster(clusterName).secrets);
   }
 
-  #parts(running: Running, { store }: Pick<HeadParts["options"], "store">): HeadParts {
+  #latencyMs(): number {
+    return this.#sim.latencyMs() + this.diskMs;
+  }
+
+  async #startUp(running: Running, store: HeadParts["options"]["store"]): Promise<void> {
+    const { life, board } = running;
+    const parts = this.#parts(running, store);
+    await startActors(parts);
+    if (!life.alive) return;
+    const disk = simLogDisk({
+      ...{ disk: this.disk, life, latencyMs: () => this.#latencyMs() },
+      onWrite: (path, chunk) => this.#sim.truth.shipped("the head", nameIn(path), chunk),
+    });
+    const { mutant } = this.#sim;
+    running.logs = mutant.logStore(await keepLogs(parts, mutant.logDisk(disk)));
+    if (!life.alive) return;
+    running.stopListening = this.#listen(running.logs);
+    running.ready = true;
+    this.disk.hasFailed = this.disk.failing;
+    this.#sim.truth.remembered(board.jobs());
+  }
+
+  #parts(running: Running, store: HeadParts["options"]["store"]): HeadParts {
     const { life, system, bus, board } = running;
     const { log, nodes } = this.#sim;
     return {
       options: {
         ...{ home: homeAt(root), store, clock: life.clock, log, metrics: createMetrics() },
-        files: mortalFiles(this.#files, life, () => this.#sim.latencyMs()),
+        files: mortalFiles(this.#files, life, {
+          latencyMs: () => this.#sim.latencyMs(),
+          full: () => this.disk.full,
+        }),
         incarnation: this.#incarnation,
         busOf: async () => bus,
         onAlive: () => {},
@@ -153,44 +220,37 @@ export class SimHead {
     };
   }
 
-  #listen(life: Life): () => void {
+  #listen(logs: LogStore): () => void {
     const port = this.#sim.streams.connect(`${clusterName}/${headNode}`);
     const listening = port.listen({
       target: logTarget,
       onSession: (session) => {
-        // A channel that was cut is opened again by the agent.
-        session.onChannel((channel) => void this.#keep(channel, life).catch(() => {}));
+        const node = session.peer.split("/")[1] ?? "";
+        session.onChannel((channel) => logs.receive(node, this.#gated(channel)));
       },
     });
     return () => void listening.then((listener) => listener.close());
   }
 
-  async #keep(channel: StreamChannel, life: Life): Promise<void> {
-    const key = parseLogHeader(channel.header);
-    const name = rankKeyText(key);
-    const have = (): Buffer => this.#logs.get(name) ?? Buffer.alloc(0);
-    await channel.write(encodeOffset(have().length));
-    for await (const bytes of channel) {
-      if (!life.alive) return;
-      this.#sim.truth.shipped(name, have().length, bytes);
-      this.#logs.set(name, Buffer.concat([have(), bytes]));
-    }
-    if (!life.alive) return;
-    await channel.write(encodeOffset(have().length));
-    channel.end();
-    this.#complete.add(name);
-    const job = this.#running?.board.job(key.job);
-    if (job !== undefined) this.#considerLogs(job);
+  /** A channel whose bytes are taken only while anybody reads. */
+  #gated(channel: StreamChannel): StreamChannel {
+    const reading = (): Promise<void> => this.#reading;
+    return {
+      header: channel.header,
+      write: (bytes) => channel.write(bytes),
+      end: () => channel.end(),
+      abort: (why) => channel.abort(why),
+      async *[Symbol.asyncIterator]() {
+        for await (const bytes of channel) {
+          await reading();
+          yield bytes;
+        }
+      },
+    };
   }
+}
 
-  /** Tells the scheduler when the head has every byte of an ended job. */
-  #considerLogs(job: Job): void {
-    const running = this.#running;
-    if (running === undefined || !isTerminal(job.status)) return;
-    const { setup, run } = logKeys(job);
-    const keys = [...setup, ...run].map(rankKeyText);
-    if (keys.length === 0 || !keys.every((name) => this.#complete.has(name))) return;
-    const to = schedulerAddress(clusterName);
-    running.system.tell(to, { kind: "logs-complete", job: job.id, attempt: job.attempt });
-  }
+/** `7-1-run-0` of the path of its log. */
+export function nameIn(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1).replace(/\.log$/, "");
 }

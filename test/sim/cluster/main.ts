@@ -7,7 +7,8 @@
 // The exit code is 0 if every promise was kept. A failure prints its seed and what led to it.
 
 import { parseArgs } from "node:util";
-import { BrokenPromise, Sim } from "./sim.ts";
+import { BrokenPromise } from "../promises.ts";
+import { Sim } from "./sim.ts";
 
 const { values } = parseArgs({
   options: {

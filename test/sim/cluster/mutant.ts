@@ -5,15 +5,26 @@ import type { Bus } from "../../../runtime/bus.ts";
 import type { TurnReport } from "../../../runtime/cell.ts";
 import type { ProcessPort } from "../../../runtime/process.ts";
 import type { MemoryMachine } from "../../../runtime/process-memory.ts";
-import type { Store } from "../../../runtime/store.ts";
+import type { Batch, Store } from "../../../runtime/store.ts";
+import type { StreamPort } from "../../../runtime/stream.ts";
+import type { ActorSystem } from "../../../runtime/system-actor.ts";
+import type { LogDisk } from "../../../scheduler/log-disk-os.ts";
+import type { LogStore } from "../../../scheduler/log-store-os.ts";
 import type { SchedulerState } from "../../../scheduler/table.ts";
+import { wholeFrame } from "./disk.ts";
 
 export interface Mutant {
   readonly name: string;
   readonly headBus: (bus: Bus) => Bus;
+  readonly headSystem: (system: ActorSystem) => ActorSystem;
   readonly nodeBus: (bus: Bus, node: string) => Bus;
   readonly store: (store: Store) => Store;
+  /** What the end of the journal, torn by a crash, holds. */
+  readonly recover: (torn: Buffer) => Batch | undefined;
+  readonly logDisk: (disk: LogDisk) => LogDisk;
+  readonly logStore: (logs: LogStore) => LogStore;
   readonly process: (port: ProcessPort, machine: MemoryMachine) => ProcessPort;
+  readonly streams: (port: StreamPort) => StreamPort;
   /** After each turn of the scheduler, ahead of its commit. */
   readonly observe: (state: SchedulerState, report: TurnReport) => void;
 }
@@ -21,8 +32,13 @@ export interface Mutant {
 export const noMutant: Mutant = {
   name: "none",
   headBus: (bus) => bus,
+  headSystem: (system) => system,
   nodeBus: (bus) => bus,
   store: (store) => store,
+  recover: wholeFrame,
+  logDisk: (disk) => disk,
+  logStore: (logs) => logs,
   process: (port) => port,
+  streams: (port) => port,
   observe: () => {},
 };

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { BrokenPromise } from "../promises.ts";
 import { mutants } from "./mutants.ts";
-import { BrokenPromise, Sim } from "./sim.ts";
+import { Sim } from "./sim.ts";
 
 const seedsMax = 200;
 

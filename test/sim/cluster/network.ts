@@ -20,6 +20,8 @@ export interface Weather {
   doubleDelayMs: number;
   /** Messages of one sender to one receiver may overtake each other. */
   reorders: boolean;
+  /** The longest that the server of the bus takes to read what was sent to it. */
+  lagMs: number;
 }
 
 export class Network {
@@ -29,10 +31,12 @@ export class Network {
     delayMs: 2,
     doubleDelayMs: 0,
     reorders: false,
+    lagMs: 0,
   };
   readonly #hub: BusHub;
   readonly #clock: Clock;
   readonly #random: MemoryRandom;
+  readonly #lag: MemoryRandom;
   readonly #labels: readonly string[];
   /** `from>to`. */
   readonly #blocked = new Map<string, number>();
@@ -45,14 +49,38 @@ export class Network {
   constructor(clock: Clock, random: MemoryRandom, nodes: readonly string[]) {
     this.#clock = clock;
     this.#random = random;
+    this.#lag = random.fork("lag");
     this.#labels = [headNode, ...nodes];
     this.#hub = createBusHub({ clock, policy: (delivery) => this.#fate(delivery) });
   }
 
+  /** What a process has sent is on its way even if it is killed. */
   connect(label: string, permissions: BusPermissions): Bus {
     const bus = this.#hub.connect(label, permissions);
+    const socket = this.#hub.connect(label, permissions);
     if (this.#cut) this.#hub.disconnect(label);
-    return bus;
+    let due = 0;
+    let left = 0;
+    let closed = false;
+    const arrive = (subject: string, payload: Uint8Array): void => {
+      left -= 1;
+      socket.publish(subject, payload);
+      if (closed && left === 0) void socket.close();
+    };
+    const publish = (subject: string, payload: Uint8Array): void => {
+      if (!bus.connected()) return;
+      const now = this.#clock.now().monoMs;
+      due = Math.max(due, now + Math.floor(this.#lag.unit() * this.weather.lagMs));
+      left += 1;
+      if (due === now) arrive(subject, payload);
+      else this.#clock.after(due - now, () => arrive(subject, payload));
+    };
+    const close = async (): Promise<void> => {
+      closed = true;
+      await bus.close();
+      if (left === 0) await socket.close();
+    };
+    return { ...bus, publish, close };
   }
 
   /** Nothing passes in this direction until what is returned is called. */

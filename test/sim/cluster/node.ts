@@ -1,15 +1,18 @@
 // A node of a simulated cluster: a machine that lives on, and agents that come and go on it.
 //
 // The agent is the production one, whole (`agent/agent-os.ts`), over ports in memory. Its files and
-// processes answer late, so that it can be killed in the middle of anything.
+// processes answer late, so that it can be killed in the middle of anything; it can be stopped like
+// any process, its disk be full, and its machine be switched off or replaced by an empty one.
 
 import { startAgent } from "../../../agent/agent-os.ts";
+import { skyletIncarnation } from "../../../bin/skylet/orders.ts";
 import { SkyError } from "../../../model/errors.ts";
 import { nodeHomeAt } from "../../../model/home.ts";
 import type { Node } from "../../../model/node.ts";
 import type { Bus } from "../../../runtime/bus.ts";
 import { nodePermissions } from "../../../runtime/bus-permissions.ts";
 import type { Files } from "../../../runtime/files.ts";
+import type { MemoryTree } from "../../../runtime/files-memory.ts";
 import { createMemoryFiles } from "../../../runtime/files-memory.ts";
 import type { ProcessPort } from "../../../runtime/process.ts";
 import type { MemoryMachine } from "../../../runtime/process-memory.ts";
@@ -17,7 +20,8 @@ import { createMemoryMachine } from "../../../runtime/process-memory.ts";
 import type { StreamPort } from "../../../runtime/stream.ts";
 import type { ActorSystem } from "../../../runtime/system-actor.ts";
 import { createSystem } from "../../../runtime/system-actor.ts";
-import { mortalFiles } from "./disk.ts";
+import { mortalFiles, noRoomAt } from "./disk.ts";
+import { freezable, withSmallMailboxes } from "./process.ts";
 import { clusterName, logTarget } from "./setting.ts";
 import type { Sim } from "./sim.ts";
 import { programOf } from "./tasks.ts";
@@ -28,25 +32,27 @@ const root = "/node";
 export class SimNode {
   readonly node: Node;
   readonly clock: MachineClock;
+  /** Nothing can be written to its disk. */
+  full = false;
+  /** Added to every wait for its disk and its processes. */
+  slowMs = 0;
   readonly #sim: Sim;
-  readonly #machine: MemoryMachine;
-  readonly #files: Files;
+  readonly #tree: MemoryTree = new Map();
   readonly #written = new Map<string, Buffer>();
   readonly #watchers = new Map<string, Set<() => void>>();
+  #machine: MemoryMachine;
+  #files: Files;
   #life: Life | undefined;
   #bus: Bus | undefined;
   #incarnation = 0;
+  #off = false;
   system: ActorSystem | undefined;
 
   constructor(sim: Sim, node: Node) {
     this.#sim = sim;
     this.node = node;
     this.clock = new MachineClock(sim.timeline, { name: node.id, rate: sim.clockRate(node.id) });
-    this.#machine = createMemoryMachine({
-      clock: this.clock,
-      append: (path, bytes) => this.#append(path, bytes),
-      observe: (change) => sim.truth.changed(node.id, change),
-    });
+    this.#machine = this.#newMachine();
     this.#files = this.#filesOfMachine();
   }
 
@@ -54,30 +60,48 @@ export class SimNode {
     return this.#life !== undefined;
   }
 
+  /** Switched off: no agent starts there. */
+  get isOff(): boolean {
+    return this.#off;
+  }
+
+  /** Names of what its disk still holds of ranks. */
+  rankDirs(): Promise<readonly string[]> {
+    return this.#files.list(nodeHomeAt(root).ranks);
+  }
+
   start(): void {
-    if (this.#life !== undefined) return;
+    if (this.#life !== undefined || this.#off) return;
     const { id, capacity } = this.node;
     const life = new Life(this.clock);
     this.#life = life;
     this.#incarnation += 1;
     const { clock } = life;
     const { network, mutant, observe, log } = this.#sim;
-    const bus = mutant.nodeBus(network.connect(id, nodePermissions(clusterName, id)), id);
+    const raw = network.connect(id, nodePermissions(clusterName, id));
+    const bus = freezable(mutant.nodeBus(raw, id), life);
     this.#bus = bus;
     const names = { cluster: clusterName, node: id };
-    const incarnation = this.#incarnation;
-    this.system = createSystem({ ...names, incarnation, clock, bus, log, observe });
+    const incarnation = skyletIncarnation(this.#sim.head.incarnation, this.#incarnation);
+    const system = createSystem({ ...names, incarnation, clock, bus, log, observe });
+    this.system = withSmallMailboxes(system, this.#sim.mailboxMax);
     startAgent({
       ...{ ...names, system: this.system, bus, clock, log, capacity, version: "1" },
       process: mutant.process(this.#processes(life), this.#machine),
-      streams: whileAlive(this.#sim.streams.connect(`${clusterName}/${id}`), life),
+      streams: mutant.streams(whileAlive(this.#sim.streams.connect(`${clusterName}/${id}`), life)),
       streamTarget: logTarget,
-      files: mortalFiles(this.#files, life, () => this.#sim.latencyMs()),
+      files: mortalFiles(this.#files, life, {
+        latencyMs: () => this.#latencyMs(),
+        full: () => this.full,
+      }),
       home: nodeHomeAt(root),
       random: this.#sim.random.fork(`${id}/${this.#incarnation}`),
       openLog: (path, onChange) => this.#openLog(path, onChange),
     }).catch((error: unknown) => {
-      if (life.alive) this.#sim.truth.broken(`the agent of ${id} does not start: ${error}`);
+      if (life.alive && this.full) this.#sim.onAgentFailed(this);
+      else if (life.alive) {
+        this.#sim.truth.broken("no crash", `the agent of ${id} does not start: ${error}`);
+      }
     });
     this.#sim.say(`${id}: agent ${this.#incarnation} starts`);
   }
@@ -94,6 +118,13 @@ export class SimNode {
     this.#sim.streams.cut(`${clusterName}/${this.node.id}`);
   }
 
+  /** SIGSTOP; what is returned goes on with it. */
+  freeze(): () => void {
+    const life = this.#life;
+    life?.freeze();
+    return () => life?.thaw();
+  }
+
   /** The machine goes down with all that runs on it, and comes up without an agent. */
   reboot(): void {
     this.kill();
@@ -102,13 +133,53 @@ export class SimNode {
     this.clock.reboot();
   }
 
+  /** Another machine takes its place, with nothing on its disk. */
+  replace(): void {
+    this.reboot();
+    this.#sim.say(`${this.node.id}: comes back with an empty disk`);
+    this.#sim.truth.cutOff(this.node.id);
+    this.#tree.clear();
+    this.#written.clear();
+    this.#machine = this.#newMachine();
+    this.#files = this.#filesOfMachine();
+  }
+
+  switchOff(): void {
+    this.reboot();
+    this.#off = true;
+  }
+
+  switchOn(): void {
+    this.#off = false;
+  }
+
+  /** The shim of some rank that stands ready is killed. */
+  killShim(pick: (count: number) => number): void {
+    const ready = this.#machine.prepared();
+    const dir = ready[pick(ready.length)];
+    if (dir !== undefined) this.#machine.killShim(dir);
+  }
+
+  #latencyMs(): number {
+    return this.#sim.latencyMs() + this.slowMs;
+  }
+
+  #newMachine(): MemoryMachine {
+    return createMemoryMachine({
+      clock: this.clock,
+      append: (path, bytes) => this.#append(path, bytes),
+      observe: (change) => this.#sim.truth.changed(this.node.id, change),
+    });
+  }
+
   #processes(life: Life): ProcessPort {
     const port = this.#machine.open();
     const slow = <A extends readonly unknown[], R>(work: (...args: A) => Promise<R>) =>
-      life.through(() => this.#sim.latencyMs(), work);
+      life.through(() => this.#latencyMs(), work);
     return {
       ...port,
       prepare: slow(async (spec) => {
+        if (this.full) throw noRoomAt(spec.dir);
         // As `mkdir` would say: a tombstone is in the way.
         const taken = (await this.#files.list(spec.dir)).length > 0;
         if (taken) throw new SkyError("process/claimed", { dir: spec.dir });
@@ -119,12 +190,13 @@ export class SimNode {
       signal: slow(port.signal),
       sweep: slow(port.sweep),
       inventory: slow(port.inventory),
+      onEvent: (hear) => port.onEvent((event) => life.awake(() => hear(event))),
     };
   }
 
   /** Removing a rank's directory takes its claim and its log away. */
   #filesOfMachine(): Files {
-    const files = createMemoryFiles(root);
+    const files = createMemoryFiles(root, this.#tree);
     return {
       ...files,
       remove: async (path) => {
@@ -147,7 +219,10 @@ export class SimNode {
     return {
       read: (into: Buffer, offset: number, length: number) =>
         (this.#written.get(path) ?? Buffer.alloc(0)).copy(into, 0, offset, offset + length),
-      close: () => void others.delete(onChange),
+      close: () => {
+        others.delete(onChange);
+        if (others.size === 0) this.#watchers.delete(path);
+      },
     };
   }
 }

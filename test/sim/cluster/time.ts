@@ -2,7 +2,8 @@
 //
 // The timeline alone moves; whatever waits, waits on it, in whole milliseconds. A machine's clock
 // is a view of it that may drift, jump and begin again with another boot. A life is a process: when
-// it ends, its timers are gone, and whatever it was in the middle of never comes back.
+// it ends, its timers are gone, and whatever it was in the middle of never comes back. While it is
+// stopped, as by SIGSTOP, whatever would happen to it waits, and happens in one burst afterwards.
 
 import type { Clock, Instant } from "../../../runtime/clock.ts";
 
@@ -55,14 +56,45 @@ export class MachineClock implements Clock {
 export class Life {
   readonly clock: Clock;
   #alive = true;
+  #held: (() => void)[] | undefined;
   readonly #waiting = new Set<() => void>();
+  readonly #onEnd = new Set<() => void>();
 
   constructor(clock: Clock) {
-    const start = tracked(this.#waiting, (fire, ms) => clock.after(ms, fire));
+    const start = tracked(this.#waiting, (fire, ms) => clock.after(ms, () => this.awake(fire)));
     this.clock = {
       now: () => clock.now(),
       after: (ms, wake) => (this.#alive ? start(wake, ms) : () => {}),
     };
+  }
+
+  get frozen(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /** Now, or in its turn when the process goes on. Never after its end. */
+  awake(work: () => void): void {
+    if (!this.#alive) return;
+    if (this.#held === undefined) work();
+    else this.#held.push(work);
+  }
+
+  freeze(): void {
+    this.#held ??= [];
+  }
+
+  thaw(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const work of held) this.awake(work);
+  }
+
+  /** Resolves when it is over. */
+  ended(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#alive) this.#onEnd.add(resolve);
+      else resolve();
+    });
   }
 
   get alive(): boolean {
@@ -71,7 +103,9 @@ export class Life {
 
   end(): void {
     this.#alive = false;
+    this.#held = undefined;
     cancelAll(this.#waiting);
+    for (const tell of this.#onEnd) tell();
   }
 
   /** Never comes back when the life ends meanwhile. */
@@ -105,8 +139,8 @@ function tracked(
 ): (wake: () => void, ms?: number) => () => void {
   return (wake, ms = 0) => {
     const cancel = start(() => {
-      waiting.delete(cancel);
-      wake();
+      // Cancelled while it was held back.
+      if (waiting.delete(cancel)) wake();
     }, ms);
     waiting.add(cancel);
     return () => {

@@ -1,4 +1,4 @@
-// The users of a simulated cluster: they submit, retry, cancel, and set autostop.
+// The users of a simulated cluster: they submit, retry, cancel, follow, and set autostop.
 //
 // A user knows only what it was told. A request that is not answered in time is asked again with
 // its idempotency key, for as long as it takes; one without a key is asked once. What a user was
@@ -6,17 +6,19 @@
 
 import type { Ref } from "../../../model/address.ts";
 import { errorText } from "../../../model/errors.ts";
-import type { Job } from "../../../model/job.ts";
+import { type Job, parseRankKey } from "../../../model/job.ts";
 import type { Task } from "../../../model/task.ts";
 import type { MemoryRandom } from "../../../runtime/random-memory.ts";
 import type { ApiRequest, SubmitReply } from "../../../scheduler/messages.ts";
 import { schedulerAddress } from "../../../scheduler/turn.ts";
+import { Follower } from "./follower.ts";
 import { clusterName } from "./setting.ts";
 import type { Sim } from "./sim.ts";
 import { randomTask } from "./tasks.ts";
 
 const patienceMs = 5_000;
 const bulkMax = 6;
+const followersMax = 8;
 
 export class Users {
   readonly #sim: Sim;
@@ -26,8 +28,11 @@ export class Users {
   /** Names of tasks with a rank that only ends when it is stopped. */
   readonly #endless = new Set<string>();
   readonly #meanMs: number;
+  readonly #followers = new Set<Follower>();
   #names = 0;
   #over = false;
+  /** Rises with every cluster: what was asked of an earlier one is asked no more. */
+  #cluster = 0;
 
   constructor(sim: Sim, random: MemoryRandom) {
     this.#sim = sim;
@@ -49,12 +54,20 @@ export class Users {
   /** Nobody asks for anything new, and the cluster is to stay. */
   end(): void {
     this.#over = true;
-    this.#setAutostop(undefined);
-    this.reopen();
+    void this.#disarm();
+  }
+
+  /** The cluster is down: nobody waits for an answer of it. */
+  leave(): void {
+    this.#cluster += 1;
+    this.#waiting.clear();
+    for (const follower of this.#followers) follower.stop();
   }
 
   waiting(): readonly string[] {
-    return [...this.#waiting].map((key) => `a user still waits for an answer to ${key}`);
+    const following = [...this.#followers].map(({ name }) => `a user still follows ${name}`);
+    const asking = [...this.#waiting].map((key) => `a user still waits for an answer to ${key}`);
+    return [...asking, ...following];
   }
 
   /** Of these jobs, those that run and would never stop. */
@@ -68,23 +81,28 @@ export class Users {
     void this.#ask((replyTo) => ({ kind: "cancel", jobs, user: "ann", replyTo }));
   }
 
-  /** As the fleet does after a stop, when somebody starts the cluster again. */
-  reopen(): void {
-    this.#sim.timeline.after(this.#random.below(5_000), () => {
-      const { system } = this.#sim.head;
-      if (system === undefined) this.reopen();
-      else system.tell(schedulerAddress(clusterName), { kind: "open" });
-    });
-  }
-
   #act(): void {
-    const dice = this.#random.below(20);
+    const dice = this.#random.below(24);
     if (dice < 10) this.#submit(1);
     else if (dice < 12) this.#submit(2 + this.#random.below(bulkMax - 1));
     else if (dice < 17) this.#cancelSome();
     else if (dice < 18) this.#setAutostop({ idleMs: 1_000 * (1 + this.#random.below(15)) });
     else if (dice < 19) this.#setAutostop(undefined);
-    else if (this.#random.unit() < 0.3) this.#close();
+    else if (dice < 23) this.#follow();
+    else if (this.#random.unit() < 0.3) {
+      this.#sim.power.windDown(this.#random.unit() < 0.6 ? "stop" : "down");
+    }
+  }
+
+  #follow(): void {
+    const names = [...this.#sim.truth.ranks.keys()].slice(-20);
+    const key = parseRankKey(names[this.#random.below(names.length)] ?? "");
+    if (key === undefined || this.#followers.size >= followersMax) return;
+    const readMs = this.#random.unit() < 0.7 ? 0 : this.#random.below(2_000);
+    const follower = new Follower(this.#sim, key, readMs);
+    this.#sim.say(`user follows ${follower.name}`);
+    this.#followers.add(follower);
+    void follower.run().then(() => this.#followers.delete(follower));
   }
 
   #submit(count: number): void {
@@ -101,19 +119,22 @@ export class Users {
     void this.#submitUntilAnswered(tasks, key);
     if (key === "" || this.#random.unit() < 0.7) return;
     // A client that was killed, or lost patience, asks again, whatever has been answered before.
+    const cluster = this.#cluster;
     this.#sim.timeline.after(this.#random.below(12_000), () => {
-      if (this.#over) return;
+      if (this.#over || cluster !== this.#cluster) return;
       void this.#submitUntilAnswered(tasks, key);
     });
   }
 
   async #submitUntilAnswered(tasks: readonly Task[], key: string): Promise<void> {
+    const cluster = this.#cluster;
     const names = tasks.map(({ name }) => name ?? "?");
     do {
       const answer = await this.#ask<SubmitReply>((replyTo) => ({
         ...{ kind: "submit", tasks, idempotencyKey: key, user: "ann", noSetup: false, replyTo },
         workdirs: tasks.map(() => undefined),
       }));
+      if (cluster !== this.#cluster) return;
       if (answer?.kind === "submitted") this.#sim.truth.acknowledge(answer.jobs, names);
       if (answer?.kind === "refused") this.#sim.truth.refuse(names);
       if (answer !== undefined) {
@@ -125,8 +146,11 @@ export class Users {
     } while (key !== "");
   }
 
+  /** Of late jobs any, of the others those that run: some would for ever. */
   #cancelSome(): void {
-    const known = [...this.#sim.truth.acknowledged.keys()];
+    const late = [...this.#sim.truth.acknowledged.keys()].slice(-30);
+    const running = this.#sim.truth.jobs().filter(({ phase }) => phase === "running");
+    const known = this.#random.unit() < 0.5 ? late : running.map(({ id }) => id);
     const pick = (): number => known[this.#random.below(known.length)] ?? 1;
     const isAll = this.#random.unit() < 0.1;
     const jobs = isAll ? ("all" as const) : [pick(), pick()];
@@ -141,38 +165,49 @@ export class Users {
     void this.#ask((replyTo) => ({ kind: "set-autostop", setting, replyTo }));
   }
 
-  #close(): void {
-    this.#sim.say("user stops the cluster");
-    void this.#ask((replyTo) => ({ kind: "close", verb: "stopped", replyTo }));
-    this.reopen();
+  /** Until it is so: nothing may end the cluster after the last job. */
+  async #disarm(): Promise<void> {
+    const asked = "autostop off";
+    this.#waiting.add(asked);
+    const make = (replyTo: object) => ({ kind: "set-autostop", setting: undefined, replyTo });
+    while ((await this.#ask(make)) === undefined) await this.#pause(1_000);
+    this.#waiting.delete(asked);
   }
 
   /** The answer, or undefined when none came in time. */
   #ask<R extends object>(make: (replyTo: Ref<R>) => unknown): Promise<R | undefined> {
-    const { system } = this.#sim.head;
-    if (system === undefined) return Promise.resolve(undefined);
-    return new Promise((resolve) => {
-      const giveUp = this.#sim.timeline.after(patienceMs, () => resolve(undefined));
-      const request = system.ask<ApiRequest, R>(
-        schedulerAddress(clusterName),
-        (replyTo) => make(replyTo) as ApiRequest,
-        { timeoutMs: 2 * patienceMs },
-      );
-      request.then(
-        (answer) => {
-          giveUp();
-          resolve(answer);
-        },
-        (error: unknown) => {
-          giveUp();
-          this.#sim.say(`user hears that ${errorText(error)}`);
-          resolve(undefined);
-        },
-      );
-    });
+    return askHead(this.#sim, patienceMs, make);
   }
 
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => this.#sim.timeline.after(ms, resolve));
   }
+}
+
+/** Asks the scheduler, as the API does; undefined when no answer came in time. */
+export function askHead<R extends object>(
+  sim: Sim,
+  timeoutMs: number,
+  make: (replyTo: Ref<R>) => unknown,
+): Promise<R | undefined> {
+  const { open, disk } = sim.head;
+  // As `demandRoom` says to whoever asks while the disk is full.
+  if (open === undefined || disk.full) return Promise.resolve(undefined);
+  return new Promise((resolve) => {
+    const giveUp = sim.timeline.after(timeoutMs, () => resolve(undefined));
+    const answered = (answer: R | undefined): void => {
+      giveUp();
+      resolve(answer);
+    };
+    open.life.awake(() => {
+      const to = schedulerAddress(clusterName);
+      const request = (replyTo: Ref<R>) => make(replyTo) as ApiRequest;
+      open.system
+        .ask<ApiRequest, R>(to, request, { timeoutMs: 2 * timeoutMs })
+        .then(answered, (error: unknown) => {
+          sim.say(`user hears that ${errorText(error)}`);
+          answered(undefined);
+        });
+    });
+  });
 }

@@ -8,7 +8,7 @@ import { runSeed } from "../scheduler-run.ts";
 import type { SchedulerUnderTest } from "../scheduler-world.ts";
 import { mutants } from "./mutants.ts";
 
-const seedsMax = 500;
+const seedsMax = 200;
 
 for (const [name, make] of Object.entries(mutants)) {
   test(`caught: ${name}`, (t) => {
