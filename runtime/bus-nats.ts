@@ -19,6 +19,7 @@ import {
 import { assert, errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { Bus, BusMessage } from "./bus.ts";
 import { busPayloadBytesMax } from "./bus.ts";
+import { Pulse, pulseMs } from "./bus-pulse.ts";
 import { SendWindow } from "./bus-window.ts";
 import type { Clock } from "./clock.ts";
 import { nkeySigner } from "./nkeys-nats.ts";
@@ -54,12 +55,8 @@ export type NatsIdentity =
 const waitMsMin = 50;
 const waitMsMax = 3_000;
 const attemptMsDefault = 5_000;
-/**
- * A connection that is dead and does not say so is noticed at the third of these: after 4 to 6 s,
- * well within the 10 s of silence after which a node is called lost.
- */
-const pingMs = 2_000;
-const pingsOpenMax = 2;
+/** The library's own pings are not needed; see `bus-pulse.ts`. */
+const pingMs = 3_600_000;
 
 /**
  * Connects, and stays connected.
@@ -103,7 +100,6 @@ function connectionOptions(options: NatsOptions, way: Way) {
     reconnectToServer: (pool: readonly Server[]) => way.next(pool),
     timeout: options.attemptMs ?? attemptMsDefault,
     pingInterval: pingMs,
-    maxPingOut: pingsOpenMax,
     noAsyncTraces: true,
   };
 }
@@ -207,6 +203,7 @@ interface Hearing {
   readonly changes: Set<(connected: boolean) => void>;
   readonly denials: Set<(subject: string) => void>;
   readonly window: SendWindow;
+  readonly pulse: Pulse;
   connected: boolean;
   dropped: number;
   reconnects: number;
@@ -215,12 +212,14 @@ interface Hearing {
 function busOver(connection: NatsConnection, clock: Clock, way: Way): Bus {
   const hearing: Hearing = {
     ...{ changes: new Set(), denials: new Set(), window: new SendWindow() },
+    pulse: new Pulse(),
     ...{ connected: true, dropped: 0, reconnects: 0 },
   };
   void hearStatus(connection, hearing, way);
+  feelPulse(connection, hearing, clock);
   return {
     publish: (subject, payload) => publish(connection, hearing, { subject, payload }),
-    subscribe: (pattern, onMessage) => subscribe(connection, pattern, onMessage),
+    subscribe: (pattern, onMessage) => subscribe(connection, hearing, { pattern, onMessage }),
     flush: (timeoutMs) => flush(connection, { hearing, clock, timeoutMs }),
     connected: () => hearing.connected,
     onChange: (hear) => listen(hearing.changes, hear),
@@ -235,7 +234,6 @@ function busOver(connection: NatsConnection, clock: Clock, way: Way): Bus {
 
 async function hearStatus(connection: NatsConnection, hearing: Hearing, way: Way): Promise<void> {
   for await (const status of connection.status()) {
-    if (status.type === "staleConnection") breakSocket(connection);
     if (status.type === "disconnect" || status.type === "close") turn(hearing, false);
     if (status.type === "reconnect") {
       way.reset();
@@ -248,9 +246,26 @@ async function hearStatus(connection: NatsConnection, hearing: Hearing, way: Way
   }
 }
 
+/** Looks again and again until the bus is closed, and breaks a connection that is dead. */
+function feelPulse(connection: NatsConnection, hearing: Hearing, clock: Clock): void {
+  if (connection.isClosed()) return;
+  clock.after(pulseMs, () => feelPulse(connection, hearing, clock));
+  if (!hearing.connected) return;
+  const { pulse } = hearing;
+  const found = pulse.look();
+  // A ping that is never answered is rejected with its connection.
+  if (found === "ask") {
+    connection.flush().then(
+      () => pulse.heard(),
+      () => {},
+    );
+  }
+  if (found === "dead") breakSocket(connection);
+}
+
 /**
- * Before it gives up a connection that is dead, the library waits until all that was written has
- * gone out: for ever, if the peer reads nothing. It offers no other way to break it.
+ * The library's own way to give up a connection waits until all that was written has gone out: for
+ * ever, if the peer reads nothing. It offers no other.
  */
 function breakSocket(connection: NatsConnection): void {
   const { protocol } = connection as unknown as {
@@ -263,6 +278,7 @@ function turn(hearing: Hearing, connected: boolean): void {
   if (hearing.connected === connected) return;
   hearing.connected = connected;
   hearing.window.reset();
+  hearing.pulse.reset();
   for (const hear of hearing.changes) hear(connected);
 }
 
@@ -287,15 +303,17 @@ function publish(connection: NatsConnection, hearing: Hearing, message: BusMessa
 
 function subscribe(
   connection: NatsConnection,
-  pattern: string,
-  onMessage: (message: BusMessage) => void,
+  { pulse }: Hearing,
+  wanted: { readonly pattern: string; readonly onMessage: (message: BusMessage) => void },
 ): () => void {
+  const { pattern, onMessage } = wanted;
   assertOpen(connection);
   assert(isPattern(pattern), `${pattern} is not a pattern`);
   const subscription = connection.subscribe(pattern, {
     callback: (error, message) => {
       // A refused subscription is heard of through `onDenied`.
       if (error !== null) return;
+      pulse.heard();
       try {
         onMessage({ subject: message.subject, payload: message.data });
       } catch (thrown) {

@@ -39,7 +39,7 @@ export interface NatsRun extends ProcessIdentity {
   /** The program's file. */
   readonly executable: string;
   readonly config: string;
-  /** -1 until it has told which it chose. */
+  /** 0 until it has told which it chose. */
   readonly port: number;
 }
 

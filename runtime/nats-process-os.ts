@@ -184,7 +184,8 @@ function runOf(
   const { binary, files, port } = options;
   return {
     ...identity,
-    ...{ boot: bootId(), executable: realpathSync(binary), config: files.config, port },
+    ...{ boot: bootId(), executable: realpathSync(binary), config: files.config },
+    port: Math.max(0, port),
   };
 }
 

@@ -201,7 +201,7 @@ class Server implements NatsServer {
   async start(): Promise<void> {
     const { server, authority } = this.#options;
     const { recorded, strays } = findOrphans(this.#files);
-    this.#port = savedRun(this.#files)?.port ?? -1;
+    this.#port = savedRun(this.#files)?.port || -1;
     for (const stray of strays) await endProcess(stray);
     writePrivate(this.#files.certificate, server.certificate);
     writePrivate(this.#files.key, server.key);
@@ -239,7 +239,7 @@ class Server implements NatsServer {
       busyMs: Math.min(busyMs, adoptMs.busy),
     };
     const silent =
-      port === -1
+      port === 0
         ? "it had not told its port"
         : await answersInTime({ run, limits, target: () => this.#target() });
     const why = silent ?? (await this.#whyNotTaken(run));
