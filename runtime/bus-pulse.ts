@@ -1,9 +1,9 @@
 // Whether anything still comes in over a connection. Pure.
 //
 // A connection may be dead without saying so. Nodes hear their head every second, so looking now
-// and then whether something came costs next to nothing; only when nothing did, the server is asked.
-// The library's own pings would ask all the time: they cost an idle skylet 10 MB, as code that runs
-// so often is worth being compiled (measured 2026-11, Node 24).
+// and then whether something came costs next to nothing; only when nothing did, the server is
+// asked. The library's own pings would ask all the time: they cost an idle skylet 10 MB, as code
+// that runs so often is worth being compiled (measured 2026-11, Node 24).
 
 /** How often to look. */
 export const pulseMs = 1_500;
