@@ -115,10 +115,8 @@ type Asked = (ask: (head: Head) => Promise<unknown>) => Promise<unknown>;
 async function clusterPart(asked: Asked, name: string, signal: AbortSignal): Promise<unknown> {
   return asked(async (head) => {
     const [status] = await head.status([name], signal);
-    const jobs = (await head.listJobs({ cluster: name, skipFinished: false }, signal)).slice(
-      0,
-      jobsMax,
-    );
+    const newest = { cluster: name, skipFinished: false, countMax: jobsMax };
+    const jobs = await head.listJobs(newest, signal);
     const chains: unknown[] = [];
     for (const { id } of jobs.slice(0, chainsMax)) {
       chains.push(await part(() => head.why({ cluster: name, job: id }, signal)));

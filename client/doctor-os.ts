@@ -5,6 +5,7 @@
 // works. It loads gRPC only to ask a head that runs.
 
 import type { Home } from "../model/home.ts";
+import type { Job } from "../model/job.ts";
 import { unknownCluster } from "./cluster-name.ts";
 import { type Diagnosis, diagnosisOf, type Finding, findingsOf } from "./doctor.ts";
 import { clusterChecks } from "./doctor-cluster.ts";
@@ -15,6 +16,9 @@ import { readConfigOf, readHome } from "./doctor-home-os.ts";
 import { machineChecks } from "./doctor-machine.ts";
 import { readMachine } from "./doctor-machine-os.ts";
 import type { Head } from "./head.ts";
+
+/** Ended jobs that are looked at. */
+const endedMax = 1_000;
 
 export interface Patient {
   readonly home: Home;
@@ -59,9 +63,18 @@ async function clusterFindings(
       clusters.map((known) => known.name),
     );
   const [jobs, { chain: events }, inside] = await Promise.all([
-    head.listJobs({ cluster: name, skipFinished: false }, signal),
+    jobsOf(head, name, signal),
     head.why({ cluster: name, job: 0 }, signal),
     head.inspect(name, signal),
   ]);
   return findingsOf(clusterChecks, { cluster, jobs, events, inside: JSON.parse(inside) });
+}
+
+/** All that have not ended, and the newest that have. */
+async function jobsOf(head: Head, cluster: string, signal: AbortSignal): Promise<readonly Job[]> {
+  const [newest, open] = await Promise.all([
+    head.listJobs({ cluster, skipFinished: false, countMax: endedMax }, signal),
+    head.listJobs({ cluster, skipFinished: true }, signal),
+  ]);
+  return [...new Map([...newest, ...open].map((job) => [job.id, job])).values()];
 }

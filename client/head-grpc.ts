@@ -6,16 +6,26 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { isSkyError, SkyError } from "../model/errors.ts";
+import type { Job } from "../model/job.ts";
 import type { HeadClient } from "../proto/client-grpc.ts";
 import { clusterFromProto, progressFromProto } from "../proto/converters-cluster.ts";
 import { eventFromProto, jobFromProto, taskToProto } from "../proto/converters-job.ts";
 import { acceleratorsToProto, rankKeyFromProto, rankKeyToProto } from "../proto/converters-rank.ts";
 import { given, needed } from "../proto/fields.ts";
 import type { sky } from "../proto/gen/sky.js";
-import type { ClusterStep, ClusterWanted, Head, IdleRule, LogEvent, LogQuery } from "./head.ts";
+import type {
+  ClusterStep,
+  ClusterWanted,
+  Head,
+  IdleRule,
+  JobsQuery,
+  LogEvent,
+  LogQuery,
+} from "./head.ts";
 
 const attemptsMax = 5;
 const pauseMsFirst = 20;
+const jobsPageCount = 1_000;
 
 /** Makes a connection: starts the head where that is ours to do. */
 export type Connect = (signal: AbortSignal) => Promise<HeadClient>;
@@ -81,10 +91,7 @@ function jobCalls(line: Line): JobCalls {
       const reply = await line.call(signal, ({ jobs }) => jobs.submit(request, { signal }));
       return reply.jobIds;
     },
-    listJobs: async (query, signal) => {
-      const reply = await line.call(signal, ({ jobs }) => jobs.listJobs(query, { signal }));
-      return reply.jobs.map(jobFromProto);
-    },
+    listJobs: (query, signal) => listJobs(line, query, signal),
     getJob: async (of, signal) => {
       const reply = await line.call(signal, ({ jobs }) => jobs.getJob(of, { signal }));
       return jobFromProto(reply.job);
@@ -104,6 +111,20 @@ function jobCalls(line: Line): JobCalls {
       return { summary: reply.summary, chain: reply.chain.map(eventFromProto) };
     },
   };
+}
+
+/** Page by page: a head's answer has a limit, a history has none. */
+async function listJobs(line: Line, query: JobsQuery, signal: AbortSignal): Promise<Job[]> {
+  const { countMax = Infinity, ...which } = query;
+  const all: Job[] = [];
+  let before = 0;
+  do {
+    const request = { ...which, before, limit: Math.min(jobsPageCount, countMax - all.length) };
+    const reply = await line.call(signal, ({ jobs }) => jobs.listJobs(request, { signal }));
+    for (const job of reply.jobs) all.push(jobFromProto(job));
+    before = reply.nextBefore;
+  } while (before > 0 && all.length < countMax);
+  return all;
 }
 
 async function* logEvents(line: Line, query: LogQuery, signal: AbortSignal) {

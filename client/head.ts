@@ -76,6 +76,8 @@ export interface JobOf {
 export interface JobsQuery {
   readonly cluster: string;
   readonly skipFinished: boolean;
+  /** No more than these; absent = all. */
+  readonly countMax?: number;
 }
 
 export interface CancelRequest {

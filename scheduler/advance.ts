@@ -14,6 +14,7 @@ import type { GangEffect, GangEvent, GangState, PlacedState } from "./gang-state
 import { awaitsSweep, processesOf, processOf } from "./gang-state.ts";
 import { pauseAfter } from "./pause.ts";
 import { rankSpec } from "./rank-spec.ts";
+import { considerGhost } from "./settle.ts";
 import type { JobEntry, NodeEntry, SchedulerState } from "./table.ts";
 import { entryOf, isHalfTold } from "./table.ts";
 import type { Draft } from "./turn.ts";
@@ -124,6 +125,7 @@ export function layGhost(
 ): void {
   if (!node.ghosts.delete(ghost)) return;
   draft.nodeRecords.add(node);
+  considerGhost(state, ghost);
   if (node.ghosts.size > 0) return;
   state.placer.open(node.index, "haunted");
   draft.mayPlace = true;

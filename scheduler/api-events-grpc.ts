@@ -64,7 +64,7 @@ export async function whyOf(
 ): Promise<Explanation> {
   const head = await headOf(options, { cluster, what: "Explaining", signal });
   if (id !== 0) {
-    const job = jobOf(head.board, cluster, id);
+    const job = await jobOf(head.board, cluster, id);
     const chain = await wholeHistory(options, `${cluster}/job/${job.id}`);
     return { summary: whyJob(job, chain).summary, chain };
   }

@@ -6,7 +6,6 @@
 // committed state only, so they ask nobody and never wait.
 
 import { isSkyError, skyErrorFrom } from "../model/errors.ts";
-import { isTerminal } from "../model/job.ts";
 import type { Task } from "../model/task.ts";
 import { eventToProto, jobToProto, taskFromProto } from "../proto/converters-job.ts";
 import { given } from "../proto/fields.ts";
@@ -19,6 +18,7 @@ import { tailLogs } from "./api-logs-grpc.ts";
 import type { ApiOptions } from "./api-options.ts";
 import { autostopSetting } from "./autostop-setting.ts";
 import type { Head } from "./head.ts";
+import { listJobs } from "./job-list.ts";
 import { demandValid, headOf, jobOf, upHeadOf } from "./lookup.ts";
 import type { CancelReply, SchedulerMessage, SubmitReply } from "./messages.ts";
 import type { FieldProblem } from "./submission.ts";
@@ -34,14 +34,15 @@ export function jobHandlers(options: ApiOptions): HandlersOf<typeof jobService> 
     submit: async (request, { signal }) => ({
       jobIds: [...(await submit(options, request, signal))],
     }),
-    listJobs: async ({ cluster, skipFinished }, { signal }) => {
+    listJobs: async (request, { signal }) => {
+      const { cluster } = request;
       const { board } = await headOf(options, { cluster, what: "Getting the job queue", signal });
-      const jobs = board.jobs().filter((job) => !skipFinished || !isTerminal(job.status));
-      return { jobs: jobs.map(jobToProto) };
+      const { jobs, nextBefore } = await listJobs(board, request);
+      return { jobs: jobs.map(jobToProto), nextBefore };
     },
     getJob: async ({ cluster, job }, { signal }) => {
       const { board } = await headOf(options, { cluster, what: "Getting the job", signal });
-      return { job: jobToProto(jobOf(board, cluster, job)) };
+      return { job: jobToProto(await jobOf(board, cluster, job)) };
     },
     cancel: async (request, { signal }) => cancel(options, request, signal),
     tailLogs: (request, { signal }) => tailLogs(options, request, signal),
@@ -129,7 +130,7 @@ async function cancel(
   demandRoom(options.store, "change");
   const head = await headOf(options, { cluster, what: "Cancelling jobs", signal });
   demandValid(lengthProblem("user", request.user, labelBytesMax));
-  for (const id of request.jobs) if (!request.all) jobOf(head.board, cluster, id);
+  for (const id of request.jobs) if (!request.all) await jobOf(head.board, cluster, id);
   const jobs = request.all ? "all" : request.jobs;
   const asked = head.system.ask<SchedulerMessage, CancelReply>(
     head.scheduler,

@@ -26,7 +26,7 @@ export async function* tailLogs(
 ): AsyncGenerator<Reply> {
   const { cluster } = request;
   const head = await headOf(options, { cluster, what: "Tailing logs", signal });
-  const { id, numNodes } = jobOf(head.board, cluster, request.job);
+  const { id, numNodes } = await jobOf(head.board, cluster, request.job);
   const beyond = request.ranks.find((rank) => rank < 0 || rank >= numNodes);
   const ranks = numNodes === 1 ? "only rank 0" : `ranks 0 to ${numNodes - 1}`;
   const why = `job ${id} has ${ranks}, not ${beyond}`;
@@ -75,7 +75,7 @@ class Tail {
     try {
       for (;;) {
         this.#signal.throwIfAborted();
-        const job = jobOf(this.#head.board, this.#request.cluster, id);
+        const job = await this.#job(id);
         this.#open(job);
         if (isNews(this.#shown, job)) {
           this.#shown = job;
@@ -87,7 +87,7 @@ class Tail {
         else if (!this.#isOver(job)) await this.#chunks.changed();
         else break;
       }
-      const job = jobOf(this.#head.board, this.#request.cluster, id);
+      const job = await this.#job(id);
       if (job.phase === "ended") yield { ended: jobToProto(job) };
     } finally {
       this.#signal.removeEventListener("abort", onAbort);
@@ -98,6 +98,11 @@ class Tail {
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#chunks.close();
+  }
+
+  async #job(id: number): Promise<Job> {
+    const { board } = this.#head;
+    return board.job(id) ?? (await jobOf(board, this.#request.cluster, id));
   }
 
   /** Everything has been sent. Without `follow`, everything that is there now. */

@@ -1,7 +1,9 @@
 // The board: the head's read model. What is on it is committed; readers never ask the scheduler.
 //
 // The scheduler announces each changed job after its commit (`announce` effect), with the events
-// that explain the change. Listing, `logs --status`, followers and waiters all read here.
+// that explain the change. Listing, `logs --status`, followers and waiters all read here. Jobs that
+// have not settled are in memory, and the newest that have; older ones are read from the store by
+// those who ask for them.
 
 import type { AutostopView } from "../model/cluster.ts";
 import type { Event } from "../model/event.ts";
@@ -13,6 +15,15 @@ export type { AutostopView, Event };
 
 export interface Announcement {
   readonly jobs: readonly Job[];
+  /** Jobs that nothing will change any more: the scheduler has let go of them. */
+  readonly settled?: readonly number[];
+  /**
+   * Present when the scheduler has just started: `jobs` are then all that have not settled, and no
+   * job has a greater id than this.
+   */
+  readonly newest?: number;
+  /** Settled jobs that are no longer on record. */
+  readonly forgotten?: readonly number[];
   readonly events: readonly Event[];
   /** Present when it changed. */
   readonly nodes?: readonly NodeSeen[];
@@ -26,11 +37,22 @@ export interface NodeSeen {
   readonly misfit?: string | undefined;
 }
 
+/** Some of a cluster's jobs, newest first. */
+export interface JobsPage {
+  /** Only those with a smaller id. */
+  readonly before: number;
+  readonly countMax: number;
+}
+
 export interface Board {
+  /** One of the jobs in memory: those that have not settled, and the newest that have. */
   job(id: number): Job | undefined;
-  latest(): Job | undefined;
-  /** Newest first. */
+  /** All of those. Newest first. */
   jobs(): readonly Job[];
+  /** Any job, settled ones from the store. */
+  find(id: number): Promise<Job | undefined>;
+  latest(): Promise<Job | undefined>;
+  page(page: JobsPage): Promise<readonly Job[]>;
   nodePhase(node: string): NodePhase;
   /** Why its agent may not join, if it tried and may not. */
   misfit(node: string): string | undefined;

@@ -95,7 +95,7 @@ function deedOf(effect: SchedulerTurn["effects"][number]): readonly string[] {
 }
 
 /** `3 FAILED ended 1 rank-failed head:code-7 worker1:stopped`. */
-function jobText({ id, status, phase, attempt, reason, ranks }: Job): string {
+export function jobText({ id, status, phase, attempt, reason, ranks }: Job): string {
   const ends = ranks.map(({ node, exit }) => {
     const detail = exit?.kind === "code" ? `-${exit.code}` : "";
     return `${node}:${exit?.kind ?? "open"}${detail}`;

@@ -13,6 +13,7 @@ import { dirname } from "node:path";
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { Job, RankKey } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";
+import type { NodePhase } from "../model/node.ts";
 import { encodeOffset, parseLogHeader } from "../proto/log-channel.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
@@ -37,7 +38,7 @@ export interface LogStoreOptions {
   /** The file system by default. */
   readonly disk?: LogDisk;
   /** Every log of this attempt of this job is safe here, as far as it will ever go. */
-  readonly onComplete: (job: number, attempt: number) => void;
+  readonly onComplete: (job: number, attempt: number, bytes: number) => void;
 }
 
 export interface LogStore {
@@ -73,7 +74,10 @@ export interface LogCounts {
 export async function openLogStore(options: LogStoreOptions): Promise<LogStore> {
   const { disk = logDisk } = options;
   await disk.makeDir(options.dir);
-  return new FileLogStore({ ...options, disk });
+  const store = new FileLogStore({ ...options, disk });
+  // Not waited for: nobody needs it to take or read logs.
+  void store.recall();
+  return store;
 }
 
 /** Moves all logs of a closed store out of the way of `sky down`. Nothing to move is harmless. */
@@ -99,6 +103,8 @@ class FileLogStore implements LogStore {
   readonly #channels = new Map<string, OpenChannel>();
   /** The last record of each attempt (`7-1`) whose logs are not all safe yet. */
   readonly #records = new Map<string, Job>();
+  /** Nodes that have been there since the store was opened: until then nobody calls them gone. */
+  readonly #met = new Set<string>();
   /** Safe bytes of logs whose channel has ended, by key, as long as their attempt is open. */
   readonly #safe = new Map<string, number>();
   readonly #stopHearing: () => void;
@@ -114,6 +120,18 @@ class FileLogStore implements LogStore {
       if (job.phase !== "ended") this.#records.set(attemptText(job.id, job.attempt), job);
     }
     this.#stopHearing = options.board.onAnnouncement((announcement) => this.#heard(announcement));
+  }
+
+  /** Jobs that ended under an earlier head, perhaps before their logs were complete. */
+  async recall(): Promise<void> {
+    const ended = this.#options.board.jobs().filter(({ phase }) => phase === "ended");
+    for (const job of ended) {
+      if (this.#closed) return;
+      await this.#measure(job).catch((error: unknown) => {
+        this.#options.log.warn("log not measured", { job: job.id, why: errorText(error) });
+      });
+      this.#checkComplete(job.id, job.attempt);
+    }
   }
 
   receive(node: string, channel: StreamChannel): void {
@@ -243,9 +261,13 @@ class FileLogStore implements LogStore {
 
   /** After a restart: an attempt that had ended is open again until all its logs are seen safe. */
   async #remember(key: RankKey): Promise<void> {
-    const text = attemptText(key.job, key.attempt);
     const job = this.#recordOf(key);
-    if (job === undefined || this.#records.has(text)) return;
+    if (job !== undefined) await this.#measure(job);
+  }
+
+  async #measure(job: Job): Promise<void> {
+    const text = attemptText(job.id, job.attempt);
+    if (this.#records.has(text)) return;
     this.#records.set(text, job);
     const { setup, run } = logKeys(job);
     for (const other of [...setup, ...run]) {
@@ -317,6 +339,7 @@ class FileLogStore implements LogStore {
       this.#checkComplete(job.id, job.attempt);
     }
     if (announcement.nodes === undefined) return;
+    for (const { id, phase } of announcement.nodes) if (phase !== "absent") this.#met.add(id);
     for (const file of this.#files.values()) file.wakeAll();
     for (const job of [...this.#records.values()]) this.#checkComplete(job.id, job.attempt);
   }
@@ -335,12 +358,13 @@ class FileLogStore implements LogStore {
     const keys = [...setup, ...run];
     if (!keys.every((key) => this.#isSafe(key))) return;
     this.#records.delete(text);
+    const bytes = keys.reduce((sum, key) => sum + (this.#safe.get(rankKeyText(key)) ?? 0), 0);
     for (const key of keys) {
       this.#safe.delete(rankKeyText(key));
       // Who follows an attempt that has ended without a word has nothing else to wake him.
       this.#files.get(rankKeyText(key))?.wakeAll();
     }
-    this.#options.onComplete(id, attempt);
+    this.#options.onComplete(id, attempt, bytes);
     this.#tellIfComplete();
   }
 
@@ -352,7 +376,7 @@ class FileLogStore implements LogStore {
 
   #isSafe(key: RankKey): boolean {
     if (this.#channels.has(rankKeyText(key))) return false;
-    const end = this.#endOf(key);
+    const end = this.#endOf(key, (node) => this.#phaseOf(node));
     if (end.kind === "open") return false;
     return end.kind === "as-far-as-it-goes" || (this.#safe.get(rankKeyText(key)) ?? 0) >= end.bytes;
   }
@@ -363,11 +387,16 @@ class FileLogStore implements LogStore {
     return end.kind === "as-far-as-it-goes" && !this.#channels.has(rankKeyText(key));
   }
 
-  #endOf(key: RankKey): LogEnd {
+  #endOf(key: RankKey, nodePhase = this.#options.board.nodePhase): LogEnd {
     const record = this.#recordOf(key);
     if (record === undefined) return { kind: "as-far-as-it-goes" };
-    const nodePhase = (node: string) => this.#options.board.nodePhase(node);
     return logEnd(record, key, { over: this.#isOver(record), nodePhase });
+  }
+
+  /** One that was not heard of yet may come any moment, with all that it has. */
+  #phaseOf(node: string): NodePhase {
+    const phase = this.#options.board.nodePhase(node);
+    return phase === "absent" && !this.#met.has(node) ? "suspect" : phase;
   }
 
   #recordOf(key: Pick<RankKey, "job" | "attempt">): Job | undefined {

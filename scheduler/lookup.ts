@@ -4,6 +4,7 @@ import type { ClusterRecord } from "../clouds/cluster-record.ts";
 import { SkyError } from "../model/errors.ts";
 import type { Job } from "../model/job.ts";
 import { hintText } from "../model/suggest.ts";
+import type { Board } from "./board.ts";
 import type { FieldProblem } from "./submission.ts";
 
 interface Clusters<H> {
@@ -49,12 +50,12 @@ export async function upHeadOf<H>(clusters: Clusters<H>, wanted: Wanted): Promis
 }
 
 /** The job of an id; 0 is the latest. @throws SkyError `job/not-found`. */
-export function jobOf(
-  board: { job(id: number): Job | undefined; latest(): Job | undefined },
+export async function jobOf(
+  board: Pick<Board, "find" | "latest">,
   cluster: string,
   id: number,
-): Job {
-  const job = id === 0 ? board.latest() : board.job(id);
+): Promise<Job> {
+  const job = await (id === 0 ? board.latest() : board.find(id));
   if (job === undefined) throw new SkyError("job/not-found", { id, name: cluster });
   return job;
 }

@@ -55,7 +55,13 @@ export type ApiRequest =
   /** Takes jobs again. Restarts the idle timer. */
   | { readonly kind: "open" }
   /** The head has every byte of this job's logs; its directories on the nodes may go. */
-  | { readonly kind: "logs-complete"; readonly job: number; readonly attempt: number };
+  | {
+      readonly kind: "logs-complete";
+      readonly job: number;
+      readonly attempt: number;
+      /** How much that is. */
+      readonly bytes?: number;
+    };
 
 export interface AutostopSetting {
   readonly idleMs: number;
@@ -72,6 +78,8 @@ export type SchedulerTimer =
     }
   | { readonly kind: "retry-due"; readonly job: number }
   | { readonly kind: "autostop-due" }
+  /** More jobs can be settled than one turn takes. */
+  | { readonly kind: "settle-due" }
   /** Repeats what transitional jobs still wait for (messages may have been lost). */
   | { readonly kind: "reconcile-due" };
 

@@ -12,6 +12,7 @@ import { processesOf } from "./gang-state.ts";
 import type { Placer } from "./placement.ts";
 import { createPlacer } from "./placement.ts";
 import type { NodeRecord } from "./records.ts";
+import { consider } from "./settle.ts";
 import type { JobEntry, NodeEntry, SchedulerState } from "./table.ts";
 import { entryOf, holdingsOf } from "./table.ts";
 import type { Draft } from "./turn.ts";
@@ -88,6 +89,8 @@ export function declare(state: SchedulerState, draft: Draft, nodes: readonly Nod
     draft.nodePhases.set(node.id, phase);
     tellAgent(state, draft, { node: node.id, message: { kind: "report-inventory" } });
   }
+  // What nodes that left might have had left over keeps nobody from being settled any more.
+  for (const id of state.jobs.keys()) if (!state.active.has(id)) consider(state, id);
   for (const id of [...state.active]) mourn(state, draft, entryOf(state, id));
   nodesChanged(state, draft);
 }

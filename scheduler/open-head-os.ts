@@ -26,11 +26,13 @@ import { boardInMemory } from "./board-memory.ts";
 import type { Head } from "./head.ts";
 import type { HeadsOptions } from "./heads-options.ts";
 import { withHistory } from "./history-os.ts";
+import { jobHistory } from "./job-history.ts";
 import type { LivenessMessage } from "./liveness-actor.ts";
 import { livenessActor } from "./liveness-actor.ts";
 import type { LogDisk } from "./log-disk-os.ts";
 import type { LogStore } from "./log-store-os.ts";
 import { openLogStore } from "./log-store-os.ts";
+import { recordsAtStart } from "./records.ts";
 import { joinedNodes } from "./scheduler.ts";
 import { schedulerActor } from "./scheduler-actor.ts";
 import { schedulerAddress } from "./turn.ts";
@@ -60,7 +62,14 @@ export async function openHead(options: HeadsOptions, record: ClusterRecord): Pr
     ...{ cluster, node: headNode, incarnation, clock, bus, store, metrics, log },
   });
   const nodes = new Map((knownNodes(record) ?? []).map((node) => [node.id, node]));
-  const parts = { options, cluster, system, bus, board: boardInMemory(), nodes };
+  const parts = {
+    options,
+    cluster,
+    system,
+    bus,
+    board: boardInMemory(jobHistory(store, cluster)),
+    nodes,
+  };
   const why = "the head did not open";
   const opening = async (): Promise<Head> => {
     const supervisor = await startActors(parts);
@@ -98,7 +107,7 @@ export async function startActors(parts: HeadParts): Promise<Supervisor> {
   // It is awaited below, unless the start fails before.
   announced.promise.catch(() => {});
   const startLiveness = async (): Promise<Address> => {
-    const expected = joinedNodes(cluster, await options.store.read(`${cluster}/`));
+    const expected = joinedNodes(cluster, await options.store.read(`${cluster}/node/`));
     return system.spawn(livenessActor({ bus, log }), "main", { cluster, expected });
   };
   const starting = async (): Promise<Supervisor> => {
@@ -121,7 +130,7 @@ async function spawnScheduler({
   nodes,
 }: HeadParts): Promise<Address> {
   const address = schedulerAddress(cluster);
-  const { records, outbox } = splitJournal(address, await options.store.read(`${cluster}/`));
+  const { records, outbox } = splitJournal(address, await recordsAtStart(options.store, cluster));
   const vault = vaultIn(options.files, options.home.cluster(cluster).secrets);
   const plain = schedulerActor({
     announce: board.apply,
@@ -176,7 +185,7 @@ export function keepLogs(parts: HeadParts, disk?: LogDisk): Promise<LogStore> {
   return openLogStore({
     dir: options.home.cluster(cluster).logs,
     ...{ board, clock: options.clock, log: options.log.child({ cluster }), ...given("disk", disk) },
-    onComplete: (job, attempt) => tell({ kind: "logs-complete", job, attempt }),
+    onComplete: (job, attempt, bytes) => tell({ kind: "logs-complete", job, attempt, bytes }),
   });
 }
 

@@ -2,14 +2,16 @@
 //
 // A job's spec is written once and never changes; its state is written whenever it changed. A spec
 // without a state is a job that still waits for its first placement, so that a bulk submission
-// writes one record a job. Secrets are in neither. Keys start with the cluster's name, so that
+// writes one record a job. Secrets are in neither. A settled job has one record of its own kind. Keys start with the cluster's name, so that
 // taking a cluster down is the deletion of a prefix.
 
+import { headNode } from "../model/address.ts";
 import { SkyError } from "../model/errors.ts";
+import type { Job } from "../model/job.ts";
 import type { Task } from "../model/task.ts";
-import type { StoreRecord } from "../runtime/store.ts";
+import type { Store, StoreRecord } from "../runtime/store.ts";
 import type { AutostopState } from "./autostop.ts";
-import type { GangRank, GangState, PlacedState } from "./gang-state.ts";
+import type { GangRank, GangState, PastAttempt, PlacedState } from "./gang-state.ts";
 import { newGang } from "./gang-state.ts";
 
 /** What was submitted. Never changes. */
@@ -26,8 +28,9 @@ export interface JobSpec {
 
 export interface JobState {
   readonly gang: GangState;
-  /** Attempts whose logs the head has completely. */
+  /** Attempts whose logs the head has completely, and how much that is. */
   readonly logs: readonly number[];
+  readonly logBytes?: number;
 }
 
 export interface JobRecord extends JobState {
@@ -68,11 +71,33 @@ export interface Closed {
   readonly why: "asked" | "autostop";
 }
 
+/** A settled job (`settle.ts`). */
+export interface SettledRecord {
+  readonly job: Job;
+  /** Its place in the order in which jobs settled. */
+  readonly order: number;
+  /** Earlier attempts, whose logs have names of their own. */
+  readonly past?: readonly PastAttempt[];
+}
+
+/** The job at one place of that order, and the bytes of all logs up to it, its own included. */
+export type OrderRecord = readonly [job: number, logBytes: number];
+
+/** What is remembered of all jobs that ever were. */
+export interface HistoryRecord {
+  /** No job that was has a greater id, but for those that have a spec. */
+  readonly newest: number;
+  readonly settled: number;
+  /** Of all settled jobs that ever were. */
+  readonly logBytes: number;
+}
+
 export interface Records {
   readonly jobs: readonly JobRecord[];
   readonly nodes: ReadonlyMap<string, NodeRecord>;
   readonly keys: ReadonlyMap<string, KeyRecord>;
   readonly cluster: ClusterRecord;
+  readonly history: HistoryRecord;
 }
 
 /** Keys of the scheduler's records, below its cluster's prefix. */
@@ -83,7 +108,27 @@ export const recordKeys = {
   node: (cluster: string, node: string) => `${cluster}/node/${node}`,
   key: (cluster: string, key: string) => `${cluster}/key/${encodeURIComponent(key)}`,
   cluster: (cluster: string) => `${cluster}/scheduler`,
+  history: (cluster: string) => `${cluster}/history`,
+  /** The same for all settled jobs; and one of them. Numbers are padded: keys sort as text. */
+  dones: (cluster: string) => `${cluster}/done/`,
+  done: (cluster: string, job: number) => `${cluster}/done/${digits(job)}`,
+  orders: (cluster: string) => `${cluster}/order/`,
+  order: (cluster: string, place: number) => `${cluster}/order/${digits(place)}`,
+  /** What the limits on the history have taken; see `retention.ts`. */
+  retention: (cluster: string) => `${cluster}/retention`,
 } as const;
+
+/**
+ * What a head reads when it starts: everything but what is settled, however much that is.
+ */
+export async function recordsAtStart(
+  store: Pick<Store, "read">,
+  cluster: string,
+): Promise<readonly StoreRecord[]> {
+  const parts = ["job/", "node/", "key/", "scheduler", "history", `${headNode}/`];
+  const found = await Promise.all(parts.map((part) => store.read(`${cluster}/${part}`)));
+  return found.flat();
+}
 
 /** What the records say. Records of others under the same prefix are passed over. */
 export function readRecords(cluster: string, records: readonly StoreRecord[]): Records {
@@ -92,6 +137,7 @@ export function readRecords(cluster: string, records: readonly StoreRecord[]): R
   const nodes = new Map<string, NodeRecord>();
   const keys: (readonly [string, KeyRecord])[] = [];
   let settings: ClusterRecord = { autostop: { phase: "off", running: 0 } };
+  let history: HistoryRecord = { newest: 0, settled: 0, logBytes: 0 };
   for (const { key, value } of records) {
     if (!key.startsWith(recordKeys.prefix(cluster))) continue;
     const [kind = "", id = "", part = ""] = key.slice(cluster.length + 1).split("/");
@@ -100,12 +146,13 @@ export function readRecords(cluster: string, records: readonly StoreRecord[]): R
     if (kind === "node" && part === "") nodes.set(id, parse(key, value));
     if (kind === "key") keys.push([decodeURIComponent(id), parse(key, value)]);
     if (key === recordKeys.cluster(cluster)) settings = parse(key, value);
+    if (key === recordKeys.history(cluster)) history = parse(key, value);
   }
   const jobs = [...specs.values()]
     .sort((a, b) => a.id - b.id)
     .map((spec): JobRecord => jobOf(spec, states.get(spec.id)));
   const oldestFirst = keys.sort(([, a], [, b]) => a.first - b.first);
-  return { jobs, nodes, keys: new Map(oldestFirst), cluster: settings };
+  return { jobs, nodes, keys: new Map(oldestFirst), cluster: settings, history };
 }
 
 /** The state as it is stored: without the terms, which follow from the spec. */
@@ -126,7 +173,7 @@ export function gangTermsOf(spec: JobSpec): GangState["terms"] {
 function jobOf(spec: JobSpec, state: JobState | undefined): JobRecord {
   const terms = gangTermsOf(spec);
   if (state === undefined) return { spec, gang: newGang(terms), logs: [] };
-  return { spec, gang: awake({ ...state.gang, terms }), logs: state.logs };
+  return { spec, ...state, gang: awake({ ...state.gang, terms }) };
 }
 
 /** Whether a process stands ready is the node's to say, again after every start of the head. */
@@ -138,12 +185,17 @@ function awake(gang: GangState): GangState {
   return { ...placed, ranks: unready(gang.ranks), setups: unready(gang.setups) };
 }
 
+/** Enough for any safe integer. */
+function digits(number: number): string {
+  return String(number).padStart(16, "0");
+}
+
 function isGiven(script: string | undefined): boolean {
   return script !== undefined && script.trim() !== "";
 }
 
 /** Our own records: their shape is trusted, their being JSON is checked. */
-function parse<T>(key: string, value: string): T {
+export function parse<T>(key: string, value: string): T {
   try {
     return JSON.parse(value) as T;
   } catch (cause) {

@@ -74,23 +74,6 @@ function refuse(draft: Draft, node: string): void {
   draft.others.push({ kind: "count-refusal", node });
 }
 
-/** The head has every byte of an attempt's logs: its directories on the nodes may go. */
-export function logsComplete(
-  state: SchedulerState,
-  draft: Draft,
-  { job, attempt }: { readonly job: number; readonly attempt: number },
-): void {
-  const entry = state.jobs.get(job);
-  if (entry === undefined || entry.logs.includes(attempt)) return;
-  entry.logs = [...entry.logs, attempt];
-  draft.durable.add(job);
-  for (const { node, key } of placesOf(entry, attempt)) {
-    // What must still be swept is not forgotten: its directory is how the node finds what is left.
-    if (state.nodesById.get(node)?.ghosts.has(rankKeyText(key))) continue;
-    tellAgent(state, draft, { node, message: { kind: "forget", key } });
-  }
-}
-
 interface Current {
   readonly entry: JobEntry;
   readonly gang: PlacedState;
@@ -367,26 +350,4 @@ function missing(
       repeat(state, draft, { entry, node: id });
     }
   }
-}
-
-/** Where an attempt had its processes. */
-function placesOf(
-  { spec, gang }: JobEntry,
-  attempt: number,
-): readonly { readonly node: string; readonly key: RankKey }[] {
-  const job = spec.id;
-  if (gang.phase !== "queued" && gang.attempt === attempt) {
-    return processesOf(gang).map(({ key, process }) => ({ key, node: process.node }));
-  }
-  const past = gang.past.find((over) => over.attempt === attempt);
-  if (past === undefined) return [];
-  const ranks = past.ranks.map((node, index) => {
-    const key: RankKey = { job, attempt, phase: "run", index };
-    return { node, key };
-  });
-  const setups = past.setups.map(({ index, node }) => {
-    const key: RankKey = { job, attempt, phase: "setup", index };
-    return { node, key };
-  });
-  return [...ranks, ...setups];
 }

@@ -8,7 +8,8 @@ import { assert } from "../model/errors.ts";
 import { advance, adviseAutostop, setWaiting } from "./advance.ts";
 import { demandOf, demandProblem, needOf, shapeOf, tooBig } from "./demand.ts";
 import { itsTurn, keepFor } from "./dispatch.ts";
-import { newGang } from "./gang-state.ts";
+import type { GangState } from "./gang-state.ts";
+import { newGang, processesOf } from "./gang-state.ts";
 import type { ApiRequest, SubmitReply } from "./messages.ts";
 import type { JobRecord, JobSpec } from "./records.ts";
 import { gangTermsOf, recordKeys } from "./records.ts";
@@ -89,7 +90,8 @@ function giveUp(
 
 export function cancel(state: SchedulerState, draft: Draft, request: Ask<"cancel">): void {
   const asked = request.jobs === "all" ? [...state.active] : [...new Set(request.jobs)];
-  const unknown = asked.filter((id) => !state.jobs.has(id));
+  // One that is not in the table any more has ended long ago.
+  const unknown = asked.filter((id) => id < 1 || id >= state.nextId);
   const left = new Set(asked.filter((id) => state.active.has(id)));
   const waiter = { left, cancelled: [], unknown, replyTo: request.replyTo };
   if (left.size === 0) {
@@ -155,19 +157,36 @@ export function openAgain(state: SchedulerState, draft: Draft): void {
 }
 
 /** The job's entry in the table, as its records say. Also what a start of the head does. */
-export function enter(state: SchedulerState, { spec, gang, logs }: JobRecord): JobEntry {
+export function enter(state: SchedulerState, record: JobRecord): JobEntry {
+  const { spec, gang, logs, logBytes = logs.length === 0 ? 0 : bytesOf(gang) } = record;
   const need = needOf(demandOf(spec.task));
   const shape = shapeOf(need, spec.task.numNodes);
   if (!state.shapes.has(shape)) {
     state.shapes.set(shape, { need, numNodes: spec.task.numNodes, living: 0, epoch: -1 });
   }
   const entry: JobEntry = {
-    ...{ spec, need, shape, gang, logs, held: [], seats: [], deadline: false },
+    ...{
+      spec,
+      need,
+      shape,
+      gang,
+      logs,
+      logBytes,
+      logsFrom: gang.attempt,
+      held: [],
+      seats: [],
+      deadline: false,
+    },
     ...{ waiting: gang.phase === "queued" ? gang.why || itsTurn : "" },
     ...{ movedAt: 0, preparingAt: 0 },
   };
   state.jobs.set(spec.id, entry);
   return entry;
+}
+
+/** Records of 0.1.0 do not say how much the head has of a job's logs; this is what there was. */
+function bytesOf(gang: GangState): number {
+  return processesOf(gang).reduce((sum, { process }) => sum + (process.logBytes ?? 0), 0);
 }
 
 function pendingTwin(state: SchedulerState, request: SubmitRequest): PendingSubmit | undefined {

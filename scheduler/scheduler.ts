@@ -23,8 +23,9 @@ import { createPlacer } from "./placement.ts";
 import { createQueue } from "./queue.ts";
 import type { Records } from "./records.ts";
 import { readRecords } from "./records.ts";
-import { inventory, logsComplete, report } from "./reports.ts";
+import { inventory, report } from "./reports.ts";
 import * as requests from "./requests.ts";
+import { considerAll, logsComplete, settleSome } from "./settle.ts";
 import type { JobEntry, SchedulerOptions, SchedulerState } from "./table.ts";
 import { defaultOptions, isHalfTold } from "./table.ts";
 import type { Draft, SchedulerInput, SchedulerTurn } from "./turn.ts";
@@ -62,6 +63,8 @@ export function startScheduler(args: SchedulerArgs, at: Instant): SchedulerTurn 
     draft.nodePhases.set(node.id, phase);
     tellAgent(state, draft, { node: node.id, message: { kind: "report-inventory" } });
   }
+  considerAll(state);
+  draft.isFirst = true;
   draft.autostopChanged = true;
   draft.mayPlace = true;
   return close(state, draft);
@@ -84,6 +87,7 @@ export function joinedNodes(cluster: string, records: readonly StoreRecord[]): r
 
 function close(state: SchedulerState, draft: Draft): SchedulerTurn {
   if (draft.mayPlace) dispatch(state, draft);
+  settleSome(state, draft);
   keepReconciling(state, draft);
   return finish(state, draft);
 }
@@ -143,6 +147,7 @@ function take(state: SchedulerState, draft: Draft, message: Received<SchedulerIn
     case "job-deadline":
     case "retry-due":
     case "autostop-due":
+    case "settle-due":
     case "reconcile-due":
       takeTimer(state, draft, message);
       return;
@@ -151,7 +156,7 @@ function take(state: SchedulerState, draft: Draft, message: Received<SchedulerIn
 
 type Timer = Extract<
   Received<SchedulerInput>,
-  { readonly kind: "job-deadline" | "retry-due" | "autostop-due" | "reconcile-due" }
+  { readonly kind: "job-deadline" | "retry-due" | "autostop-due" | "settle-due" | "reconcile-due" }
 >;
 
 function takeTimer(state: SchedulerState, draft: Draft, timer: Timer): void {
@@ -166,6 +171,9 @@ function takeTimer(state: SchedulerState, draft: Draft, timer: Timer): void {
     }
     case "autostop-due":
       adviseAutostop(state, draft, { kind: "due" });
+      return;
+    case "settle-due":
+      // Every turn settles some.
       return;
     case "reconcile-due":
       reconcile(state, draft);
@@ -213,13 +221,14 @@ function deadlinePassed(
 }
 
 function newState(args: SchedulerArgs, records: Records): SchedulerState {
-  const newest = records.jobs.at(-1)?.spec.id ?? 0;
+  const newest = Math.max(records.jobs.at(-1)?.spec.id ?? 0, records.history.newest);
   return {
     cluster: args.cluster,
     options: { ...defaultOptions, ...args.options },
     ...{ nodes: [], nodesById: new Map(), placer: createPlacer([]), queue: createQueue() },
     remembered: records.nodes,
-    ...{ jobs: new Map(), active: new Set(), moving: new Set(), shapes: new Map(), unparked: [] },
+    ...{ jobs: new Map(), settling: new Set(), history: { ...records.history } },
+    ...{ active: new Set(), moving: new Set(), shapes: new Map(), unparked: [] },
     ...{ epoch: 0, nextId: newest + 1, reservation: undefined, keys: new Map(records.keys) },
     ...{ pending: new Map(), secrets: new Map(), cancels: new Map(), closeWaiters: [] },
     closed: records.cluster.closed,

@@ -15,7 +15,14 @@ import type { GangState } from "./gang-state.ts";
 import type { ApiRequest, CancelReply, Done, SubmitReply } from "./messages.ts";
 import type { Placer } from "./placement.ts";
 import type { Queue, Queued } from "./queue.ts";
-import type { Closed, JobSpec, KeyRecord, NodeRecord, Reservation } from "./records.ts";
+import type {
+  Closed,
+  HistoryRecord,
+  JobSpec,
+  KeyRecord,
+  NodeRecord,
+  Reservation,
+} from "./records.ts";
 import type { Secrets } from "./vault.ts";
 
 export interface SchedulerOptions {
@@ -49,7 +56,7 @@ export const defaultOptions: SchedulerOptions = {
   shunMs: 5_000,
   pauseMaxMs: 60_000,
   backfillLinesMax: 64,
-  keysMax: 1_000,
+  keysMax: 65_536,
 };
 
 export interface JobEntry {
@@ -58,6 +65,13 @@ export interface JobEntry {
   readonly shape: string;
   gang: GangState;
   logs: readonly number[];
+  /** What the head has of them, in bytes. */
+  logBytes: number;
+  /**
+   * Logs of attempts before this one, if they were not complete when the head started, never will
+   * be: nobody is asked for them any more, and nobody could read them.
+   */
+  readonly logsFrom: number;
   /** Nodes of which it holds a part, and all on which it has a process. */
   held: readonly string[];
   seats: readonly string[];
@@ -115,6 +129,8 @@ export interface CancelWaiter {
   readonly replyTo: Ref<CancelReply>;
 }
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 export interface SchedulerState {
   readonly cluster: string;
   readonly options: SchedulerOptions;
@@ -124,7 +140,11 @@ export interface SchedulerState {
   readonly queue: Queue;
   /** What the records say of nodes, also of those that are not declared now. */
   readonly remembered: ReadonlyMap<string, NodeRecord>;
+  /** Those that have not settled (`settle.ts`). */
   readonly jobs: Map<number, JobEntry>;
+  /** Those of them that may be settled now. */
+  readonly settling: Set<number>;
+  readonly history: Mutable<HistoryRecord>;
   /** Jobs that have not ended. */
   readonly active: Set<number>;
   /** Jobs that wait for an answer of a node. */

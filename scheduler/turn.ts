@@ -8,6 +8,7 @@ import type { Address } from "../model/address.ts";
 import { headNode } from "../model/address.ts";
 import type { AutostopView } from "../model/cluster.ts";
 import type { Event } from "../model/event.ts";
+import type { Job } from "../model/job.ts";
 import type { NodePhase } from "../model/node.ts";
 import type { AgentMessage } from "../proto/messages.ts";
 import type { RuntimeEffect, Turn } from "../runtime/actor.ts";
@@ -51,6 +52,11 @@ export interface Draft {
   /** Jobs to announce, and those of them whose state must be written. */
   readonly changed: Set<number>;
   readonly durable: Set<number>;
+  /** Jobs that left the table in this turn, and what is to be told of them for the last time. */
+  readonly settled: number[];
+  readonly lastViews: Job[];
+  /** The scheduler has just started: nobody knows of anything. */
+  isFirst: boolean;
   readonly puts: StoreRecord[];
   readonly deletes: string[];
   readonly events: Event[];
@@ -71,6 +77,9 @@ export function newDraft(at: Instant): Draft {
     at,
     changed: new Set(),
     durable: new Set(),
+    settled: [],
+    lastViews: [],
+    isFirst: false,
     puts: [],
     deletes: [],
     events: [],
@@ -131,14 +140,17 @@ export function finish(state: SchedulerState, draft: Draft): SchedulerTurn {
 
 function announcementOf(state: SchedulerState, draft: Draft): Announcement | undefined {
   const { changed, events, nodePhases, autostopChanged } = draft;
-  const anything = changed.size + events.length + nodePhases.size > 0 || autostopChanged;
-  if (!anything) return undefined;
+  const { settled, lastViews, isFirst } = draft;
+  const count = changed.size + lastViews.length + settled.length + events.length + nodePhases.size;
+  if (count === 0 && !autostopChanged && !isFirst) return undefined;
   const nodes = [...nodePhases].map(([id, phase]) => {
     return { id, phase, misfit: state.nodesById.get(id)?.misfit };
   });
   return {
-    jobs: [...changed].map((id) => jobView(state, entryOf(state, id))),
+    jobs: [...changed].map((id) => jobView(state, entryOf(state, id))).concat(lastViews),
     events,
+    ...(settled.length === 0 ? {} : { settled }),
+    ...(isFirst ? { newest: state.nextId - 1 } : {}),
     ...(nodes.length === 0 ? {} : { nodes }),
     ...(autostopChanged ? { autostop: autostopView(state, draft) } : {}),
   };
@@ -155,13 +167,18 @@ function commitOf(state: SchedulerState, draft: Draft): Batch | undefined {
   const { cluster } = state;
   const puts = [...draft.puts];
   for (const id of draft.durable) {
-    const { gang, logs } = entryOf(state, id);
-    puts.push({ key: recordKeys.state(cluster, id), value: stateRecord({ gang, logs }) });
+    const { gang, logs, logBytes } = entryOf(state, id);
+    const value = stateRecord({ gang, logs, logBytes });
+    puts.push({ key: recordKeys.state(cluster, id), value });
   }
   for (const { node, bootId, capabilities, ghosts } of draft.nodeRecords) {
     const record: NodeRecord = { bootId, capabilities, ghosts: [...ghosts] };
     const value = JSON.stringify(record);
     puts.push({ key: recordKeys.node(cluster, node.id), value });
+  }
+  if (draft.settled.length > 0) {
+    state.history.newest = state.nextId - 1;
+    puts.push({ key: recordKeys.history(cluster), value: JSON.stringify(state.history) });
   }
   if (draft.clusterChanged) {
     puts.push({ key: recordKeys.cluster(cluster), value: JSON.stringify(clusterRecord(state)) });

@@ -1475,6 +1475,8 @@ export namespace sky {
             $unknowns?: Uint8Array[];
             cluster: string;
             skipFinished: boolean;
+            before: number;
+            limit: number;
             static encode(message: sky.v1.ListJobsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.ListJobsRequest & sky.v1.ListJobsRequest.$Shape;
         }
@@ -1483,6 +1485,8 @@ export namespace sky {
             interface $Properties {
                 cluster?: string;
                 skipFinished?: boolean;
+                before?: number;
+                limit?: number;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.ListJobsRequest.$Properties;
@@ -1495,6 +1499,7 @@ export namespace sky {
             constructor(properties?: sky.v1.ListJobsResponse.$Properties);
             $unknowns?: Uint8Array[];
             jobs: sky.v1.Job[];
+            nextBefore: number;
             static encode(message: sky.v1.ListJobsResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.ListJobsResponse & sky.v1.ListJobsResponse.$Shape;
         }
@@ -1502,10 +1507,12 @@ export namespace sky {
         namespace ListJobsResponse {
             interface $Properties {
                 jobs?: sky.v1.Job.$Properties[];
+                nextBefore?: number;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = {
               jobs?: sky.v1.Job.$Shape[];
+              nextBefore?: number;
               $unknowns?: Uint8Array[];
             };
         }

@@ -6383,6 +6383,8 @@ export const sky = $root.sky = (() => {
 
             ListJobsRequest.prototype.cluster = "";
             ListJobsRequest.prototype.skipFinished = false;
+            ListJobsRequest.prototype.before = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+            ListJobsRequest.prototype.limit = 0;
 
             ListJobsRequest.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -6395,6 +6397,10 @@ export const sky = $root.sky = (() => {
                     writer.uint32(10).string(message.cluster);
                 if (message.skipFinished != null && $Object.hasOwnProperty.call(message, "skipFinished") && message.skipFinished !== false)
                     writer.uint32(16).bool(message.skipFinished);
+                if (message.before != null && $Object.hasOwnProperty.call(message, "before") && (typeof message.before === "object" ? message.before.low || message.before.high : message.before !== 0))
+                    writer.uint32(24).int64(message.before);
+                if (message.limit != null && $Object.hasOwnProperty.call(message, "limit") && message.limit !== 0)
+                    writer.uint32(32).int32(message.limit);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -6446,6 +6452,24 @@ export const sky = $root.sky = (() => {
                                 delete message.skipFinished;
                             continue;
                         }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.int64()) === "object" ? value.low || value.high : value !== 0)
+                                message.before = value;
+                            else
+                                delete message.before;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.limit = value;
+                            else
+                                delete message.limit;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -6477,6 +6501,7 @@ export const sky = $root.sky = (() => {
             };
 
             ListJobsResponse.prototype.jobs = $util.emptyArray;
+            ListJobsResponse.prototype.nextBefore = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
 
             ListJobsResponse.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -6488,6 +6513,8 @@ export const sky = $root.sky = (() => {
                 if (message.jobs != null && message.jobs.length)
                     for (let i = 0; i < message.jobs.length; ++i)
                         $root.sky.v1.Job.encode(message.jobs[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.nextBefore != null && $Object.hasOwnProperty.call(message, "nextBefore") && (typeof message.nextBefore === "object" ? message.nextBefore.low || message.nextBefore.high : message.nextBefore !== 0))
+                    writer.uint32(16).int64(message.nextBefore);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -6501,7 +6528,7 @@ export const sky = $root.sky = (() => {
                     _depth = 0;
                 if (_depth > $Reader.recursionLimit)
                     throw $Error("max depth exceeded");
-                let end, message;
+                let end, message, value;
                 if (length === $undefined)
                     end = reader.len;
                 else {
@@ -6527,6 +6554,15 @@ export const sky = $root.sky = (() => {
                             if (!(message.jobs && message.jobs.length))
                                 message.jobs = [];
                             message.jobs.push($root.sky.v1.Job.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.int64()) === "object" ? value.low || value.high : value !== 0)
+                                message.nextBefore = value;
+                            else
+                                delete message.nextBefore;
                             continue;
                         }
                     }

@@ -10,12 +10,15 @@ import { zstdDecompressSync } from "node:zlib";
 import type { Received } from "../../runtime/actor.ts";
 import type { StoreRecord } from "../../runtime/store.ts";
 import {
+  jobText,
   type Line,
   type Outcome,
   outcomeOf,
   startLine,
   stepLine,
 } from "../../scheduler/history.ts";
+import type { SettledRecord } from "../../scheduler/records.ts";
+import { recordKeys } from "../../scheduler/records.ts";
 import { startScheduler, stepScheduler } from "../../scheduler/scheduler.ts";
 import type { SchedulerState } from "../../scheduler/table.ts";
 import type { SchedulerInput, SchedulerTurn } from "../../scheduler/turn.ts";
@@ -47,13 +50,24 @@ export function replay(lines: readonly Line[]): readonly Outcome[] {
     for (const key of turn.commit?.deletes ?? []) journal.delete(key);
     for (const { key, value } of turn.commit?.puts ?? []) journal.set(key, value);
     state = turn.state;
-    return outcomeOf(turn);
+    const outcome = outcomeOf(turn);
+    if (line.kind !== "start") return outcome;
+    // What was announced at every start then stands in a record of its own today, once it settled.
+    const settled = settledIn(line.cluster, journal).filter((job) => line.jobs.includes(job));
+    const jobs = new Set([...outcome.jobs, ...settled]);
+    return { ...outcome, jobs: [...jobs].sort() };
   });
 }
 
 function resetTo(journal: Map<string, string>, records: readonly StoreRecord[]): void {
   journal.clear();
   for (const { key, value } of records) journal.set(key, value);
+}
+
+function settledIn(cluster: string, journal: ReadonlyMap<string, string>): readonly string[] {
+  return [...journal]
+    .filter(([key]) => key.startsWith(recordKeys.dones(cluster)))
+    .map(([, value]) => jobText((JSON.parse(value) as SettledRecord).job));
 }
 
 function turnOf(

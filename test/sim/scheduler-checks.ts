@@ -88,7 +88,7 @@ export function checkWorld(world: World): void {
 function checkExits(world: World): void {
   for (const { process } of world.running()) {
     const { key } = process;
-    const job = world.board.job(key.job);
+    const job = world.find(key.job);
     if (key.phase === "setup" || job?.attempt !== key.attempt) continue;
     const exit = job.ranks[key.index]?.exit;
     const isKnown = exit?.kind === "code" || exit?.kind === "signal";
@@ -97,5 +97,5 @@ function checkExits(world: World): void {
 }
 
 function shareOf(world: World, job: number): number {
-  return world.state.jobs.get(job)?.spec.task.resources.accelerators?.count ?? 0;
+  return world.shares.get(job) ?? 0;
 }

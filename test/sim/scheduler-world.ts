@@ -18,6 +18,8 @@ import type { StoreRecord } from "../../runtime/store.ts";
 import type { Event } from "../../scheduler/board.ts";
 import { boardInMemory } from "../../scheduler/board-memory.ts";
 import type { CancelReply, SubmitReply } from "../../scheduler/messages.ts";
+import type { JobSpec, SettledRecord } from "../../scheduler/records.ts";
+import { recordKeys } from "../../scheduler/records.ts";
 import { startScheduler, stepScheduler } from "../../scheduler/scheduler.ts";
 import type { SchedulerOptions, SchedulerState } from "../../scheduler/table.ts";
 import type { SchedulerInput, SchedulerTurn } from "../../scheduler/turn.ts";
@@ -108,6 +110,8 @@ export class World {
   readonly refused: string[] = [];
   readonly vault = new Map<number, Readonly<Record<string, string>>>();
   readonly timers = new Map<string, { readonly due: number; readonly message: SchedulerInput }>();
+  /** How many devices a rank of each job asks for. */
+  readonly shares = new Map<number, number>();
   /** Every start of a process, for "never twice" and "never together". */
   readonly starts: string[] = [];
   /** The most one turn ever committed, and how many turns did. */
@@ -189,8 +193,33 @@ export class World {
     return this.replies[before] as CancelReply | undefined;
   }
 
+  /** Every job that there is: what the board has in memory, and what has settled. */
+  jobs(): readonly Job[] {
+    const settled = [...this.records]
+      .filter(([key]) => key.startsWith(recordKeys.dones(cluster)))
+      .map(([, value]) => (JSON.parse(value) as SettledRecord).job);
+    return [...new Map([...settled, ...this.board.jobs()].map((job) => [job.id, job])).values()];
+  }
+
+  /** The logs of every job that has ended are with the head. */
+  keepLogs(): void {
+    for (const { id, phase, attempt } of this.board.jobs()) {
+      for (let one = 1; phase === "ended" && one <= attempt; one += 1) {
+        this.say({ kind: "logs-complete", job: id, attempt: one, bytes: 10 });
+      }
+    }
+  }
+
+  isSettled(id: number): boolean {
+    return this.records.has(recordKeys.done(cluster, id));
+  }
+
+  find(id: number): Job | undefined {
+    return this.board.job(id) ?? this.jobs().find((job) => job.id === id);
+  }
+
   job(id: number): Job {
-    const job = this.board.job(id);
+    const job = this.find(id);
     assert.ok(job !== undefined, `job ${id} is on the board`);
     return job;
   }
@@ -203,7 +232,7 @@ export class World {
 
   /** A process that runs on a node ends by itself. */
   exit(key: RankKey, exit: Exit = { kind: "code", code: 0 }): void {
-    const found = this.find(key);
+    const found = this.processAt(key);
     assert.ok(found?.process.phase === "running", `${rankKeyText(key)} runs`);
     this.end(found.process, exit);
     this.tellExit(found.agent, found.process);
@@ -336,9 +365,16 @@ export class World {
     if (turn.commit !== undefined) {
       this.commits += 1;
       for (const key of turn.commit.deletes) this.records.delete(key);
-      for (const { key, value } of turn.commit.puts) this.records.set(key, value);
+      for (const { key, value } of turn.commit.puts) {
+        this.records.set(key, value);
+        if (key.endsWith("/spec")) this.noteShare(JSON.parse(value) as JobSpec);
+      }
       for (const { body } of turn.commit.events) this.events.push(JSON.parse(body) as Event);
     }
+  }
+
+  private noteShare({ id, task: { resources } }: JobSpec): void {
+    this.shares.set(id, resources.accelerators?.count ?? 0);
   }
 
   private release(turn: SchedulerTurn): void {
@@ -514,7 +550,9 @@ export class World {
     };
   }
 
-  private find(key: RankKey): { readonly agent: Agent; readonly process: Process } | undefined {
+  private processAt(
+    key: RankKey,
+  ): { readonly agent: Agent; readonly process: Process } | undefined {
     return this.every().find(({ process }) => rankKeyText(process.key) === rankKeyText(key));
   }
 }

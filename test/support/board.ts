@@ -26,7 +26,13 @@ export function shownBoard(): ShownBoard {
       tell({ jobs: [], events: [], nodes: [{ id, phase }] });
     },
     job: (id) => jobs.get(id),
-    latest: () => [...jobs.values()].sort((a, b) => b.id - a.id)[0],
+    find: async (id) => jobs.get(id),
+    latest: async () => board.jobs()[0],
+    page: async ({ before, countMax }) =>
+      board
+        .jobs()
+        .filter(({ id }) => id < before)
+        .slice(0, countMax),
     jobs: () => [...jobs.values()].sort((a, b) => b.id - a.id),
     nodePhase: (node) => phases.get(node) ?? "alive",
     misfit: () => undefined,

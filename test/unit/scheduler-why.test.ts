@@ -107,7 +107,7 @@ test("the board: newest first, and waiters hear of the change that they wait for
     board.jobs().map((job) => job.id),
     [other, id],
   );
-  assert.equal(board.latest()?.id, other);
+  assert.equal((await board.latest())?.id, other);
   const controller = new AbortController();
   const ended = board.until(id, ({ phase }) => phase === "ended", controller.signal);
   const given = board.until(other, ({ phase }) => phase === "ended", controller.signal);

@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { newRecord } from "../../clouds/cluster-record.ts";
 import { isSkyError } from "../../model/errors.ts";
-import type { Job } from "../../model/job.ts";
 import type { Task } from "../../model/task.ts";
 import { encodeEnvelope } from "../../proto/envelope.ts";
 import { busPayloadBytesMax } from "../../runtime/bus.ts";
@@ -132,6 +131,6 @@ test("what is not found is named with what is close; what is not up says so", as
     upHeadOf(clusters, wanted),
     (error) => isSkyError(error, "cluster/not-up") && /status: INIT/.test(error.message),
   );
-  const board = { job: () => undefined, latest: () => undefined as Job | undefined };
-  assert.throws(() => jobOf(board, "demo", 7), /Job 7 not found on cluster 'demo'/);
+  const board = { find: async () => undefined, latest: async () => undefined };
+  await assert.rejects(jobOf(board, "demo", 7), /Job 7 not found on cluster 'demo'/);
 });

@@ -16,6 +16,7 @@ import type { ActorSystem } from "../../../runtime/system-actor.ts";
 import { createSystem } from "../../../runtime/system-actor.ts";
 import type { WritableBoard } from "../../../scheduler/board-memory.ts";
 import { boardInMemory } from "../../../scheduler/board-memory.ts";
+import { jobHistory } from "../../../scheduler/job-history.ts";
 import type { LogStore } from "../../../scheduler/log-store-os.ts";
 import type { HeadParts } from "../../../scheduler/open-head-os.ts";
 import { keepLogs, startActors } from "../../../scheduler/open-head-os.ts";
@@ -100,8 +101,9 @@ export class SimHead {
       ...{ clock: life.clock, bus, store, log, observe },
     });
     const small = mutant.headSystem(withSmallMailboxes(system, this.#sim.mailboxMax));
+    const history = jobHistory(store, clusterName);
     const running: Running = {
-      ...{ life, system: small, bus, store: disk, board: boardInMemory() },
+      ...{ life, system: small, bus, store: disk, board: boardInMemory(history) },
       ...{ logs: undefined, stopListening: () => {}, ready: false, broken: false },
     };
     this.#running = running;
@@ -189,10 +191,12 @@ export class SimHead {
     const { mutant } = this.#sim;
     running.logs = mutant.logStore(await keepLogs(parts, mutant.logDisk(disk)));
     if (!life.alive) return;
+    const known = await board.page({ before: Infinity, countMax: Infinity });
+    if (!life.alive) return;
     running.stopListening = this.#listen(running.logs);
     running.ready = true;
     this.disk.hasFailed = this.disk.failing;
-    this.#sim.truth.remembered(board.jobs());
+    this.#sim.truth.remembered(known);
   }
 
   #parts(running: Running, store: HeadParts["options"]["store"]): HeadParts {
