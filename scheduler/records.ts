@@ -3,8 +3,7 @@
 // A job's spec is written once and never changes; its state is written whenever it changed. A spec
 // without a state is a job that still waits for its first placement, so that a bulk submission
 // writes one record a job. A settled job has one record of its own kind (`settle.ts`). Secrets are
-// in none of them. Keys start with the cluster's name, so that taking a cluster down is the deletion
-// of a prefix.
+// in none of them. Keys start with the cluster's name, so that taking one down deletes a prefix.
 
 import { headNode } from "../model/address.ts";
 import { SkyError } from "../model/errors.ts";
