@@ -144,11 +144,7 @@ function take(state: SchedulerState, draft: Draft, message: Received<SchedulerIn
     case "logs-complete":
       logsComplete(state, draft, message);
       return;
-    case "job-deadline":
-    case "retry-due":
-    case "autostop-due":
-    case "settle-due":
-    case "reconcile-due":
+    default:
       takeTimer(state, draft, message);
       return;
   }
@@ -172,8 +168,8 @@ function takeTimer(state: SchedulerState, draft: Draft, timer: Timer): void {
     case "autostop-due":
       adviseAutostop(state, draft, { kind: "due" });
       return;
+    // Every turn settles some.
     case "settle-due":
-      // Every turn settles some.
       return;
     case "reconcile-due":
       reconcile(state, draft);

@@ -64,7 +64,10 @@ function resetTo(journal: Map<string, string>, records: readonly StoreRecord[]):
   for (const { key, value } of records) journal.set(key, value);
 }
 
-function settledIn(cluster: string, journal: ReadonlyMap<string, string>): readonly string[] {
+export function settledIn(
+  cluster: string,
+  journal: ReadonlyMap<string, string>,
+): readonly string[] {
   return [...journal]
     .filter(([key]) => key.startsWith(recordKeys.dones(cluster)))
     .map(([, value]) => jobText((JSON.parse(value) as SettledRecord).job));

@@ -22,7 +22,7 @@ import { openSqliteStore } from "../../runtime/store-sqlite.ts";
 import { type Line, outcomeOf } from "../../scheduler/history.ts";
 import { startScheduler } from "../../scheduler/scheduler.ts";
 import { schedulerAddress } from "../../scheduler/turn.ts";
-import { differences, idOf, readHistory, replay } from "./history.ts";
+import { differences, idOf, readHistory, replay, settledIn } from "./history.ts";
 
 const saidCharsMax = 2_000;
 
@@ -76,7 +76,9 @@ async function replayJournal(file: string): Promise<number> {
     const own = records.filter(({ key }) => key.startsWith(`${name}/`));
     const { records: kept } = splitJournal(schedulerAddress(name), own);
     const turn = startScheduler({ cluster: name, nodes, records: kept, secrets: new Map() }, at);
-    const { jobs, does } = outcomeOf(turn);
+    const { jobs: open, does } = outcomeOf(turn);
+    const journal = new Map(own.map(({ key, value }) => [key, value]));
+    const jobs = [...settledIn(name, journal), ...open];
     console.log(`${name}: ${jobs.length} jobs on ${nodes.length} nodes`);
     for (const job of jobs) console.log(`  ${job}`);
     for (const deed of does) console.log(`  would ${deed}`);
