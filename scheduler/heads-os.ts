@@ -18,8 +18,8 @@ import type { StreamSession } from "../runtime/stream.ts";
 import type { Head } from "./head.ts";
 import type { HeadsOptions } from "./heads-options.ts";
 import type { Misfit } from "./join-grpc.ts";
+import { archiveLogs } from "./log-archive-os.ts";
 import type { LogStore } from "./log-store-os.ts";
-import { archiveLogs } from "./log-store-os.ts";
 import type { Done, SchedulerMessage } from "./messages.ts";
 import { openHead } from "./open-head-os.ts";
 

@@ -8,8 +8,6 @@
 // What must always hold: bytes are kept exactly; a follower ends only after the last byte; and
 // `onComplete` is called only when every log of the attempt is safe on this disk.
 
-import { mkdir, readdir, rename } from "node:fs/promises";
-import { dirname } from "node:path";
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { Job, RankKey } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";
@@ -24,22 +22,12 @@ import { logDisk } from "./log-disk-os.ts";
 import { LogFile } from "./log-file-os.ts";
 import type { LogChunk, LogEnd } from "./log-store.ts";
 import { logEnd, logKeys, ownerOf, tailStart } from "./log-store.ts";
+import type { LogStoreOptions } from "./log-store-options.ts";
 
 /** How often bytes of growing logs are made safe and acknowledged. */
 const syncMs = 1_000;
 /** More unsafe bytes than this are not left until then. */
 const unsafeBytesMax = 33_554_432;
-
-export interface LogStoreOptions {
-  readonly dir: string;
-  readonly board: Board;
-  readonly log: Log;
-  readonly clock: Clock;
-  /** The file system by default. */
-  readonly disk?: LogDisk;
-  /** Every log of this attempt of this job is safe here, as far as it will ever go. */
-  readonly onComplete: (job: number, attempt: number, bytes: number) => void;
-}
 
 export interface LogStore {
   /** Takes a log channel that `node` opened. */
@@ -78,18 +66,6 @@ export async function openLogStore(options: LogStoreOptions): Promise<LogStore> 
   // Not waited for: nobody needs it to take or read logs.
   void store.recall();
   return store;
-}
-
-/** Moves all logs of a closed store out of the way of `sky down`. Nothing to move is harmless. */
-export async function archiveLogs(dir: string, to: string): Promise<boolean> {
-  const found = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return [];
-    throw error;
-  });
-  if (found.length === 0) return false;
-  await mkdir(dirname(to), { recursive: true, mode: 0o700 });
-  await rename(dir, to);
-  return true;
 }
 
 interface OpenChannel {
