@@ -12,10 +12,10 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { errorText } from "../model/errors.ts";
 import { homeAt } from "../model/home.ts";
+import { takeLock } from "../runtime/home-lock-sqlite.ts";
 import { createPinoLog } from "../runtime/log-pino.ts";
 import { readConfig } from "./skyhead/config.ts";
 import { startHeadProcess } from "./skyhead/head-process.ts";
-import { takeLock } from "./skyhead/lock.ts";
 
 /** EX_TEMPFAIL of sysexits.h: another one holds the home. */
 const exitHeld = 75;

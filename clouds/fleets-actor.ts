@@ -13,9 +13,7 @@ import type { ClusterRecord, LaunchRequest } from "./cluster-record.ts";
 import type { FleetEvent, FleetReply } from "./fleet.ts";
 import type { FleetPorts } from "./fleet-actor.ts";
 import { fleetActor, fleetKind, fleetRecordKey } from "./fleet-actor.ts";
-
-/** The cluster name of the system in which the fleets of a home live. No cluster may have it. */
-export const homeCluster = "_home";
+import { homeCluster } from "./home-records.ts";
 
 export interface FleetsOptions {
   /** Of `homeCluster`, with the journal. */

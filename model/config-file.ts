@@ -19,11 +19,15 @@ const endpoint = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const folder = z.string().startsWith("/", "an absolute path of a folder");
+
 const schema = z.strictObject({
   local: z.strictObject({ isolation: z.enum(["embedded", "process"]).optional() }).optional(),
   idle_exit_seconds: z.number().min(0).optional(),
   log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).optional() }).optional(),
-  journal: z.strictObject({ extra_fsync_ms: z.number().min(0).optional() }).optional(),
+  journal: z
+    .strictObject({ extra_fsync_ms: z.number().min(0).optional(), replica: folder.optional() })
+    .optional(),
   debug: z.strictObject({ history: z.boolean().optional() }).optional(),
   bus: z
     .strictObject({ binary: z.string().min(1).optional(), advertise: endpoint.optional() })
@@ -51,7 +55,10 @@ export function parseConfig(file: string, text: string): Config {
     local: { isolation: local?.isolation ?? nodes.isolation },
     idleExitSeconds: idle_exit_seconds ?? idleExitSeconds,
     log: { level: log?.level ?? lines.level },
-    journal: { extraFsyncMs: journal?.extra_fsync_ms ?? disk.extraFsyncMs },
+    journal: {
+      extraFsyncMs: journal?.extra_fsync_ms ?? disk.extraFsyncMs,
+      ...(journal?.replica === undefined ? {} : { replica: journal.replica }),
+    },
     debug: { history: debug?.history ?? defaultConfig.debug.history },
     bus: {
       ...(bus?.binary === undefined ? {} : { binary: bus.binary }),

@@ -16,6 +16,8 @@ export interface Config {
   readonly journal: {
     /** Delays every flush of the journal, as a slower disk would. For benchmarks. */
     readonly extraFsyncMs: number;
+    /** A folder that gets a copy of all that is committed; absent = none. */
+    readonly replica?: string;
   };
   readonly debug: {
     /** Whether each cluster's history is written to a file that `npm run replay` takes. */

@@ -36,6 +36,7 @@ export const codes = {
     grpc: 15,
     text: "the journal {path} is damaged: {why}. Nothing was changed. With a replica (journal.replica): sky restore --from DIR",
   },
+  "restore/failed": { remedy: "give-up", grpc: 9, text: "cannot restore from {dir}: {why}" },
   "disk/full": {
     remedy: "give-up",
     grpc: 8,

@@ -26,9 +26,8 @@ const fieldBytesMax = 8;
 export function inventoryMessages(
   inventory: Inventory,
   snapshot: number,
-  bytesMax = inventoryBytesMax,
 ): readonly (Inventory | InventoryPart)[] {
-  const groups = grouped(inventory.ranks, bytesMax - headBytes(inventory));
+  const groups = grouped(inventory.ranks, inventoryBytesMax - headBytes(inventory));
   if (groups.length <= 1) return [inventory];
   const { bootId, capacity, version, capabilities } = inventory;
   return groups.map((ranks, part) => ({

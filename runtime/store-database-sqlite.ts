@@ -12,7 +12,7 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
 import { isNoRoom } from "./room-os.ts";
 import type { Batch, RecordRange, StoreEvent, StoreRecord } from "./store.ts";
-import { prefixEnd } from "./store-keys.ts";
+import { allSubjects, prefixEnd } from "./store-keys.ts";
 import type { EventQuery, WriteStep } from "./store-requests.ts";
 
 /**
@@ -164,6 +164,7 @@ function journalOver(database: DatabaseSync): JournalDatabase {
     range: ({ from, before, countMax, reverse = false }) =>
       (reverse ? down : up).all(from, before || endOfAll, countMax).map(recordOf),
     events: ({ subject, after, countMax }) => {
+      if (subject === allSubjects) return below.all("", endOfAll, after, countMax).map(eventOf);
       const rows = subject.endsWith("/")
         ? below.all(subject, prefixEnd(subject) ?? endOfAll, after, countMax)
         : exact.all(subject, after, countMax);

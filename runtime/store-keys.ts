@@ -38,8 +38,12 @@ export function isInRange(
   return compareKeys(key, from) >= 0 && (before === "" || compareKeys(key, before) < 0);
 }
 
+/** The query for the events of all subjects. */
+export const allSubjects = "/";
+
 /** Whether an event's subject is what a query names: itself, or with a `/` at the end, below it. */
 export function subjectMatches(subject: string, query: string): boolean {
+  if (query === allSubjects) return true;
   return query.endsWith("/") ? subject.startsWith(query) : subject === query;
 }
 

@@ -66,7 +66,10 @@ export interface Store {
   read(prefix: string): Promise<readonly StoreRecord[]>;
   /** A part of the records, so that nobody needs to read all that there are to find a few. */
   range(range: RecordRange): Promise<readonly StoreRecord[]>;
-  /** Events of exactly this subject (or, ending in `/`, of all below it) with `seq > after`. */
+  /**
+   * Events of exactly this subject (or, ending in `/`, of all below it; `/` is all) with
+   * `seq > after`.
+   */
   events(query: {
     readonly subject: string;
     readonly after: number;

@@ -9,6 +9,7 @@
 
 import type { ClusterRecord } from "../clouds/cluster-record.ts";
 import { knownNodes } from "../clouds/cluster-record.ts";
+import { homeKeys, restoredIn } from "../clouds/home-records.ts";
 import type { Address, Ref } from "../model/address.ts";
 import { headNode } from "../model/address.ts";
 import { SkyError } from "../model/errors.ts";
@@ -142,7 +143,11 @@ async function spawnScheduler({
   const dir = options.home.cluster(cluster).root;
   const actor = options.keepHistory ? withHistory(plain, { dir, log }) : plain;
   const secrets = await vault.all();
-  const args = { cluster, nodes: [...nodes.values()], records, secrets };
+  const restored = restoredIn(await options.store.read(homeKeys.restored));
+  const args = {
+    ...{ cluster, nodes: [...nodes.values()], records, secrets },
+    ...given("restored", restored),
+  };
   const chosen = given("options", options.scheduler);
   return system.spawn(actor, address.id, { ...args, ...chosen }, { outbox, mailboxMax });
 }

@@ -64,6 +64,16 @@ export interface ClusterRecord {
   /** Set while the cluster takes no jobs. */
   readonly closed?: Closed;
   readonly reservation?: Reservation;
+  readonly restored?: RestoredState;
+}
+
+/** What a restore from a replica left behind. */
+export interface RestoredState {
+  readonly atWallMs: number;
+  /** Jobs from this id on may have been acknowledged and are not on record. */
+  readonly lostFrom: number;
+  /** New jobs have ids from here on. */
+  readonly idMin: number;
 }
 
 export interface Closed {

@@ -14,6 +14,7 @@ import { advance, awaited, jobsOn, layGhost, repeat } from "./advance.ts";
 import type { GangRank, PlacedState } from "./gang-state.ts";
 import { awaitsSweep, processesOf, processOf } from "./gang-state.ts";
 import { changePhase, noteCapabilities } from "./node-set.ts";
+import { noteLost } from "./restored.ts";
 import type { JobEntry, NodeEntry, SchedulerState } from "./table.ts";
 import type { Draft } from "./turn.ts";
 import { tellAgent, tellHistory } from "./turn.ts";
@@ -119,6 +120,7 @@ function stale(
   const { key } = message;
   const { id } = node.node;
   const ghost = rankKeyText(key);
+  noteLost(state, draft, { node: id, key });
   switch (message.kind) {
     case "rank-refused":
       return;
@@ -290,6 +292,7 @@ function takeStranger(
   const { key } = rank;
   const { id } = node.node;
   const ghost = rankKeyText(key);
+  noteLost(state, draft, { node: id, key });
   if (rank.phase !== "exited") {
     stopStranger(state, draft, { id, key });
     return;

@@ -25,6 +25,8 @@ import type { Records } from "./records.ts";
 import { readRecords } from "./records.ts";
 import { inventory, report } from "./reports.ts";
 import * as requests from "./requests.ts";
+import type { Restore } from "./restored.ts";
+import { noteRestore } from "./restored.ts";
 import { considerAll, logsComplete, settleSome } from "./settle.ts";
 import type { JobEntry, SchedulerOptions, SchedulerState } from "./table.ts";
 import { defaultOptions, isHalfTold } from "./table.ts";
@@ -40,6 +42,8 @@ export interface SchedulerArgs {
   readonly records: readonly StoreRecord[];
   /** What the vault holds. */
   readonly secrets: ReadonlyMap<number, Secrets>;
+  /** The last time that the journal was restored from a replica. */
+  readonly restored?: Restore;
   readonly options?: Partial<SchedulerOptions>;
 }
 
@@ -55,6 +59,7 @@ export function startScheduler(args: SchedulerArgs, at: Instant): SchedulerTurn 
   seat(state, args.nodes);
   for (const id of state.active) resume(state, draft, id);
   keepSecrets(state, draft, args.secrets);
+  noteRestore(state, draft, args.restored);
   const kept = records.cluster.reservation;
   const isKept = kept?.nodes.every((id) => state.nodesById.has(id)) && state.queue.has(kept.job);
   if (kept !== undefined && isKept) keepFor(state, draft, kept);
@@ -225,7 +230,9 @@ function newState(args: SchedulerArgs, records: Records): SchedulerState {
     remembered: records.nodes,
     ...{ jobs: new Map(), settling: new Set(), history: { ...records.history } },
     ...{ active: new Set(), moving: new Set(), shapes: new Map(), unparked: [] },
-    ...{ epoch: 0, nextId: newest + 1, reservation: undefined, keys: new Map(records.keys) },
+    ...{ epoch: 0, reservation: undefined, keys: new Map(records.keys) },
+    nextId: Math.max(newest + 1, records.cluster.restored?.idMin ?? 1),
+    ...{ restored: records.cluster.restored, lostJobs: new Set() },
     ...{ pending: new Map(), secrets: new Map(), cancels: new Map(), closeWaiters: [] },
     closed: records.cluster.closed,
     autostop: records.cluster.autostop,

@@ -22,6 +22,7 @@ import type {
   KeyRecord,
   NodeRecord,
   Reservation,
+  RestoredState,
 } from "./records.ts";
 import type { Secrets } from "./vault.ts";
 
@@ -156,6 +157,9 @@ export interface SchedulerState {
   epoch: number;
   nextId: number;
   reservation: Reservation | undefined;
+  restored: RestoredState | undefined;
+  /** Jobs that a restore lost and nodes have spoken of. */
+  readonly lostJobs: Set<number>;
   readonly keys: Map<string, KeyRecord>;
   readonly pending: Map<number, PendingSubmit>;
   readonly secrets: Map<number, Secrets>;

@@ -192,9 +192,11 @@ function commitOf(state: SchedulerState, draft: Draft): Batch | undefined {
   return { puts, deletes: draft.deletes, events };
 }
 
-function clusterRecord({ autostop, closed, reservation }: SchedulerState): ClusterRecord {
+function clusterRecord(state: SchedulerState): ClusterRecord {
+  const { autostop, closed, reservation, restored } = state;
   return {
     autostop,
+    ...(restored === undefined ? {} : { restored }),
     ...(closed === undefined ? {} : { closed }),
     ...(reservation === undefined ? {} : { reservation }),
   };

@@ -14,11 +14,13 @@ import { ServerCredentials } from "@grpc/grpc-js";
 import type { LocalCloud } from "../../clouds/cloud-local.ts";
 import { createLocalCloud } from "../../clouds/cloud-local.ts";
 import type { Fleets } from "../../clouds/fleets-actor.ts";
-import { createFleets, homeCluster } from "../../clouds/fleets-actor.ts";
+import { createFleets } from "../../clouds/fleets-actor.ts";
+import { homeCluster, homeKeys } from "../../clouds/home-records.ts";
 import { headNode } from "../../model/address.ts";
 import type { Config } from "../../model/config.ts";
 import { SkyError } from "../../model/errors.ts";
 import type { Home } from "../../model/home.ts";
+import { given } from "../../proto/fields.ts";
 import { closeGrpcServer, createGrpcServer, listenGrpc } from "../../proto/server-grpc.ts";
 import { createBusHub } from "../../runtime/bus-memory.ts";
 import { headPermissions } from "../../runtime/bus-permissions.ts";
@@ -28,6 +30,8 @@ import { batchOf } from "../../runtime/journal.ts";
 import type { Log } from "../../runtime/log.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
 import { createOsRandom } from "../../runtime/random-os.ts";
+import type { Replica } from "../../runtime/replica.ts";
+import { replicated } from "../../runtime/replica.ts";
 import type { SocketAddress } from "../../runtime/socket-os.ts";
 import { listenPrivately } from "../../runtime/socket-os.ts";
 import type { Store } from "../../runtime/store.ts";
@@ -43,6 +47,7 @@ import type { IdleWatch } from "./idle.ts";
 import { watchIdle } from "./idle.ts";
 import type { LanePorts } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
+import { replicaOf } from "./replica.ts";
 
 export interface HeadProcessOptions {
   readonly home: Home;
@@ -62,15 +67,28 @@ const callGraceMs = 500;
 export async function startHeadProcess(options: HeadProcessOptions): Promise<HeadProcess> {
   const { home, config } = options;
   for (const dir of [home.root, home.head]) mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const store = await openSqliteStore({ path: home.journal, ballastMib, ...config.journal });
-  store.onShortage?.(() => tellShortage(options.log, store));
-  const head = new HeadProcess(options, store, await nextIncarnation(store, Date.now()));
+  const { replica: replicaDir, extraFsyncMs } = config.journal;
+  const journal = await openSqliteStore({ path: home.journal, ballastMib, extraFsyncMs });
+  journal.onShortage?.(() => tellShortage(options.log, journal));
+  const incarnation = await nextIncarnation(journal, Date.now());
+  const world = { clock: createOsClock(), random: createOsRandom(), metrics: createMetrics() };
+  const ports = { ...world, log: options.log, incarnation };
+  const replica =
+    replicaDir === undefined ? undefined : await replicaOf(journal, replicaDir, ports);
+  const store = replica ? replicated(journal, replica) : journal;
+  const head = new HeadProcess({ ...options, ports, store, ...given("replica", replica) });
   await head.open();
   return head;
 }
 
+interface HeadProcessParts extends HeadProcessOptions {
+  readonly ports: Omit<LanePorts, "onSession" | "onMisfit">;
+  readonly store: Store;
+  readonly replica?: Replica;
+}
+
 export class HeadProcess {
-  readonly #options: HeadProcessOptions;
+  readonly #options: HeadProcessParts;
   readonly #store: Store;
   readonly #ports: Omit<LanePorts, "onSession" | "onMisfit">;
   readonly #server: Server = createGrpcServer();
@@ -82,10 +100,9 @@ export class HeadProcess {
   readonly #idle: IdleWatch;
   #address: SocketAddress | undefined;
 
-  constructor(options: HeadProcessOptions, store: Store, incarnation: number) {
-    const { home, config, log } = options;
-    const clock = createOsClock();
-    const ports = { clock, random: createOsRandom(), log, metrics: createMetrics(), incarnation };
+  constructor(options: HeadProcessParts) {
+    const { home, config, log, ports, store } = options;
+    const { clock } = ports;
     this.#options = options;
     this.#store = store;
     this.#ports = ports;
@@ -174,6 +191,7 @@ export class HeadProcess {
       rssBytes: process.memoryUsage.rss(),
       cpu: process.cpuUsage(),
       store: { ...this.#store.counts(), shortage: this.#store.shortage?.() },
+      replica: this.#options.replica?.status(),
       actors: this.#system.inspect(),
       lanes: this.#lanes.inspect(),
       metrics: Object.fromEntries(this.#ports.metrics.snapshot()),
@@ -182,16 +200,15 @@ export class HeadProcess {
   }
 }
 
-const incarnationKey = `${homeCluster}/${headNode}/incarnation`;
-
 /**
  * What this head says is newer than what earlier ones said, and nodes go by that. A journal that
  * was restored from a copy may not know of the last starts: the clock is ahead of them.
  */
 async function nextIncarnation(store: Store, wallMs: number): Promise<number> {
-  const [last] = await store.read(incarnationKey);
+  const [last] = await store.read(homeKeys.incarnation);
   const next = Math.max(Number(last?.value ?? 0) + 1, Math.floor(wallMs / 1_000));
-  const commit = store.commit(batchOf({ puts: [{ key: incarnationKey, value: String(next) }] }));
+  const puts = [{ key: homeKeys.incarnation, value: String(next) }];
+  const commit = store.commit(batchOf({ puts }));
   // A start that waits for room would tell nobody why.
   await unlessFull(store, commit);
   return next;

@@ -29,6 +29,7 @@ const commands = {
   check: async () => (await import("./check.ts")).check,
   doctor: async () => (await import("./doctor.ts")).doctor,
   debug: async () => (await import("./debug.ts")).debug,
+  restore: async () => (await import("./restore.ts")).restore,
 } as const satisfies Record<string, () => Promise<CliCommand>>;
 
 /** Runs one command line, without the program's name. Gives the exit code. */

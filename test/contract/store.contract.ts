@@ -37,6 +37,7 @@ export function storeContract(name: string, make: () => Promise<StoreWorld>): vo
   };
   records(check);
   events(check);
+  allEvents(check);
   orderAndEnds(check);
   model(check);
 }
@@ -197,6 +198,24 @@ function events(check: Check): void {
       assert.deepEqual(
         left.map((found) => found.length),
         [0, 0, 1, 1, 1],
+      );
+    });
+  });
+}
+
+function allEvents(check: Check): void {
+  check("events of all subjects are read in the order of their numbers", async (world) => {
+    await using(world, async (store) => {
+      for (const subject of ["b/job/1", "a", "\u{10ffff}", "b"]) await store.commit(event(subject));
+      const first = await store.events({ subject: "/", after: 0, countMax: 3 });
+      assert.deepEqual(
+        first.map(({ subject }) => subject),
+        ["b/job/1", "a", "\u{10ffff}"],
+      );
+      const rest = await store.events({ subject: "/", after: first[2]?.seq ?? 0, countMax: 3 });
+      assert.deepEqual(
+        rest.map(({ subject }) => subject),
+        ["b"],
       );
     });
   });

@@ -30,7 +30,7 @@ function sky(args: readonly string[]): string {
 }
 
 const commands = ["launch", "exec", "status", "queue", "logs", "cancel", "why", "autostop"].concat([
-  ...["stop", "start", "down", "check", "doctor", "debug"],
+  ...["stop", "start", "down", "check", "doctor", "debug", "restore"],
 ]);
 
 test("the help of sky and of every command", () => {

@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { argv, exit } from "node:process";
 import { type ClusterRecord, knownNodes } from "../../clouds/cluster-record.ts";
 import { fleetKind, fleetRecordKey } from "../../clouds/fleet-actor.ts";
-import { homeCluster } from "../../clouds/fleets-actor.ts";
+import { homeCluster } from "../../clouds/home-records.ts";
 import { headNode } from "../../model/address.ts";
 import { errorText } from "../../model/errors.ts";
 import { splitJournal } from "../../runtime/journal.ts";

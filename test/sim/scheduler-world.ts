@@ -11,7 +11,6 @@ import type { Node, NodePhase } from "../../model/node.ts";
 import type { Capacity } from "../../model/resources.ts";
 import type { Task } from "../../model/task.ts";
 import { wireCapabilities } from "../../model/wire.ts";
-import { inventoryMessages } from "../../proto/inventory-parts.ts";
 import type { AgentMessage, AgentReport, RankReport, RankSpec } from "../../proto/messages.ts";
 import type { Received } from "../../runtime/actor.ts";
 import type { Instant } from "../../runtime/clock.ts";
@@ -98,8 +97,6 @@ export interface WorldOptions {
   readonly dies?: () => boolean;
   readonly options?: Partial<SchedulerOptions>;
   readonly fate?: Fate;
-  /** Inventories that are larger go in parts. */
-  readonly inventoryBytes?: number;
 }
 
 export class World {
@@ -126,14 +123,11 @@ export class World {
   state: SchedulerState;
   fate: Fate;
   now = 1_000;
-  readonly inventoryBytes: number | undefined;
-  snapshots = 0;
   pids = 100;
 
   constructor(made: WorldOptions) {
     const { nodes, options = {}, fate = () => 1, dies = () => false } = made;
     this.nodes = nodes;
-    this.inventoryBytes = made.inventoryBytes;
     this.options = options;
     this.fate = fate;
     this.dies = dies;
@@ -540,10 +534,7 @@ export class World {
     const ranks = [...agent.processes.values()].map((process) => this.rankReport(agent, process));
     const { capacity: has = capacity(1) } = this.nodes.find(({ id }) => id === agent.id) ?? {};
     const about = { bootId: agent.bootId, capacity: has, version: "test" };
-    const whole = { kind: "inventory", ...about, capabilities: wireCapabilities, ranks } as const;
-    this.snapshots += 1;
-    const messages = inventoryMessages(whole, this.snapshots, this.inventoryBytes);
-    for (const message of messages) this.report(agent, message);
+    this.report(agent, { kind: "inventory", ...about, capabilities: wireCapabilities, ranks });
   }
 
   private rankReport(agent: Agent, process: Process): RankReport {

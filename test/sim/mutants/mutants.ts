@@ -52,12 +52,6 @@ export const mutants: Readonly<Record<string, () => SchedulerUnderTest>> = {
     stepping((state, message) =>
       message.kind === "inventory" ? { state, effects: [] } : stepScheduler(state, message),
     ),
-  "a part of an inventory counts as the whole": () =>
-    stepping((state, message) => {
-      if (message.kind !== "inventory-part") return stepScheduler(state, message);
-      const { inventory, at, from } = message;
-      return stepScheduler(state, { ...inventory, kind: "inventory", at, from });
-    }),
   "idempotency keys are forgotten": () =>
     stepping((state, message) => {
       state.keys.clear();
