@@ -1,7 +1,9 @@
 // `npm run chaos -- --seed N --minutes M`: real processes under load, killed, frozen and cut off.
 //
-// The seed decides the load and the faults. `--rage` strikes three times as often. Ends with 0 if
-// the audit finds nothing; otherwise the transcript and the home are kept, and their place printed.
+// The seed decides the load and the faults. `--rage` strikes three times as often. `--rounds R
+// --jobs J` instead, or besides: J jobs in one call, and a random process killed every half second
+// until all are over, R times. Ends with 0 if the audit finds nothing; otherwise the transcript and
+// the home are kept, and their place printed.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { argv, env, execPath, exit } from "node:process";

@@ -1,5 +1,5 @@
 // `--seed N --minutes M`: one storm of chaos, told as it goes; `--rounds R --jobs J`: rounds, after
-// the storm or, without `--minutes`, alone. Exits with 0 if nothing was found.
+// the storm or, without `--minutes`, alone; `--kills K`: at most so many in each. Exits with 0 if nothing was found.
 
 import { parseArgs } from "node:util";
 import { runChaos } from "./run.ts";
@@ -10,6 +10,7 @@ const { values } = parseArgs({
     minutes: { type: "string" },
     rounds: { type: "string", default: "0" },
     jobs: { type: "string", default: "100" },
+    kills: { type: "string" },
     rage: { type: "boolean", default: false },
   },
 });
@@ -18,6 +19,7 @@ const minutes = Number(values.minutes ?? (rounds > 0 ? 0 : 1));
 const findings = await runChaos({
   ...{ seed: Number(values.seed), seconds: minutes * 60, rage: values.rage },
   ...{ rounds, jobs: Number(values.jobs) },
+  ...(values.kills === undefined ? {} : { killsMax: Number(values.kills) }),
   say: (text) => console.log(text),
 });
 for (const finding of findings) console.error(`FOUND ${finding}`);

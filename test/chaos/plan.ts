@@ -56,6 +56,8 @@ export interface PlanOptions {
   /** How many rounds follow, and how many jobs each has. */
   readonly rounds?: number;
   readonly jobs?: number;
+  /** How many kills a round has at most; without, they go on until its jobs are over. */
+  readonly killsMax?: number;
   /** Faults come three times as often, and most of them kill. */
   readonly rage?: boolean;
 }

@@ -123,7 +123,7 @@ class Run {
 
   /** Many jobs in one call, and a random process killed again and again until all are over. */
   async #round(round: number): Promise<void> {
-    const { seed } = this.#options;
+    const { seed, killsMax = Number.POSITIVE_INFINITY } = this.#options;
     const jobs = plans.roundJobs(this.#options, round);
     const gate = plans.witness(`round-${round}-waits`, {
       cluster: plans.steadyCluster,
@@ -142,6 +142,7 @@ class Run {
       const isOver = await Promise.race([over, pause(plans.killEveryMs, false)]);
       if (isOver) break;
       if (performance.now() - startedAt > roundMs) throw new Error(`round ${round} does not end`);
+      if (killed === killsMax) continue;
       this.#strikes.inflict(kills.next().value as plans.Fault);
       killed += 1;
     }
@@ -289,9 +290,10 @@ class Run {
 
   /** What a failed run leaves for whoever looks into it. */
   keep(): void {
-    const { seed, seconds, rounds = 0, jobs = 100, rage = false } = this.#options;
+    const { seed, seconds, rounds = 0, jobs = 100, killsMax, rage = false } = this.#options;
     const { folder } = this.#ground;
-    const length = `--minutes ${seconds / 60} --rounds ${rounds} --jobs ${jobs}`;
+    const kills = killsMax === undefined ? "" : ` --kills ${killsMax}`;
+    const length = `--minutes ${seconds / 60} --rounds ${rounds} --jobs ${jobs}${kills}`;
     this.#say(`again: npm run chaos -- --seed ${seed} ${length}${rage ? " --rage" : ""}`);
     this.#say(`the evidence was kept: ${folder}`);
     const lines = [...this.#transcript, ...this.findings.map((text) => `FOUND ${text}`)];

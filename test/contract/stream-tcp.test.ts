@@ -16,7 +16,7 @@ import { createOsClock } from "../../runtime/clock-os.ts";
 import { encodeFrame, type Frame } from "../../runtime/framing.ts";
 import type { StreamListener, StreamPort, StreamSession } from "../../runtime/stream.ts";
 import { createTcpStreams, type StreamTcpPort } from "../../runtime/stream-tcp.ts";
-import { type CutProxy, startCutProxy } from "../support/cut-proxy.ts";
+import { type FaultProxy, startFaultProxy } from "../support/proxy.ts";
 import { until } from "../support/until.ts";
 import { type StreamWorld, streamContract } from "./stream.contract.ts";
 
@@ -45,7 +45,7 @@ function tlsPort(ours: KeyedCertificate, trusted: KeyedCertificate = authority):
 
 /** Every dial goes through a proxy, so that a test can break the connection. */
 async function worldOf(portOf: (peer: string) => StreamPort): Promise<StreamWorld> {
-  const proxies: CutProxy[] = [];
+  const proxies: FaultProxy[] = [];
   const listeners: StreamListener[] = [];
   return {
     target: { host: "127.0.0.1", port: 0 },
@@ -53,7 +53,8 @@ async function worldOf(portOf: (peer: string) => StreamPort): Promise<StreamWorl
       const port = portOf(peer);
       return {
         dial: async (target, dialSignal) => {
-          const proxy = await startCutProxy(target.port);
+          const to = { host: "127.0.0.1", port: target.port };
+          const proxy = await startFaultProxy({ listen: { port: 0 }, target: () => to });
           proxies.push(proxy);
           return await port.dial({ ...target, port: proxy.port }, dialSignal);
         },

@@ -161,16 +161,18 @@ class Half {
     from.on("close", () => {
       clearTimeout(this.#timer);
       ports.closed();
-      if (this.#held.length === 0 && from.readableEnded) return;
-      to.destroy();
+      // Nothing can come back to one that is gone; what it had said still arrives.
+      if (this.#held.length === 0 && from.readableEnded) to.destroySoon();
+      else to.destroy();
     });
     to.on("drain", () => this.flow());
   }
 
   end(): void {
-    // A reset waits for what is still to be written, and the peer may never read it.
-    const { remoteFamily, writableLength } = this.from;
-    if (remoteFamily === undefined || writableLength > 0) this.from.destroy();
+    // A reset waits for what is still to be written, and the peer may never read it. Node 24 loses
+    // the handle of a socket that is reset while it ends: the process could then never exit.
+    const { remoteFamily, writableLength, writableEnded } = this.from;
+    if (remoteFamily === undefined || writableLength > 0 || writableEnded) this.from.destroy();
     else this.from.resetAndDestroy();
   }
 
