@@ -1,5 +1,6 @@
 // `--seed N --minutes M`: one storm of chaos, told as it goes; `--rounds R --jobs J`: rounds, after
-// the storm or, without `--minutes`, alone; `--kills K`: at most so many in each. Exits with 0 if nothing was found.
+// the storm or, without `--minutes`, alone; `--kills K`: at most so many in each round. Exits with
+// 0 if nothing was found.
 
 import { parseArgs } from "node:util";
 import { runChaos } from "./run.ts";
