@@ -1,9 +1,9 @@
 // A node's credentials, as it keeps them in its state folder.
 //
-// They hold the node's two secrets, so the file is its owner's only. A skylet that starts again
+// They hold the node's secrets, so the file is its owner's only. A skylet that starts again
 // uses them; it needs a token only when there are none, or when its head has forgotten it.
 
-/** By field; the two secrets are `nkeySeed` and `key` (PEM). */
+/** By field; the secrets are `nkeySeed`, `key` (PEM) and `busCredentials`. */
 const fieldTypes = {
   cluster: "string",
   node: "string",
@@ -19,9 +19,15 @@ const fieldTypes = {
 
 type FieldTypes = typeof fieldTypes;
 
-export type Credentials = {
+type Needed = {
   readonly [F in keyof FieldTypes]: FieldTypes[F] extends "number" ? number : string;
 };
+
+export interface Credentials extends Needed {
+  /** For a bus that is not the head's own; "" otherwise, and in files of earlier versions. */
+  readonly busCredentials: string;
+  readonly busAuthority: string;
+}
 
 export function credentialsPath(stateDir: string): string {
   return `${stateDir}/credentials.json`;
@@ -43,12 +49,15 @@ export function parseCredentials(
     // A damaged file is as good as none: the node joins anew.
     return undefined;
   }
-  if (!isCredentials(json)) return undefined;
-  return json.cluster === node.cluster && json.node === node.node ? json : undefined;
+  if (!hasNeeded(json) || json.cluster !== node.cluster || json.node !== node.node) {
+    return undefined;
+  }
+  const { busCredentials = "", busAuthority = "" } = json as Partial<Credentials>;
+  return { ...json, busCredentials: String(busCredentials), busAuthority: String(busAuthority) };
 }
 
 /** By hand: a node that idles should not hold a library for ten fields. */
-function isCredentials(json: unknown): json is Credentials {
+function hasNeeded(json: unknown): json is Needed {
   if (typeof json !== "object" || json === null) return false;
   const fields = json as Readonly<Record<string, unknown>>;
   return Object.entries(fieldTypes).every(([name, type]) => typeof fields[name] === type);

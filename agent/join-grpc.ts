@@ -80,6 +80,7 @@ async function joinAnew(options: JoinOptions, token: string): Promise<Credential
   return {
     ...{ cluster, node, nkeySeed: nkey.seed, key, certificate, authority },
     ...{ busUrl, streamHost, streamPort, wireVersion: reply.wireVersion },
+    ...{ busCredentials: reply.busCredentials, busAuthority: reply.busAuthority },
   };
 }
 

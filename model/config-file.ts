@@ -20,6 +20,36 @@ const endpoint = z.string().transform((text, context) => {
 });
 
 const folder = z.string().startsWith("/", "an absolute path of a folder");
+/** `tls://host:port`, several with commas; no names and passwords, since addresses are shown. */
+const busUrls = z.string().transform((text, context) => {
+  const urls = text.split(",").map((url) => url.trim());
+  if (urls.every((url) => /^tls:\/\/[^@/\s]+:\d{1,5}$/.test(url))) return urls;
+  context.addIssue({ code: "custom", message: `'${text}' is not tls://host:port` });
+  return z.NEVER;
+});
+
+const path = z.string().startsWith("/", "this is not an absolute path");
+
+const bus = z
+  .strictObject({
+    binary: z.string().min(1).optional(),
+    advertise: endpoint.optional(),
+    url: busUrls.optional(),
+    credentials: path.optional(),
+    node_credentials: path.optional(),
+    authority: path.optional(),
+  })
+  .refine(
+    ({ url, credentials, node_credentials }) =>
+      (url === undefined) === (credentials === undefined) &&
+      (url === undefined) === (node_credentials === undefined),
+    "url, credentials and node_credentials go together",
+  )
+  .refine(
+    ({ url, authority, binary, advertise }) =>
+      url === undefined ? authority === undefined : binary === undefined && advertise === undefined,
+    "authority goes with url; binary and advertise go without",
+  );
 
 const schema = z.strictObject({
   local: z.strictObject({ isolation: z.enum(["embedded", "process"]).optional() }).optional(),
@@ -29,9 +59,7 @@ const schema = z.strictObject({
     .strictObject({ extra_fsync_ms: z.number().min(0).optional(), replica: folder.optional() })
     .optional(),
   debug: z.strictObject({ history: z.boolean().optional() }).optional(),
-  bus: z
-    .strictObject({ binary: z.string().min(1).optional(), advertise: endpoint.optional() })
-    .optional(),
+  bus: bus.optional(),
   bulk: z
     .strictObject({
       port: z.number().int().min(0).max(65_535).optional(),
@@ -48,7 +76,7 @@ export const configFields: readonly string[] = pathsOf(schema);
 export function parseConfig(file: string, text: string): Config {
   const parsed = schema.safeParse(plainValue(file, text) ?? {});
   if (!parsed.success) throw new SkyError("config/invalid", { file, why: whyOf(parsed.error) });
-  const { local, idle_exit_seconds, log, debug, bus, bulk, journal, join } = parsed.data;
+  const { local, idle_exit_seconds, log, debug, bulk, journal, join } = parsed.data;
   const { local: nodes, log: lines, journal: disk, idleExitSeconds } = defaultConfig;
   const { port = defaultConfig.bulk.port, advertise } = bulk ?? {};
   return {
@@ -60,13 +88,21 @@ export function parseConfig(file: string, text: string): Config {
       ...(journal?.replica === undefined ? {} : { replica: journal.replica }),
     },
     debug: { history: debug?.history ?? defaultConfig.debug.history },
-    bus: {
-      ...(bus?.binary === undefined ? {} : { binary: bus.binary }),
-      ...(bus?.advertise === undefined ? {} : { advertise: bus.advertise }),
-    },
+    bus: busOf(parsed.data.bus ?? {}),
     bulk: { port, ...(advertise === undefined ? {} : { advertise }) },
     join: join?.advertise === undefined ? {} : { advertise: join.advertise },
   };
+}
+
+function busOf(found: z.infer<typeof bus>): Config["bus"] {
+  const { binary, advertise, url, credentials, node_credentials, authority } = found;
+  const own = {
+    ...(binary === undefined ? {} : { binary }),
+    ...(advertise === undefined ? {} : { advertise }),
+  };
+  if (url === undefined || credentials === undefined || node_credentials === undefined) return own;
+  const given = { urls: url, credentials, nodeCredentials: node_credentials };
+  return { ...own, given: { ...given, ...(authority === undefined ? {} : { authority }) } };
 }
 
 function plainValue(file: string, text: string): unknown {

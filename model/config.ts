@@ -28,6 +28,8 @@ export interface Config {
     readonly binary?: string;
     /** Where nodes find it, where that is not where it listens: behind a forwarded port. */
     readonly advertise?: Endpoint;
+    /** Somebody else's NATS, instead of a nats-server of our own. */
+    readonly given?: GivenBus;
   };
   /** The bulk wire, in `process` isolation. */
   readonly bulk: {
@@ -40,6 +42,17 @@ export interface Config {
     /** The socket where local nodes join, where that is not the head's own: behind a proxy. */
     readonly advertise?: string;
   };
+}
+
+export interface GivenBus {
+  /** `tls://host:port`, of one server or of several of a cluster. */
+  readonly urls: readonly string[];
+  /** Files of credentials or nkey seeds: the head's, and each node's. */
+  readonly credentials: string;
+  /** With `{cluster}` and `{node}` for their names. */
+  readonly nodeCredentials: string;
+  /** File of the authority that signed its certificate; absent = the system's. */
+  readonly authority?: string;
 }
 
 export interface Endpoint {

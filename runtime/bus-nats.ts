@@ -52,6 +52,16 @@ export type NatsIdentity =
   | { readonly kind: "creds"; readonly content: string }
   | { readonly kind: "none" };
 
+export function nkeyIdentity(seed: string): NatsIdentity {
+  return { kind: "nkey", seed };
+}
+
+/** What a file holds that NATS's tools write: the seed of a user, or credentials with one. */
+export function identityIn(text: string): NatsIdentity {
+  const seed = text.trim();
+  return /^SU[A-Z2-7]+$/.test(seed) ? nkeyIdentity(seed) : { kind: "creds", content: text };
+}
+
 const waitMsMin = 50;
 const waitMsMax = 3_000;
 const attemptMsDefault = 5_000;
@@ -70,9 +80,11 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
     if (signal?.aborted) throw new SkyError("core/cancelled", { what: "connecting to the bus" });
     try {
       const connection = await connect(connectionOptions(options, way));
+      await assertTakesOurs(connection);
       way.found(connection);
       return busOver(connection, clock, way);
     } catch (cause) {
+      if (isSkyError(cause)) throw cause;
       const ms = way.nextWaitMs();
       if (clock.now().monoMs + ms > deadline) {
         const why = `${way.servers().join(", ")}: ${errorText(cause)}`;
@@ -81,6 +93,15 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
       await pause(clock, ms, signal);
     }
   }
+}
+
+/** One that takes only smaller messages than ours would fail later, and for the largest alone. */
+async function assertTakesOurs(connection: NatsConnection): Promise<void> {
+  const bytes = connection.info?.max_payload ?? 0;
+  if (bytes >= busPayloadBytesMax) return;
+  await connection.close();
+  const why = `its max_payload is ${bytes} bytes; we need ${busPayloadBytesMax}`;
+  throw new SkyError("bus/closed", { why });
 }
 
 function connectionOptions(options: NatsOptions, way: Way) {

@@ -87,6 +87,12 @@ export function savedRun(files: NatsFiles): NatsRun | undefined {
   return isRun(found) ? found : undefined;
 }
 
+/** Where the one before listened, also if nothing else is known of it. */
+export function savedPort(files: NatsFiles): number | undefined {
+  const { port } = (readJson(files.state) ?? {}) as { readonly port?: unknown };
+  return Number.isInteger(port) && Number(port) > 0 ? Number(port) : undefined;
+}
+
 function isRun(found: unknown): found is NatsRun {
   if (typeof found !== "object" || found === null) return false;
   const { pid, port, startedAt, boot, executable, config } = found as Partial<NatsRun>;

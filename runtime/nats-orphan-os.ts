@@ -7,12 +7,13 @@
 //
 // What must always hold: nothing that fails this is ever signalled, whatever the record says.
 
-import { realpathSync } from "node:fs";
+import { realpathSync, rmSync } from "node:fs";
 import { basename } from "node:path";
-import { type NatsFiles, type NatsRun, savedRun } from "./nats-files-os.ts";
+import { type NatsFiles, type NatsRun, natsFilesIn, savedRun } from "./nats-files-os.ts";
 import { natsArguments } from "./nats-process-os.ts";
 import {
   bootId,
+  endProcess,
   findProcesses,
   isAlive,
   type ProcessIdentity,
@@ -32,6 +33,14 @@ export function findOrphans(files: NatsFiles): Orphans {
   const recorded = saved !== undefined && isOurs(saved, files) ? saved : undefined;
   const found = findProcesses((program) => runsOver(program, files));
   return { recorded, strays: found.filter(({ pid }) => pid !== recorded?.pid) };
+}
+
+/** For one who starts none in their place. Resolves when they are gone. */
+export async function endOrphans(dir: string): Promise<void> {
+  const files = natsFilesIn(dir);
+  const { recorded, strays } = findOrphans(files);
+  for (const one of recorded === undefined ? strays : [recorded, ...strays]) await endProcess(one);
+  rmSync(files.state, { force: true });
 }
 
 function isOurs(run: NatsRun, files: NatsFiles): boolean {

@@ -17,7 +17,7 @@ import type { BusUsers, NatsLogEvent, NatsUser } from "./nats-config.ts";
 import type { NatsFiles, NatsRun } from "./nats-files-os.ts";
 import {
   natsFilesIn,
-  savedRun,
+  savedPort,
   savedUsers,
   saveUsers,
   writeNatsConfig,
@@ -201,7 +201,7 @@ class Server implements NatsServer {
   async start(): Promise<void> {
     const { server, authority } = this.#options;
     const { recorded, strays } = findOrphans(this.#files);
-    this.#port = savedRun(this.#files)?.port || -1;
+    this.#port = savedPort(this.#files) ?? -1;
     for (const stray of strays) await endProcess(stray);
     writePrivate(this.#files.certificate, server.certificate);
     writePrivate(this.#files.key, server.key);

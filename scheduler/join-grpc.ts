@@ -9,7 +9,7 @@ import { clusterPattern, tokenPattern } from "../model/ids.ts";
 import { agreeOnWire } from "../model/wire.ts";
 import type { HandlersOf, joinService } from "../proto/services.ts";
 import { nodePermissions } from "../runtime/bus-permissions.ts";
-import { peerText } from "../runtime/certificates.ts";
+import { type PeerName, peerText } from "../runtime/certificates.ts";
 import { type KeyedCertificate, signRequest } from "../runtime/certificates-os.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
@@ -31,12 +31,23 @@ export interface JoinDeskOptions {
   /** Where nodes find the bus, and the head on the bulk wire. */
   readonly busUrl: () => string;
   readonly stream: () => StreamTarget;
+  /** What a node signs in with on a bus that is not ours. Absent = the key that it names itself. */
+  readonly busAccess?: (peer: PeerName) => Promise<BusAccess>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   /** Hears of each node that may join and speaks no wire version of ours. */
   readonly onMisfit?: (misfit: Misfit) => void;
 }
+
+export interface BusAccess {
+  /** A NATS credentials file, or the seed of an nkey. Secret. */
+  readonly busCredentials: string;
+  /** PEM; "" = the system's. */
+  readonly busAuthority: string;
+}
+
+const ownAccess: BusAccess = { busCredentials: "", busAuthority: "" };
 
 export interface Misfit {
   readonly cluster: string;
@@ -105,7 +116,7 @@ class Desk {
   }
 
   async #admit(request: JoinRequest): ReturnType<JoinHandler> {
-    const { authority, users, busUrl, stream, clock } = this.#options;
+    const { authority, users, busUrl, busAccess, stream, clock } = this.#options;
     const { cluster, node, nkeyPublic: publicKey } = request;
     checkShape(request);
     const { token } = request;
@@ -113,6 +124,7 @@ class Desk {
     const agreement = this.#agree(request);
     const { wallMs: nowMs } = clock.now();
     const label = peerText({ cluster, node });
+    const access = (await busAccess?.({ cluster, node })) ?? ownAccess;
     const certificate = await signRequest(authority, {
       ...{ request: request.certificateRequest, commonName: label, hosts: [], nowMs },
     });
@@ -121,6 +133,7 @@ class Desk {
     await users.add({ publicKey, label, permissions: nodePermissions(cluster, node) });
     return {
       ...{ certificate, authority: authority.certificate, busUrl: busUrl() },
+      ...access,
       ...{ streamHost: stream().host, streamPort: stream().port },
       ...{ wireVersion: agreement.version, capabilities: [...agreement.capabilities] },
     };

@@ -8,16 +8,10 @@
 import type { RunningNode } from "../../clouds/node-starter.ts";
 import { addService } from "../../proto/server-grpc.ts";
 import { joinService } from "../../proto/services.ts";
-import { connectNats } from "../../runtime/bus-nats.ts";
-import { headPermissions } from "../../runtime/bus-permissions.ts";
 import { headPeer, peerText } from "../../runtime/certificates.ts";
 import type { KeyedCertificate } from "../../runtime/certificates-os.ts";
 import { issueCertificate } from "../../runtime/certificates-os.ts";
 import { createOsFiles } from "../../runtime/files-os.ts";
-import type { NatsServer } from "../../runtime/nats-server-os.ts";
-import { startNatsServer } from "../../runtime/nats-server-os.ts";
-import type { UserNkey } from "../../runtime/nkeys-nats.ts";
-import { createUserNkey } from "../../runtime/nkeys-nats.ts";
 import type { StreamListener, StreamTarget } from "../../runtime/stream.ts";
 import type { StreamTcpPort } from "../../runtime/stream-tcp.ts";
 import { createTcpStreams } from "../../runtime/stream-tcp.ts";
@@ -25,19 +19,18 @@ import type { JoinDesk } from "../../scheduler/join-grpc.ts";
 import { createJoinDesk } from "../../scheduler/join-grpc.ts";
 import { skyletIncarnation } from "../skylet/orders.ts";
 import { openAuthority, openServerCertificate } from "./authority.ts";
+import { openGivenBus } from "./given-bus.ts";
+import type { HeadBus } from "./head-bus.ts";
 import type { Lane, LanesOptions } from "./lane.ts";
+import { openOwnBus } from "./own-bus.ts";
 import { startSkylet } from "./skylet-process.ts";
 
 const host = "127.0.0.1";
-const connectMs = 20_000;
 
 interface Parts {
   readonly options: LanesOptions;
   readonly authority: KeyedCertificate;
-  /** The head's own: on the bus and on the bulk wire. */
-  readonly certificate: KeyedCertificate;
-  readonly nkey: UserNkey;
-  readonly server: NatsServer;
+  readonly bus: HeadBus;
   /** Those that run. */
   readonly skylets: Set<RunningNode>;
   readonly streams: StreamTcpPort;
@@ -46,10 +39,10 @@ interface Parts {
 
 export async function openProcessLane(options: LanesOptions): Promise<Lane> {
   const parts = await openParts(options);
-  const { server } = parts;
+  const { authority, bus } = parts;
   const desk = createJoinDesk({
-    ...{ authority: parts.authority, users: server },
-    ...{ busUrl: () => busUrlOf(parts), stream: () => streamTargetOf(parts) },
+    ...{ authority, users: bus.users, busUrl: bus.url, stream: () => streamTargetOf(parts) },
+    ...(bus.access === undefined ? {} : { busAccess: bus.access }),
     ...{ clock: options.clock, random: options.random, log: options.log },
     onMisfit: options.onMisfit,
   });
@@ -67,21 +60,17 @@ async function openParts(options: LanesOptions): Promise<Parts> {
   const hosts = [...new Set([host, ...advertised])].filter((name) => name !== undefined);
   const files = createOsFiles(home.bus);
   const authority = await openAuthority(files, home.bus, nowMs);
-  const [busCertificate, certificate] = await Promise.all([
-    openServerCertificate(files, home.bus, { authority, hosts, nowMs }),
-    issueCertificate(authority, { commonName: peerText(headPeer), hosts, nowMs }),
-  ]);
-  const nkey = createUserNkey();
-  const label = peerText(headPeer);
+  const own = { commonName: peerText(headPeer), hosts, nowMs };
+  const certificate = await issueCertificate(authority, own);
   const skylets = new Set<RunningNode>();
-  const server = await startNatsServer({
-    ...{ dir: home.bus, host, log, binaryDirs: [`${home.root}/bin`] },
-    ...(config.bus.binary === undefined ? {} : { binary: config.bus.binary }),
-    ...{ server: busCertificate, authority: authority.certificate },
-    users: [{ publicKey: nkey.publicKey, label, permissions: headPermissions() }],
-    // Where others forward a port to it, it must stay where it is.
-    ...(config.bus.advertise === undefined ? { onMoved: () => endAll(skylets) } : {}),
-  });
+  const { given } = config.bus;
+  const openBus = async (): Promise<HeadBus> => {
+    if (given !== undefined) return openGivenBus(options, given);
+    const server = await openServerCertificate(files, home.bus, { authority, hosts, nowMs });
+    const onMoved = (): void => endAll(skylets);
+    return openOwnBus(options, { host, authority, certificate, server, onMoved });
+  };
+  const bus = await openBus();
   const streams = createTcpStreams({
     security: { kind: "tls", ...certificate, authority: authority.certificate },
     clock,
@@ -90,10 +79,10 @@ async function openParts(options: LanesOptions): Promise<Parts> {
   try {
     const target = { host, port: config.bulk.port };
     const listener = await streams.listen({ target, onSession: options.onSession });
-    return { options, authority, certificate, nkey, server, skylets, streams, listener };
+    return { options, authority, bus, skylets, streams, listener };
   } catch (error) {
     // The lane is opened again, with a server of its own.
-    await server.close();
+    await bus.close();
     throw error;
   }
 }
@@ -103,23 +92,17 @@ function endAll(skylets: ReadonlySet<RunningNode>): void {
   for (const skylet of skylets) void skylet.close();
 }
 
-/** What nodes are told: where the bus is, seen from them. */
-function busUrlOf({ options, server }: Parts): string {
-  const { advertise } = options.config.bus;
-  return advertise === undefined ? server.url : `tls://${advertise.host}:${advertise.port}`;
-}
-
 function streamTargetOf({ options, listener }: Parts): StreamTarget {
   return options.config.bulk.advertise ?? listener.target;
 }
 
 function laneOf(parts: Parts, desk: JoinDesk): Lane {
-  const { options, server, skylets, streams, listener } = parts;
+  const { options, bus, skylets, streams, listener } = parts;
   const { home, config } = options;
   const socket = config.join.advertise ?? home.socket;
   let starts = 0;
   return {
-    headBus: (cluster) => connectHead(parts, cluster),
+    headBus: bus.connect,
     startNode: async (node) => {
       const { cluster, id, capacity } = node;
       const token = desk.issue(cluster, id);
@@ -138,27 +121,13 @@ function laneOf(parts: Parts, desk: JoinDesk): Lane {
       return skylet;
     },
     inspect: () => ({
-      nats: {
-        ...{ url: server.url, pid: server.pid(), restarts: server.restarts() },
-        ...server.status(),
-      },
-      denied: Object.fromEntries(server.denials().denied),
-      refused: server.denials().refused,
+      ...bus.inspect(),
       joins: desk.counts(),
       streams: streams.counts(),
     }),
     close: async () => {
       await listener.close();
-      await server.close();
+      await bus.close();
     },
   };
-}
-
-function connectHead({ options, authority, certificate, nkey, server }: Parts, cluster: string) {
-  return connectNats({
-    ...{ servers: () => [server.url], name: `${peerText(headPeer)} ${cluster}` },
-    identity: { kind: "nkey", seed: nkey.seed },
-    ...{ ...certificate, authority: authority.certificate },
-    ...{ clock: options.clock, random: options.random, connectMs },
-  });
 }

@@ -5,7 +5,7 @@ import { startAgent } from "../../agent/agent-os.ts";
 import type { Credentials } from "../../agent/credentials.ts";
 import { nodeHomeAt } from "../../model/home.ts";
 import type { Bus } from "../../runtime/bus.ts";
-import { connectNats } from "../../runtime/bus-nats.ts";
+import { connectNats, identityIn, nkeyIdentity } from "../../runtime/bus-nats.ts";
 import { headPeer, peerText } from "../../runtime/certificates.ts";
 import { createOsClock } from "../../runtime/clock-os.ts";
 import { createOsFiles } from "../../runtime/files-os.ts";
@@ -55,10 +55,18 @@ export async function startSkyletProcess(
 
 function connectBus(joined: Credentials, signal: AbortSignal): Promise<Bus> {
   return connectNats({
-    ...{ servers: [joined.busUrl], name: `${joined.cluster}/${joined.node}` },
-    identity: { kind: "nkey", seed: joined.nkeySeed },
-    ...{ ...pemOf(joined), clock, random, connectMs, signal },
+    ...{ servers: joined.busUrl.split(","), name: `${joined.cluster}/${joined.node}` },
+    ...busAccessOf(joined),
+    ...{ clock, random, connectMs, signal },
   });
+}
+
+/** Ours, or what the head was given for us where the bus is not its own. */
+function busAccessOf(joined: Credentials) {
+  const { nkeySeed, busCredentials, busAuthority } = joined;
+  if (busCredentials === "") return { identity: nkeyIdentity(nkeySeed), ...pemOf(joined) };
+  const authority = busAuthority === "" ? {} : { authority: busAuthority };
+  return { identity: identityIn(busCredentials), ...authority };
 }
 
 function pemOf({ certificate, key, authority }: Credentials) {

@@ -1958,6 +1958,8 @@ export namespace sky {
             streamPort: number;
             wireVersion: number;
             capabilities: string[];
+            busCredentials: string;
+            busAuthority: string;
             static encode(message: sky.v1.JoinResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.JoinResponse & sky.v1.JoinResponse.$Shape;
         }
@@ -1971,6 +1973,8 @@ export namespace sky {
                 streamPort?: number;
                 wireVersion?: number;
                 capabilities?: string[];
+                busCredentials?: string;
+                busAuthority?: string;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.JoinResponse.$Properties;

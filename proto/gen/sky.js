@@ -8557,6 +8557,8 @@ export const sky = $root.sky = (() => {
             JoinResponse.prototype.streamPort = 0;
             JoinResponse.prototype.wireVersion = 0;
             JoinResponse.prototype.capabilities = $util.emptyArray;
+            JoinResponse.prototype.busCredentials = "";
+            JoinResponse.prototype.busAuthority = "";
 
             JoinResponse.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -8580,6 +8582,10 @@ export const sky = $root.sky = (() => {
                 if (message.capabilities != null && message.capabilities.length)
                     for (let i = 0; i < message.capabilities.length; ++i)
                         writer.uint32(58).string(message.capabilities[i]);
+                if (message.busCredentials != null && $Object.hasOwnProperty.call(message, "busCredentials") && message.busCredentials !== "")
+                    writer.uint32(66).string(message.busCredentials);
+                if (message.busAuthority != null && $Object.hasOwnProperty.call(message, "busAuthority") && message.busAuthority !== "")
+                    writer.uint32(74).string(message.busAuthority);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -8673,6 +8679,24 @@ export const sky = $root.sky = (() => {
                             if (!(message.capabilities && message.capabilities.length))
                                 message.capabilities = [];
                             message.capabilities.push(reader.stringVerify());
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.busCredentials = value;
+                            else
+                                delete message.busCredentials;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.busAuthority = value;
+                            else
+                                delete message.busAuthority;
                             continue;
                         }
                     }

@@ -28,6 +28,16 @@ test("where nodes find the head may be elsewhere than where it listens", () => {
   assert.deepEqual(bulk, { port: 7000, advertise: { host: "a", port: 7001 } });
 });
 
+test("a bus of somebody else is named with all that it takes to use it", () => {
+  const keys = "  credentials: /h.creds\n  node_credentials: /{cluster}-{node}\n";
+  const { bus } = parseConfig("c", `bus:\n  url: tls://a:1, tls://b:2\n${keys}  authority: /ca\n`);
+  assert.deepEqual(bus.given, {
+    ...{ urls: ["tls://a:1", "tls://b:2"], credentials: "/h.creds" },
+    ...{ nodeCredentials: "/{cluster}-{node}", authority: "/ca" },
+  });
+  assert.equal(parseConfig("c", `bus:\n  url: tls://a:1\n${keys}`).bus.given?.authority, undefined);
+});
+
 test("what is wrong is refused with the file and the field", () => {
   const rows: readonly [string, RegExp][] = [
     ["local:\n  isolatoin: process\n", /local\.isolatoin.*Did you mean 'isolation'\?/],
@@ -36,6 +46,11 @@ test("what is wrong is refused with the file and the field", () => {
     ["idle_exit_seconds: -1\n", /idle_exit_seconds/],
     ["- a list\n", /c: /],
     ["bus:\n  advertise: nowhere\n", /bus\.advertise: 'nowhere' is not host:port/],
+    ["bus:\n  url: tls://a:1\n", /bus: url, credentials and node_credentials go together/],
+    ["bus:\n  url: nats://a:1\n", /bus\.url: 'nats:\/\/a:1' is not tls/],
+    ["bus:\n  url: tls://me:secret@a:1\n", /bus\.url: .* is not tls/],
+    ["bus:\n  credentials: h.creds\n", /bus\.credentials: this is not an absolute path/],
+    ["bus:\n  authority: /ca\n", /bus: authority goes with url/],
     ["bulk:\n  advertise: a:70000\n", /bulk\.advertise/],
     ["join:\n  advertise: a:1\n", /join\.advertise/],
     ["bulk:\n  prot: 1\n", /bulk\.prot.*Did you mean 'port'\?/],
