@@ -51,12 +51,23 @@ const bus = z
     "authority goes with url; binary and advertise go without",
   );
 
+const count = z.number().int().min(1).optional();
+
 const schema = z.strictObject({
   local: z.strictObject({ isolation: z.enum(["embedded", "process"]).optional() }).optional(),
   idle_exit_seconds: z.number().min(0).optional(),
   log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).optional() }).optional(),
   journal: z
     .strictObject({ extra_fsync_ms: z.number().min(0).optional(), replica: folder.optional() })
+    .optional(),
+  history: z
+    .strictObject({
+      jobs: count,
+      events: count,
+      log_bytes: count,
+      archives: count,
+      archive_bytes: count,
+    })
     .optional(),
   debug: z.strictObject({ history: z.boolean().optional() }).optional(),
   bus: bus.optional(),
@@ -76,7 +87,7 @@ export const configFields: readonly string[] = pathsOf(schema);
 export function parseConfig(file: string, text: string): Config {
   const parsed = schema.safeParse(plainValue(file, text) ?? {});
   if (!parsed.success) throw new SkyError("config/invalid", { file, why: whyOf(parsed.error) });
-  const { local, idle_exit_seconds, log, debug, bulk, journal, join } = parsed.data;
+  const { local, idle_exit_seconds, log, debug, bulk, journal, join, history } = parsed.data;
   const { local: nodes, log: lines, journal: disk, idleExitSeconds } = defaultConfig;
   const { port = defaultConfig.bulk.port, advertise } = bulk ?? {};
   return {
@@ -87,6 +98,7 @@ export function parseConfig(file: string, text: string): Config {
       extraFsyncMs: journal?.extra_fsync_ms ?? disk.extraFsyncMs,
       ...(journal?.replica === undefined ? {} : { replica: journal.replica }),
     },
+    history: historyOf(history),
     debug: { history: debug?.history ?? defaultConfig.debug.history },
     bus: busOf(parsed.data.bus ?? {}),
     bulk: { port, ...(advertise === undefined ? {} : { advertise }) },
@@ -103,6 +115,17 @@ function busOf(found: z.infer<typeof bus>): Config["bus"] {
   if (url === undefined || credentials === undefined || node_credentials === undefined) return own;
   const given = { urls: url, credentials, nodeCredentials: node_credentials };
   return { ...own, given: { ...given, ...(authority === undefined ? {} : { authority }) } };
+}
+
+function historyOf(given: z.infer<typeof schema>["history"] = {}): Config["history"] {
+  const { history } = defaultConfig;
+  return {
+    jobs: given.jobs ?? history.jobs,
+    events: given.events ?? history.events,
+    logBytes: given.log_bytes ?? history.logBytes,
+    archives: given.archives ?? history.archives,
+    archiveBytes: given.archive_bytes ?? history.archiveBytes,
+  };
 }
 
 function plainValue(file: string, text: string): unknown {

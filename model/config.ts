@@ -23,6 +23,18 @@ export interface Config {
     /** Whether each cluster's history is written to a file that `npm run replay` takes. */
     readonly history: boolean;
   };
+  /** How long the past is kept. What is beyond goes, the oldest first. */
+  readonly history: {
+    /** Settled jobs of a cluster, with their events. */
+    readonly jobs: number;
+    /** Events of one job, one node, or a cluster itself. */
+    readonly events: number;
+    /** Logs of a cluster. Those of jobs that run count, and stay. */
+    readonly logBytes: number;
+    /** Logs of clusters that were taken down: folders, and their bytes. */
+    readonly archives: number;
+    readonly archiveBytes: number;
+  };
   readonly bus: {
     /** The nats-server to start in `process` isolation; absent = looked for. */
     readonly binary?: string;
@@ -66,6 +78,13 @@ export const defaultConfig: Config = {
   idleExitSeconds: 60,
   log: { level: "info" },
   journal: { extraFsyncMs: 0 },
+  history: {
+    jobs: 100_000,
+    events: 10_000,
+    logBytes: 10 * 1024 ** 3,
+    archives: 100,
+    archiveBytes: 10 * 1024 ** 3,
+  },
   debug: { history: false },
   bus: {},
   bulk: { port: 0 },

@@ -70,6 +70,11 @@ export const codes = {
     grpc: 5,
     text: "Job {id} not found on cluster '{name}'.",
   },
+  "logs/removed": {
+    remedy: "give-up",
+    grpc: 5,
+    text: "The log of job {id} was removed to keep the logs of '{name}' within {limit} bytes.",
+  },
   "join/denied": { remedy: "give-up", grpc: 16, text: "the join was refused: {why}" },
   "join/version": { remedy: "give-up", grpc: 9, text: "the join was refused: {why}" },
   // Client

@@ -5,6 +5,7 @@
 // of the run. What must always hold: per log, bytes in order and each once from the offset on;
 // `ended` only after every byte of every log that the reader asked for.
 
+import { SkyError } from "../model/errors.ts";
 import type { Job, RankKey, RankRecord } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";
 import { jobToProto } from "../proto/converters-job.ts";
@@ -31,6 +32,7 @@ export async function* tailLogs(
   const ranks = numNodes === 1 ? "only rank 0" : `ranks 0 to ${numNodes - 1}`;
   const why = `job ${id} has ${ranks}, not ${beyond}`;
   demandValid(beyond === undefined ? undefined : { field: "rank", why });
+  await demandKept(head, id);
   const below = request.offsets.find(({ offset }) => offset < 0)?.offset;
   demandValid(below === undefined ? undefined : { field: "offset", why: `${below} is below 0` });
   const tail = new Tail(head, request, signal);
@@ -39,6 +41,13 @@ export async function* tailLogs(
   } finally {
     await tail.close();
   }
+}
+
+/** @throws SkyError `logs/removed`. */
+async function demandKept({ board, cluster, retention }: Head, id: number): Promise<void> {
+  if (board.job(id)?.phase !== "ended" && board.job(id) !== undefined) return;
+  if (!(await retention.tookLogs(id))) return;
+  throw new SkyError("logs/removed", { id, name: cluster, limit: retention.limits.logBytes });
 }
 
 interface KeyedChunk {

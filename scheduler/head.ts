@@ -6,6 +6,7 @@ import type { ActorSystem } from "../runtime/system-actor.ts";
 import type { Board } from "./board.ts";
 import type { LogStore } from "./log-store-os.ts";
 import type { SchedulerMessage } from "./messages.ts";
+import type { RetentionKeeper } from "./retention-actor.ts";
 import type { Workdirs } from "./workdirs-os.ts";
 
 export interface Head {
@@ -15,6 +16,7 @@ export interface Head {
   readonly board: Board;
   readonly logs: LogStore;
   readonly workdirs: Workdirs;
+  readonly retention: RetentionKeeper;
   declare(nodes: readonly Node[]): void;
   /** These nodes are gone on purpose: their silence is no loss. */
   dismiss(nodes: readonly string[]): void;

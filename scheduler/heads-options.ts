@@ -11,6 +11,8 @@ import type { Files } from "../runtime/files.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { Store } from "../runtime/store.ts";
+import type { ArchiveLimits } from "./log-archive-os.ts";
+import type { HistoryLimits } from "./retention.ts";
 import type { SchedulerOptions } from "./table.ts";
 
 export interface HeadsOptions {
@@ -29,6 +31,8 @@ export interface HeadsOptions {
   /** A cluster's actors crash again and again. */
   readonly onBroken: (why: string) => void;
   readonly scheduler?: Partial<SchedulerOptions>;
+  /** How long the past is kept. */
+  readonly history?: HistoryLimits & ArchiveLimits;
   /** Whether each scheduler's history is written to a file: see `history-os.ts`. */
   readonly keepHistory?: boolean;
 }

@@ -10,18 +10,22 @@
 import { rm } from "node:fs/promises";
 import type { ClusterRecord } from "../clouds/cluster-record.ts";
 import type { HeadsPort } from "../clouds/fleet-actor.ts";
+import { defaultConfig } from "../model/config.ts";
 import { assert } from "../model/errors.ts";
 import type { Node } from "../model/node.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { batchOf } from "../runtime/journal.ts";
+import type { Store } from "../runtime/store.ts";
+import { prefixEnd } from "../runtime/store-keys.ts";
 import type { StreamSession } from "../runtime/stream.ts";
 import type { Head } from "./head.ts";
 import type { HeadsOptions } from "./heads-options.ts";
 import type { Misfit } from "./join-grpc.ts";
-import { archiveLogs } from "./log-archive-os.ts";
+import { archiveLogs, limitArchives } from "./log-archive-os.ts";
 import type { LogStore } from "./log-store-os.ts";
 import type { Done, SchedulerMessage } from "./messages.ts";
 import { openHead } from "./open-head-os.ts";
+import { recordKeys } from "./records.ts";
 
 export interface Heads extends HeadsPort {
   get(cluster: string): Head | undefined;
@@ -44,6 +48,8 @@ const closeMs = 600_000;
 const logsMs = 10_000;
 /** How long a request waits for a head that is being opened. */
 const openMs = 20_000;
+/** Records that one commit removes when a cluster goes. */
+const removedMax = 2_000;
 
 class HeadTable implements Heads {
   readonly #options: HeadsOptions;
@@ -127,8 +133,13 @@ class HeadTable implements Heads {
     await head?.close("the cluster is gone");
     const archive = `${home.logs}/${name}-${stamp(clock.now().wallMs)}`;
     const kept = await archiveLogs(home.cluster(name).logs, archive);
-    await store.commit(batchOf({ deletePrefixes: [`${name}/`] }));
+    await limitArchives(home.logs, this.#options.history ?? defaultConfig.history);
+    // In parts: a long history would hold up everybody else's commits.
+    for (const prefix of [recordKeys.dones(name), recordKeys.orders(name)]) {
+      await removeAll(store, prefix);
+    }
     await store.forget(name);
+    await store.commit(batchOf({ deletePrefixes: [`${name}/`] }));
     await rm(home.cluster(name).root, { recursive: true, force: true });
     return kept ? archive : "";
   }
@@ -167,4 +178,13 @@ export function completeLogs(logs: LogStore, clock: Clock): Promise<void> {
 function stamp(wallMs: number): string {
   const text = new Date(wallMs).toISOString();
   return text.replace(/[-:]/g, "").replace("T", "-").replace(".", "-").replace("Z", "");
+}
+
+async function removeAll(store: Store, prefix: string): Promise<void> {
+  const before = prefixEnd(prefix) ?? "";
+  for (;;) {
+    const found = await store.range({ from: prefix, before, countMax: removedMax });
+    if (found.length === 0) return;
+    await store.commit(batchOf({ deletes: found.map(({ key }) => key) }));
+  }
 }

@@ -54,6 +54,8 @@ export interface LogCounts {
   readonly channels: number;
   readonly refused: number;
   readonly receivedBytes: number;
+  /** Of jobs whose logs are not complete yet. */
+  readonly openBytes: number;
 }
 
 export async function openLogStore(options: LogStoreOptions): Promise<LogStore> {
@@ -177,7 +179,13 @@ class FileLogStore implements LogStore {
       channels: this.#channels.size,
       refused: this.#refused,
       receivedBytes: this.#receivedBytes,
+      openBytes: this.#openBytes(),
     };
+  }
+
+  #openBytes(): number {
+    const growing = [...this.#channels.keys()].map((text) => this.#files.get(text)?.received ?? 0);
+    return [...growing, ...this.#safe.values()].reduce((sum, bytes) => sum + bytes, 0);
   }
 
   async close(): Promise<void> {

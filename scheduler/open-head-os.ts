@@ -12,6 +12,7 @@ import { knownNodes } from "../clouds/cluster-record.ts";
 import { homeKeys, restoredIn } from "../clouds/home-records.ts";
 import type { Address, Ref } from "../model/address.ts";
 import { headNode } from "../model/address.ts";
+import { defaultConfig } from "../model/config.ts";
 import { SkyError } from "../model/errors.ts";
 import type { Node } from "../model/node.ts";
 import { given } from "../proto/fields.ts";
@@ -30,10 +31,12 @@ import { withHistory } from "./history-os.ts";
 import { jobHistory } from "./job-history.ts";
 import type { LivenessMessage } from "./liveness-actor.ts";
 import { livenessActor } from "./liveness-actor.ts";
+import { removeLogs } from "./log-archive-os.ts";
 import type { LogDisk } from "./log-disk-os.ts";
 import type { LogStore } from "./log-store-os.ts";
 import { openLogStore } from "./log-store-os.ts";
 import { recordsAtStart } from "./records.ts";
+import { keepRetention } from "./retention-actor.ts";
 import { joinedNodes } from "./scheduler.ts";
 import { schedulerActor } from "./scheduler-actor.ts";
 import { schedulerAddress } from "./turn.ts";
@@ -161,8 +164,15 @@ async function withFiles(parts: HeadParts, supervisor: Supervisor): Promise<Head
   tellWhoIsAlive(board, (ids) => options.onAlive(cluster, ids));
   const logs = await keepLogs(parts);
   const workdirs = await openWorkdirs({ dir: folder.workdirs, board, log });
+  const retention = keepRetention({
+    ...{ cluster, board, log, store: options.store, clock: options.clock },
+    limits: options.history ?? defaultConfig.history,
+    openBytes: () => logs.counts().openBytes,
+    removeLogs: (keys) => removeLogs(folder.logs, keys),
+    onForgotten: (forgotten) => board.apply({ jobs: [], events: [], forgotten }),
+  });
   return {
-    ...{ cluster, system, scheduler, board, logs, workdirs },
+    ...{ cluster, system, scheduler, board, logs, workdirs, retention },
     declare: (declared) => {
       for (const node of declared) nodes.set(node.id, node);
       system.tell(scheduler, { kind: "nodes-declared", nodes: declared });
@@ -175,6 +185,7 @@ async function withFiles(parts: HeadParts, supervisor: Supervisor): Promise<Head
     close: async (reason) => {
       await supervisor.close(reason);
       await system.close(reason);
+      await retention.close();
       await logs.close();
       await workdirs.close();
       await bus.close();
