@@ -207,7 +207,9 @@ export function sweptReport(key: RankKey, record: SweepRecord): RankEffect {
   return report({ kind: "rank-swept", key, sweep: record });
 }
 
-function endReports({ key, end, sweep: record }: Exited): readonly RankEffect[] {
-  const ended = report({ kind: "rank-exited", key, ...end });
+function endReports({ key, start, end, sweep: record }: Exited): readonly RankEffect[] {
+  const isNever = start === undefined && end.exit.kind === "unknown";
+  const never = isNever ? ({ neverStarted: true } as const) : {};
+  const ended = report({ kind: "rank-exited", key, ...end, ...never });
   return record ? [ended, sweptReport(key, record)] : [ended];
 }

@@ -25,6 +25,16 @@ export const reasons = {
     retry: "if-asked",
     text: "rank {rank} on {node} never started ({why}), and others had: they were stopped",
   },
+  "lease-expired": {
+    status: "FAILED",
+    retry: "if-asked",
+    text: "{what} on {node} was stopped: for as long as its lease the head was not heard from",
+  },
+  refused: {
+    status: "FAILED",
+    retry: "never",
+    text: "{node} refused to prepare {what}, as {times} times before in a row: {why}",
+  },
   "node-lost": { status: "FAILED", retry: "if-asked", text: "node {node} was lost: {evidence}" },
   "node-restarted": { status: "FAILED", retry: "if-asked", text: "node {node} restarted" },
   "cluster-stopped": { status: "FAILED", retry: "never", text: "the cluster was {verb}" },

@@ -12,6 +12,7 @@ import { stepGang } from "./gang.ts";
 import { stopCauseOf } from "./gang-parts.ts";
 import type { GangEffect, GangEvent, GangState, PlacedState } from "./gang-state.ts";
 import { awaitsSweep, processesOf, processOf } from "./gang-state.ts";
+import { goOrder } from "./leases.ts";
 import { pauseAfter } from "./pause.ts";
 import { rankSpec } from "./rank-spec.ts";
 import { considerGhost } from "./settle.ts";
@@ -246,7 +247,10 @@ function send(state: SchedulerState, draft: Draft, { entry, kind, key, node, why
       tellAgent(state, draft, { node, message: { kind, key, graceMs, why } });
       return;
     }
-    default:
+    case "go":
+      tellAgent(state, draft, { node, message: goOrder(state, draft, { entry, key, node }) });
+      return;
+    case "acknowledge":
       tellAgent(state, draft, { node, message: { kind, key } });
       return;
   }

@@ -12,6 +12,7 @@ import { assert } from "../model/errors.ts";
 import { advance, setWaiting } from "./advance.ts";
 import { plural } from "./demand.ts";
 import type { GangRank } from "./gang-state.ts";
+import { leaseFor } from "./leases.ts";
 import type { Queued } from "./queue.ts";
 import type { JobEntry, NodeEntry, SchedulerState, ShapeEntry } from "./table.ts";
 import { entryOf, isLiving, nodeOf } from "./table.ts";
@@ -214,12 +215,22 @@ function place(
   const entry = entryOf(state, job.id);
   state.queue.remove(job.id);
   if (state.reservation?.job === job.id) keepFor(state, draft, undefined);
-  const ranks = nodes.map(({ index, node }, rank): GangRank => {
+  const ranks = nodes.map((seat, rank): GangRank => {
+    const { index, node } = seat;
     const devices = state.placer.take(job.id, index, entry.need);
-    return { ...unasked, rank, node: node.id, ip: node.ip, devices };
+    return {
+      ...unasked,
+      rank,
+      node: node.id,
+      ip: node.ip,
+      devices,
+      ...leaseFor(state, entry, seat),
+    };
   });
   const setups = entry.gang.terms.hasSetup
-    ? state.nodes.filter(({ phase }) => phase === "alive").map(setupOn)
+    ? state.nodes
+        .filter(({ phase }) => phase === "alive")
+        .map((seat) => ({ ...setupOn(seat), ...leaseFor(state, entry, seat) }))
     : [];
   entry.held = nodes.map(({ node }) => node.id);
   entry.seats = [...new Set([...ranks, ...setups].map(({ node }) => node))];

@@ -25,6 +25,11 @@ function signalText(signal: number, evidence: string): string {
     : `was killed by ${name} (${evidence})`;
 }
 
+/** Its node ended it, because nobody had confirmed its lease. */
+export function isLeaseOver(exit: Exit): boolean {
+  return exit.kind === "stopped" && exit.why === "lease-expired";
+}
+
 export function isSuccess(exit: Exit | undefined): boolean {
   return exit?.kind === "code" && exit.code === 0;
 }

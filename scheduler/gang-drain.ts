@@ -6,7 +6,7 @@
 
 import type { Exit, RankKey, StopCause } from "../model/job.ts";
 import type { Reason } from "../model/reason.ts";
-import { reasonText } from "../model/reason.ts";
+import { reasons, reasonText } from "../model/reason.ts";
 import { isSuccess } from "./exit-text.ts";
 import type { Live, Named, Next, On } from "./gang-parts.ts";
 import {
@@ -69,9 +69,17 @@ export function drain(
   ];
 }
 
+/** The end, or another attempt if that may help, was asked for, and is left. */
+export function afterFailure({ terms, restarts }: PlacedState, reason: Reason): Outcome {
+  const mayRestart = reasons[reason.code].retry === "if-asked" && restarts < terms.restartsMax;
+  return mayRestart
+    ? { kind: "requeue", why: reasonText(reason), counted: true }
+    : { kind: "end", reason };
+}
+
 /**
  * It was told to go, and its agent ended before it could: it never started. If no other rank did
- * either, the job waits again; a gang of which a part ran is not run anew.
+ * either, the job waits again; a gang of which a part ran is run anew only if that was asked for.
  */
 export function neverStarted(
   state: Preparing | SettingUp | Starting,
@@ -103,7 +111,8 @@ export function exitedWhileDraining(
   if (process === undefined || process.exit !== undefined) return [state, []];
   const next = markExit(state, event);
   // A setup that was done before the stop reached it needs no sweep, so this may be the last word.
-  return settle(reconsidered(next, event.key, event.exit), event.at.wallMs, []);
+  const known = event.neverStarted ? next : reconsidered(next, event.key, event.exit);
+  return settle(known, event.at.wallMs, []);
 }
 
 /**
@@ -161,7 +170,7 @@ export function restartedWhileDraining(state: Draining, event: On<"node-restarte
   const reason: Reason = { code: "node-restarted", params: { node: event.node } };
   const isDoubtful = state.outcome.kind === "requeue" && !state.outcome.counted;
   const exit: Exit = { kind: "stopped", why: "node-lost" };
-  let next: Draining = isDoubtful ? { ...state, outcome: { kind: "end", reason } } : state;
+  let next: Draining = isDoubtful ? { ...state, outcome: afterFailure(state, reason) } : state;
   for (const { key, process } of here) {
     if (process.exit === undefined) next = mark(next, key, { exit, endedAt: event.at.wallMs });
   }
@@ -191,7 +200,7 @@ export function notSweptInTime(state: Draining, event: On<"deadline-passed">): N
 }
 
 /** Nobody can know what is left of these. The record says so, and their nodes take no work. */
-function giveUpOn(
+export function giveUpOn(
   state: Draining,
   left: Named,
   how: { readonly why: string; readonly exit: Exit; readonly wallMs: number },
@@ -218,8 +227,10 @@ function settle(state: Draining, wallMs: number, effects: readonly GangEffect[])
   const { outcome } = state;
   if (outcome.kind === "end")
     return conclude(state, { reason: outcome.reason, endedAt: wallMs, effects });
-  if (outcome.unlessStarted !== undefined && state.ranks.some(hasStarted))
-    return conclude(state, { reason: outcome.unlessStarted, endedAt: wallMs, effects });
+  const { unlessStarted } = outcome;
+  if (unlessStarted !== undefined && state.ranks.some(hasStarted)) {
+    return settle({ ...state, outcome: afterFailure(state, unlessStarted) }, wallMs, effects);
+  }
   return requeue(state, outcome, [
     ...effects,
     note({ actor: "scheduler", kind: "requeued", cause: outcome.why }),
@@ -265,9 +276,11 @@ export function conclude(
   ];
 }
 
+export type Again = Omit<Extract<Outcome, { readonly kind: "requeue" }>, "kind">;
+
 export function requeue(
   state: PlacedState,
-  { why, counted }: { readonly why: string; readonly counted: boolean },
+  { why, counted, refusals }: Again,
   before: readonly GangEffect[],
 ): Next {
   const { terms, attempt, restarts, tries, past, ranks, setups } = state;
@@ -282,6 +295,7 @@ export function requeue(
     attempt: attempt + 1,
     restarts: counted ? restarts + 1 : restarts,
     tries: counted ? 0 : tries + 1,
+    ...(refusals === undefined ? {} : { refusals }),
     past: [...past.slice(-pastAttemptsMax + 1), over],
     notBefore: 0,
     why,

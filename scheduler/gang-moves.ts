@@ -3,11 +3,12 @@
 // One function for each cell of the table that does something: it takes the state of its phase and
 // one event, and gives the next state with the effects to perform once it is stored. Pure.
 
-import type { Exit, RankKey, StopCause } from "../model/job.ts";
+import type { Exit, StopCause } from "../model/job.ts";
 import type { Reason } from "../model/reason.ts";
-import { reasons, reasonText } from "../model/reason.ts";
+import { reasonText } from "../model/reason.ts";
 import { exitText, isSuccess } from "./exit-text.ts";
 import {
+  afterFailure,
   conclude,
   drain,
   lostWhileDraining,
@@ -25,6 +26,7 @@ import {
   isOn,
   mark,
   markExit,
+  markReady,
   markStart,
   nameOf,
   note,
@@ -37,9 +39,9 @@ import {
 import type {
   GangEffect,
   GangRank,
-  Outcome,
   PlacedState,
   Preparing,
+  Refusals,
   Running,
   SettingUp,
   Starting,
@@ -49,15 +51,21 @@ import { processesOf, processOf } from "./gang-state.ts";
 
 type Going = Starting | Running;
 
+/** With pauses that double from a second to a minute: about two minutes. */
+export const refusalsMax = 8;
+
 // ---- the queue
 
 export function seated(state: Waiting, { ranks, setups, at }: On<"placed">): Next {
-  const { terms, attempt, restarts, tries, past } = state;
-  const course = { terms, attempt, restarts, tries, past, sweeps: [] };
+  const { terms, attempt, restarts, tries, past, refusals } = state;
+  const said = refusals === undefined ? {} : { refusals };
+  const course = { terms, attempt, restarts, tries, past, ...said, sweeps: [] };
   if (!terms.hasSetup && !terms.hasRun) {
     return conclude({ ...course, ranks, setups: [] }, { reason: nothingToRun, endedAt: at.wallMs });
   }
-  const goWhenReady = !terms.hasSetup && ranks.length === 1;
+  // What runs on a lease starts on a word that the lease can be counted from.
+  const isLeased = ranks.some(({ leaseMs }) => leaseMs !== undefined);
+  const goWhenReady = !terms.hasSetup && ranks.length === 1 && !isLeased;
   const asked = (list: readonly GangRank[]) => list.map((rank) => ({ ...rank, asked: true }));
   const next: Preparing = {
     ...course,
@@ -96,8 +104,9 @@ export function endedWhileQueued(
 
 // ---- getting ready
 
-export function preparedFirst(state: Preparing, { key, at }: On<"rank-prepared">): Next {
-  const next = mark(state, key, { ready: true });
+export function preparedFirst(state: Preparing, event: On<"rank-prepared">): Next {
+  const { at } = event;
+  const next = markReady(state, event);
   const phase = state.terms.hasSetup ? "setup" : "run";
   if (state.goWhenReady || !processes(next, phase).every(({ ready }) => ready)) return [next, []];
   if (phase === "run") return open(next, at.wallMs);
@@ -114,14 +123,8 @@ export function preparedFirst(state: Preparing, { key, at }: On<"rank-prepared">
   ];
 }
 
-export function preparedAfterSetup(state: SettingUp, { key, at }: On<"rank-prepared">): Next {
-  if (state.stage === "setup" || key.phase === "setup") return [state, []];
-  const next = mark(state, key, { ready: true });
-  return next.ranks.every(({ ready }) => ready) ? open(next, at.wallMs) : [next, []];
-}
-
 /** The barrier opens: every rank stands ready, so all are told to go. */
-function open(state: Preparing | SettingUp, wallMs: number): Next {
+export function open(state: Preparing | SettingUp, wallMs: number): Next {
   const { terms, attempt, restarts, past, ranks, setups, sweeps } = state;
   const next: Starting = {
     phase: "starting",
@@ -140,23 +143,28 @@ function open(state: Preparing | SettingUp, wallMs: number): Next {
 }
 
 export function refused(state: Preparing, event: On<"rank-refused">): Next {
-  const { key, why, at } = event;
   if (event.neverStarted && isOwnBarrier(state)) return neverStarted(state, event);
-  const node = processOf(state, key)?.node ?? "?";
-  return giveBack(state, event.neverStarted ? [] : [node], {
-    why: `${node} refused to prepare ${nameOf(key)}: ${why}`,
-    wallMs: at.wallMs,
-  });
+  return notPrepared(state, event);
 }
 
 export function refusedAfterSetup(state: SettingUp, event: On<"rank-refused">): Next {
+  return event.key.phase === "setup" ? neverStarted(state, event) : notPrepared(state, event);
+}
+
+/** Tried again after a pause, elsewhere if it can be; not for ever if the cause stays one. */
+function notPrepared(state: Preparing | SettingUp, event: On<"rank-refused">): Next {
   const { key, why, at } = event;
-  if (key.phase === "setup") return neverStarted(state, event);
   const node = processOf(state, key)?.node ?? "?";
-  return giveBack(state, event.neverStarted ? [] : [node], {
-    why: `${node} refused to prepare ${nameOf(key)}: ${why}`,
-    wallMs: at.wallMs,
-  });
+  const how = { why: `${node} refused to prepare ${nameOf(key)}: ${why}`, wallMs: at.wallMs };
+  if (event.neverStarted) return giveBack(state, [], how);
+  const refusals = refusedAgain(state.refusals, why.replaceAll(node, "*"));
+  if (refusals.times < refusalsMax) return giveBack(state, [node], { ...how, refusals });
+  const params = { node, what: nameOf(key), why, times: String(refusals.times - 1) };
+  return fail(state, { code: "refused", params }, { why: "peer-failed", wallMs: at.wallMs });
+}
+
+function refusedAgain(before: Refusals | undefined, cause: string): Refusals {
+  return { cause, times: before?.cause === cause ? before.times + 1 : 1 };
 }
 
 /** A shim that stood at the barrier ended: nothing of the job has started. */
@@ -211,13 +219,17 @@ export function restartedWhilePreparing(state: Preparing, event: On<"node-restar
 function giveBack(
   state: Preparing | SettingUp,
   blamed: readonly string[],
-  { why, wallMs }: { readonly why: string; readonly wallMs: number },
+  {
+    wallMs,
+    ...about
+  }: { readonly why: string; readonly wallMs: number; readonly refusals?: Refusals },
 ): Next {
+  const { why } = about;
   const shuns = blamed.map((node): GangEffect => ({ kind: "shun", node }));
   if (isOwnBarrier(state)) {
     const [next, effects] = drain(
       state,
-      { kind: "requeue", why, counted: false },
+      { kind: "requeue", counted: false, ...about },
       { why: "cancelled", wallMs },
     );
     return [next, [...shuns, ...effects]];
@@ -225,7 +237,7 @@ function giveBack(
   const stops = inPlay(state).map(
     ({ key, process }): GangEffect => ({ kind: "stop", key, node: process.node, why: "cancelled" }),
   );
-  return requeue(state, { why, counted: false }, [
+  return requeue(state, { counted: false, ...about }, [
     ...shuns,
     ...stops,
     note({ actor: "scheduler", kind: "gave-back", cause: why }),
@@ -234,62 +246,6 @@ function giveBack(
 
 function isOwnBarrier(state: PlacedState): boolean {
   return state.phase === "preparing" && state.goWhenReady;
-}
-
-// ---- setup
-
-export function setupExited(state: SettingUp, event: On<"setup-exited">): Next {
-  const { key, exit, at } = event;
-  if (processOf(state, key)?.exit !== undefined) return [state, []];
-  const next = markExit(state, event);
-  if (isSuccess(exit)) return afterSetup(next, at.wallMs, [acknowledge(next, key)]);
-  const node = processOf(state, key)?.node ?? "?";
-  const params = { node, rank: String(key.index), outcome: exitText(exit) };
-  return fail(next, { code: "setup-failed", params }, { why: "peer-failed", wallMs: at.wallMs });
-}
-
-/** Goes on to the barrier once every setup is done. */
-function afterSetup(state: SettingUp, wallMs: number, effects: readonly GangEffect[]): Next {
-  const done = state.setups.every(({ exit, swept }) => isSuccess(exit) || swept);
-  if (!done || state.stage === "barrier") return [state, effects];
-  if (!state.terms.hasRun)
-    return conclude(state, { reason: nothingToRun, endedAt: wallMs, effects });
-  const ranks = state.ranks.map((rank) => ({ ...rank, asked: true }));
-  const next: SettingUp = { ...state, stage: "barrier", ranks };
-  return [
-    next,
-    [
-      ...effects,
-      ...toAll("prepare", next, "run"),
-      { kind: "start-deadline", name: "prepare" },
-      note({ actor: "scheduler", kind: "setup-done", cause: "setup exited with 0 on every node" }),
-    ],
-  ];
-}
-
-export function lostInSetup(state: SettingUp, event: On<"node-lost">): Next {
-  if (state.ranks.some(({ node }) => node === event.node)) return lost(state, event);
-  return withoutSetupOn(state, event.node, event.at.wallMs);
-}
-
-export function restartedInSetup(state: SettingUp, event: On<"node-restarted">): Next {
-  if (state.ranks.some(({ node }) => node === event.node)) return restarted(state, event);
-  return withoutSetupOn(state, event.node, event.at.wallMs);
-}
-
-/** A node on which no rank will run does not hold up the others. */
-function withoutSetupOn(state: SettingUp, node: string, wallMs: number): Next {
-  const gone = state.setups.find((setup) => setup.node === node && setup.exit === undefined);
-  if (gone === undefined) return [state, []];
-  const key: RankKey = {
-    job: state.terms.job,
-    attempt: state.attempt,
-    phase: "setup",
-    index: gone.rank,
-  };
-  const exit: Exit = { kind: "stopped", why: "node-lost" };
-  const next = mark(state, key, { exit, endedAt: wallMs, swept: true });
-  return afterSetup(next, wallMs, [{ kind: "haunt", node, key }]);
 }
 
 // ---- running
@@ -373,18 +329,13 @@ export function stopped(state: Live, event: On<"cancel-requested"> | On<"cluster
 }
 
 /** The job failed: it ends, or is tried again if that may help and was asked for. */
-function fail(
+export function fail(
   state: Live,
   reason: Reason,
   how: { readonly why: StopCause; readonly wallMs: number },
 ): Next {
-  const mayRestart = reasons[reason.code].retry === "if-asked";
   const text = reasonText(reason);
-  const outcome: Outcome =
-    mayRestart && state.restarts < state.terms.restartsMax
-      ? { kind: "requeue", why: text, counted: true }
-      : { kind: "end", reason };
-  const [next, effects] = drain(state, outcome, how);
+  const [next, effects] = drain(state, afterFailure(state, reason), how);
   return [
     next,
     [

@@ -5,7 +5,7 @@
 import type { Exit, RankKey, StopCause, SweepRecord } from "../model/job.ts";
 import type { Reason } from "../model/reason.ts";
 import type { Stamped, Transition } from "../runtime/machine.ts";
-import { exitText } from "./exit-text.ts";
+import { exitText, isLeaseOver } from "./exit-text.ts";
 import type {
   GangEffect,
   GangEvent,
@@ -57,6 +57,14 @@ export function mark<S extends PlacedState>(state: S, key: RankKey, change: Part
     : { ...state, ranks: edit(state.ranks) };
 }
 
+export function markReady<S extends PlacedState>(
+  state: S,
+  { key, askedAt }: On<"rank-prepared">,
+): S {
+  const asked = askedAt === undefined ? {} : { preparedAt: askedAt };
+  return mark(state, key, { ready: true, ...asked });
+}
+
 export function markStart<S extends PlacedState>(
   state: S,
   { key, pid, startedAt }: On<"rank-started">,
@@ -96,6 +104,7 @@ export function acknowledge(state: PlacedState, key: RankKey): GangEffect {
 
 export function failure(state: PlacedState, key: RankKey, exit: Exit): Reason {
   const node = processOf(state, key)?.node ?? "?";
+  if (isLeaseOver(exit)) return { code: "lease-expired", params: { what: nameOf(key), node } };
   const peers = state.ranks.length > 1 ? "; its peers were stopped" : "";
   const params = { rank: String(key.index), node, outcome: exitText(exit), peers };
   return { code: exit.kind === "unknown" ? "exit-unknown" : "rank-failed", params };

@@ -22,6 +22,10 @@ export interface GangRank extends RankRecord {
   readonly asked: boolean;
   /** It stands ready. Known anew from the node after a restart of the head. */
   readonly ready: boolean;
+  /** When it stood ready, on its node's monotonic clock: its lease is counted from there. */
+  readonly preparedAt?: number;
+  /** Its node ends it by itself when this lease is over. Absent: only on the head's word. */
+  readonly leaseMs?: number;
   /** Its node found nothing of it left, or nobody can know (see the sweep's `unproven`). */
   readonly swept: boolean;
 }
@@ -33,6 +37,11 @@ export interface PastAttempt {
   readonly setups: readonly { readonly index: number; readonly node: string }[];
 }
 
+export interface Refusals {
+  readonly cause: string;
+  readonly times: number;
+}
+
 interface Course {
   readonly terms: GangTerms;
   readonly attempt: number;
@@ -40,6 +49,8 @@ interface Course {
   readonly restarts: number;
   /** Times in a row that the nodes did not get ready. */
   readonly tries: number;
+  /** The last of them were all refused for one cause: so many. */
+  readonly refusals?: Refusals;
   readonly past: readonly PastAttempt[];
 }
 
@@ -95,6 +106,7 @@ export type Outcome =
       readonly counted: boolean;
       /** What it ends with instead if any rank turns out to have started. */
       readonly unlessStarted?: Reason;
+      readonly refusals?: Refusals;
     };
 
 export type GangEvent =
@@ -103,7 +115,7 @@ export type GangEvent =
       readonly ranks: readonly GangRank[];
       readonly setups: readonly GangRank[];
     }
-  | { readonly kind: "rank-prepared"; readonly key: RankKey }
+  | { readonly kind: "rank-prepared"; readonly key: RankKey; readonly askedAt?: number }
   | {
       readonly kind: "rank-refused";
       readonly key: RankKey;
@@ -122,6 +134,8 @@ export type GangEvent =
   | { readonly kind: "rank-swept"; readonly key: RankKey; readonly sweep: SweepRecord }
   | { readonly kind: "node-lost"; readonly node: string; readonly evidence: string }
   | { readonly kind: "node-restarted"; readonly node: string }
+  /** What ran there on a lease of at most this length is dead: the node ended it by itself. */
+  | { readonly kind: "lease-over"; readonly node: string; readonly leaseMs: number }
   | { readonly kind: "cancel-requested"; readonly user: string }
   | { readonly kind: "cluster-closed"; readonly verb: string }
   /** The phase's deadline: to get ready, or to be swept. */
@@ -132,6 +146,7 @@ export interface Exited {
   readonly exit: Exit;
   readonly endedAt: number;
   readonly logBytes: number;
+  readonly neverStarted?: true;
 }
 
 export type GangEffect =

@@ -10,12 +10,15 @@
 //
 // What must always hold: no `go` before every rank stands ready (a single rank without setup is its
 // own barrier); a gang that has ended takes nothing, so its first outcome wins; a new attempt
-// begins only when no process of the old one can run any more.
+// begins only when no process of the old one can run any more: by its node's word, or because its
+// lease is over (`model/lease.ts`).
 
 import type { Table } from "../runtime/machine.ts";
 import { machine } from "../runtime/machine.ts";
 import * as drained from "./gang-drain.ts";
+import * as leased from "./gang-lease.ts";
 import * as on from "./gang-moves.ts";
+import * as setup from "./gang-setup.ts";
 import type { GangEffect, GangEvent, GangState } from "./gang-state.ts";
 
 export const gangTable: Table<GangState, GangEvent, GangEffect> = {
@@ -29,6 +32,7 @@ export const gangTable: Table<GangState, GangEvent, GangEffect> = {
     "rank-swept": "ignore",
     "node-lost": "ignore",
     "node-restarted": "ignore",
+    "lease-over": "ignore",
     "cancel-requested": on.endedWhileQueued,
     "cluster-closed": on.endedWhileQueued,
     "deadline-passed": "ignore",
@@ -43,27 +47,29 @@ export const gangTable: Table<GangState, GangEvent, GangEffect> = {
     "rank-swept": "ignore",
     "node-lost": on.lostWhilePreparing,
     "node-restarted": on.restartedWhilePreparing,
+    "lease-over": "ignore",
     "cancel-requested": on.stopped,
     "cluster-closed": on.stopped,
     "deadline-passed": on.notReadyInTime,
   },
   "setting-up": {
     placed: "reject",
-    "rank-prepared": on.preparedAfterSetup,
+    "rank-prepared": setup.preparedAfterSetup,
     "rank-refused": on.refusedAfterSetup,
     "rank-started": on.started,
     "rank-exited": on.diedAtBarrier,
-    "setup-exited": on.setupExited,
+    "setup-exited": setup.setupExited,
     "rank-swept": "ignore",
-    "node-lost": on.lostInSetup,
-    "node-restarted": on.restartedInSetup,
+    "node-lost": setup.lostInSetup,
+    "node-restarted": setup.restartedInSetup,
+    "lease-over": "ignore",
     "cancel-requested": on.stopped,
     "cluster-closed": on.stopped,
     "deadline-passed": on.notReadyInTime,
   },
   starting: {
     placed: "reject",
-    "rank-prepared": "ignore",
+    "rank-prepared": leased.goAgain,
     "rank-refused": drained.neverStarted,
     "rank-started": on.started,
     "rank-exited": on.exited,
@@ -71,6 +77,7 @@ export const gangTable: Table<GangState, GangEvent, GangEffect> = {
     "rank-swept": "ignore",
     "node-lost": on.lost,
     "node-restarted": on.restarted,
+    "lease-over": "ignore",
     "cancel-requested": on.stopped,
     "cluster-closed": on.stopped,
     "deadline-passed": "ignore",
@@ -85,6 +92,7 @@ export const gangTable: Table<GangState, GangEvent, GangEffect> = {
     "rank-swept": "ignore",
     "node-lost": on.lost,
     "node-restarted": on.restarted,
+    "lease-over": "ignore",
     "cancel-requested": on.stopped,
     "cluster-closed": on.stopped,
     "deadline-passed": "ignore",
@@ -99,6 +107,7 @@ export const gangTable: Table<GangState, GangEvent, GangEffect> = {
     "rank-swept": drained.swept,
     "node-lost": drained.lostWhileDraining,
     "node-restarted": drained.restartedWhileDraining,
+    "lease-over": leased.leaseOver,
     "cancel-requested": drained.endedWhileDraining,
     "cluster-closed": drained.endedWhileDraining,
     "deadline-passed": drained.notSweptInTime,
@@ -113,6 +122,7 @@ export const gangTable: Table<GangState, GangEvent, GangEffect> = {
     "rank-swept": "ignore",
     "node-lost": "ignore",
     "node-restarted": "ignore",
+    "lease-over": "ignore",
     "cancel-requested": "ignore",
     "cluster-closed": "ignore",
     "deadline-passed": "ignore",

@@ -3,17 +3,19 @@
 import type { Job, RankRecord } from "../model/job.ts";
 import { jobStatus } from "../model/job.ts";
 import { resourcesText } from "./demand.ts";
+import { inPlay } from "./gang-parts.ts";
 import type { GangRank } from "./gang-state.ts";
 import { awaitsSweep, processesOf } from "./gang-state.ts";
+import { leaseOverAt, leasesLeft } from "./leases.ts";
 import type { JobEntry, SchedulerState } from "./table.ts";
 
 /** The name that a job without one is shown under. Source: SkyPilot's queue. */
 export const namelessJob = "-";
 
-export function jobView(state: SchedulerState, entry: JobEntry): Job {
+export function jobView(state: SchedulerState, entry: JobEntry, nowMonoMs: number): Job {
   const { spec, gang } = entry;
   const reason = gang.phase === "ended" ? gang.reason : undefined;
-  const waitingFor = waitOf(state, entry);
+  const waitingFor = leaseWaitOf(state, entry, nowMonoMs) ?? waitOf(state, entry);
   const placed = gang.phase === "queued" ? undefined : gang;
   return {
     id: spec.id,
@@ -34,6 +36,26 @@ export function jobView(state: SchedulerState, entry: JobEntry): Job {
   };
 }
 
+/** The sentence while nothing but leases on lost nodes keeps it from its next attempt. */
+function leaseWaitOf(
+  state: SchedulerState,
+  entry: JobEntry,
+  nowMonoMs: number,
+): string | undefined {
+  const { gang } = entry;
+  if (gang.phase !== "draining" || gang.outcome.kind === "end") return undefined;
+  const left = leasesLeft(state, entry);
+  if (left.length === 0 || left.length < inPlay(gang).length) return undefined;
+  const times = left.flatMap(({ process }) => {
+    const node = state.nodesById.get(process.node);
+    return node === undefined ? [] : leaseOverAt(node, process.leaseMs ?? 0);
+  });
+  const seconds = Math.max(0, Math.ceil((Math.max(...times) - nowMonoMs) / 1_000));
+  const nodes = [...new Set(left.map(({ process }) => process.node))].join(", ");
+  const whose = `the lease of attempt ${gang.attempt} on ${nodes}`;
+  return `it restarts elsewhere when ${whose} is over, in ${seconds} s (${gang.outcome.why})`;
+}
+
 function waitOf(state: SchedulerState, { gang, waiting }: JobEntry): string {
   if (gang.phase === "queued") return waiting;
   if (gang.phase !== "draining" || gang.outcome.kind === "end") return "";
@@ -47,6 +69,8 @@ function waitOf(state: SchedulerState, { gang, waiting }: JobEntry): string {
 }
 
 function rankView({
+  leaseMs: _l,
+  preparedAt: _p,
   devices: _d,
   asked: _a,
   ready: _r,

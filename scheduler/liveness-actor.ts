@@ -1,14 +1,16 @@
 // Liveness as a volatile actor on the head: it beats, listens to beats, and tells the scheduler.
 //
 // The head's own beat goes through the bus and back like any other. What must always hold: the
-// scheduler hears of every change of a node's phase, in order, with the evidence.
+// scheduler hears of every change of a node's phase, in order, with the evidence; a beat that asks
+// for it is confirmed to its node once it counts here, so that no lease outlives what is counted.
 
 import { beatPattern, beatSender, beatSubject, headNode } from "../model/address.ts";
 import { isSkyError } from "../model/errors.ts";
 import { decodeEnvelope, encodeEnvelope } from "../proto/envelope.ts";
-import type { Beat } from "../proto/messages.ts";
-import type { Actor, Turn } from "../runtime/actor.ts";
+import type { AgentMessage, Beat } from "../proto/messages.ts";
+import type { Actor, RuntimeEffect, Turn } from "../runtime/actor.ts";
 import type { Bus } from "../runtime/bus.ts";
+import type { Instant } from "../runtime/clock.ts";
 import { insistence } from "../runtime/insistence.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Liveness, LivenessOptions, PhaseChange } from "./liveness.ts";
@@ -19,6 +21,7 @@ import {
   heardSelf,
   newLiveness,
   nextBeat,
+  silenceMs,
 } from "./liveness.ts";
 import type { NodeReport } from "./messages.ts";
 import { schedulerAddress } from "./turn.ts";
@@ -32,8 +35,12 @@ export interface LivenessArgs {
 
 export type LivenessMessage =
   | { readonly kind: "beat-due" }
-  | { readonly kind: "beat-heard"; readonly node: string }
+  | { readonly kind: "beat-heard"; readonly node: string; readonly renews?: Renewal }
+  /** Has this lost node been silent for so long? Answered by `node-silent` if so. */
+  | { readonly kind: "silence-asked"; readonly node: string; readonly ms: number }
   | { readonly kind: "node-dismissed"; readonly node: string };
+
+type Renewal = Omit<Extract<AgentMessage, { readonly kind: "renew-lease" }>, "kind">;
 
 export type LivenessEffect =
   | { readonly kind: "listen"; readonly cluster: string }
@@ -61,7 +68,7 @@ export function livenessActor(ports: LivenessPorts): LivenessActor {
     // Beats come on the beat subjects only.
     fromOtherNodes: [],
     start: ({ cluster, expected, options }, at) => {
-      const state: State = { cluster, liveness: newLiveness(options) };
+      const state: State = { cluster, liveness: newLiveness(at, options) };
       const changes = expected.flatMap((node) => expectNode(state.liveness, node, at));
       const { effects } = beat(state, at.bootId);
       return { state, effects: [{ kind: "listen", cluster }, ...tell(state, changes), ...effects] };
@@ -73,11 +80,14 @@ export function livenessActor(ports: LivenessPorts): LivenessActor {
         case "beat-due":
           return beat(state, at.bootId);
         case "beat-heard": {
-          const { node } = message;
+          const { node, renews } = message;
           const isSelf = node === headNode;
           const changes = isSelf ? heardSelf(liveness, at) : heardNode(liveness, node, at);
-          return { state, effects: tell(state, changes) };
+          const renewal = renews === undefined ? [] : [renewalTo(state, node, renews)];
+          return { state, effects: [...tell(state, changes), ...renewal] };
         }
+        case "silence-asked":
+          return { state, effects: answerSilence(state, message, at) };
         case "node-dismissed":
           return { state, effects: tell(state, dismissNode(liveness, message.node, at)) };
       }
@@ -95,8 +105,11 @@ export function livenessActor(ports: LivenessPorts): LivenessActor {
       }
       const stop = ports.bus.subscribe(beatPattern(effect.cluster), ({ subject, payload }) => {
         const node = beatSender(subject);
-        if (node === undefined || !isBeat(payload)) return;
-        context.tellSelf({ kind: "beat-heard", node });
+        const beat = node === undefined ? undefined : beatIn(payload);
+        if (node === undefined || beat === undefined) return;
+        const { bootId, askedAt } = beat;
+        const renews = askedAt === undefined ? {} : { renews: { bootId, leaseFrom: askedAt } };
+        context.tellSelf({ kind: "beat-heard", node, ...renews });
       });
       context.signal.addEventListener("abort", stop, { once: true });
     },
@@ -126,6 +139,26 @@ function tell({ cluster }: State, changes: readonly PhaseChange[]): readonly Liv
   });
 }
 
+/** The node's leases hold from when the beat that was heard was sent. */
+function renewalTo(
+  { cluster }: State,
+  node: string,
+  renews: Renewal,
+): RuntimeEffect<LivenessMessage> {
+  const message: AgentMessage = { kind: "renew-lease", ...renews };
+  return { kind: "tell", to: { cluster, node, kind: "agent", id: "main" }, message };
+}
+
+function answerSilence(
+  { cluster, liveness }: State,
+  { node, ms }: { readonly node: string; readonly ms: number },
+  at: Instant,
+): readonly LivenessEffect[] {
+  if ((silenceMs(liveness, node, at) ?? 0) < ms) return [];
+  const report: NodeReport = { kind: "node-silent", node, ms, untilMonoMs: at.monoMs };
+  return [{ kind: "tell-scheduler", cluster, report }];
+}
+
 /** A beat that cannot be sent is a beat that does not come back: time stops counting. */
 function publish({ bus, log }: LivenessPorts, cluster: string, message: Beat): void {
   try {
@@ -137,11 +170,12 @@ function publish({ bus, log }: LivenessPorts, cluster: string, message: Beat): v
 }
 
 /** Whatever else is published there is no sign of life. */
-function isBeat(payload: Uint8Array): boolean {
+function beatIn(payload: Uint8Array): Beat | undefined {
   try {
-    return decodeEnvelope(payload).message.kind === "beat";
+    const { message } = decodeEnvelope(payload);
+    return message.kind === "beat" ? message : undefined;
   } catch (error) {
-    if (isSkyError(error, "codec/invalid")) return false;
+    if (isSkyError(error, "codec/invalid")) return undefined;
     throw error;
   }
 }

@@ -4,6 +4,10 @@
 // back through the bus, close to each other. While the bus is down, or the head itself stands
 // still, no time is counted, so neither is ever taken for the loss of a node. Nodes come back to a
 // bus later than the head does: after each such gap all of them have their whole patience anew.
+//
+// Leases count otherwise: by all the time that has passed since the newest beat that was heard, or
+// since the head started. Whoever hears the beats also confirms them to the nodes, so what it says
+// of a silence is true of every lease that was renewed until then.
 
 import type { NodePhase } from "../model/node.ts";
 import type { Beat } from "../proto/messages.ts";
@@ -30,6 +34,9 @@ const gapPeriodsMax = 2.5;
 export interface Liveness {
   readonly options: LivenessOptions;
   readonly nodes: Map<string, NodeState>;
+  /** When each node's newest beat was heard, on the head's monotonic clock. */
+  readonly heardAt: Map<string, number>;
+  readonly startedAt: number;
   /** Milliseconds in which the head heard itself. */
   counted: number;
   /** What was counted at the end of the last gap. */
@@ -42,13 +49,21 @@ export interface PhaseChange {
   readonly node: string;
   readonly phase: NodePhase;
   readonly evidence: string;
+  readonly heardAt: number;
 }
 
-export function newLiveness(options: Partial<LivenessOptions> = {}): Liveness {
+export function newLiveness(at: Instant, options: Partial<LivenessOptions> = {}): Liveness {
   return {
     options: { ...livenessDefaults, ...options },
     ...{ nodes: new Map(), counted: 0, countedAtGap: 0, heardSelfAt: undefined, seq: 0 },
+    ...{ heardAt: new Map(), startedAt: at.monoMs },
   };
+}
+
+/** For how long nothing was heard of a node that is lost; `undefined` if it is not. */
+export function silenceMs(liveness: Liveness, node: string, at: Instant): number | undefined {
+  if (liveness.nodes.get(node)?.phase !== "lost") return undefined;
+  return at.monoMs - (liveness.heardAt.get(node) ?? liveness.startedAt);
 }
 
 /** The head's next beat. */
@@ -82,6 +97,7 @@ export function heardSelf(liveness: Liveness, at: Instant): readonly PhaseChange
 
 export function heardNode(liveness: Liveness, node: string, at: Instant): readonly PhaseChange[] {
   const { counted } = liveness;
+  liveness.heardAt.set(node, at.monoMs);
   return tellNode(liveness, { node, at, event: { kind: "beat-heard", counted } });
 }
 
@@ -104,5 +120,6 @@ function tellNode(
   const outcome = stepNode(state, { ...event, at });
   if (!outcome.taken) return [];
   liveness.nodes.set(node, outcome.state);
-  return outcome.effects.map(({ phase, evidence }) => ({ node, phase, evidence }));
+  const heardAt = liveness.heardAt.get(node) ?? liveness.startedAt;
+  return outcome.effects.map(({ phase, evidence }) => ({ node, phase, evidence, heardAt }));
 }

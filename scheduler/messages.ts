@@ -19,9 +19,18 @@ export type NodeReport =
       readonly phase: NodePhase;
       /** For `sky why`: "missed 10 beats in 10.0 s". */
       readonly evidence: string;
+      /** When it was last heard, on the head's monotonic clock. */
+      readonly heardAt?: number;
     }
   /** It may join, and speaks no wire version of ours. */
   | { readonly kind: "node-misfit"; readonly node: string; readonly why: string }
+  /** Nothing was heard of this lost node, and nothing confirmed to it, for so long until then. */
+  | {
+      readonly kind: "node-silent";
+      readonly node: string;
+      readonly ms: number;
+      readonly untilMonoMs: number;
+    }
   /** The cluster's nodes in their stable order, head first, with their declared capacities. */
   | { readonly kind: "nodes-declared"; readonly nodes: readonly Node[] };
 

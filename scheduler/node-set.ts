@@ -9,6 +9,7 @@ import { sharedCapabilities } from "../model/wire.ts";
 import { advance, jobsOn } from "./advance.ts";
 import { keepFor, nodesChanged } from "./dispatch.ts";
 import { processesOf } from "./gang-state.ts";
+import { leasesLeft, overOn } from "./leases.ts";
 import type { Placer } from "./placement.ts";
 import { createPlacer } from "./placement.ts";
 import type { NodeRecord } from "./records.ts";
@@ -26,9 +27,16 @@ export function changePhase(
     node,
     phase,
     evidence,
-  }: { readonly node: NodeEntry; readonly phase: NodePhase; readonly evidence: string },
+    heardAt = draft.at.monoMs,
+  }: {
+    readonly node: NodeEntry;
+    readonly phase: NodePhase;
+    readonly evidence: string;
+    readonly heardAt?: number;
+  },
 ): void {
   if (node.phase === phase) return;
+  node.silentSince = heardAt;
   const { id } = node.node;
   const from = node.phase;
   node.phase = phase;
@@ -74,6 +82,24 @@ export function noteMisfit(
     ...{ subject: "cluster", actor: "head", kind: "misfit" },
     ...{ cause: why, evidence: { node: id } },
   });
+}
+
+/** A lost node was silent for so long that what ran there on a lease has ended. */
+export function nodeSilent(
+  state: SchedulerState,
+  draft: Draft,
+  silence: { readonly node: string; readonly ms: number; readonly untilMonoMs: number },
+): void {
+  const node = state.nodesById.get(silence.node);
+  if (node === undefined) return;
+  for (const entry of jobsOn(state, node)) {
+    const lengths = leasesLeft(state, entry).flatMap(({ process }) =>
+      process.node === silence.node ? (process.leaseMs ?? []) : [],
+    );
+    const leaseMs = overOn(node, lengths, silence);
+    if (leaseMs === undefined) continue;
+    advance(state, draft, { entry, event: { kind: "lease-over", node: silence.node, leaseMs } });
+  }
 }
 
 /** The cluster has these nodes now. What is known of those that stay, stays. */
@@ -129,6 +155,7 @@ function newNode(node: Node, record: NodeRecord | undefined): NodeEntry {
   const phase = record === undefined ? "absent" : "suspect";
   return {
     ...{ index: 0, node, phase, shunnedUntil: 0, failures: 0, jobs: new Set() },
+    ...{ grantedAt: 0, silentSince: 0 },
     bootId: record?.bootId ?? "",
     capabilities: record?.capabilities ?? [],
     ...{ gathered: undefined, misfit: undefined },

@@ -2,6 +2,7 @@
 
 import { assert } from "../model/errors.ts";
 import type { RankKey } from "../model/job.ts";
+import { given } from "../proto/fields.ts";
 import type { RankSpec } from "../proto/messages.ts";
 import { runEnv, setupEnv } from "./env.ts";
 import { processOf } from "./gang-state.ts";
@@ -30,5 +31,6 @@ export function rankSpec(state: SchedulerState, entry: JobEntry, key: RankKey): 
     secrets: state.secrets.get(spec.id) ?? {},
     ...(spec.workdir === undefined ? {} : { workdirSource: spec.workdir }),
     goWhenReady: gang.phase === "preparing" && gang.goWhenReady,
+    ...given("leaseMs", process.leaseMs),
   };
 }

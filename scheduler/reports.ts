@@ -11,7 +11,7 @@ import type { RankKey } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";
 import type { AgentReport, RankReport } from "../proto/messages.ts";
 import { advance, awaited, jobsOn, layGhost, repeat } from "./advance.ts";
-import type { GangRank, PlacedState } from "./gang-state.ts";
+import type { GangEvent, GangRank, PlacedState } from "./gang-state.ts";
 import { awaitsSweep, processesOf, processOf } from "./gang-state.ts";
 import { changePhase, noteCapabilities } from "./node-set.ts";
 import { noteLost } from "./restored.ts";
@@ -102,6 +102,10 @@ function take(
     const isAwaited = gang.phase === "draining" && awaitsSweep(key, process);
     if (process.exit !== undefined && !isAwaited) {
       tellAgent(state, draft, { node: node.node.id, message: { kind: "acknowledge", key } });
+      return;
+    }
+    if (message.neverStarted && isBeforeStart(gang)) {
+      advance(state, draft, { entry, event: neverStarted(key) });
       return;
     }
     const kind = key.phase === "setup" ? "setup-exited" : "rank-exited";
@@ -238,10 +242,9 @@ function takeExited(
   const { key, pid, startedAt, exit, endedAt, logBytes, sweep } = rank;
   const say = (message: Report): void => report(state, draft, { from, message });
   const before = current(state, key);
-  if (before !== undefined && neverStarted(before, rank)) {
-    const why = "its agent ended before it could start";
-    const event = { kind: "rank-refused", key, why, neverStarted: true } as const;
-    advance(state, draft, { entry: before.entry, event });
+  const isNever = pid === undefined && exit.kind === "unknown";
+  if (before !== undefined && isNever && isBeforeStart(before.gang)) {
+    advance(state, draft, { entry: before.entry, event: neverStarted(key) });
     return;
   }
   if (pid !== undefined && startedAt !== undefined) {
@@ -257,12 +260,13 @@ function takeExited(
  * A process that stood ready and is over without ever having had a pid did nothing, whether or not
  * it was told to go.
  */
-function neverStarted(
-  { gang: { phase } }: Current,
-  { pid, exit }: Extract<RankReport, { readonly phase: "exited" }>,
-): boolean {
-  const isBefore = phase === "preparing" || phase === "setting-up" || phase === "starting";
-  return isBefore && pid === undefined && exit.kind === "unknown";
+function neverStarted(key: RankKey): Extract<GangEvent, { readonly kind: "rank-refused" }> {
+  const why = "its agent ended before it could start";
+  return { kind: "rank-refused", key, why, neverStarted: true };
+}
+
+function isBeforeStart({ phase }: PlacedState): boolean {
+  return phase === "preparing" || phase === "setting-up" || phase === "starting";
 }
 
 /** Sends again what a process that the node has should do next. */

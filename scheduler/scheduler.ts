@@ -18,7 +18,9 @@ import {
 } from "./advance.ts";
 import { dispatch, keepFor } from "./dispatch.ts";
 import { inventoryPart } from "./inventory-part.ts";
-import { changePhase, declare, noteMisfit, seat } from "./node-set.ts";
+import { askSilence } from "./leases.ts";
+import type { NodeReport } from "./messages.ts";
+import { changePhase, declare, nodeSilent, noteMisfit, seat } from "./node-set.ts";
 import { createPlacer } from "./placement.ts";
 import { createQueue } from "./queue.ts";
 import type { Records } from "./records.ts";
@@ -112,18 +114,11 @@ function take(state: SchedulerState, draft: Draft, message: Received<SchedulerIn
     case "inventory-part":
       inventoryPart(state, draft, { from: message.from, message });
       return;
-    case "node-phase-changed": {
-      const node = state.nodesById.get(message.node);
-      if (node === undefined) return;
-      const { phase, evidence } = message;
-      changePhase(state, draft, { node, phase, evidence });
-      return;
-    }
+    case "node-phase-changed":
+    case "node-silent":
     case "node-misfit":
-      noteMisfit(state, draft, message);
-      return;
     case "nodes-declared":
-      declare(state, draft, message.nodes);
+      takeOfNode(state, draft, message);
       return;
     case "submit":
       requests.submit(state, draft, message);
@@ -151,6 +146,26 @@ function take(state: SchedulerState, draft: Draft, message: Received<SchedulerIn
       return;
     default:
       takeTimer(state, draft, message);
+      return;
+  }
+}
+
+function takeOfNode(state: SchedulerState, draft: Draft, message: NodeReport): void {
+  switch (message.kind) {
+    case "node-phase-changed": {
+      const node = state.nodesById.get(message.node);
+      if (node === undefined) return;
+      changePhase(state, draft, { ...message, node });
+      return;
+    }
+    case "node-silent":
+      nodeSilent(state, draft, message);
+      return;
+    case "node-misfit":
+      noteMisfit(state, draft, message);
+      return;
+    case "nodes-declared":
+      declare(state, draft, message.nodes);
       return;
   }
 }
@@ -191,6 +206,7 @@ function reconcile(state: SchedulerState, draft: Draft): void {
     if (entry !== undefined && monoMs - entry.movedAt >= state.options.reconcileMs) {
       repeat(state, draft, { entry });
     }
+    if (entry !== undefined) askSilence(state, draft, entry);
   }
   for (const node of state.nodes) {
     if (node.shunnedUntil > 0 && node.shunnedUntil <= monoMs) forgive(state, draft, node);

@@ -92,7 +92,7 @@ function settle(state: SchedulerState, draft: Draft, entry: JobEntry): void {
   const { past } = entry.gang;
   history.settled += 1;
   history.logBytes += entry.logBytes;
-  const job = jobView(state, entry);
+  const job = jobView(state, entry, draft.at.monoMs);
   const record: SettledRecord = {
     ...{ job, order: history.settled },
     ...(past.length === 0 ? {} : { past }),

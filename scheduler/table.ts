@@ -6,6 +6,7 @@
 
 import type { Ref } from "../model/address.ts";
 import { assert } from "../model/errors.ts";
+import { leaseMsDefault } from "../model/lease.ts";
 import type { Node, NodePhase } from "../model/node.ts";
 import type { DeviceShare } from "../model/resources.ts";
 import type { Gathered } from "../proto/inventory-parts.ts";
@@ -35,6 +36,8 @@ export interface SchedulerOptions {
   readonly prepareMaxMs: number;
   /** How long a stop may take, grace included, before it is recorded as unproven. */
   readonly drainMs: number;
+  /** Of ranks of jobs that may be restarted; 0 = none: a restart waits for the node's own word. */
+  readonly leaseMs: number;
   /** How often a message that may have been lost is repeated. */
   readonly reconcileMs: number;
   /** First pause of a job whose nodes did not get ready, and of such a node; they double. */
@@ -52,6 +55,7 @@ export const defaultOptions: SchedulerOptions = {
   prepareMs: 15_000,
   prepareMaxMs: 600_000,
   drainMs: 120_000,
+  leaseMs: leaseMsDefault,
   reconcileMs: 2_000,
   pauseMs: 1_000,
   shunMs: 5_000,
@@ -101,6 +105,9 @@ export interface NodeEntry {
   /** Monotonic; 0 = not shunned. */
   shunnedUntil: number;
   failures: number;
+  /** When it was last told to start something on a lease, and last heard; monotonic. */
+  grantedAt: number;
+  silentSince: number;
   /** Jobs that have not ended and have a process there. */
   readonly jobs: Set<number>;
 }

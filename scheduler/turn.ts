@@ -147,7 +147,9 @@ function announcementOf(state: SchedulerState, draft: Draft): Announcement | und
     return { id, phase, misfit: state.nodesById.get(id)?.misfit };
   });
   return {
-    jobs: [...changed].map((id) => jobView(state, entryOf(state, id))).concat(lastViews),
+    jobs: [...changed]
+      .map((id) => jobView(state, entryOf(state, id), draft.at.monoMs))
+      .concat(lastViews),
     events,
     ...(settled.length === 0 ? {} : { settled }),
     ...(isFirst ? { newest: state.nextId - 1 } : {}),

@@ -9,5 +9,6 @@ export const deliberate: Readonly<Record<string, Readonly<Record<number, string>
     2435: "Job 6 has settled: what an earlier attempt of it left on the node may go.",
     3036: "Job 4 has settled: what its earlier attempts left may go.",
     3131: "The same.",
+    3394: "a gang of which only a part had started, and that may restart, is tried again",
   },
 };

@@ -17,6 +17,7 @@ import type { Instant } from "../../runtime/clock.ts";
 import type { StoreRecord } from "../../runtime/store.ts";
 import type { Event } from "../../scheduler/board.ts";
 import { boardInMemory } from "../../scheduler/board-memory.ts";
+import type { LivenessMessage } from "../../scheduler/liveness-actor.ts";
 import type { CancelReply, SubmitReply } from "../../scheduler/messages.ts";
 import type { JobSpec, SettledRecord } from "../../scheduler/records.ts";
 import { recordKeys } from "../../scheduler/records.ts";
@@ -99,7 +100,11 @@ export interface WorldOptions {
   readonly fate?: Fate;
 }
 
+export type SilenceAsked = Extract<LivenessMessage, { readonly kind: "silence-asked" }>;
+
 export class World {
+  /** What liveness says of the silence of a node, if anything. */
+  liveness: (asked: SilenceAsked) => SchedulerInput | undefined = () => undefined;
   readonly nodes: readonly Node[];
   readonly agents = new Map<string, Agent>();
   readonly records = new Map<string, string>();
@@ -382,6 +387,7 @@ export class World {
       switch (effect.kind) {
         case "tell":
           if (effect.to.kind === "agent") this.send(effect.to.node, effect.message as AgentMessage);
+          else if (effect.to.kind === "liveness") this.ask(effect.message as SilenceAsked);
           else this.replies.push(effect.message);
           break;
         case "start-timer":
@@ -410,6 +416,11 @@ export class World {
           this.refused.push(effect.node);
       }
     }
+  }
+
+  private ask(asked: SilenceAsked): void {
+    const answer = this.liveness(asked);
+    if (answer !== undefined) this.queue.push({ from: "skyhead", message: answer });
   }
 
   private send(to: string, message: AgentMessage): void {
@@ -464,7 +475,7 @@ export class World {
         ...{ swept: false, acknowledged: false },
       };
       agent.processes.set(rankKeyText(key), process);
-      this.report(agent, { kind: "rank-prepared", key });
+      this.report(agent, { kind: "rank-prepared", key, askedAt: this.now });
       if (spec.goWhenReady) this.begin(agent, process);
     } else if (known.phase === "ready") {
       this.report(agent, { kind: "rank-prepared", key });

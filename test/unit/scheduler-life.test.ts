@@ -201,7 +201,7 @@ test("a restart waits until the old attempt is confirmed dead", () => {
   world.phase("worker1", "lost");
   world.pass(300_000);
   assert.equal(world.job(id).phase, "draining");
-  assert.match(world.job(id).waitingFor ?? "", /worker1 \(lost\) must confirm that attempt 1/);
+  assert.match(world.job(id).waitingFor ?? "", /the lease of attempt 1 on worker1 is over/);
   world.phase("worker1", "alive");
   world.reboot("worker1");
   assert.equal(world.job(id).phase, "running");

@@ -31,7 +31,7 @@ function beats(
 }
 
 test("a node is alive with its first beat, suspect after 3 s of silence, lost after 10 s", () => {
-  const liveness = newLiveness();
+  const liveness = newLiveness(at(0));
   const first = beats(liveness, { from: 0, to: 5, nodes: ["head", "worker1"] });
   assert.deepEqual(first, ["0 head alive", "0 worker1 alive"]);
   const silent = beats(liveness, { from: 6, to: 30, nodes: ["head"] });
@@ -41,7 +41,7 @@ test("a node is alive with its first beat, suspect after 3 s of silence, lost af
 });
 
 test("an outage of the bus is no loss of a node", () => {
-  const liveness = newLiveness();
+  const liveness = newLiveness(at(0));
   beats(liveness, { from: 0, to: 5, nodes: ["worker1"] });
   // For a minute nothing comes through, not even the head's own beat.
   const after = beats(liveness, { from: 65, to: 66, nodes: [] });
@@ -51,7 +51,7 @@ test("an outage of the bus is no loss of a node", () => {
 });
 
 test("after an outage a node has its whole patience to come back to the bus", () => {
-  const liveness = newLiveness();
+  const liveness = newLiveness(at(0));
   beats(liveness, { from: 0, to: 5, nodes: ["worker1"] });
   // It was silent for 2 s when the bus went down, and needs 8 s when that is back.
   beats(liveness, { from: 6, to: 7, nodes: [] });
@@ -61,7 +61,7 @@ test("after an outage a node has its whole patience to come back to the bus", ()
 });
 
 test("a head that stood still blames nobody", () => {
-  const liveness = newLiveness();
+  const liveness = newLiveness(at(0));
   for (let second = 0; second < 60; second += 20) {
     assert.deepEqual(heardSelf(liveness, at(second * 1_000)), []);
     heardNode(liveness, "worker1", at(second * 1_000));
@@ -70,21 +70,21 @@ test("a head that stood still blames nobody", () => {
 });
 
 test("a node that had joined before is suspect until it is heard, then lost", () => {
-  const liveness = newLiveness();
+  const liveness = newLiveness(at(0));
   const [change] = expectNode(liveness, "worker1", at(0));
   assert.equal(change?.phase, "suspect");
   assert.deepEqual(beats(liveness, { from: 0, to: 12, nodes: [] }), ["10 worker1 lost"]);
 });
 
 test("a node that was stopped on purpose is absent, and its silence means nothing", () => {
-  const liveness = newLiveness();
+  const liveness = newLiveness(at(0));
   beats(liveness, { from: 0, to: 2, nodes: ["worker1"] });
   assert.equal(dismissNode(liveness, "worker1", at(3_000))[0]?.phase, "absent");
   assert.deepEqual(beats(liveness, { from: 3, to: 30, nodes: [] }), []);
 });
 
 test("the evidence names the silence", () => {
-  const liveness = newLiveness();
+  const liveness = newLiveness(at(0));
   beats(liveness, { from: 0, to: 0, nodes: ["worker1"] });
   const found: PhaseChange[] = [];
   for (let second = 1; second <= 10; second += 1) {

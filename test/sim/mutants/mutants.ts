@@ -125,7 +125,7 @@ function rewriteEnds(state: SchedulerState, message: Message): SchedulerTurn {
   entry.gang = { ...entry.gang, reason: { code: "cluster-stopped", params: {} } };
   const { gang, logs } = entry;
   const put = { key: recordKeys.state(state.cluster, job), value: stateRecord({ gang, logs }) };
-  const announcement = { jobs: [jobView(state, entry)], events: [] };
+  const announcement = { jobs: [jobView(state, entry, 0)], events: [] };
   return {
     ...turn,
     commit: { deletes: [], events: [], ...turn.commit, puts: [...(turn.commit?.puts ?? []), put] },
