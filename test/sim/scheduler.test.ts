@@ -35,7 +35,7 @@ test("the state that the records give is the state that was, after every step", 
 /** What must survive the head: all but what the nodes say again. */
 function durable(state: SchedulerState): unknown {
   const withoutReady = (key: string, value: unknown): unknown =>
-    key === "ready" ? undefined : value;
+    key === "ready" || key === "preparedAt" ? undefined : value;
   const jobs = [...state.jobs.values()].map(({ spec, gang, logs, held, seats }) => ({
     ...{ spec, logs, held: held.toSorted(), seats: seats.toSorted() },
     gang: JSON.parse(JSON.stringify(gang, withoutReady)),
