@@ -38,10 +38,7 @@ function ground(t: TestContext, mix: Mix, options: GroundOptions = {}): Ground {
   const folder = mkdtempSync(join(tmpdir(), "sky-skew-"));
   const installed = install(folder, mix, version);
   const here = place(undefined, { isolation, programs: installed.dist });
-  t.after(async () => {
-    await here.close();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  t.after(() => here.close().finally(() => rmSync(folder, { recursive: true, force: true })));
   return { here, installed };
 }
 
