@@ -16,12 +16,15 @@ const earlierName = "history.1.jsonl";
 /** The file then ends where it is; its beginning is what can be replayed. */
 const historyBytesMax = 64 * 1024 * 1024;
 
+export interface HistoryOptions {
+  readonly dir: string;
+  readonly log: Log;
+  readonly bytesMax?: number;
+}
+
 /** The same actor, with every turn written down in `dir`. */
-export function withHistory(
-  actor: SchedulerActor,
-  { dir, log }: { readonly dir: string; readonly log: Log },
-): SchedulerActor {
-  const history = new HistoryFile(dir, log);
+export function withHistory(actor: SchedulerActor, options: HistoryOptions): SchedulerActor {
+  const history = new HistoryFile(options);
   return {
     ...actor,
     start: (args, at) => {
@@ -41,12 +44,14 @@ export function withHistory(
 class HistoryFile {
   readonly #dir: string;
   readonly #log: Log;
+  readonly #bytesMax: number;
   #file: number | undefined;
-  #left = historyBytesMax;
+  #left = 0;
 
-  constructor(dir: string, log: Log) {
+  constructor({ dir, log, bytesMax = historyBytesMax }: HistoryOptions) {
     this.#dir = dir;
     this.#log = log;
+    this.#bytesMax = bytesMax;
   }
 
   write(line: Line): void {
@@ -55,7 +60,7 @@ class HistoryFile {
       if (this.#file === undefined) return;
       const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
       this.#left -= bytes.length;
-      if (this.#left < 0) this.#end(`it has ${historyBytesMax} bytes`);
+      if (this.#left < 0) this.#end(`it has ${this.#bytesMax} bytes`);
       else writeSync(this.#file, bytes);
     } catch (error) {
       this.#end(errorText(error));
@@ -68,7 +73,7 @@ class HistoryFile {
     const path = `${this.#dir}/${historyName}`;
     if (existsSync(path)) renameSync(path, `${this.#dir}/${earlierName}`);
     this.#file = openSync(path, "w", 0o600);
-    this.#left = historyBytesMax;
+    this.#left = this.#bytesMax;
   }
 
   #end(why: string): void {
