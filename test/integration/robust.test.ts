@@ -102,6 +102,38 @@ test("the bus dies under a gang: its exit codes are true and no node is called l
   );
 });
 
+test("the head dies under a gang: any command brings it back, and the gang runs on", async () => {
+  const gate = `${here.folder}/gate-any`;
+  const run = `echo begun; until [ -e ${gate} ]; do sleep 0.05; done`;
+  const text = `num_nodes: 2\nrun: |\n  ${run}\n`;
+  const id = await submit(here, cluster, here.file("any.yaml", text));
+  const before = await phaseReached(here, { cluster, id }, "RUNNING");
+  const pids = before.ranks.map(({ pid }) => pid ?? 0);
+  const commands: readonly (readonly [args: readonly string[], code: number, says: RegExp])[] = [
+    [["status"], 0, /^two .* UP/m],
+    [["queue", cluster], 0, new RegExp(`^${id} .* RUNNING`, "m")],
+    [["logs", cluster, `${id}`, "--no-follow"], 101, /rank=\d, pid=\d+.*\) begun/],
+    [["why", cluster, `${id}`], 0, /running/i],
+  ];
+  for (const [args, code, says] of commands) {
+    const [head] = here.heads();
+    assert.ok(head !== undefined);
+    process.kill(head.pid, "SIGKILL");
+    await until("the head is dead", () => !isAlive(head.pid));
+    const said = await here.sky(args);
+    assert.equal(said.code, code, `sky ${args.join(" ")}: ${said.stdout}${said.stderr}`);
+    assert.match(said.stdout, says);
+    assert.equal(here.heads().length, 1, "there is one head again");
+    assert.deepEqual(pids.filter(isAlive), pids, `the gang runs on after sky ${args[0]}`);
+  }
+  writeFileSync(gate, "");
+  const after = await phaseReached(here, { cluster, id }, "SUCCEEDED");
+  assert.deepEqual(
+    after.ranks.map(({ pid, exitCode }) => ({ pid, exitCode })),
+    pids.map((pid) => ({ pid, exitCode: 0 })),
+  );
+});
+
 test("the agent dies under a rank that writes: no byte is lost or doubled", async () => {
   const gate = `${here.folder}/gate-lines`;
   const count = `${here.folder}/count`;
