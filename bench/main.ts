@@ -15,6 +15,7 @@ import { latencyReport } from "./latency.ts";
 import { logsReport } from "./logs.ts";
 import { placementReport } from "./placement.ts";
 import { printed, type Report } from "./report.ts";
+import { tailReport } from "./tail.ts";
 import { throughputReport } from "./throughput.ts";
 
 /** What a cloud's disk takes to flush, where ours takes a fraction of a millisecond. */
@@ -31,6 +32,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     withoutBudgets(named(await throughputReport(floor, slowFsyncMs), slow)),
   ],
   logs: async () => [await logsReport("embedded"), await logsReport("process")],
+  tail: async () => [await tailReport()],
   placement: async () => [placementReport()],
   idle: async () => [await idleReport("embedded"), await idleReport("process")],
 };

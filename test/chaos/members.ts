@@ -2,8 +2,8 @@
 // of which rank. A fault chooses its victim here, and writes down whom it hit, because the audit
 // must know which ranks may truthfully have ended otherwise than planned.
 //
-// A rank's processes are found by places, not by asking: its keeper and its logger stand in its
-// directory (`ranks/<key>`, before that `slots/<token>`), its shell is the keeper's child.
+// A rank's processes are found by places, not by asking: its keeper stands in its directory
+// (`ranks/<key>`, before that `slots/<token>`), its shell and its logger are the keeper's children.
 
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
@@ -16,8 +16,10 @@ export type Role =
   | "join"
   /** The shim of a rank, or of a slot that waits for one. */
   | "keeper"
-  /** The `cat` that writes its log. */
+  /** Who writes its log: a shell that waits for its first byte, and the `cat` that follows. */
   | "logger"
+  /** Ends the ranks of a node whose leases have run out. */
+  | "watchdog"
   /** The rank itself. */
   | "shell"
   /** Whatever a rank has started. */
@@ -77,14 +79,23 @@ function roleOf(one: Seen, all: ReadonlyMap<number, Seen>): Role | undefined {
   if (isSkylet(one)) return "skylet";
   if (/\/skylet\.(js|ts) join$/.test(command)) return "join";
   if (/\/nats-server -c /.test(command)) return "bus";
+  if (/\bwatchdog\.sh$/.test(command)) return "watchdog";
   const above = all.get(parent);
-  const isShell = /\blauncher\.sh /.test(command);
-  if (isShell && above !== undefined && isSkylet(above)) return "launcher";
-  const place = slotOf(one);
-  if (isShell && place !== undefined) return "keeper";
-  if (/^cat ?$/.test(command) && place !== undefined) return "logger";
+  if (isShell(one) && above !== undefined && isSkylet(above)) return "launcher";
+  if (slotOf(one) !== undefined && tokenIn(environ) === undefined) {
+    return isShell(one) && !isInSlot(above) ? "keeper" : "logger";
+  }
   if (tokenIn(environ) === undefined) return undefined;
-  return above !== undefined && slotOf(above) !== undefined ? "shell" : "child";
+  return isInSlot(above) ? "shell" : "child";
+}
+
+/** The launcher, or a fork of it. */
+function isShell({ command }: Seen): boolean {
+  return /\blauncher\.sh /.test(command);
+}
+
+function isInSlot(one: Seen | undefined): boolean {
+  return one !== undefined && isShell(one) && slotOf(one) !== undefined;
 }
 
 function isSkylet({ command }: Seen): boolean {

@@ -81,7 +81,7 @@ const longStopEveryMs = 40_000;
 export const delayMs = 200;
 export const killEveryMs = 500;
 
-const everybody = ["head", "skylet", "bus", "launcher", "join"] as const;
+const everybody = ["head", "skylet", "bus", "launcher", "join", "watchdog"] as const;
 const ranksOwn = ["keeper", "logger", "shell", "child"] as const;
 /** Of a round: each as often as the others. */
 const anybody: readonly Role[] = [...everybody, ...ranksOwn];

@@ -26,7 +26,7 @@ export function taskOf(job: PlannedJob, options: TaskOptions): Task {
   return {
     ...{ name: job.name, numNodes: job.numNodes, resources: {}, priority: 0, maxRestarts: 0 },
     ...{ envs: { CHAOS: options.folder }, secrets: {} },
-    ...(job.kind === "sets-up" ? { setup: `${startText(job)}sleep 0.2\n` } : {}),
+    ...(job.kind === "sets-up" ? { setup: `${startText(job)}write\nsleep 0.2\n` } : {}),
     run: runText(job, options.seed),
   };
 }
@@ -45,6 +45,11 @@ key=$(readlink /proc/$PPID/cwd) || exit 99
 key=\${key##*/}
 tell start $$
 ln /proc/$PPID/cwd/log "$CHAOS/${places.onNode}/${cluster}-$key"
+own=$CHAOS/${places.written}/${cluster}-$key; n=0
+write() {
+  line="line $n of $key $RANDOM"; n=$((n + 1))
+  printf '%s\\377\\r\\n' "$line" >>"$own"; printf '%s\\377\\r\\n' "$line"
+}
 `;
 }
 
@@ -55,14 +60,9 @@ function runText(job: PlannedJob, seed: number): string {
   const mark = `1000.${seed}`;
   const leave = `setsid sleep ${mark} >/dev/null 2>&1 </dev/null &\ntell left "$!:${mark}"\n`;
   const leaves = kind === "leaves" || kind === "fails" || kind === "is-cancelled";
-  return `${startText(job)}${leaves ? leave : ""}own=$CHAOS/${places.written}/${cluster}-$key; n=0
-: >>"$own"
-while ${more}; do
-  line="line $n of $key $RANDOM"; n=$((n + 1))
-  printf '%s\\377\\r\\n' "$line" >>"$own"; printf '%s\\377\\r\\n' "$line"
-  sleep 0.1
-done
-${kind === "is-cancelled" ? "sleep 300\n" : ""}code=0
+  return `${startText(job)}${leaves ? leave : ""}write
+while ${more}; do sleep 0.1; write; done
+${kind === "is-cancelled" ? "while :; do sleep 300; done\n" : ""}code=0
 [ "$SKYPILOT_NODE_RANK" = ${numNodes - 1} ] && code=${code}
 tell end $code
 exit $code

@@ -1,7 +1,7 @@
 // The head's log store over the bulk wire: byte for byte, for many followers, through breaks.
 
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -14,6 +14,7 @@ import { silentLog } from "../../runtime/log.ts";
 import type { StreamChannel } from "../../runtime/stream.ts";
 import { createStreamHub } from "../../runtime/stream-memory.ts";
 import { archiveLogs } from "../../scheduler/log-archive-os.ts";
+import { type LogDisk, logDisk } from "../../scheduler/log-disk-os.ts";
 import type { LogStore } from "../../scheduler/log-store-os.ts";
 import { openLogStore } from "../../scheduler/log-store-os.ts";
 import type { ShownBoard } from "../support/board.ts";
@@ -55,14 +56,14 @@ interface World {
   cut(node: string): void;
 }
 
-async function inWorld(check: (world: World) => Promise<void>): Promise<void> {
+async function inWorld(check: (world: World) => Promise<void>, disk = logDisk): Promise<void> {
   const root = await mkdtemp(join(tmpdir(), "sky-logs-"));
   const dir = join(root, "logs");
   const board = shownBoard();
   board.show(running);
   const complete: string[] = [];
   const onComplete = (job: number, attempt: number) => complete.push(`${job}-${attempt}`);
-  const store = await openLogStore({ dir, board, log: silentLog, clock, onComplete });
+  const store = await openLogStore({ dir, board, disk, log: silentLog, clock, onComplete });
   const hub = createStreamHub();
   const { signal } = new AbortController();
   await hub.connect("demo/skyhead").listen({
@@ -231,6 +232,35 @@ test("a later head has the bytes of an earlier one, and archives all of them", a
     assert.equal(await readFile(join(to, `${rankKeyText(key)}.log`), "utf8"), "kept");
     assert.equal(await archiveLogs(dir, to), false);
   });
+});
+
+test("the last lines of 10 GB cost their own bytes", async () => {
+  let readBytes = 0;
+  const counting: LogDisk = {
+    ...logDisk,
+    open: async (path) => {
+      const handle = await logDisk.open(path);
+      const readAt = async (into: Buffer, offset: number) => {
+        readBytes += into.length;
+        return handle.readAt(into, offset);
+      };
+      return { ...handle, readAt };
+    },
+  };
+  await inWorld(async ({ dir, store, board }) => {
+    const size = 10_000_000_000;
+    const end = Buffer.from("a line\n".repeat(150));
+    const file = await open(`${dir}/${rankKeyText(key)}.log`, "w");
+    await file.truncate(size - end.length);
+    await file.write(end, 0, end.length, size - end.length);
+    await file.close();
+    board.show(ended(size, 0));
+    const offset = await store.tailStart(key, 100);
+    assert.equal(offset, size - 700);
+    assert.equal((await collect(store, offset)).toString(), "a line\n".repeat(100));
+    assert.ok(readBytes <= 65_536 + 700, `${readBytes} bytes were read`);
+    assert.equal(store.counts().logsOpen, 0, "nothing of it is kept");
+  }, counting);
 });
 
 test("two hundred followers of one log all get it, from one writing", async () => {
