@@ -215,7 +215,8 @@ async function publish(path: string, reached: Set<string>): Promise<void> {
   if (reached.has(path)) return;
   reached.add(path);
   const text = await readFile(path, "utf8");
-  const specifier = /((?:from|import)\s*\(?\s*)"([^"]+)"/g;
+  // No space in it: a text may end in the word too.
+  const specifier = /((?:from|import)\s*\(?\s*)"([^"\s]+)"/g;
   for (const [, , name = ""] of text.matchAll(specifier)) {
     if (!name.startsWith(".")) throw new Error(`${relative(root, path)} needs ${name}'s types`);
     const target = resolve(dirname(path), name.replace(/\.[jt]s$/, ".d.ts"));

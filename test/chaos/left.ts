@@ -9,6 +9,8 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 export interface Left {
   readonly pid: number;
   readonly command: string;
+  /** Whether it was certainly started by the run, and not only speaks of it. */
+  readonly isOurs: boolean;
 }
 
 /** What the run's own cgroup holds, and who names its folder. */
@@ -18,11 +20,13 @@ export function processesLeft(place: { readonly folder: string; readonly cgroup?
   return pids.flatMap((pid): readonly Left[] => {
     if (isDead(pid)) return [];
     const inGroup = group !== undefined && text(`/proc/${pid}/cgroup`).includes(`/${group}`);
-    const named =
-      `${commandOf(pid)}${text(`/proc/${pid}/environ`)}`.includes(place.folder) ||
-      link(`/proc/${pid}/cwd`).startsWith(place.folder);
-    const isOurs = Number(pid) === process.pid || Number(pid) === process.ppid;
-    return (inGroup || named) && !isOurs ? [{ pid: Number(pid), command: commandOf(pid) }] : [];
+    const stands = link(`/proc/${pid}/cwd`).startsWith(place.folder);
+    const started = text(`/proc/${pid}/environ`).includes(place.folder);
+    const named = commandOf(pid).includes(place.folder);
+    const isHere = Number(pid) === process.pid || Number(pid) === process.ppid;
+    if (isHere || !(inGroup || stands || started || named)) return [];
+    const isOurs = group === undefined ? started : inGroup;
+    return [{ pid: Number(pid), command: commandOf(pid), isOurs }];
   });
 }
 

@@ -54,7 +54,7 @@ write() {
 }
 
 function runText(job: PlannedJob, seed: number): string {
-  const { name, cluster, kind, numNodes, lines, code } = job;
+  const { name, kind, numNodes, lines, code } = job;
   const gate = `[ ! -e "$CHAOS/${places.gates}/${name}" ]`;
   const more = kind === "waits" ? gate : `[ $n -lt ${lines} ]`;
   const mark = `1000.${seed}`;

@@ -282,8 +282,9 @@ class Run {
     this.#giveUp.abort();
     this.#samples.stop();
     this.#load.close();
-    for (let round = 0; round < 5 && processesLeft(this.#place()).length > 0; round += 1) {
-      for (const { pid } of processesLeft(this.#place())) end(pid);
+    const left = () => processesLeft(this.#place()).filter(({ isOurs }) => isOurs);
+    for (let round = 0; round < 5 && left().length > 0; round += 1) {
+      for (const { pid } of left()) end(pid);
       await pause(100);
     }
   }
