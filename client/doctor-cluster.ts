@@ -6,7 +6,7 @@ import type { ClusterStatus, ClusterView } from "../model/cluster.ts";
 import type { NumberedEvent } from "../model/event.ts";
 import type { Job } from "../model/job.ts";
 import { isTerminal } from "../model/job.ts";
-import { type Checks, counted, ok, problem, someOf, type Verdict, warning } from "./doctor.ts";
+import { at, type Checks, counted, ok, problem, someOf, type Verdict, warning } from "./doctor.ts";
 
 export interface ClusterReading {
   readonly cluster: ClusterView;
@@ -183,16 +183,6 @@ function limited(verdicts: readonly Verdict[], where: string): readonly Verdict[
   if (last === undefined) return verdicts;
   const more = { grade: last.grade, text: `${hidden.length} more`, remedy: where };
   return [...verdicts.slice(0, linesMax), more];
-}
-
-/** A value deep inside of something that nobody promised the shape of. */
-function at(value: unknown, ...path: readonly string[]): unknown {
-  let found = value;
-  for (const name of path) {
-    if (typeof found !== "object" || found === null) return undefined;
-    found = Reflect.get(found, name);
-  }
-  return found;
 }
 
 function fieldsOf(value: unknown): readonly (readonly [string, unknown])[] {

@@ -40,6 +40,7 @@ export async function runningHead(home: Home): Promise<Head | undefined> {
 export async function readHead(home: Home, head: Head | undefined): Promise<HeadReading> {
   const answer = await answerOf(head);
   const holder = holderOf(home.lock);
+  const inside = answer.kind === "version" ? await insideOf(head) : undefined;
   return {
     home: home.root,
     ourVersion: packageVersion(),
@@ -48,9 +49,20 @@ export async function readHead(home: Home, head: Head | undefined): Promise<Head
     ...modes(home),
     logPath: home.headLog,
     logTail: tailOf(home.headLog),
+    ...(inside === undefined ? {} : { inside }),
     processes: processesOf(home),
     cgroups: cgroupsOf(home),
   };
+}
+
+/** A head that tells its version and no more has its own checks. */
+async function insideOf(head: Head | undefined): Promise<unknown> {
+  try {
+    const json = await head?.inspect(undefined, AbortSignal.timeout(answerMs));
+    return json === undefined ? undefined : JSON.parse(json);
+  } catch {
+    return undefined; // An older one, or one that has just gone: nothing is known.
+  }
 }
 
 /** What it says of itself, or that it does not within a few seconds. */

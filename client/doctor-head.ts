@@ -5,6 +5,7 @@
 
 import { type Checks, counted, ok, problem, someOf, type Verdict, warning } from "./doctor.ts";
 import { quoted } from "./doctor-home.ts";
+import { replicaVerdict, roomVerdict } from "./doctor-journal.ts";
 
 export interface HeadReading {
   readonly home: string;
@@ -22,6 +23,8 @@ export interface HeadReading {
   readonly logPath: string;
   /** The end of its log, line by line. */
   readonly logTail: readonly string[];
+  /** What the head says of itself, if it was asked and answered. */
+  readonly inside?: unknown;
   readonly processes: readonly HomeProcess[];
   readonly cgroups: readonly HomeCgroup[];
 }
@@ -70,6 +73,9 @@ export const headChecks: Checks<HeadReading> = {
     if (error === undefined) return ok("no error since the last start");
     return warning(`its last error: ${error}`, `see ${logPath}; report it: sky debug export`);
   },
+
+  "journal room": ({ inside }) => roomVerdict(inside),
+  "journal replica": ({ inside }) => replicaVerdict(inside),
 
   leftovers: leftoverVerdict,
   "left cgroups": cgroupVerdict,

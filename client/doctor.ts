@@ -102,3 +102,13 @@ export function isAtLeast(found: string, wanted: string): boolean {
   }
   return true;
 }
+
+/** A value deep inside of something that nobody promised the shape of. */
+export function at(value: unknown, ...path: readonly string[]): unknown {
+  let found = value;
+  for (const name of path) {
+    if (typeof found !== "object" || found === null) return undefined;
+    found = Reflect.get(found, name);
+  }
+  return found;
+}

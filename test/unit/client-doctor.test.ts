@@ -180,6 +180,10 @@ const { holder: _nobody, ...unheld } = head;
 const gone: HeadReading = { ...unheld, answer: silent };
 const folder = { path: "/cg/skylet-1", processCount: 0 };
 
+const inside = (fields: object): HeadReading => ({ ...head, inside: { process: fields } });
+const replica = { dir: "/mnt/r", phase: "current", why: "", lagMs: 200 };
+const shortage = { level: "full", path: "/srv/journal.db", freeBytes: 0 };
+
 const headFaults: readonly (readonly [HeadReading, Record<string, Grade>])[] = [
   [head, {}],
   [gone, {}],
@@ -190,6 +194,10 @@ const headFaults: readonly (readonly [HeadReading, Record<string, Grade>])[] = [
   [{ ...head, socketMode: 0o666, headFolderMode: 0o755 }, both("socket", "lock")],
   [{ ...head, logTail: [ready, failure] }, { "head log": "warning" }],
   [{ ...head, logTail: [failure, ready] }, {}],
+  [inside({ store: {}, replica }), {}],
+  [inside({ store: { shortage } }), { "journal room": "problem" }],
+  [inside({ replica: { ...replica, lagMs: 60_000 } }), { "journal replica": "warning" }],
+  [inside({ replica: { ...replica, phase: "away" } }), { "journal replica": "problem" }],
   [{ ...head, processes: [ranks] }, {}],
   [{ ...gone, processes: [ranks] }, { leftovers: "warning" }],
   [{ ...head, processes: [{ ...ranks, clusterExists: false }] }, { leftovers: "problem" }],
