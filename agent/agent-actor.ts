@@ -23,7 +23,7 @@ import type { ProcessEvent, ProcessPort } from "../runtime/process.ts";
 import { performAgent } from "./agent-perform-actor.ts";
 import type { BeatMessage } from "./beat-actor.ts";
 import { beatActorKind } from "./beat-actor.ts";
-import { inventoryOf } from "./inventory.ts";
+import { inspectionOf, inventoryOf } from "./inventory.ts";
 import type { Leases } from "./leases.ts";
 import { asking, dueLeases, leaseOf, newLeases, noticeAt } from "./leases.ts";
 import type { LogShipper } from "./log-ship-actor.ts";
@@ -200,7 +200,7 @@ function take(turn: Draft, message: AgentActorMessage): void {
       turn.effects.push(...inventory(turn.state));
       break;
     case "inspect":
-      turn.effects.push({ kind: "answer", to: message.replyTo, json: inspection(turn.state) });
+      turn.effects.push({ kind: "answer", to: message.replyTo, json: inspectionOf(turn.state) });
       break;
     case "process-event":
       heard(turn, message.event);
@@ -386,13 +386,4 @@ function told(state: AgentState, message: AgentReport): RuntimeEffect<AgentActor
 function inventory(state: AgentState): Effects {
   state.snapshot += 1;
   return inventoryOf(state).map((message) => told(state, message));
-}
-
-function inspection(state: AgentState): string {
-  const ranks = [...state.ranks.values()].map((rank) => ({
-    rank: rankKeyText(rank.key),
-    phase: rank.phase,
-  }));
-  const { node, version, bootId, capacity, strangers } = state;
-  return JSON.stringify({ node, version, bootId, capacity, strangers, ranks });
 }

@@ -1,4 +1,5 @@
-// What a node tells of itself, all at once: as one message, or in parts if that is too large.
+// What a node tells of itself, all at once: to the head as one message, or in parts if that is too
+// large, and to people who look into it.
 
 import type { Capacity } from "../model/resources.ts";
 import { wireCapabilities } from "../model/wire.ts";
@@ -25,4 +26,14 @@ export function inventoryOf({ snapshot, ranks, ...about }: Told): readonly Agent
   }
   const known = { bootId, capacity, version, capabilities: wireCapabilities };
   return inventoryMessages({ kind: "inventory", ...known, ranks: reports }, snapshot);
+}
+
+/** JSON for `sky debug`. */
+export function inspectionOf(
+  state: Omit<Told, "snapshot"> & { readonly node: string; readonly strangers: number },
+): string {
+  const { node, version, bootId, capacity, strangers } = state;
+  const ranks = [...state.ranks].map(([rank, { phase }]) => ({ rank, phase }));
+  const capabilities = wireCapabilities;
+  return JSON.stringify({ node, version, capabilities, bootId, capacity, strangers, ranks });
 }

@@ -56,6 +56,13 @@ for (const [name, mix] of Object.entries(mixes)) {
   test(`${name}: gangs run, fail and are cancelled, and the cluster ends`, async (t) => {
     const { here } = ground(t, mix);
     await launch(here);
+    const inside = await here.sky([
+      "debug",
+      cluster,
+      ...(mix.sky === "today" ? ["-o", "json"] : []),
+    ]);
+    const says = inside.stdout.match(/"capabilities": \[/g) ?? [];
+    assert.equal(says.length, mix.skylet === "today" ? 2 : 0, "earlier nodes do not say theirs");
     await aGangRuns(here);
     await aGangFails(here);
     await aGangIsCancelled(here);
