@@ -15,6 +15,11 @@ import type { FleetPorts } from "./fleet-actor.ts";
 import { fleetActor, fleetKind, fleetRecordKey } from "./fleet-actor.ts";
 import { homeCluster } from "./home-records.ts";
 
+/** Clusters of a home. */
+const clustersMax = 1_000;
+/** Their actors, and those of names that were used once. */
+const actorsMax = 2_000;
+
 export interface FleetsOptions {
   /** Of `homeCluster`, with the journal. */
   readonly system: ActorSystem;
@@ -90,6 +95,10 @@ class FleetTable implements Fleets {
   }
 
   async launch(request: LaunchRequest, signal: AbortSignal): Promise<ClusterRecord> {
+    if (!this.#records.has(request.name) && this.#records.size >= clustersMax) {
+      const why = `there are ${clustersMax} clusters, which is the limit: take one down first`;
+      throw new SkyError("request/invalid", { field: "cluster", why });
+    }
     await this.#ask(request.name, signal, (replyTo) => ({ kind: "launch", request, replyTo }));
     return this.#known(request.name);
   }
@@ -143,10 +152,20 @@ class FleetTable implements Fleets {
   #actor(name: string, record: ClusterRecord | undefined): Ref<FleetEvent> {
     const known = this.#actors.get(name);
     if (known !== undefined) return known;
+    if (this.#actors.size >= actorsMax) this.#dropIdle();
     const actor = fleetActor(addressOf(name), this.#ports);
     const ref = this.#options.system.spawn(actor, name, { record });
     this.#actors.set(name, ref);
     return ref;
+  }
+
+  /** Names that were used once need no actor any more; one comes when the name is used again. */
+  #dropIdle(): void {
+    for (const [name, ref] of this.#actors) {
+      if (this.#records.has(name)) continue;
+      this.#actors.delete(name);
+      void this.#options.system.stop(ref, "its cluster is gone");
+    }
   }
 
   #known(name: string): ClusterRecord {

@@ -25,6 +25,11 @@ export const codes = {
     text: "{node} may not publish or subscribe {subject}",
   },
   "bus/too-large": { remedy: "give-up", grpc: 3, text: "a message of {bytes} bytes to {to}" },
+  "api/busy": {
+    remedy: "retry",
+    grpc: 8,
+    text: "the head serves {count} calls already, and takes no more at a time",
+  },
   "mailbox/full": { remedy: "retry", grpc: 8, text: "{to} has {count} messages waiting" },
   "core/broken-invariant": { remedy: "fix-code", grpc: 13, text: "{what}" },
   "core/cancelled": { remedy: "give-up", grpc: 1, text: "{what} was cancelled" },

@@ -5,12 +5,15 @@
 // there is nowhere left to tell it. Redaction is the second net for secrets; the first is not to
 // log them.
 
+import { renameSync, statSync } from "node:fs";
 import pino from "pino";
 import type { Log, LogFields } from "./log.ts";
 
 export interface PinoLogOptions {
   /** A path, which is appended to (mode 0600), or a descriptor: 1, 2. */
   readonly destination: string | number;
+  /** For tests. */
+  readonly bytesMax?: number;
   readonly level: "debug" | "info" | "warn" | "error" | "silent";
   /** Paths whose values are replaced, in pino's syntax: `secrets.*`, `*.token`. */
   readonly redact?: readonly string[];
@@ -26,6 +29,8 @@ export interface PinoLog {
 
 /** Lines that wait for a disk; more are dropped. */
 const waitingCharsMax = 1_048_576;
+/** A file that is larger is put aside, as `<path>.1`, and a new one begun: two are kept. */
+const logBytesMax = 16_777_216;
 
 /** Names under which a secret may turn up, at the top and one level below. */
 const secretNames = ["secrets", "secret", "token", "password", "seed", "privateKey", "joinToken"];
@@ -40,6 +45,9 @@ export function createPinoLog(options: PinoLogOptions): PinoLog {
     maxLength: waitingCharsMax,
   });
   destination.on("error", () => {});
+  if (typeof options.destination === "string") {
+    bounded(destination, options.destination, options.bytesMax ?? logBytesMax);
+  }
   const paths = [...secretNames.flatMap((name) => [name, `*.${name}`]), ...(options.redact ?? [])];
   const logger = pino(
     {
@@ -53,6 +61,26 @@ export function createPinoLog(options: PinoLogOptions): PinoLog {
     destination,
   );
   return { log: logOf(logger), close: () => closeOf(destination) };
+}
+
+/** What cannot be put aside is written on: a long log is better than none. */
+function bounded(
+  destination: ReturnType<typeof pino.destination>,
+  path: string,
+  bytesMax: number,
+): void {
+  let bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  destination.on("write", (written: number) => {
+    bytes += written;
+    if (bytes < bytesMax) return;
+    bytes = 0;
+    try {
+      renameSync(path, `${path}.1`);
+      destination.reopen();
+    } catch {
+      // Its folder is gone or not writable.
+    }
+  });
 }
 
 function logOf(logger: pino.Logger): Log {

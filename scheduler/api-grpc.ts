@@ -4,6 +4,7 @@
 // to its scheduler, changes of clusters to the fleets, histories to the store's events.
 
 import type { Server } from "@grpc/grpc-js";
+import { SkyError } from "../model/errors.ts";
 import { addService } from "../proto/server-grpc.ts";
 import type { CallContext, HandlersOf, Service } from "../proto/services.ts";
 import { clusterService, debugService, jobService } from "../proto/services.ts";
@@ -12,10 +13,23 @@ import { debugHandlers } from "./api-debug-grpc.ts";
 import { jobHandlers } from "./api-jobs-grpc.ts";
 import type { ApiOptions } from "./api-options.ts";
 
+/** Calls at a time of all clients of a head. */
+const callsMax = 16_384;
+
 export function addHeadServices(server: Server, options: ApiOptions): void {
   const hearBug = (error: unknown, method: string) =>
     options.log.error("request failed", { method, error });
-  const { enter } = options;
+  let calls = 0;
+  const enter = (): (() => void) => {
+    // Followers, watchers and those who wait for a job are calls, too.
+    if (calls >= callsMax) throw new SkyError("api/busy", { count: calls });
+    calls += 1;
+    const leave = options.enter();
+    return () => {
+      calls -= 1;
+      leave();
+    };
+  };
   const serve = <S extends Service>(service: S, handlers: HandlersOf<S>): void =>
     addService(server, service, { handlers: counted(handlers, enter), hearBug });
   serve(clusterService, clusterHandlers(options));

@@ -207,6 +207,12 @@ function refusalOf(state: SchedulerState, request: SubmitRequest): SubmitReply |
     const params = { field: "workdirs", why: "as many as there are tasks" };
     return { kind: "refused", code: "request/invalid", params };
   }
+  const { jobsMax } = state.options;
+  if (state.jobs.size + tasks.length > jobsMax) {
+    const count = state.jobs.size;
+    const why = `${count} jobs have not ended, and ${jobsMax} may wait: submit when some have`;
+    return { kind: "refused", code: "request/invalid", params: { field: "tasks", why } };
+  }
   return misfit(state, request);
 }
 

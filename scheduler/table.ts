@@ -48,6 +48,8 @@ export interface SchedulerOptions {
   readonly backfillLinesMax: number;
   /** Idempotency keys that are remembered. */
   readonly keysMax: number;
+  /** Jobs of a cluster that have not settled. */
+  readonly jobsMax: number;
 }
 
 export const defaultOptions: SchedulerOptions = {
@@ -62,6 +64,7 @@ export const defaultOptions: SchedulerOptions = {
   pauseMaxMs: 60_000,
   backfillLinesMax: 64,
   keysMax: 65_536,
+  jobsMax: 200_000,
 };
 
 export interface JobEntry {

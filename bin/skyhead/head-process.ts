@@ -190,6 +190,7 @@ export class HeadProcess {
       pid: process.pid,
       incarnation: this.#ports.incarnation,
       rssBytes: process.memoryUsage.rss(),
+      memory: process.memoryUsage(),
       cpu: process.cpuUsage(),
       store: { ...this.#store.counts(), shortage: this.#store.shortage?.() },
       replica: this.#options.replica?.status(),

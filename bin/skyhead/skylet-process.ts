@@ -6,7 +6,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, renameSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { LocalNode, RunningNode } from "../../clouds/node-starter.ts";
 import { SkyError } from "../../model/errors.ts";
@@ -24,7 +24,11 @@ const endMs = 5_000;
  */
 const leanFlags = ["--max-semi-space-size=1", "--v8-pool-size=1", "--no-maglev"];
 
+/** What a skylet wrote before it was started again; two such files are kept. */
+const skyletLogBytesMax = 16_777_216;
+
 export async function startSkylet(node: LocalNode, orders: Orders): Promise<RunningNode> {
+  putAside(`${node.home.state}/skylet.log`);
   const log = openSync(`${node.home.state}/skylet.log`, "a", 0o600);
   const child = spawn(process.execPath, [...process.execArgv, ...leanFlags, skyletProgram()], {
     cwd: node.home.root,
@@ -56,4 +60,10 @@ export async function startSkylet(node: LocalNode, orders: Orders): Promise<Runn
 function skyletProgram(): string {
   const unbuilt = import.meta.url.endsWith(".ts");
   return fileURLToPath(new URL(unbuilt ? "../skylet.ts" : "./skylet.js", import.meta.url));
+}
+
+/** It is only appended to while its skylet runs: each start begins a new one if it is long. */
+function putAside(path: string): void {
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > skyletLogBytesMax) renameSync(path, `${path}.1`);
 }
