@@ -20,6 +20,8 @@ const bulk = 2_000;
 const pollMs = 200;
 /** Jobs that wait while the next ones are submitted. */
 const lowWater = 500;
+/** Of jobs that did not succeed, so many are explained. */
+const shownMax = 5;
 const mib = 1024 ** 2;
 
 const { values } = parseArgs({
@@ -55,8 +57,11 @@ async function soak(home: BenchHome, count: number): Promise<void> {
     } else await pause(pollMs);
   }
   const all = await timed(() => sky.queue(cluster));
-  const failed = all.result.filter(({ status }) => status !== "SUCCEEDED").length;
-  console.log(`queue of ${all.result.length} jobs: ${all.text}; ${failed} did not succeed`);
+  const failed = all.result.filter(({ status }) => status !== "SUCCEEDED");
+  console.log(`queue of ${all.result.length} jobs: ${all.text}; ${failed.length} did not succeed`);
+  for (const { id } of failed.slice(0, shownMax)) {
+    console.log((await sky.why(cluster, id)).summary);
+  }
   pid = await restarted(home, pid);
   console.log(lineOf(home, { pid, done: shown, rate: 0 }));
   const down = await timed(() => sky.down(cluster));

@@ -116,6 +116,12 @@ function startFailed(home: Home, why: string): SkyError {
 
 const killedBySignal = "it was killed by";
 
+/**
+ * glibc gives each busy thread heaps of its own, of which little comes back: over ten thousand jobs
+ * a head grew by 30 MiB and went on, where with two heaps it stays as it is. Measured 2026-11.
+ */
+const leanMemory = { MALLOC_ARENA_MAX: "2" } as const;
+
 /** Starts a skyhead and waits for its first word: `ready`, `held`, or what went wrong. */
 async function startHead(home: Home, signal: AbortSignal): Promise<string> {
   const log = openLog(home);
@@ -123,7 +129,7 @@ async function startHead(home: Home, signal: AbortSignal): Promise<string> {
   const child = spawn(process.execPath, [headProgram()], {
     cwd: home.root,
     detached: true,
-    env: { ...process.env, SKY_HOME: home.root },
+    env: { ...leanMemory, ...process.env, SKY_HOME: home.root },
     stdio: ["ignore", log, log, "pipe"],
   });
   closeSync(log);
