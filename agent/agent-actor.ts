@@ -25,7 +25,7 @@ import type { BeatMessage } from "./beat-actor.ts";
 import { beatActorKind } from "./beat-actor.ts";
 import { inspectionOf, inventoryOf } from "./inventory.ts";
 import type { Leases } from "./leases.ts";
-import { asking, dueLeases, leaseOf, newLeases, noticeAt } from "./leases.ts";
+import { asking, dueLeases, isAnyGranted, leaseOf, newLeases, noticeAt } from "./leases.ts";
 import type { LogShipper } from "./log-ship-actor.ts";
 import type { RankEffect, RankEvent, RankState } from "./rank.ts";
 import { isOver, isUnheard, mayBeLeft, rankStep } from "./rank.ts";
@@ -224,7 +224,8 @@ function prepare(turn: Draft, { key, spec }: Ordered<"prepare">): void {
     return;
   }
   ranks.set(rankKeyText(key), { phase: "preparing", key, go: false });
-  if (spec.leaseMs !== undefined) promiseLease(turn, key, spec.leaseMs);
+  const { leaseMs } = spec;
+  if (leaseMs !== undefined) turn.state.leases.byRank.set(rankKeyText(key), { leaseMs });
   turn.effects.push({ kind: "prepare", key, spec });
 }
 
@@ -239,6 +240,7 @@ function go(turn: Draft, { key, leaseFrom = Number.NEGATIVE_INFINITY }: Ordered<
       advance(turn, key, { kind: "prepare-asked" });
       return;
     }
+    if (!isAnyGranted(turn.state.leases)) turn.effects.push(askForRenewal(turn.state, true));
     byRank.set(name, granted);
   }
   advance(turn, key, { kind: "go-asked" });
@@ -295,18 +297,13 @@ function enter(turn: Draft, [rank, wanted]: Transition<RankState, RankEffect>): 
 
 // ---- leases
 
-/** From the first to the last of them, the node's beats ask for renewal. */
-function promiseLease(turn: Draft, key: RankKey, leaseMs: number): void {
-  const { byRank } = turn.state.leases;
-  if (byRank.size === 0) turn.effects.push(askForRenewal(turn.state, true));
-  byRank.set(rankKeyText(key), { leaseMs });
-}
-
+/** From the first that counts to the last, the node's beats ask for renewal. */
 function endLease({ state, effects }: Pick<Draft, "state" | "effects">, key: RankKey): void {
-  const { byRank } = state.leases;
-  if (byRank.delete(rankKeyText(key)) && byRank.size === 0) {
-    effects.push(askForRenewal(state, false), { kind: "cancel-timer", name: "lease" });
-  }
+  const { leases } = state;
+  const counted = isAnyGranted(leases);
+  leases.byRank.delete(rankKeyText(key));
+  if (!counted || isAnyGranted(leases)) return;
+  effects.push(askForRenewal(state, false), { kind: "cancel-timer", name: "lease" });
 }
 
 function askForRenewal(state: AgentState, wanted: boolean): RuntimeEffect<AgentActorMessage> {
@@ -320,7 +317,7 @@ function renew(turn: Draft, { bootId, leaseFrom: from }: Ordered<"renew-lease">)
   const { leases } = turn.state;
   if (bootId !== turn.at.bootId || from > turn.at.monoMs || from <= leases.renewedFrom) return;
   leases.renewedFrom = from;
-  if (leases.byRank.size === 0) return;
+  if (!isAnyGranted(leases)) return;
   turn.effects.push({ kind: "renew", from });
   watchLeases(turn);
 }

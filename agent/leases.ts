@@ -1,8 +1,8 @@
 // The leases of a node's ranks, as its agent counts them. Pure.
 //
-// A lease is promised when its rank is asked for and counts from the `go` that starts it. Until its
-// rank is over and nothing of it is left, the agent's beats ask the head to renew it; what the head
-// confirms is one moment for all of them. Somewhat before its end the rank is stopped as by the
+// A lease is promised when its rank is asked for and counts once that is let go. From then on, until
+// its rank is over and nothing of it is left, the agent's beats ask the head to renew it; what the
+// head confirms is one moment for all of them. Somewhat before its end the rank is stopped as by the
 // head: the watchdog (`watchdog.ts`) does not wait for that, and gives no grace.
 
 import { rankKeyText } from "../model/job.ts";
@@ -26,6 +26,10 @@ export function leaseOf({ byRank, renewedFrom }: Leases, rank: string): Lease | 
   const lease = byRank.get(rank);
   if (lease?.from === undefined) return undefined;
   return { leaseMs: lease.leaseMs, from: Math.max(lease.from, renewedFrom) };
+}
+
+export function isAnyGranted({ byRank }: Leases): boolean {
+  return [...byRank.values()].some(({ from }) => from !== undefined);
 }
 
 /** When its rank is asked to go. */

@@ -222,9 +222,11 @@ export function isOver(state: RankState): boolean {
   return state.phase === "exited" || state.phase === "stopped" || state.phase === "refused";
 }
 
-/** Whether processes of a rank that is over may live that nobody has looked for. */
+/** Whether a rank that is over has yet to be swept. One that succeeded may never be. */
 export function mayBeLeft(state: RankState): boolean {
-  return state.phase === "exited" && state.sweep === undefined;
+  if (state.phase !== "exited" || state.sweep !== undefined) return false;
+  const { exit: how } = state.end;
+  return how.kind !== "code" || how.code !== 0;
 }
 
 /** Whether the head has yet to confirm that it heard of the end. */
