@@ -1,9 +1,9 @@
 // The leases of a node's ranks, as its agent counts them. Pure.
 //
-// A lease is promised when its rank is asked for and counts once that is let go. From then on, until
-// its rank is over and nothing of it is left, the agent's beats ask the head to renew it; what the
-// head confirms is one moment for all of them. Somewhat before its end the rank is stopped as by the
-// head: the watchdog (`watchdog.ts`) does not wait for that, and gives no grace.
+// A lease is promised when its rank is asked for and counts once that is let go. From then on,
+// until its rank is over and nothing of it is left, the agent's beats ask the head to renew it;
+// what the head confirms is one moment for all of them. Somewhat before its end the rank is stopped
+// as by the head: the watchdog (`watchdog.ts`) does not wait for that, and gives no grace.
 
 import { rankKeyText } from "../model/job.ts";
 import type { Lease } from "../model/lease.ts";
