@@ -64,7 +64,11 @@ export function identityIn(text: string): NatsIdentity {
 
 const waitMsMin = 50;
 const waitMsMax = 3_000;
-const attemptMsDefault = 5_000;
+/**
+ * As long as a server may need to let everybody in that comes back at once: with less, all of them
+ * would give up shortly before their turn, again and again.
+ */
+const attemptMsDefault = 15_000;
 /** The library's own pings are not needed; see `bus-pulse.ts`. */
 const pingMs = 3_600_000;
 

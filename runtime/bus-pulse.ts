@@ -7,12 +7,21 @@
 
 /** How often to look. */
 export const pulseMs = 1_500;
-/** So many looks in a row that found nothing: 4.5 to 6 s, of which 3 s after it was asked. */
-export const silentLooksMax = 3;
+/**
+ * So many looks in a row that found nothing give it up: 4.5 to 6 s, of which 3 s after it was
+ * asked. Each time it doubles: a server that is busy with letting everybody in again must not get
+ * more of them for it.
+ */
+export const silentLooksFirst = 3;
+export const silentLooksMax = 12;
+/** So many looks in a row that found something make it what it was. */
+const calmLooks = 40;
 
 export class Pulse {
   #heard = true;
   #silentLooks = 0;
+  #aliveLooks = 0;
+  #patience = silentLooksFirst;
 
   /** Something came in. */
   heard(): void {
@@ -26,9 +35,14 @@ export class Pulse {
   }
 
   look(): "alive" | "ask" | "dead" {
-    this.#silentLooks = this.#heard ? 0 : this.#silentLooks + 1;
+    const heard = this.#heard;
     this.#heard = false;
-    if (this.#silentLooks === 0) return "alive";
-    return this.#silentLooks < silentLooksMax ? "ask" : "dead";
+    this.#aliveLooks = heard ? this.#aliveLooks + 1 : 0;
+    this.#silentLooks = heard ? 0 : this.#silentLooks + 1;
+    if (this.#aliveLooks >= calmLooks) this.#patience = silentLooksFirst;
+    if (heard) return "alive";
+    if (this.#silentLooks < this.#patience) return "ask";
+    this.#patience = Math.min(silentLooksMax, this.#patience * 2);
+    return "dead";
   }
 }

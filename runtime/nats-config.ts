@@ -69,9 +69,9 @@ const writeSeconds = 10;
 /** A client that says nothing, not even a beat, is asked; after 10 to 15 s it is cut off. */
 const pingSeconds = 5;
 const pingsMax = 2;
-/** Ours give a try up after 5 s: whoever has not shown who he is by then will not. */
-const tlsSeconds = 6;
-const signInSeconds = 8;
+/** A little more than ours give a try: whoever has not shown who he is by then will not. */
+const tlsSeconds = 18;
+const signInSeconds = 20;
 
 export function natsConfigText(config: NatsConfig): string {
   assert(config.users.length > 0, "nats-server without users would let everybody in");

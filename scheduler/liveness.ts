@@ -3,7 +3,8 @@
 // A silence is measured in counted time: time between two of the head's own beats that both came
 // back through the bus, close to each other. While the bus is down, or the head itself stands
 // still, no time is counted, so neither is ever taken for the loss of a node. Nodes come back to a
-// bus later than the head does: after each such gap all of them have their whole patience anew.
+// bus later than the head does, thousands of them much later: after each such gap they have more
+// time than otherwise.
 //
 // Leases count otherwise: by all the time that has passed since the newest beat that was heard, or
 // since the head started. Whoever hears the beats also confirms them to the nodes, so what it says
@@ -19,12 +20,15 @@ export interface LivenessOptions {
   readonly beatMs: number;
   readonly suspectMs: number;
   readonly lostMs: number;
+  /** The patience with a node that has not been heard since the bus came back. */
+  readonly returnMs: number;
 }
 
 export const livenessDefaults: LivenessOptions = {
   beatMs: 1_000,
   suspectMs: 3_000,
   lostMs: 10_000,
+  returnMs: 30_000,
 };
 
 /** Two of the head's beats that are further apart than this many periods do not count. */
@@ -39,7 +43,7 @@ export interface Liveness {
   readonly startedAt: number;
   /** Milliseconds in which the head heard itself. */
   counted: number;
-  /** What was counted at the end of the last gap. */
+  /** What was counted at the end of the last gap; less than nothing if there was none. */
   countedAtGap: number;
   heardSelfAt: Instant | undefined;
   seq: number;
@@ -55,7 +59,7 @@ export interface PhaseChange {
 export function newLiveness(at: Instant, options: Partial<LivenessOptions> = {}): Liveness {
   return {
     options: { ...livenessDefaults, ...options },
-    ...{ nodes: new Map(), counted: 0, countedAtGap: 0, heardSelfAt: undefined, seq: 0 },
+    ...{ nodes: new Map(), counted: 0, countedAtGap: -1, heardSelfAt: undefined, seq: 0 },
     ...{ heardAt: new Map(), startedAt: at.monoMs },
   };
 }
@@ -86,11 +90,12 @@ export function heardSelf(liveness: Liveness, at: Instant): readonly PhaseChange
   // Beats come a little early or late: without slack a whole period could be added to the wait.
   const slackMs = options.beatMs / 4;
   const suspectMs = options.suspectMs - slackMs;
-  const lostMs = options.lostMs - slackMs;
   return [...liveness.nodes].flatMap(([node, state]) => {
     if (state.phase !== "alive" && state.phase !== "suspect") return [];
-    const silentMs = liveness.counted - Math.max(state.heardAt, liveness.countedAtGap);
+    const isBack = state.heardAt > liveness.countedAtGap;
+    const silentMs = liveness.counted - (isBack ? state.heardAt : liveness.countedAtGap);
     if (silentMs < suspectMs) return [];
+    const lostMs = (isBack ? options.lostMs : options.returnMs) - slackMs;
     return tellNode(liveness, { node, at, event: { kind: "silent", silentMs, suspectMs, lostMs } });
   });
 }

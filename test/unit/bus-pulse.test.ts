@@ -19,5 +19,13 @@ test("bus pulse: asked at the first look that finds nothing, given up at the thi
   assert.equal(looks("....."), "aaaaa");
   assert.equal(looks(".   "), "a??X");
   assert.equal(looks(".  .  .  ."), "a??a??a??a");
-  assert.equal(looks(".   r   "), "a??Xa??X", "the next connection is a new one");
+});
+
+test("bus pulse: given up again soon it waits longer, and as before when all is calm", () => {
+  const dead = (count: number): string => `${"?".repeat(count - 1)}X`;
+  const silence = " ".repeat(12);
+  const again = looks(`.   r${silence.slice(6)}r${silence}r${silence}`);
+  assert.equal(again, `a${dead(3)}a${dead(6)}a${dead(12)}a${dead(12)}`);
+  const calm = looks(`.   r${".".repeat(40)}   `);
+  assert.ok(calm.endsWith(`a${dead(3)}`), calm);
 });

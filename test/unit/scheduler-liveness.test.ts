@@ -46,18 +46,21 @@ test("an outage of the bus is no loss of a node", () => {
   // For a minute nothing comes through, not even the head's own beat.
   const after = beats(liveness, { from: 65, to: 66, nodes: [] });
   assert.deepEqual(after, []);
-  const silent = beats(liveness, { from: 67, to: 80, nodes: [] });
-  assert.deepEqual(silent, ["68 worker1 suspect", "75 worker1 lost"], "only heard time counts");
+  const silent = beats(liveness, { from: 67, to: 100, nodes: [] });
+  assert.deepEqual(silent, ["68 worker1 suspect", "95 worker1 lost"], "only heard time counts");
 });
 
-test("after an outage a node has its whole patience to come back to the bus", () => {
+test("after an outage a node has 30 s to come back to the bus, and 10 s ever after", () => {
   const liveness = newLiveness(at(0));
-  beats(liveness, { from: 0, to: 5, nodes: ["worker1"] });
-  // It was silent for 2 s when the bus went down, and needs 8 s when that is back.
+  beats(liveness, { from: 0, to: 5, nodes: ["worker1", "worker2"] });
+  // They were silent for 2 s when the bus went down; one needs 25 s when it is back.
   beats(liveness, { from: 6, to: 7, nodes: [] });
-  const back = beats(liveness, { from: 40, to: 48, nodes: [] });
-  assert.deepEqual(back, ["43 worker1 suspect"]);
-  assert.deepEqual(beats(liveness, { from: 49, to: 49, nodes: ["worker1"] }), ["49 worker1 alive"]);
+  const back = beats(liveness, { from: 40, to: 65, nodes: [] });
+  assert.deepEqual(back, ["43 worker1 suspect", "43 worker2 suspect"]);
+  const after = beats(liveness, { from: 66, to: 66, nodes: ["worker1"] });
+  assert.deepEqual(after, ["66 worker1 alive"]);
+  const silent = beats(liveness, { from: 67, to: 80, nodes: [] });
+  assert.deepEqual(silent, ["69 worker1 suspect", "70 worker2 lost", "76 worker1 lost"]);
 });
 
 test("a head that stood still blames nobody", () => {
