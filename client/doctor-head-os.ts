@@ -10,6 +10,7 @@ import type { Home } from "../model/home.ts";
 import { socketAddress } from "../runtime/socket-os.ts";
 import { packageVersion } from "../runtime/version-os.ts";
 import { isListening } from "./connect-os.ts";
+import { at } from "./doctor.ts";
 import type { HeadReading, HomeCgroup, HomeProcess } from "./doctor-head.ts";
 import { namesIn } from "./doctor-home-os.ts";
 import { textOf } from "./doctor-machine-os.ts";
@@ -49,10 +50,19 @@ export async function readHead(home: Home, head: Head | undefined): Promise<Head
     ...modes(home),
     logPath: home.headLog,
     logTail: tailOf(home.headLog),
-    ...(inside === undefined ? {} : { inside }),
+    ...(inside === undefined ? {} : { inside, isReplicaBeside: isReplicaBeside(home, inside) }),
     processes: processesOf(home),
     cgroups: cgroupsOf(home),
   };
+}
+
+function isReplicaBeside(home: Home, inside: unknown): boolean {
+  const dir = at(inside, "process", "replica", "dir");
+  if (typeof dir !== "string") return false;
+  const [journal, replica] = [home.head, dir].map((path) => {
+    return statSync(path, { throwIfNoEntry: false })?.dev;
+  });
+  return journal !== undefined && journal === replica;
 }
 
 /** A head that tells its version and no more has its own checks. */

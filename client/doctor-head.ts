@@ -25,6 +25,8 @@ export interface HeadReading {
   readonly logTail: readonly string[];
   /** What the head says of itself, if it was asked and answered. */
   readonly inside?: unknown;
+  /** Whether the replica of the journal is on the same disk as the journal. */
+  readonly isReplicaBeside?: boolean;
   readonly processes: readonly HomeProcess[];
   readonly cgroups: readonly HomeCgroup[];
 }
@@ -75,7 +77,8 @@ export const headChecks: Checks<HeadReading> = {
   },
 
   "journal room": ({ inside }) => roomVerdict(inside),
-  "journal replica": ({ inside }) => replicaVerdict(inside),
+  "journal replica": ({ inside, isReplicaBeside = false }) =>
+    replicaVerdict(inside, isReplicaBeside),
 
   leftovers: leftoverVerdict,
   "left cgroups": cgroupVerdict,

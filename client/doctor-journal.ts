@@ -21,7 +21,7 @@ export function roomVerdict(inside: unknown): Verdict {
   );
 }
 
-export function replicaVerdict(inside: unknown): Verdict {
+export function replicaVerdict(inside: unknown, isBeside: boolean): Verdict {
   const replica = at(inside, "process", "replica");
   const [phase, dir, why] = [at(replica, "phase"), at(replica, "dir"), at(replica, "why")];
   const lagMs = at(replica, "lagMs");
@@ -33,6 +33,10 @@ export function replicaVerdict(inside: unknown): Verdict {
   if (phase === "away") {
     const remedy = "mend or mount the folder: the head tries again every few seconds";
     return problem(`${text}: ${String(why)}`, remedy);
+  }
+  if (isBeside) {
+    const remedy = "set journal.replica to a folder of another disk, or mount what belongs there";
+    return warning(`${text}; on the disk of the journal: it goes with it`, remedy);
   }
   if (lagMs <= lagMsMax) return ok(text);
   return warning(text, "its disk is slow, or a large copy is being made: look again");

@@ -17,6 +17,7 @@ import { syncEntry } from "./tree-os.ts";
 const pageCount = 256;
 /** What may wait in memory for a slow disk. */
 const bufferBytesMax = 33_554_432;
+const bufferBytesFlushed = 1_048_576;
 
 export interface ChainOptions {
   readonly dir: string;
@@ -71,6 +72,8 @@ export class ReplicaChain {
       const write = async (bytes: Buffer): Promise<void> => {
         await file.appendFile(bytes);
         this.baseBytes += bytes.length;
+        // What is noted meanwhile must not wait in memory until the end of a large copy.
+        if (this.#bufferBytes > bufferBytesFlushed) await this.flush();
       };
       await write(
         encodeFrame({ kind: "header", format: replicaFormat, home, chain, file: "base" }),

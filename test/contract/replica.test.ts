@@ -27,6 +27,7 @@ import { replicated } from "../../runtime/replica.ts";
 import { openReplica } from "../../runtime/replica-os.ts";
 import { restoreJournal } from "../../runtime/restore-sqlite.ts";
 import type { Batch, Store } from "../../runtime/store.ts";
+import { createMemoryStore } from "../../runtime/store-memory.ts";
 import { openSqliteStore } from "../../runtime/store-sqlite.ts";
 import { smallDisk, whyNoDisk } from "../support/small-disk.ts";
 import { until } from "../support/until.ts";
@@ -105,8 +106,9 @@ async function contentOf(store: Store): Promise<unknown> {
 async function demandSame(world: World, name: string): Promise<void> {
   await current(world.replica);
   const again = await world.restored(name);
-  assert.deepEqual(await contentOf(again), await contentOf(world.store));
+  const restored = await contentOf(again);
   await again.close();
+  assert.deepEqual(restored, await contentOf(world.store));
 }
 
 storeContract("store-sqlite with a replica", async () => {
@@ -155,6 +157,45 @@ test("replica: a copy that is made while the journal goes on is the journal", as
     });
   };
   await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 200 }), run), { numRuns: 6 });
+});
+
+test("replica: what is forgotten while a copy is made takes nothing newer with it", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "sky-replica-"));
+  const store = createMemoryStore();
+  const gate = Promise.withResolvers<void>();
+  let asked = false;
+  // The copy begins, and reads nothing until it is let.
+  const held: Store = {
+    ...store,
+    range: async (range) => {
+      asked = true;
+      await gate.promise;
+      return store.range(range);
+    },
+  };
+  const replica = openReplica({
+    ...{ dir, home: "home-1", wasHere: false, store: held, lagMs: 5 },
+    ...{ clock: createOsClock(), random: createOsRandom(), log: silentLog },
+    onClaimed: async () => {},
+  });
+  try {
+    const live = replicated(store, replica);
+    await live.commit(put("old"));
+    await until("the copy has begun", () => asked);
+    await live.forget("demo/old");
+    await live.commit({ ...put("old", "again"), deletes: ["other"] });
+    gate.resolve();
+    await current(replica);
+    const path = join(dir, "restored.db");
+    await restoreJournal({ dir, journal: path, amend: () => [] });
+    const again = await openSqliteStore({ path });
+    const restored = await contentOf(again);
+    await again.close();
+    assert.deepEqual(restored, await contentOf(store));
+  } finally {
+    await replica.close();
+    rmSync(dir, { recursive: true });
+  }
 });
 
 test("replica: a log that outgrows its copy makes way for a new copy", async () => {

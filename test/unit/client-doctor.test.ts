@@ -198,6 +198,7 @@ const headFaults: readonly (readonly [HeadReading, Record<string, Grade>])[] = [
   [inside({ store: { shortage } }), { "journal room": "problem" }],
   [inside({ replica: { ...replica, lagMs: 60_000 } }), { "journal replica": "warning" }],
   [inside({ replica: { ...replica, phase: "away" } }), { "journal replica": "problem" }],
+  [{ ...inside({ replica }), isReplicaBeside: true }, { "journal replica": "warning" }],
   [{ ...head, processes: [ranks] }, {}],
   [{ ...gone, processes: [ranks] }, { leftovers: "warning" }],
   [{ ...head, processes: [{ ...ranks, clusterExists: false }] }, { leftovers: "problem" }],
