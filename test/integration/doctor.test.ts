@@ -46,6 +46,7 @@ test("doctor names what is wrong with a home, each with its remedy", async (t) =
   const here = place(t);
   assert.equal((await here.sky(["launch", "-y", "-c", "demo", "true"])).code, 0);
   chmodSync(join(here.home, "head"), 0o755);
+  chmodSync(join(here.home, "head/lock.db"), 0o644);
   writeFileSync(join(here.home, "config.yaml"), "lokal: {}\n");
   const sick = await diagnosed(here);
   assert.equal(sick.code, 1);
@@ -55,6 +56,7 @@ test("doctor names what is wrong with a home, each with its remedy", async (t) =
     assert.ok(found?.remedy, check);
   }
   chmodSync(join(here.home, "head"), 0o700);
+  chmodSync(join(here.home, "head/lock.db"), 0o600);
   writeFileSync(join(here.home, "config.yaml"), "");
   assert.equal((await diagnosed(here)).code, 0);
 });
