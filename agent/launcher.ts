@@ -97,14 +97,13 @@ end_logger() {
 # Its signals are caught, not ignored, and reach nobody below.
 seat() {
   trap : TERM INT HUP QUIT
-  local token=$1 gate=$2 leaf=$3 entered=- verb line shim
+  local name=$1 token=$1 gate=$2 leaf=$3 entered=- verb shim
   exec 4<>"$2.go" 3<"$2.go" 4>&-
   [ -n "$3" ] && { echo 0 >"$3/cgroup.procs"; } 2>/dev/null && entered=$1
-  local -a before
+  local -a stat before
   [ -n "$3" ] && mapfile -t before <"$3/memory.events"
-  read -r line <"/proc/$BASHPID/stat"
-  line=(\${line##*) })
-  shim="$boot $BASHPID \${line[19]}"
+  read -r -a stat <"/proc/$BASHPID/stat"
+  shim="$boot $BASHPID \${stat[21]}"
   while keep "$token"; do
     # Only what is read by a trap's leave is read again.
     while read -r verb token <&3; [ $? -gt 128 ]; do :; done
@@ -140,7 +139,7 @@ keep() {
   while wait "$logger"; kill -0 "$logger"; do :; done
   wait "$logger"
   lost=$?
-  if [ "$entered/\${#claim[@]}/$code/$lost" = "\${leaf##*/}/3/0/0" ]; then
+  if [ "$entered/\${#claim[@]}/$code/$lost" = "$name/3/0/0" ]; then
     mapfile -t left <"$leaf/cgroup.procs"
     mapfile -t events <"$leaf/memory.events"
     if [ "\${left[*]}/\${events[*]}" = "$BASHPID/\${before[*]}" ]; then
@@ -172,11 +171,10 @@ done
  * TERM ends an interactive shell only by a trap, since bash ignores it there.
  */
 export const runnerScript = `# skylet: a rank's shell, until the user's script takes over.
-__skylet_start() {
-  local __skylet_stat
-  read -r __skylet_stat <"/proc/$1/stat" || return
-  set -- \${__skylet_stat##*) }
-  REPLY=\${20}
+__skylet_start() { # PID: of one of our shells, whose name holds no space
+  local -a __skylet_stat
+  read -r -a __skylet_stat <"/proc/$1/stat" || return
+  REPLY=\${__skylet_stat[21]}
 }
 
 __skylet_become() { # STAGE ARGUMENTS: the shell that this HOME wants, if it is not this one

@@ -51,7 +51,11 @@ export interface LogShipper {
 
 const pieceBytesMax = 256 * 1024;
 const burstBytesMax = 1024 * 1024;
-const unwatchedMs = 3;
+/** Looks at a young log before it is watched: most ranks are over by then. */
+const looksMs: readonly number[] = [3, 6, 12];
+/** An empty log that ended is nobody's business, unless the head has still not forgotten it. */
+const silentMs = 1_000;
+const forgotten = new SkyError("core/cancelled", { what: "the log of a forgotten rank" });
 const retry = backoff({ initialMs: 100, capMs: 10_000 });
 
 export function createLogShipper(options: LogShipOptions): LogShipper {
@@ -92,8 +96,10 @@ class Shipper implements LogShipper {
   }
 
   forget(key: RankKey): void {
-    this.#shipments.get(rankKeyText(key))?.cancel.abort();
+    const shipment = this.#shipments.get(rankKeyText(key));
     this.#shipments.delete(rankKeyText(key));
+    if (shipment?.done === false) shipment.cancel.abort(forgotten);
+    if (shipment) wake(shipment);
   }
 
   counts(): { readonly open: number; readonly sentBytes: number } {
@@ -103,7 +109,10 @@ class Shipper implements LogShipper {
 
   close(): void {
     this.#closing.abort();
-    for (const shipment of this.#shipments.values()) shipment.cancel.abort();
+    for (const shipment of this.#shipments.values()) {
+      shipment.cancel.abort();
+      wake(shipment);
+    }
     // A dial that fails after this has told whoever waited for it.
     this.#session?.then((session) => session.close()).catch(() => {});
   }
@@ -145,6 +154,34 @@ class Shipper implements LogShipper {
   }
 
   async #attempt(shipment: Shipment): Promise<void> {
+    const open = this.#options.openLog ?? openLogFile;
+    const file = open(this.#options.pathOf(shipment.key), () => wake(shipment));
+    const reading: Reading = { shipment, file, looks: 0 };
+    try {
+      await this.#silence(reading);
+      if (!shipment.cancel.signal.aborted) await this.#ship(reading);
+    } finally {
+      file.close();
+    }
+  }
+
+  /**
+   * Until there is a first byte. A log that stays empty needs no channel: the head knows from its
+   * rank's end that nothing is missing.
+   */
+  async #silence(reading: Reading): Promise<void> {
+    const { shipment, file } = reading;
+    const { signal } = shipment.cancel;
+    while (!signal.aborted) {
+      if (shipment.endBytes === 0) return await pause(this.#options.clock, silentMs, signal);
+      shipment.changed = false;
+      if (shipment.endBytes !== undefined || file.read(this.#scratch, 0, 1) > 0) return;
+      await this.#grown(reading);
+    }
+  }
+
+  async #ship(reading: Reading): Promise<void> {
+    const { shipment } = reading;
     const session = await this.#dialled();
     const secrets = await this.#options.secretsOf(shipment.key);
     if (shipment.cancel.signal.aborted) return;
@@ -155,7 +192,7 @@ class Shipper implements LogShipper {
     };
     shipment.cancel.signal.addEventListener("abort", giveUp);
     try {
-      await this.#copy(shipment, channel, createMasker(secrets));
+      await this.#copy(reading, channel, createMasker(secrets));
     } catch (error) {
       channel.abort(errorText(error));
       throw error;
@@ -165,24 +202,19 @@ class Shipper implements LogShipper {
   }
 
   /** All of one log on one channel, from where the head is to the end, and its confirmation. */
-  async #copy(shipment: Shipment, channel: StreamChannel, masker: Masker): Promise<void> {
+  async #copy(reading: Reading, channel: StreamChannel, masker: Masker): Promise<void> {
+    const { shipment } = reading;
     const offsets = readOffsets(channel);
     const first = await offsets.next();
     if (first.done) throw new SkyError("stream/closed", { why: "the head named no offset" });
-    const open = this.#options.openLog ?? openLogFile;
-    const file = open(this.#options.pathOf(shipment.key), () => wake(shipment));
-    const sending: Sending = { shipment, channel, masker, file, watched: false, over: false };
+    const sending: Sending = { reading, shipment, channel, masker, over: false };
     const confirmed = lastOf(offsets).finally(() => {
       sending.over = true;
       wake(shipment);
     });
     // It is awaited below; while we still write, the writing fails too.
     confirmed.catch(() => {});
-    try {
-      await this.#send(sending, first.value);
-    } finally {
-      file.close();
-    }
+    await this.#send(sending, first.value);
     channel.end();
     const safe = await confirmed;
     if (safe !== undefined && safe >= (shipment.endBytes ?? 0)) return;
@@ -198,7 +230,7 @@ class Shipper implements LogShipper {
       shipment.changed = false;
       const piece = this.#read(to, offset);
       if (piece.length === 0) {
-        await this.#grown(to);
+        await this.#grown(to.reading);
         continue;
       }
       await channel.write(piece);
@@ -213,21 +245,21 @@ class Shipper implements LogShipper {
 
   /**
    * Resolves when there may be more to read. A watch costs more than all else that is done for a
-   * short rank, so it begins only where the rank outlives its first look by a moment.
+   * short rank, so it begins only where the rank outlives the first looks.
    */
-  async #grown(to: Sending): Promise<void> {
-    const { shipment, file } = to;
-    if (to.watched || file.watch === undefined) return await changed(shipment);
-    const cancel = this.#options.clock.after(unwatchedMs, () => wake(shipment));
+  async #grown(reading: Reading): Promise<void> {
+    const { shipment, file } = reading;
+    const lookMs = looksMs[reading.looks];
+    if (reading.looks > looksMs.length || file.watch === undefined) return await changed(shipment);
+    reading.looks += 1;
+    if (lookMs === undefined) return file.watch();
+    const cancel = this.#options.clock.after(lookMs, () => wake(shipment));
     await changed(shipment);
     cancel();
-    if (to.over || shipment.endBytes !== undefined) return;
-    to.watched = true;
-    file.watch();
   }
 
   /** The next bytes that may leave, masked; empty if there are none yet. */
-  #read({ shipment, masker, file }: Sending, offset: number): Uint8Array {
+  #read({ shipment, masker, reading: { file } }: Sending, offset: number): Uint8Array {
     const from = Math.max(0, offset - masker.margin);
     const end = shipment.endBytes ?? Number.POSITIVE_INFINITY;
     const length = Math.min(this.#scratch.length, end - from);
@@ -263,12 +295,18 @@ class Shipper implements LogShipper {
   }
 }
 
+interface Reading {
+  readonly shipment: Shipment;
+  readonly file: OpenLog;
+  /** Looks without a watch; one more than there are: it is watched. */
+  looks: number;
+}
+
 interface Sending {
+  readonly reading: Reading;
   readonly shipment: Shipment;
   readonly channel: StreamChannel;
   readonly masker: Masker;
-  readonly file: OpenLog;
-  watched: boolean;
   /** The head answers no more. */
   over: boolean;
 }

@@ -25,7 +25,7 @@ export async function endOutput(options: {
   readonly isOpen: () => boolean;
 }): Promise<void> {
   const { clock, graceMs, sweep, isOpen } = options;
-  await endHolders(sweep);
+  await endHolders(sweep, isOpen);
   for (let round = 0; round < roundsMax; round += 1) {
     await passed(clock, graceMs);
     if (!isOpen() || !isAlive(sweep.claim.logger)) return;

@@ -7,6 +7,7 @@
 
 import type { Clock } from "../runtime/clock.ts";
 import type { LiveRank } from "./live-rank.ts";
+import { drop } from "./live-rank.ts";
 import { isAlive } from "./proc-os.ts";
 import { deathOf, endLogger, keeperLives, mark, readExit, startedAt } from "./rank-dir-os.ts";
 import type { Claim } from "./rank-files.ts";
@@ -28,6 +29,8 @@ export interface ShimWatchOptions {
 
 const watchMs = 1_000;
 const drainLookMs = 10;
+/** Within this time a report is heard that was made before. */
+const hearMs = 100;
 
 export class ShimWatch {
   readonly #options: ShimWatchOptions;
@@ -57,16 +60,26 @@ export class ShimWatch {
 
   #look(rank: LiveRank): void {
     const { claim } = rank;
-    const { bootId, inBackground, sweepOptions } = this.#options;
+    const { bootId, inBackground } = this.#options;
     if (claim === undefined || rank.mourned) return;
     if (!keeperLives(claim, bootId)) {
       rank.mourned = true;
       inBackground(this.#mourn(rank, claim));
     } else if (rank.phase === "running" && !isAlive(claim.logger)) {
-      rank.mourned = true;
-      mark(rank.dir, rankFiles.killed);
-      inBackground(sweepRank(sweepOptions(claim, rank.dir)));
+      inBackground(this.#lookAgain(rank, claim));
     }
+  }
+
+  /** Either its logger was killed, or the rank has ended and we have yet to hear of it. */
+  async #lookAgain(rank: LiveRank, claim: Claim): Promise<void> {
+    const { clock, isOpen, sweepOptions } = this.#options;
+    await passed(clock, hearMs);
+    if (!isOpen(rank) || rank.phase !== "running" || rank.mourned) return;
+    rank.mourned = true;
+    // What is swept is this rank's only as long as its seat takes no other.
+    drop(rank);
+    mark(rank.dir, rankFiles.killed);
+    await sweepRank(sweepOptions(claim, rank.dir));
   }
 
   /** The keeper was killed: end the rank's tree, let its log drain, then say what is known. */

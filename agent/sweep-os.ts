@@ -79,14 +79,18 @@ export async function signalRank(options: SweepOptions, signal: "TERM" | "KILL")
   return signalled.size - sparedCount;
 }
 
-/** The cheap end of those who hold the output of a rank that ended: its cgroup's, or session's. */
-export async function endHolders(options: SweepOptions): Promise<void> {
+/**
+ * The cheap end of those who hold the output of a rank that ended: its cgroup's, or session's. Once
+ * the output is closed, the cgroup may be the next rank's: so each look asks whether it still is
+ * open first.
+ */
+export async function endHolders(options: SweepOptions, isOpen: () => boolean): Promise<void> {
   const leaf = leafOf(options);
   if (leaf === undefined) {
     killSession(options.claim);
     return;
   }
-  for (let round = 0; round < roundsMax; round += 1) {
+  for (let round = 0; round < roundsMax && isOpen(); round += 1) {
     const spared = shimOf(options.claim);
     const left = options.cgroups?.processes(leaf).filter((pid) => !spared.has(pid));
     if (left === undefined || left.length === 0) return;

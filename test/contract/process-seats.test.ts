@@ -10,12 +10,14 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { isAlive, linkOf } from "../../agent/proc-os.ts";
+import type { LiveRank } from "../../agent/live-rank.ts";
+import { isAlive, linkOf, statOf } from "../../agent/proc-os.ts";
 import { startProcessOs } from "../../agent/process-os.ts";
 import { readClaim } from "../../agent/rank-dir-os.ts";
 import type { Claim } from "../../agent/rank-files.ts";
 import type { Seat } from "../../agent/seats-os.ts";
 import { Seats } from "../../agent/seats-os.ts";
+import { ShimWatch } from "../../agent/shim-watch-os.ts";
 import { createMemoryClock } from "../../runtime/clock-memory.ts";
 import { createOsClock } from "../../runtime/clock-os.ts";
 import { silentLog } from "../../runtime/log.ts";
@@ -209,4 +211,43 @@ test("seats that nobody needs go, and give their gates back", async () => {
   seats.vacated(seat.name);
   assert.equal(seats.find("0123456789abcdef-3")?.gate, seat.gate);
   await seats.close(new Map());
+});
+
+test("a rank whose end is still on its way to us is not swept: its seat may be another's", async () => {
+  const clock = createMemoryClock();
+  const self = { pid: process.pid, startTicks: statOf(process.pid)?.startTicks ?? 0 };
+  const ended = { pid: process.pid, startTicks: 1 };
+  const ids = { keeper: self, logger: ended, runner: ended };
+  const facts = { leaf: undefined, output: undefined, started: "", emptied: false };
+  const claim: Claim = { token: "t", bootId: clock.now().bootId, ...ids, ...facts };
+  const drops: string[] = [];
+  const rankAt = (dir: string): LiveRank => {
+    const slot = { drop: () => void drops.push(dir) } as unknown as LiveRank["slot"];
+    const past = { told: true, dropped: false, mourned: false, startedWallMs: 1 };
+    return { dir, token: dir, slot, claim, phase: "running", settle: undefined, ...past };
+  };
+  const dirs = ["heard", "silent"].map((name) => `${root}/${name}`);
+  for (const dir of dirs) mkdirSync(dir);
+  const ranks = dirs.map(rankAt);
+  const open = new Set(ranks);
+  const swept: string[] = [];
+  const work: Promise<unknown>[] = [];
+  const watch = new ShimWatch({
+    ...{ clock, bootId: claim.bootId, graceMs: 100, ranks: () => ranks },
+    isOpen: (rank) => open.has(rank),
+    sweepOptions: (_, rankDir) => {
+      swept.push(rankDir);
+      return { claim, rankDir, cgroups: undefined, clock };
+    },
+    onGone: () => {},
+    inBackground: (each) => void work.push(each),
+  });
+  watch.begin();
+  clock.advance(1_000);
+  open.delete(ranks[0] as LiveRank);
+  clock.advance(100);
+  await Promise.all(work);
+  watch.close();
+  assert.deepEqual(swept, [dirs[1]]);
+  assert.deepEqual(drops, [dirs[1]], "its seat takes no other rank while it is swept");
 });
