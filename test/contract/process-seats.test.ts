@@ -213,7 +213,7 @@ test("seats that nobody needs go, and give their gates back", async () => {
   await seats.close(new Map());
 });
 
-test("a rank whose end is still on its way to us is not swept: its seat may be another's", async () => {
+test("a rank whose end is on its way to us is not swept: its seat may be another's", async () => {
   const clock = createMemoryClock();
   const self = { pid: process.pid, startTicks: statOf(process.pid)?.startTicks ?? 0 };
   const ended = { pid: process.pid, startTicks: 1 };
