@@ -100,7 +100,12 @@ export type SubmitReply =
    */
   | {
       readonly kind: "refused";
-      readonly code: "task/too-big" | "cluster/not-up" | "store/failed" | "request/invalid";
+      readonly code:
+        | "task/too-big"
+        | "cluster/not-up"
+        | "store/failed"
+        | "disk/full"
+        | "request/invalid";
       readonly params: Readonly<Record<string, string>>;
     };
 

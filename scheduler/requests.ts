@@ -67,11 +67,10 @@ export function secretsKept(state: SchedulerState, draft: Draft, submission: num
 export function secretsRefused(
   state: SchedulerState,
   draft: Draft,
-  { submission, why }: { readonly submission: number; readonly why: string },
+  { submission, refusal }: { readonly submission: number; readonly refusal: SubmitReply },
 ): void {
   const pending = state.pending.get(submission);
   if (pending === undefined) return;
-  const refusal: SubmitReply = { kind: "refused", code: "store/failed", params: { why } };
   giveUp(state, draft, { pending, refusal });
 }
 

@@ -3,10 +3,11 @@
 // It performs what a turn decided, after the turn is on disk: the board hears of it, the vault
 // keeps and forgets secrets, and a shutdown is asked of whoever can do it.
 
-import { errorText } from "../model/errors.ts";
+import { errorText, isSkyError } from "../model/errors.ts";
 import type { Actor } from "../runtime/actor.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Announcement } from "./board.ts";
+import type { SubmitReply } from "./messages.ts";
 import type { SchedulerArgs } from "./scheduler.ts";
 import { startScheduler, stepScheduler } from "./scheduler.ts";
 import type { SchedulerState } from "./table.ts";
@@ -67,8 +68,17 @@ async function keep(
     );
     return { kind: "secrets-kept", submission };
   } catch (error) {
-    return { kind: "secrets-refused", submission, why: errorText(error) };
+    return { kind: "secrets-refused", submission, refusal: refusalOf(error) };
   }
+}
+
+function refusalOf(error: unknown): Extract<SubmitReply, { readonly kind: "refused" }> {
+  if (!isSkyError(error, "disk/full")) {
+    return { kind: "refused", code: "store/failed", params: { why: errorText(error) } };
+  }
+  const { path = "", free = "", hint = "" } = error.params;
+  const params = { path: String(path), free: String(free), hint: String(hint) };
+  return { kind: "refused", code: "disk/full", params };
 }
 
 /** What could not be removed is removed at the next start: the vault is swept there. */

@@ -16,7 +16,7 @@ import type { Instant } from "../runtime/clock.ts";
 import type { Batch, StoreRecord } from "../runtime/store.ts";
 import type { Announcement } from "./board.ts";
 import { jobView } from "./job-view.ts";
-import type { SchedulerMessage } from "./messages.ts";
+import type { SchedulerMessage, SubmitReply } from "./messages.ts";
 import type { ClusterRecord, NodeRecord } from "./records.ts";
 import { recordKeys, stateRecord } from "./records.ts";
 import type { NodeEntry, SchedulerState } from "./table.ts";
@@ -28,7 +28,11 @@ import { verdict } from "./why.ts";
 export type SchedulerInput =
   | SchedulerMessage
   | { readonly kind: "secrets-kept"; readonly submission: number }
-  | { readonly kind: "secrets-refused"; readonly submission: number; readonly why: string };
+  | {
+      readonly kind: "secrets-refused";
+      readonly submission: number;
+      readonly refusal: Extract<SubmitReply, { readonly kind: "refused" }>;
+    };
 
 export type SchedulerEffect =
   | { readonly kind: "announce"; readonly announcement: Announcement }

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { test } from "node:test";
 import type { Ref } from "../../model/address.ts";
 import { beatSubject, headNode, inboxPattern, subjectOf } from "../../model/address.ts";
+import { SkyError } from "../../model/errors.ts";
 import type { Task } from "../../model/task.ts";
 import { decodeEnvelope, encodeEnvelope } from "../../proto/envelope.ts";
 import type { WireMessage } from "../../proto/messages.ts";
@@ -162,6 +163,15 @@ test("a vault that fails refuses the submission, and no job exists", async () =>
     ...{ kind: "refused", code: "store/failed", params: { why: "the disk is full" } },
   });
   assert.deepEqual(theatre.board.jobs(), []);
+});
+
+test("a vault without room says where there is none", async () => {
+  const params = { path: "/v", free: "0 KiB", hint: "Make room there" };
+  const put = () => Promise.reject(new SkyError("disk/full", params));
+  const theatre = await open({ ...vaultInMemory(), put });
+  await theatre.beat();
+  const reply = await theatre.submit(task({ secrets: { A: "b" } }));
+  assert.deepEqual(reply, { kind: "refused", code: "disk/full", params });
 });
 
 test("the vault keeps, gives and removes; its files are the user's alone", async () => {
