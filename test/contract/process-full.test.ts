@@ -22,6 +22,8 @@ const ends = new Map<string, Extract<ProcessEvent, { readonly kind: "exited" }>>
 let disk: SmallDisk;
 let port: ProcessPort;
 let count = 0;
+/** The port keeps no process alive, and its end must be waited for. */
+const alive = setInterval(() => {}, 1_000);
 
 before(async () => {
   if (skip !== false) return;
@@ -38,9 +40,10 @@ before(async () => {
 });
 
 after(async () => {
-  if (skip !== false) return;
+  if (skip !== false) return clearInterval(alive);
   disk.empty();
   await port.close();
+  clearInterval(alive);
   disk.close();
 });
 
