@@ -14,6 +14,8 @@ export class BoardJobs {
   readonly #open = new Map<number, Job>();
   readonly #settled: SettledJobs;
   #newest = 0;
+  /** Until something changes: pages of a long queue are asked for one after the other. */
+  #inOrder: readonly Job[] | undefined;
 
   constructor(history: JobHistory, limits?: SettledLimits) {
     this.#history = history;
@@ -21,6 +23,8 @@ export class BoardJobs {
   }
 
   take({ newest, jobs, settled = [], forgotten = [] }: Announcement): void {
+    const changes = jobs.length + settled.length + forgotten.length;
+    if (changes > 0 || newest !== undefined) this.#inOrder = undefined;
     if (newest !== undefined) this.#begin(newest);
     for (const job of jobs) {
       if (this.#settled.get(job.id) === undefined) this.#open.set(job.id, job);
@@ -41,7 +45,8 @@ export class BoardJobs {
 
   /** All in memory, newest first. */
   all(): readonly Job[] {
-    return [...this.#open.values(), ...this.#settled.values()].sort(newestFirst);
+    this.#inOrder ??= [...this.#open.values(), ...this.#settled.values()].sort(newestFirst);
+    return this.#inOrder;
   }
 
   async find(id: number): Promise<Job | undefined> {
