@@ -2,7 +2,8 @@
 //
 // Submissions are measured behind a job that holds the whole cluster, so that they are only
 // queued: each is validated, placed in line and fsynced before it is acknowledged. Trivial jobs
-// are measured from the bulk submit to the last end, on a cluster that runs 16 at a time.
+// are measured from the bulk submit to the last end, on a cluster that runs 16 at a time. The floor
+// runs all of its scripts at once: on a machine that others use, that wins it more of the time.
 
 import { counted, countsText } from "./counts.ts";
 import type { Floor } from "./floor.ts";

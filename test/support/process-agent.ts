@@ -38,9 +38,10 @@ export interface RemotePort {
   readonly child: ChildProcess;
 }
 
-/** Starts a port in a child process. */
-export async function remotePort(options: object): Promise<RemotePort> {
+/** Starts a port in a child process, as that user if one is given. */
+export async function remotePort(options: object, uid?: number): Promise<RemotePort> {
   const child = fork(fileURLToPath(import.meta.url), [JSON.stringify(options)], {
+    ...(uid === undefined ? {} : { uid, gid: uid }),
     execArgv: ["--disable-warning=ExperimentalWarning"],
   });
   const listeners = new Set<(event: ProcessEvent) => void>();
