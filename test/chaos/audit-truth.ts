@@ -4,7 +4,7 @@
 // job's end, by a fault that makes that reason true. What nobody struck ends as planned.
 
 import type { Facts, Hit, SeenJob } from "./evidence.ts";
-import { jobLabel, killedCode, rankKey } from "./evidence.ts";
+import { jobLabel, killedCode, rankKey, setupKey } from "./evidence.ts";
 
 export function isExcused(facts: Facts, job: SeenJob): boolean {
   const { reason = "", reasonText = "", status, cluster } = job;
@@ -42,7 +42,9 @@ export function isUnknown(facts: Facts, key: string): boolean {
 
 function setupWasStruck(facts: Facts, job: SeenJob): boolean {
   const keys = (job.setups ?? []).map(({ rank }) => rankKey(job, rank, "setup"));
-  return keys.some((key) => facts.killed(key, ["keeper", "logger", "shell", "child"]));
+  return [...keys, setupKey(job)].some((key) =>
+    facts.killed(key, ["keeper", "logger", "shell", "child"]),
+  );
 }
 
 /**
@@ -66,7 +68,9 @@ function wasSilent(facts: Facts, job: SeenJob): boolean {
   return facts.hits.some((hit) => {
     const silences = hit.node === node && ["skylet", "join"].includes(hit.role);
     const parts = hit.role === "bus wire" && hit.kind === "freeze";
-    return (silences || parts) && isWithin(hit, job, silenceMs);
+    // The skylets of a local cluster end with their head, and join the next one.
+    const restarts = hit.role === "head" && hit.kind === "kill";
+    return (silences || parts || restarts) && isWithin(hit, job, silenceMs);
   });
 }
 

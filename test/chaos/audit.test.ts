@@ -14,6 +14,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 const works: Acknowledged = {
   ...{ cluster: "a", id: 1, name: "one", status: "SUCCEEDED", numNodes: 1, code: 0 },
+  restarts: 0,
 };
 const fails: Acknowledged = { ...works, id: 2, name: "two", status: "FAILED", code: 5 };
 
@@ -152,6 +153,22 @@ test("a log of a lost node may end early, and only that", () => {
   assert.match(found({ ...base, followed: { ...logs, "a-1-1-run-0": "b" } }).join(), /other bytes/);
 });
 
+test("a second attempt is found if nobody asked for it, or if it runs beside the first", () => {
+  const side = [...good.side, "a start 1-2-run-0 9", "a end 1-2-run-0 0"];
+  const again = { ...job(1, "one", "SUCCEEDED", { logBytes: 9 }), attempt: 2 };
+  const base = { side, jobs: [again, ...good.jobs.slice(1)], earlier: [] };
+  const twice = (first: string, second: string) => {
+    const both = { ...logs, "a-1-1-run-0": `${first}\n`, "a-1-2-run-0": `${second}\n` };
+    const printed = [`(head, rank=0, pid=9) ${second}\n`, 0] as const;
+    return { ...base, written: both, onNode: both, followed: both, printed };
+  };
+  const acknowledged = [{ ...works, restarts: 1 }, fails];
+  const apart = twice("1.000000", "2.000000");
+  assert.deepEqual(found({ ...apart, acknowledged }), []);
+  assert.match(found(apart).join(), /ran in 2 attempts/);
+  assert.match(found({ ...twice("3.000000", "2.000000"), acknowledged }).join(), /began beside/);
+});
+
 test("what grows is found, and a burst is not", () => {
   const at = (descriptors: number, rssMib: number) => ({ descriptors, rssMib });
   const flat = Array.from({ length: 20 }, (_, n) => at(30 + (n % 7) * 20, 70 + (n % 5) * 30));
@@ -174,7 +191,7 @@ const lies: readonly (readonly [string, Partial<Facts>, RegExp])[] = [
     /is FAILED, not SUCCEEDED/,
   ],
   ["a rank that started twice", { side: [...good.side, "a start 1-1-run-0 8"] }, /starts 2 times/],
-  ["a rank that never ran", { side: good.side.slice(2) }, /in a job that succeeded/],
+  ["a rank that never ran", { side: good.side.slice(3) }, /in a job that succeeded/],
   [
     "an exit code that is not true",
     { jobs: [job(1, "one", "SUCCEEDED", {}), job(2, "two", "FAILED", { exitCode: 6 })] },

@@ -6,6 +6,7 @@
 // is something that was promised. A job may end otherwise than planned only if one of its own
 // processes was struck, or its node, and its record says so.
 
+import { readdirSync, readFileSync } from "node:fs";
 import { bytesOf, printedOf } from "./audit-bytes.ts";
 import { isExcused, isUnknown } from "./audit-truth.ts";
 import type { Evidence, Facts, SeenJob } from "./evidence.ts";
@@ -18,6 +19,7 @@ export function audit(evidence: Evidence): readonly string[] {
     ...oneOutcomeEach(facts),
     ...firstEndStays(facts),
     ...startedOnce(facts),
+    ...attemptsApart(facts),
     ...facts.jobs.flatMap((job) => trueCodes(facts, job)),
     ...bytesOf(facts),
     ...printedOf(facts),
@@ -39,6 +41,8 @@ function oneOutcomeEach(facts: Facts): readonly string[] {
     else if (job.name !== name) found.push(`${label} is called ${job.name}`);
     else if (!isAsPlanned(wanted, job) && !isExcused(facts, job)) {
       found.push(`${label} is ${job.status}, not ${status}: ${job.reasonText ?? "no reason"}`);
+    } else if (job.status === "FAILED" && job.attempt <= wanted.restarts) {
+      found.push(`${label} FAILED in attempt ${job.attempt}, of ${wanted.restarts + 1}`);
     }
     if (seen.length > 1) found.push(`${label} is there ${seen.length} times`);
     if (named.length > 1) found.push(`${label} became ${named.length} jobs`);
@@ -84,6 +88,41 @@ function startedOnce({ lines }: Facts): readonly string[] {
   }
   for (const [event, count] of counts) if (count > 1) found.push(`${event} ${count} times`);
   return found;
+}
+
+/**
+ * An attempt begins when the one before it is over, on every node, also on one that was lost: no
+ * line of an old rank is younger than the first of a new one. No more attempts than were asked for.
+ */
+function attemptsApart({ written, acknowledged }: Facts): readonly string[] {
+  const found: string[] = [];
+  const wanted = new Map(acknowledged.map((one) => [jobLabel(one), one]));
+  const byJob = Map.groupBy(timesIn(written), ({ job }) => job);
+  for (const [job, times] of byJob) {
+    const attempts = [...Map.groupBy(times, ({ attempt }) => attempt)].sort((a, b) => a[0] - b[0]);
+    const { restarts = 0 } = wanted.get(job) ?? {};
+    if (attempts.length > restarts + 1) found.push(`${job} ran in ${attempts.length} attempts`);
+    for (const [index, [attempt, now]] of attempts.entries()) {
+      const before = attempts[index - 1]?.[1] ?? [];
+      const last = Math.max(0, ...before.map((one) => one.last));
+      const first = Math.min(...now.map((one) => one.first));
+      if (last > first) found.push(`${job}: attempt ${attempt} began beside the one before it`);
+    }
+  }
+  return found;
+}
+
+/** When each rank wrote its first and its last line. */
+function timesIn(dir: string) {
+  return readdirSync(dir).flatMap((name) => {
+    const [cluster, id, attempt, phase] = name.split("-");
+    const stamps = readFileSync(`${dir}/${name}`, "latin1").match(/\d+[.,]\d{6}/g) ?? [];
+    const times = stamps.map((stamp) => Number(stamp.replace(",", ".")));
+    const [first] = times;
+    const last = times.at(-1);
+    if (phase !== "run" || first === undefined || last === undefined) return [];
+    return [{ job: `${cluster}-${id}`, attempt: Number(attempt), first, last }];
+  });
 }
 
 /**

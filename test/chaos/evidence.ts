@@ -10,6 +10,8 @@ export interface Acknowledged {
   readonly numNodes: number;
   /** Of its last rank. */
   readonly code: number;
+  /** How often it may be run anew. */
+  readonly restarts: number;
 }
 
 /** One fault, and whom it hit. Times are milliseconds since the epoch. */
@@ -110,6 +112,11 @@ export function rankKey(job: SeenJob, rank: number, phase = "run"): string {
   return `${jobLabel(job)}-${job.attempt}-${phase}-${rank}`;
 }
 
+/** Of one of its setups, where nobody can tell which. */
+export function setupKey(job: SeenJob): string {
+  return `${jobLabel(job)}-setup`;
+}
+
 export function factsOf(evidence: Evidence): Facts {
   const lines = sideLines(evidence.side);
   const byKey = new Map(lines.map((line) => [`${line.word} ${line.key}`, line]));
@@ -135,8 +142,8 @@ function keysByToken(lines: readonly SideLine[], jobs: readonly SeenJob[]) {
     lines.flatMap(({ word, key, value }) => {
       const [name = "", rank] = key.split(":");
       const job = word === "slot" ? byName.get(name) : undefined;
-      if (job === undefined || rank === "setup") return [];
-      return [[value, rankKey(job, Number(rank))] as const];
+      if (job === undefined) return [];
+      return [[value, rank === "setup" ? setupKey(job) : rankKey(job, Number(rank))] as const];
     }),
   );
 }

@@ -165,7 +165,7 @@ export class Load {
 }
 
 function acknowledged(job: PlannedJob, id: number): Acknowledged {
-  const { name, cluster, kind, numNodes, code } = job;
+  const { name, cluster, kind, numNodes, code, restarts } = job;
   const status = kind === "fails" ? "FAILED" : kind === "is-cancelled" ? "CANCELLED" : "SUCCEEDED";
-  return { cluster, id, name, status, numNodes, code };
+  return { cluster, id, name, status, numNodes, code, restarts };
 }

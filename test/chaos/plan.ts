@@ -29,6 +29,8 @@ export interface PlannedJob {
   readonly lines: number;
   /** Of the rank that fails; 0 if none does. */
   readonly code: number;
+  /** How often it may be run anew. */
+  readonly restarts: number;
   /** For `is-cancelled`: so long after it was acknowledged. */
   readonly cancelAfterMs: number;
 }
@@ -120,6 +122,7 @@ export function roundJobs(options: PlanOptions, round: number): readonly Planned
     return {
       ...{ name: `round-${round}-${index}`, cluster: steadyCluster, kind, numNodes },
       ...{ lines: 1 + random.below(25), code: codeOf(random, kind), cancelAfterMs: 0 },
+      restarts: one(random, [0, 0, 0, 0, 1, 2]),
     };
   });
 }
@@ -132,7 +135,7 @@ export function* roundKills(seed: number, round: number): Generator<Fault & { ki
 
 /** The job that is followed through a storm or a round, from before the first kill. */
 export function witness(name: string, { cluster, numNodes }: ReturnType<typeof shapeOf>) {
-  const shape = { lines: 0, code: 0, cancelAfterMs: 0 };
+  const shape = { lines: 0, code: 0, restarts: 0, cancelAfterMs: 0 };
   return { name, cluster, kind: "waits", numNodes, ...shape } satisfies PlannedJob;
 }
 
@@ -148,7 +151,7 @@ function jobOf(random: MemoryRandom, name: string): PlannedJob {
   return {
     ...{ name, cluster: cluster.name, kind, numNodes: 1 + random.below(cluster.numNodes) },
     ...{ lines: 1 + random.below(40), code: codeOf(random, kind) },
-    cancelAfterMs: random.below(1_500),
+    ...{ cancelAfterMs: random.below(1_500), restarts: one(random, [0, 0, 1, 2]) },
   };
 }
 

@@ -2,7 +2,9 @@
 //
 // A rank first writes each line into a file of its own and then prints it; it links the file on the
 // node that is its log, so that it can be compared byte for byte after the node has forgotten it;
-// it appends to the side file that it starts, what it leaves behind, and how it ends.
+// it appends to the side file that it starts, what it leaves behind, and how it ends. Each
+// says something, because a node uses the file of a log that stayed empty again; each line bears the
+// time, so that it shows when two attempts of one job run beside each other.
 
 import type { Task } from "../../model/task.ts";
 import type { PlannedJob } from "./plan.ts";
@@ -24,7 +26,8 @@ export interface TaskOptions {
 
 export function taskOf(job: PlannedJob, options: TaskOptions): Task {
   return {
-    ...{ name: job.name, numNodes: job.numNodes, resources: {}, priority: 0, maxRestarts: 0 },
+    ...{ name: job.name, numNodes: job.numNodes, resources: {}, priority: 0 },
+    maxRestarts: job.restarts,
     ...{ envs: { CHAOS: options.folder }, secrets: {} },
     ...(job.kind === "sets-up" ? { setup: `${startText(job)}write\nsleep 0.2\n` } : {}),
     run: runText(job, options.seed),
@@ -47,7 +50,7 @@ tell start $$
 ln /proc/$PPID/cwd/log "$CHAOS/${places.onNode}/${cluster}-$key"
 own=$CHAOS/${places.written}/${cluster}-$key; n=0
 write() {
-  line="line $n of $key $RANDOM"; n=$((n + 1))
+  line="line $n of $key $EPOCHREALTIME"; n=$((n + 1))
   printf '%s\\377\\r\\n' "$line" >>"$own"; printf '%s\\377\\r\\n' "$line"
 }
 `;
