@@ -2,8 +2,8 @@
 //
 // A rank first writes each line into a file of its own and then prints it; it links the file on the
 // node that is its log, so that it can be compared byte for byte after the node has forgotten it;
-// it appends to the side file that it starts, what it leaves behind, and how it ends. Each
-// says something, because a node uses the file of a log that stayed empty again; each line bears the
+// it appends to the side file that it starts, what it leaves behind, and how it ends. Each says
+// something, because a node uses the file of a log that stayed empty again; each line bears the
 // time, so that it shows when two attempts of one job run beside each other.
 
 import type { Task } from "../../model/task.ts";
