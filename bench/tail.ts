@@ -18,6 +18,7 @@ const lineBytes = 100;
 const lines = 100;
 const endLines = 40_000;
 const tails = 200;
+const settlingTails = 1_000;
 const commands = 10;
 const quietLines = 200;
 const rssMibMax = 16;
@@ -40,7 +41,8 @@ export async function tailReport(): Promise<Report> {
     const other = await followClock(sky);
     await other.more(quietLines);
     const quiet = other.delays.splice(0).slice(quietLines / 10);
-    await tailTimes(sky, jobId, 5);
+    // The heap of a head settles over its first thousand calls, and stays.
+    await tailTimes(sky, jobId, settlingTails);
     const rssBefore = await rssMib(home);
     other.delays.splice(0);
     const warm = spreadOf(await tailTimes(sky, jobId, tails));

@@ -27,7 +27,7 @@ export interface ChaosOptions extends plans.PlanOptions {
 }
 
 const settleMs = 90_000;
-const roundMs = 180_000;
+const roundMs = 600_000;
 const endMs = 20_000;
 const commandTriesMax = 3;
 const descriptorsSpare = 16;

@@ -29,7 +29,8 @@ export class Strikes {
   readonly problems: string[] = [];
   readonly #options: StrikesOptions;
   readonly #healing = new Set<Promise<void>>();
-  #reviving: Promise<void> | undefined;
+  #headless = false;
+  #reviving = false;
 
   constructor(options: StrikesOptions) {
     this.#options = options;
@@ -101,19 +102,26 @@ export class Strikes {
 
   /** As any user would: the next command starts a head if there is none. */
   revive(): void {
-    if (this.#reviving !== undefined) return;
-    this.#reviving = this.#revived().finally(() => {
-      this.#reviving = undefined;
-    });
-    this.#heals(this.#reviving);
+    this.#headless = true;
+    if (this.#reviving) return;
+    this.#reviving = true;
+    this.#heals(
+      this.#revived().finally(() => {
+        this.#reviving = false;
+      }),
+    );
   }
 
+  /** One that is killed while a command brings it back is brought back by the next. */
   async #revived(): Promise<void> {
-    for (let tried = 1; ; tried += 1) {
+    for (let failed = 0; this.#headless; ) {
+      this.#headless = false;
       const { code, stderr } = await this.#options.ground.sky(["status"]);
-      if (code === 0) return;
+      if (code === 0) continue;
       this.#options.say(`sky status ended with ${code}: ${stderr.trim()}`);
-      if (tried === reviveTriesMax) throw new Error("sky status does not bring the head back");
+      this.#headless = true;
+      failed += 1;
+      if (failed === reviveTriesMax) throw new Error("sky status does not bring the head back");
       await pause(100);
     }
   }
