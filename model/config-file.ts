@@ -8,6 +8,7 @@ import { z } from "zod";
 import type { Config } from "./config.ts";
 import { defaultConfig } from "./config.ts";
 import { SkyError } from "./errors.ts";
+import { leaseMsMin } from "./lease.ts";
 import { hintText } from "./suggest.ts";
 
 /** `host:port`. */
@@ -56,6 +57,7 @@ const count = z.number().int().min(1).optional();
 const schema = z.strictObject({
   local: z.strictObject({ isolation: z.enum(["embedded", "process"]).optional() }).optional(),
   idle_exit_seconds: z.number().min(0).optional(),
+  lease_seconds: z.union([z.literal(0), z.number().min(leaseMsMin / 1_000)]).optional(),
   log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).optional() }).optional(),
   journal: z
     .strictObject({ extra_fsync_ms: z.number().min(0).optional(), replica: folder.optional() })
@@ -87,12 +89,14 @@ export const configFields: readonly string[] = pathsOf(schema);
 export function parseConfig(file: string, text: string): Config {
   const parsed = schema.safeParse(plainValue(file, text) ?? {});
   if (!parsed.success) throw new SkyError("config/invalid", { file, why: whyOf(parsed.error) });
-  const { local, idle_exit_seconds, log, debug, bulk, journal, join, history } = parsed.data;
-  const { local: nodes, log: lines, journal: disk, idleExitSeconds } = defaultConfig;
+  const { local, idle_exit_seconds, lease_seconds, log, debug, bulk, journal, join, history } =
+    parsed.data;
+  const { local: nodes, log: lines, journal: disk, idleExitSeconds, leaseSeconds } = defaultConfig;
   const { port = defaultConfig.bulk.port, advertise } = bulk ?? {};
   return {
     local: { isolation: local?.isolation ?? nodes.isolation },
     idleExitSeconds: idle_exit_seconds ?? idleExitSeconds,
+    leaseSeconds: lease_seconds ?? leaseSeconds,
     log: { level: log?.level ?? lines.level },
     journal: {
       extraFsyncMs: journal?.extra_fsync_ms ?? disk.extraFsyncMs,

@@ -4,6 +4,7 @@
 // and they are half of what a short command would load.
 
 import type { Isolation } from "./cluster.ts";
+import { leaseMsDefault } from "./lease.ts";
 
 export interface Config {
   readonly local: {
@@ -12,6 +13,8 @@ export interface Config {
   };
   /** How long the head waits, with nothing to do and nothing to keep, before it ends. */
   readonly idleExitSeconds: number;
+  /** The lease of ranks of jobs that may be restarted; 0 = none. */
+  readonly leaseSeconds: number;
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
   readonly journal: {
     /** Delays every flush of the journal, as a slower disk would. For benchmarks. */
@@ -76,6 +79,7 @@ export interface Endpoint {
 export const defaultConfig: Config = {
   local: { isolation: "embedded" },
   idleExitSeconds: 60,
+  leaseSeconds: leaseMsDefault / 1_000,
   log: { level: "info" },
   journal: { extraFsyncMs: 0 },
   history: {

@@ -119,6 +119,7 @@ export class HeadProcess {
       onShutdown: (cluster, verb) => this.#fleets.windDown(cluster, verb, "it was idle"),
       onBroken: options.onBroken,
       keepHistory: config.debug.history,
+      scheduler: { leaseMs: config.leaseSeconds * 1_000 },
       history: config.history,
     });
     this.#cloud = createLocalCloud({

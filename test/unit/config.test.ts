@@ -16,6 +16,9 @@ test("what is set is taken, the rest keeps its default", () => {
   const config = parseConfig("c", "local:\n  isolation: process\nidle_exit_seconds: 0.5\n");
   assert.equal(config.local.isolation, "process");
   assert.equal(config.idleExitSeconds, 0.5);
+  assert.equal(config.leaseSeconds, 30);
+  assert.equal(parseConfig("c", "lease_seconds: 0").leaseSeconds, 0);
+  assert.throws(() => parseConfig("c", "lease_seconds: 1"), /lease_seconds/);
   assert.equal(config.log.level, "info");
   assert.deepEqual(config.bulk, { port: 0 });
 });

@@ -51,6 +51,12 @@ const faults = {
     until(ms, network.block(headNode, node.node.id)),
   "node-mute": ({ sim: { network }, node, ms, until }) =>
     until(ms, network.block(node.node.id, headNode)),
+  /** What is said to it comes late, and what it says is lost. */
+  "node-fading": ({ sim: { network, timeline }, node, ms, random, until }) => {
+    const { id } = node.node;
+    until(2 * ms, network.slowTo(id, 8_000));
+    timeline.after(random.below(12_000), () => until(ms, network.block(id, headNode)));
+  },
   "node-slow": ({ sim: { network }, node, ms, random, until }) =>
     until(ms, network.slow(node.node.id, random.below(3_000))),
   "node-disk-slow": ({ node, ms, random, until }) => {
@@ -97,6 +103,10 @@ const faults = {
 type Fault = keyof typeof faults;
 
 const kinds = Object.keys(faults) as Fault[];
+/** Those by which a node is lost, and its ranks may live on. */
+const farFaults: readonly Fault[] = [
+  ...(["agent-killed", "agent-frozen", "node-away", "node-mute", "node-fading"] as const),
+];
 const hourMs = 3_600_000;
 
 export class Faults {
@@ -112,9 +122,10 @@ export class Faults {
   constructor(sim: Sim, random: MemoryRandom) {
     this.#sim = sim;
     this.#random = random;
-    this.#enabled = kinds.filter(() => random.unit() < 0.4);
-    this.#meanMs = 1_000 + random.below(8_000);
+    this.#enabled = sim.away ? farFaults : kinds.filter(() => random.unit() < 0.4);
+    this.#meanMs = sim.away ? 6_000 : 1_000 + random.below(8_000);
     const { weather } = sim.network;
+    if (sim.away) return;
     if (random.unit() < 0.6) weather.loss = random.unit() * 0.2;
     if (random.unit() < 0.6) weather.doubled = random.unit() * 0.3;
     if (random.unit() < 0.3) weather.lagMs = random.below(4_000);
@@ -167,7 +178,9 @@ export class Faults {
 
   #strike(kind: Fault): void {
     const node = this.#node();
-    const ms = this.#random.below(this.#random.unit() < 0.5 ? 3_000 : 25_000);
+    const ms = this.#sim.away
+      ? 15_000 + this.#random.below(30_000)
+      : this.#random.below(this.#random.unit() < 0.5 ? 3_000 : 25_000);
     this.#sim.say(`FAULT ${kind} ${node.node.id} ${ms} ms`);
     const blow = { sim: this.#sim, node, ms, random: this.#random };
     faults[kind]({ ...blow, until: (duration, undo) => this.#until(duration, undo) });

@@ -41,6 +41,7 @@ export class Network {
   /** `from>to`. */
   readonly #blocked = new Map<string, number>();
   readonly #slow = new Map<string, number>();
+  readonly #slowTo = new Map<string, number>();
   readonly #unable = new Map<string, Spell[]>();
   readonly #lastDue = new Map<string, number>();
   #frozen = 0;
@@ -99,6 +100,12 @@ export class Network {
     return () => this.#slow.delete(label);
   }
 
+  /** Only what is said to this one takes longer. */
+  slowTo(label: string, ms: number): () => void {
+    this.#slowTo.set(label, ms);
+    return () => this.#slowTo.delete(label);
+  }
+
   /** The bus loses everything and nobody is told. */
   freeze(): () => void {
     this.#frozen += 1;
@@ -142,7 +149,8 @@ export class Network {
     // The same draws whatever is blocked: a fault changes its own messages, not the luck of others.
     const [lost, twice, near, far, extra] = [draw(), draw(), draw(), draw(), draw()];
     if (this.#frozen > 0 || this.#blocked.has(`${from}>${to}`) || lost < loss) return [];
-    const slow = (this.#slow.get(from) ?? 0) + (this.#slow.get(to) ?? 0);
+    const slow =
+      (this.#slow.get(from) ?? 0) + (this.#slow.get(to) ?? 0) + (this.#slowTo.get(to) ?? 0);
     const delay = Math.floor(near * (delayMs + 1)) + Math.floor(far * slow);
     const first = this.#inOrder(`${from}>${to}`, delay);
     if (twice >= doubled) return [first];

@@ -39,6 +39,8 @@ export interface SimOptions {
   /** For how long users and faults act. */
   readonly chaosMs?: number;
   readonly mutant?: Mutant;
+  /** A world of nodes that are away for long, and of jobs that last and may restart elsewhere. */
+  readonly away?: boolean;
 }
 
 const chaosMsDefault = 45_000;
@@ -74,7 +76,7 @@ export class Sim {
   readonly #latency: MemoryRandom;
 
   constructor(options: SimOptions) {
-    this.#options = { chaosMs: chaosMsDefault, mutant: noMutant, ...options };
+    this.#options = { chaosMs: chaosMsDefault, mutant: noMutant, away: false, ...options };
     this.mutant = this.#options.mutant;
     this.random = createMemoryRandom(options.seed);
     this.#latency = this.random.fork("latency");
@@ -100,6 +102,10 @@ export class Sim {
     this.scheduler = report.state as SchedulerState;
     this.mutant.observe(this.scheduler, report);
   };
+
+  get away(): boolean {
+    return this.#options.away;
+  }
 
   say(text: string): void {
     this.transcript.say(text);

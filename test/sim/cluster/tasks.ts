@@ -36,6 +36,21 @@ export function randomTask(random: MemoryRandom, name: string, nodesMax: number)
   };
 }
 
+/** One that runs for a minute or so and may restart, small enough to find other nodes. */
+export function lastingTask(random: MemoryRandom, name: string): Task {
+  const program: Program = [
+    ...(random.unit() < 0.5 ? [{ do: "ignore-term" } as const] : []),
+    { do: "wait", ms: 20_000 + random.below(60_000) },
+    { do: "exit", code: 0 },
+  ];
+  return {
+    ...{ name, numNodes: 1, secrets: {}, priority: 0, maxRestarts: 2 },
+    resources: { cpus: { amount: 0.5, orMore: false } },
+    envs: { [shareVariable]: "1", [cpusVariable]: "0.5" },
+    run: scriptText([program]),
+  };
+}
+
 /** The program of one rank as a text that `process-memory.ts` runs. */
 export function programOf(script: string, rank: number): string {
   if (!script.startsWith(mark)) return programText([]);

@@ -14,7 +14,7 @@ import { schedulerAddress } from "../../../scheduler/turn.ts";
 import { Follower } from "./follower.ts";
 import { clusterName } from "./setting.ts";
 import type { Sim } from "./sim.ts";
-import { randomTask } from "./tasks.ts";
+import { lastingTask, randomTask } from "./tasks.ts";
 
 const patienceMs = 5_000;
 const bulkMax = 6;
@@ -105,11 +105,17 @@ export class Users {
     void follower.run().then(() => this.#followers.delete(follower));
   }
 
+  #task(name: string): Task {
+    return this.#sim.away
+      ? lastingTask(this.#random, name)
+      : randomTask(this.#random, name, this.#sim.nodes.length);
+  }
+
   #submit(count: number): void {
     const tasks = Array.from({ length: count }, () => {
       this.#names += 1;
       const name = `task-${this.#names}`;
-      const task = randomTask(this.#random, name, this.#sim.nodes.length);
+      const task = this.#task(name);
       if (task.run?.includes("wait-for-ever")) this.#endless.add(name);
       return task;
     });
