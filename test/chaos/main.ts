@@ -18,7 +18,7 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 const minutes = Number(values.minutes ?? (rounds > 0 ? 0 : 1));
 const findings = await runChaos({
-  ...{ seed: Number(values.seed), seconds: minutes * 60, rage: values.rage },
+  ...{ seed: Number(values.seed), seconds: Math.round(minutes * 60), rage: values.rage },
   ...{ rounds, jobs: Number(values.jobs) },
   ...(values.kills === undefined ? {} : { killsMax: Number(values.kills) }),
   say: (text) => console.log(text),

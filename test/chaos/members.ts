@@ -153,7 +153,8 @@ function seen(pid: number): Seen | undefined {
     ...{ pid, parent: Number(parent), startTicks: fields[19] ?? "" },
     command: text(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim(),
     environ: text(`/proc/${pid}/environ`),
-    cwd: link(`/proc/${pid}/cwd`),
+    // It may have been removed already; the name says as much as before.
+    cwd: link(`/proc/${pid}/cwd`).replace(/ \(deleted\)$/, ""),
   };
 }
 
