@@ -168,7 +168,8 @@ async function said(child: ChildProcess): Promise<Said> {
   child.stdout?.on("data", (bytes: Buffer) => out.push(bytes));
   child.stderr?.on("data", (bytes: Buffer) => err.push(bytes));
   const code = await ended(child);
-  return { code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() };
+  const stderr = Buffer.concat(err).toString() + (child.signalCode ?? "");
+  return { code, stdout: Buffer.concat(out).toString(), stderr };
 }
 
 async function printed(child: ChildProcess, path: string): Promise<number | null> {

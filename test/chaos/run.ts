@@ -29,7 +29,8 @@ export interface ChaosOptions extends plans.PlanOptions {
 const settleMs = 90_000;
 const roundMs = 600_000;
 const endMs = 20_000;
-const commandTriesMax = 3;
+const commandTriesMax = 5;
+const againMs = 300;
 const descriptorsSpare = 16;
 
 /** Everything that was promised and not kept. */
@@ -309,6 +310,7 @@ class Run {
       if (code === 0) return stdout;
       this.#say(`sky ${args.join(" ")} ended with ${code}: ${stderr.trim()}`);
       if (tried === commandTriesMax) throw new Error(`sky ${args.join(" ")} does not work`);
+      await pause(againMs);
     }
   }
 
