@@ -80,16 +80,12 @@ export async function signalRank(options: SweepOptions, signal: "TERM" | "KILL")
 }
 
 /**
- * The cheap end of those who hold the output of a rank that ended: its cgroup's, or session's. Once
- * the output is closed, the cgroup may be the next rank's: so each look asks whether it still is
- * open first.
+ * The end of those who hold the output of a rank that ended, and of the rest of it. Once the output
+ * is closed, its cgroup may be the next rank's: so each look asks whether it still is open first.
  */
 export async function endHolders(options: SweepOptions, isOpen: () => boolean): Promise<void> {
   const leaf = leafOf(options);
-  if (leaf === undefined) {
-    killSession(options.claim);
-    return;
-  }
+  if (leaf === undefined) return await endMembers(options);
   for (let round = 0; round < roundsMax && isOpen(); round += 1) {
     const spared = shimOf(options.claim);
     const left = options.cgroups?.processes(leaf).filter((pid) => !spared.has(pid));
@@ -99,10 +95,10 @@ export async function endHolders(options: SweepOptions, isOpen: () => boolean): 
   }
 }
 
-/** The cheap clean-up after a rank whose shim has ended: its cgroup, or else its session. */
+/** The clean-up after a rank whose shim has ended: its cgroup, or else what /proc shows. */
 export async function clearLeaf(options: SweepOptions): Promise<boolean> {
   const { cgroups, claim } = options;
-  if (leafOf(options) === undefined && !claim.emptied) killSession(claim);
+  if (leafOf(options) === undefined && !claim.emptied) await endMembers(options);
   return await removeLeaf(options, claim.leaf ?? claim.token, cgroups);
 }
 
@@ -121,15 +117,13 @@ export async function removeLeaf(
   return false;
 }
 
-/** One read per process: nothing deeper is looked into after a rank that ended by itself. */
-function killSession({ runner }: Claim): void {
-  const leader = statOf(runner.pid);
-  // Its number is another process's now, and so may the session be.
-  if (leader !== undefined && leader.startTicks !== runner.startTicks) return;
-  for (const pid of processIds()) {
-    const stat = statOf(pid);
-    const isMember = stat?.session === runner.pid && stat.startTicks >= runner.startTicks;
-    if (isMember && !isDead(stat.state)) signalProcess(pid, "KILL");
+/** Without a cgroup: whoever /proc shows to be of the rank, also in a session of its own. */
+async function endMembers(options: SweepOptions): Promise<void> {
+  for (let round = 0; round < roundsMax; round += 1) {
+    const left = await findMembers(options, new Set());
+    if (left.length === 0) return;
+    killMembers(options, left);
+    await passed(options.clock, Math.min(2 ** round, roundDelayMsMax));
   }
 }
 

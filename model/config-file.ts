@@ -20,7 +20,6 @@ const endpoint = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const folder = z.string().startsWith("/", "an absolute path of a folder");
 /** `tls://host:port`, several with commas; no names and passwords, since addresses are shown. */
 const busUrls = z.string().transform((text, context) => {
   const urls = text.split(",").map((url) => url.trim());
@@ -29,7 +28,7 @@ const busUrls = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const path = z.string().startsWith("/", "this is not an absolute path");
+const path = z.string().startsWith("/");
 
 const bus = z
   .strictObject({
@@ -52,15 +51,20 @@ const bus = z
     "authority goes with url; binary and advertise go without",
   );
 
+const leaseSecondsMin = leaseMsMin / 1_000;
 const count = z.number().int().min(1).optional();
+
+const lease = z.number().refine((typed) => typed === 0 || typed >= leaseSecondsMin, {
+  error: ({ input }) => `${input} is neither 0 nor at least ${leaseSecondsMin}`,
+});
 
 const schema = z.strictObject({
   local: z.strictObject({ isolation: z.enum(["embedded", "process"]).optional() }).optional(),
   idle_exit_seconds: z.number().min(0).optional(),
-  lease_seconds: z.union([z.literal(0), z.number().min(leaseMsMin / 1_000)]).optional(),
+  lease_seconds: lease.optional(),
   log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).optional() }).optional(),
   journal: z
-    .strictObject({ extra_fsync_ms: z.number().min(0).optional(), replica: folder.optional() })
+    .strictObject({ extra_fsync_ms: z.number().min(0).optional(), replica: path.optional() })
     .optional(),
   history: z
     .strictObject({
@@ -79,7 +83,7 @@ const schema = z.strictObject({
       advertise: endpoint.optional(),
     })
     .optional(),
-  join: z.strictObject({ advertise: z.string().startsWith("/").optional() }).optional(),
+  join: z.strictObject({ advertise: path.optional() }).optional(),
 });
 
 /** Every setting, as `log.level`. */
@@ -87,8 +91,11 @@ export const configFields: readonly string[] = pathsOf(schema);
 
 /** @throws SkyError `config/invalid`, with the line or the path of the field. */
 export function parseConfig(file: string, text: string): Config {
-  const parsed = schema.safeParse(plainValue(file, text) ?? {});
-  if (!parsed.success) throw new SkyError("config/invalid", { file, why: whyOf(parsed.error) });
+  const typed = plainValue(file, text) ?? {};
+  const parsed = schema.safeParse(typed);
+  if (!parsed.success) {
+    throw new SkyError("config/invalid", { file, why: whyOf(parsed.error, typed) });
+  }
   const { local, idle_exit_seconds, lease_seconds, log, debug, bulk, journal, join, history } =
     parsed.data;
   const { local: nodes, log: lines, journal: disk, idleExitSeconds, leaseSeconds } = defaultConfig;
@@ -141,12 +148,14 @@ function plainValue(file: string, text: string): unknown {
   throw new SkyError("config/invalid", { file: `${file}:${line}:${col}`, why: problem.message });
 }
 
-function whyOf(error: z.ZodError): string {
+function whyOf(error: z.ZodError, typed: unknown): string {
   const names = [...new Set(configFields.flatMap((path) => path.split(".")))];
   return error.issues
     .map((issue) => {
       const path = issue.path.join(".");
-      if (issue.code !== "unrecognized_keys") return `${path}: ${issue.message}`;
+      if (issue.code !== "unrecognized_keys") {
+        return `${path === "" ? "the file" : path}: ${complaint(issue, valueAt(typed, issue.path))}`;
+      }
       return issue.keys
         .map((key) => {
           const at = path === "" ? key : `${path}.${key}`;
@@ -156,6 +165,34 @@ function whyOf(error: z.ZodError): string {
     })
     .join("; ");
 }
+
+function valueAt(typed: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => Object(value)[key], typed);
+}
+
+/** What was typed, and what it should be. */
+function complaint(issue: z.core.$ZodIssue, value: unknown): string {
+  const shown = typeof value === "string" ? `'${value}'` : `${JSON.stringify(value)}`;
+  switch (issue.code) {
+    case "invalid_type":
+      return `${shown} is not ${typeNames[issue.expected] ?? issue.expected}`;
+    case "invalid_value":
+      return `${shown} is not one of ${issue.values.join(", ")}`;
+    case "too_small":
+      return `${shown} is less than ${issue.minimum}`;
+    case "too_big":
+      return `${shown} is more than ${issue.maximum}`;
+    case "invalid_format":
+      return `${shown} is not an absolute path`;
+    default:
+      return issue.message;
+  }
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  ...{ number: "a number", int: "a whole number", string: "text", boolean: "true or false" },
+  object: "a list of settings (name: value)",
+};
 
 function pathsOf(object: z.ZodObject): readonly string[] {
   return Object.entries(object.shape).flatMap(([name, field]) => {

@@ -246,12 +246,12 @@ class Server implements NatsServer {
     if (why === undefined) {
       this.#adopted = true;
       this.#startedAt = performance.now();
-      log.info("the nats-server of an earlier head goes on", { pid, port });
+      log.info("the nats-server of an earlier head goes on", { server: pid, port });
       return true;
     }
-    log.warn("the nats-server of an earlier head is replaced", { pid, port, why });
+    log.warn("the nats-server of an earlier head is replaced", { server: pid, port, why });
     if (!(await endProcess(run, silent !== undefined))) {
-      log.error("a nats-server cannot be ended", { pid });
+      log.error("a nats-server cannot be ended", { server: pid });
     }
     return false;
   }
@@ -315,12 +315,12 @@ class Server implements NatsServer {
     const waits = endsNow(this.#waits, performance.now(), this.#limits);
     this.#trouble = waits === undefined ? `${why}; it was ended for that too often` : why;
     if (waits === undefined) {
-      log.error("nats-server does not answer; another start would not help", { pid, why });
+      log.error("nats-server does not answer; another start would not help", { server: pid, why });
       return;
     }
     this.#waits = waits;
-    log.warn("nats-server does not answer and is ended", { pid, why });
-    if (!(await endProcess(run, true))) log.error("a nats-server cannot be ended", { pid });
+    log.warn("nats-server does not answer and is ended", { server: pid, why });
+    if (!(await endProcess(run, true))) log.error("a nats-server cannot be ended", { server: pid });
     this.#died(run, why);
     this.#trouble = why;
   }
@@ -331,7 +331,7 @@ class Server implements NatsServer {
     if (this.#closing) return;
     this.#trouble = how;
     this.#waits = afterEnd(this.#waits, performance.now() - this.#startedAt);
-    this.#options.log.warn("nats-server ended and is started again", { pid: run.pid, how });
+    this.#options.log.warn("nats-server ended and is started again", { server: run.pid, how });
     this.#scheduleRestart();
   }
 

@@ -142,7 +142,9 @@ export class HeadProcess {
     });
     this.#idle = watchIdle({
       ...{ clock, idleMs: config.idleExitSeconds * 1_000, onIdle: options.onIdle },
-      isNeeded: () => this.#fleets.records().some(({ status }) => status !== "STOPPED"),
+      isNeeded: () =>
+        this.#address === undefined ||
+        this.#fleets.records().some(({ status }) => status !== "STOPPED"),
     });
   }
 

@@ -15,7 +15,8 @@ export function watchIdle(options: {
   readonly isNeeded: () => boolean;
   readonly onIdle: () => void;
 }): IdleWatch {
-  const { clock, idleMs } = options;
+  const { clock } = options;
+  const idleMs = Math.max(options.idleMs, idleMsMin);
   let calls = 0;
   let since = clock.now().monoMs;
   let cancel = () => {};
@@ -43,3 +44,5 @@ export function watchIdle(options: {
 }
 
 const checkMsMin = 10;
+/** Whoever started the head has yet to connect. */
+const idleMsMin = 500;

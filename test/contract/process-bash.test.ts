@@ -399,6 +399,23 @@ test("what a successful rank left behind without a cgroup ends with its port", a
   await until(() => linkOf(`/proc/${pid}/cwd`) === undefined, "the end of what it left");
 });
 
+test("who left its session and its environment is found without a cgroup, as its end is known", async () => {
+  const place = `${root}/daemons`;
+  mkdirSync(`${place}/home`, { recursive: true });
+  const names = { stateDir: `${place}/state`, ranksDir: `${place}/ranks`, home: `${place}/home` };
+  const ports = { clock: createOsClock(), random: createOsRandom(), log: silentLog };
+  const other = await startProcessOs({ ...names, ...ports, name: "daemons", cgroupKinds: [] });
+  const ends = hear(other);
+  const dir = `${place}/ranks/1-1-run-0`;
+  const script = "(cd /; setsid nohup env -i /bin/sleep 1000 & echo $! > ~/pid)";
+  const spec = { dir, script, cwd: `${place}/home`, home: `${place}/home`, env: {} };
+  await other.prepare({ ...spec, goWhenReady: true });
+  await ends.exit(dir);
+  const pid = readFileSync(`${place}/home/pid`, "utf8").trim();
+  await until(() => linkOf(`/proc/${pid}/cwd`) === undefined, "the end of what it left");
+  await other.close();
+});
+
 test("a port that is closed leaves no process, no cgroup and no slot", async () => {
   const place = `${root}/closing`;
   mkdirSync(`${place}/home`, { recursive: true });

@@ -18,7 +18,7 @@ test("what is set is taken, the rest keeps its default", () => {
   assert.equal(config.idleExitSeconds, 0.5);
   assert.equal(config.leaseSeconds, 30);
   assert.equal(parseConfig("c", "lease_seconds: 0").leaseSeconds, 0);
-  assert.throws(() => parseConfig("c", "lease_seconds: 1"), /lease_seconds/);
+  assert.throws(() => parseConfig("c", "lease_seconds: 1"), /lease_seconds: 1 is neither 0 nor at least 5/);
   assert.equal(config.log.level, "info");
   assert.deepEqual(config.bulk, { port: 0 });
 });
@@ -44,15 +44,20 @@ test("a bus of somebody else is named with all that it takes to use it", () => {
 test("what is wrong is refused with the file and the field", () => {
   const rows: readonly [string, RegExp][] = [
     ["local:\n  isolatoin: process\n", /local\.isolatoin.*Did you mean 'isolation'\?/],
-    ["local:\n  isolation: docker\n", /local\.isolation/],
-    ["idle_exit_seconds: soon\n", /idle_exit_seconds/],
-    ["idle_exit_seconds: -1\n", /idle_exit_seconds/],
-    ["- a list\n", /c: /],
+    ["local:\n  isolation: docker\n", /local\.isolation: 'docker' is not one of embedded, process/],
+    ["idle_exit_seconds: soon\n", /idle_exit_seconds: 'soon' is not a number/],
+    ["idle_exit_seconds: -1\n", /idle_exit_seconds: -1 is less than 0/],
+    ["history:\n  jobs: 1.5\n", /history\.jobs: 1\.5 is not a whole number/],
+    ["history:\n  events: 0\n", /history\.events: 0 is less than 1/],
+    ["bulk:\n  port: 70000\n", /bulk\.port: 70000 is more than 65535/],
+    ["journal:\n", /journal: null is not a list of settings/],
+    ["journal:\n  replica: a\n", /journal\.replica: 'a' is not an absolute path/],
+    ["- a list\n", /c: the file: \["a list"\] is not a list of settings/],
     ["bus:\n  advertise: nowhere\n", /bus\.advertise: 'nowhere' is not host:port/],
     ["bus:\n  url: tls://a:1\n", /bus: url, credentials and node_credentials go together/],
     ["bus:\n  url: nats://a:1\n", /bus\.url: 'nats:\/\/a:1' is not tls/],
     ["bus:\n  url: tls://me:secret@a:1\n", /bus\.url: .* is not tls/],
-    ["bus:\n  credentials: h.creds\n", /bus\.credentials: this is not an absolute path/],
+    ["bus:\n  credentials: h.creds\n", /bus\.credentials: 'h\.creds' is not an absolute path/],
     ["bus:\n  authority: /ca\n", /bus: authority goes with url/],
     ["bulk:\n  advertise: a:70000\n", /bulk\.advertise/],
     ["join:\n  advertise: a:1\n", /join\.advertise/],
