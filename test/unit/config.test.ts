@@ -18,7 +18,10 @@ test("what is set is taken, the rest keeps its default", () => {
   assert.equal(config.idleExitSeconds, 0.5);
   assert.equal(config.leaseSeconds, 30);
   assert.equal(parseConfig("c", "lease_seconds: 0").leaseSeconds, 0);
-  assert.throws(() => parseConfig("c", "lease_seconds: 1"), /lease_seconds: 1 is neither 0 nor at least 5/);
+  assert.throws(
+    () => parseConfig("c", "lease_seconds: 1"),
+    /lease_seconds: 1 is neither 0 nor at least 5/,
+  );
   assert.equal(config.log.level, "info");
   assert.deepEqual(config.bulk, { port: 0 });
 });
