@@ -74,7 +74,8 @@ function waitingVerdict({ cluster: { name }, jobs }: ClusterReading): readonly V
   });
   if (waiting.length === 0) return [ok("none")];
   const verdicts = waiting.map(({ id, status, waitingFor = "" }) => {
-    return warning(`job ${id} is ${status} and waits for ${waitingFor}`, `sky why ${name} ${id}`);
+    const what = status === "PENDING" ? ` and waits for ${waitingFor}` : `: ${waitingFor}`;
+    return warning(`job ${id} is ${status}${what}`, `sky why ${name} ${id}`);
   });
   return limited(verdicts, `sky queue ${name}`);
 }
