@@ -154,7 +154,8 @@ function whyOf(error: z.ZodError, typed: unknown): string {
     .map((issue) => {
       const path = issue.path.join(".");
       if (issue.code !== "unrecognized_keys") {
-        return `${path === "" ? "the file" : path}: ${complaint(issue, valueAt(typed, issue.path))}`;
+        const at = path === "" ? "the file" : path;
+        return `${at}: ${complaint(issue, valueAt(typed, issue.path))}`;
       }
       return issue.keys
         .map((key) => {

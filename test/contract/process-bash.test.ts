@@ -399,7 +399,7 @@ test("what a successful rank left behind without a cgroup ends with its port", a
   await until(() => linkOf(`/proc/${pid}/cwd`) === undefined, "the end of what it left");
 });
 
-test("who left its session and its environment is found without a cgroup, as its end is known", async () => {
+test("without a cgroup who left its session and its environment ends as well", async () => {
   const place = `${root}/daemons`;
   mkdirSync(`${place}/home`, { recursive: true });
   const names = { stateDir: `${place}/state`, ranksDir: `${place}/ranks`, home: `${place}/home` };
