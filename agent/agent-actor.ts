@@ -3,7 +3,7 @@
 // Volatile: its truth is the ranks' directories, which it reads when it starts. It obeys the head
 // only; what anybody else sends is counted and ignored. Whatever the head has not acknowledged is
 // said again about every two seconds, and the whole inventory after each start, each reconnect of
-// the bus and whenever the head asks: no single message needs to arrive.
+// the bus, every minute and whenever the head asks: no single message needs to arrive.
 
 import type { Address, Ref } from "../model/address.ts";
 import { headNode } from "../model/address.ts";
@@ -23,12 +23,12 @@ import type { ProcessEvent, ProcessPort } from "../runtime/process.ts";
 import { performAgent } from "./agent-perform-actor.ts";
 import type { BeatMessage } from "./beat-actor.ts";
 import { beatActorKind } from "./beat-actor.ts";
-import { inspectionOf, inventoryOf } from "./inventory.ts";
+import { inspectionOf, inventoryOf, tombstones } from "./inventory.ts";
 import type { Leases } from "./leases.ts";
 import { asking, dueLeases, isAnyGranted, leaseOf, newLeases, noticeAt } from "./leases.ts";
 import type { LogShipper } from "./log-ship-actor.ts";
 import type { RankEffect, RankEvent, RankState } from "./rank.ts";
-import { isOver, isUnheard, mayBeLeft, rankStep } from "./rank.ts";
+import { isOver, isSweeping, isUnheard, mayBeLeft, rankStep } from "./rank.ts";
 import { stopUnheard } from "./rank-moves.ts";
 import type { RankRecords } from "./rank-records.ts";
 
@@ -38,7 +38,7 @@ export type AgentActorMessage = AgentMessage | OwnMessage;
 type OwnMessage =
   | { readonly kind: "process-event"; readonly event: ProcessEvent }
   | { readonly kind: "rank-event"; readonly key: RankKey; readonly event: RankEvent }
-  | { readonly kind: "bus-connected" }
+  | { readonly kind: "inventory-due" }
   | { readonly kind: "lease-due" }
   | { readonly kind: "repeat-due" };
 
@@ -172,7 +172,7 @@ function isAllowed(state: AgentState, { kind, from }: Received<AgentActorMessage
 }
 
 function isOwn(kind: AgentActorMessage["kind"]): boolean {
-  return ["process-event", "rank-event", "bus-connected", "repeat-due", "lease-due"].includes(kind);
+  return ["process-event", "rank-event", "inventory-due", "repeat-due", "lease-due"].includes(kind);
 }
 
 function take(turn: Draft, message: AgentActorMessage): void {
@@ -196,7 +196,7 @@ function take(turn: Draft, message: AgentActorMessage): void {
       forget(turn, message.key);
       break;
     case "report-inventory":
-    case "bus-connected":
+    case "inventory-due":
       turn.effects.push(...inventory(turn.state));
       break;
     case "inspect":
@@ -217,13 +217,17 @@ function take(turn: Draft, message: AgentActorMessage): void {
   }
 }
 
-function prepare(turn: Draft, { key, spec }: Ordered<"prepare">): void {
+function prepare(turn: Draft, { key, spec, bootId }: Ordered<"prepare">): void {
   const { ranks } = turn.state;
   if (ranks.has(rankKeyText(key))) {
     advance(turn, key, { kind: "prepare-asked" });
     return;
   }
-  ranks.set(rankKeyText(key), { phase: "preparing", key, go: false });
+  if (bootId !== undefined && bootId !== turn.state.bootId) {
+    turn.effects.push(...inventory(turn.state));
+    return;
+  }
+  ranks.set(rankKeyText(key), { phase: "preparing", key });
   const { leaseMs } = spec;
   if (leaseMs !== undefined) turn.state.leases.byRank.set(rankKeyText(key), { leaseMs });
   turn.effects.push({ kind: "prepare", key, spec });
@@ -258,7 +262,7 @@ function stop(turn: Draft, { key, graceMs, why }: Ordered<"stop">): void {
 /** A rank that is still doing something is not forgotten: the head must have meant another. */
 function forget({ state, effects }: Draft, key: RankKey): void {
   const rank = state.ranks.get(rankKeyText(key));
-  if (rank && !isOver(rank)) return;
+  if (rank && (!isOver(rank) || isSweeping(rank))) return;
   state.ranks.delete(rankKeyText(key));
   endLease({ state, effects }, key);
   effects.push({ kind: "forget", key });
@@ -382,5 +386,6 @@ function told(state: AgentState, message: AgentReport): RuntimeEffect<AgentActor
 
 function inventory(state: AgentState): Effects {
   state.snapshot += 1;
-  return inventoryOf(state).map((message) => told(state, message));
+  const messages = [...inventoryOf(state), ...tombstones(state.ranks)];
+  return messages.map((message) => told(state, message));
 }

@@ -52,6 +52,8 @@ export interface RunningAgent {
   close(): Promise<void>;
 }
 
+/** How often a node tells of all that it has, unasked. */
+const reviewMs = 60_000;
 /** The agent's mailbox is as large as a burst of orders for the node may be. */
 const mailboxMax = 8_192;
 
@@ -90,13 +92,16 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   tell = (message) => message();
   for (const message of early) message();
   const stopWatching = bus.onChange((connected) => {
-    if (connected) insist({ kind: "bus-connected" });
+    if (connected) insist({ kind: "inventory-due" });
   });
+  // Whatever of all that was said was lost shows in the next inventory.
+  const stopReview = every(clock, reviewMs, () => insist({ kind: "inventory-due" }));
   const stopBeats = startBeats(system, bus, { asks: leases.length > 0 });
   log.info("agent started", { cluster, node, head: headNode, ranks: ranks.length, version });
   return {
     close: async () => {
       stopWatching();
+      stopReview();
       stopHearing();
       await stopBeats();
       await system.stop(ref, "the agent ends");
@@ -112,6 +117,16 @@ function leasesOf(found: readonly ProcessReport[]): readonly (readonly [string, 
     if (!mayLive || report.lease === undefined) return [];
     return [[report.dir.slice(report.dir.lastIndexOf("/") + 1), report.lease] as const];
   });
+}
+
+/** Until what is returned is called. */
+function every(clock: Clock, ms: number, work: () => void): () => void {
+  let cancel = clock.after(ms, again);
+  function again(): void {
+    work();
+    cancel = clock.after(ms, again);
+  }
+  return () => cancel();
 }
 
 async function openProcesses(options: AgentOptions): Promise<ProcessPort> {

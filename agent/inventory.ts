@@ -28,6 +28,16 @@ export function inventoryOf({ snapshot, ranks, ...about }: Told): readonly Agent
   return inventoryMessages({ kind: "inventory", ...known, ranks: reports }, snapshot);
 }
 
+/** What is in no inventory, for it never ran: it is kept until the head says that it may go. */
+export function tombstones(ranks: Told["ranks"]): readonly AgentReport[] {
+  return [...ranks.values()].flatMap((rank): readonly AgentReport[] => {
+    const { key } = rank;
+    if (rank.phase === "stopped") return [{ kind: "rank-swept", key, sweep: rank.sweep }];
+    if (rank.phase === "refused") return [{ kind: "rank-refused", key, why: rank.why }];
+    return [];
+  });
+}
+
 /** JSON for `sky debug`. */
 export function inspectionOf(
   state: Omit<Told, "snapshot"> & { readonly node: string; readonly strangers: number },

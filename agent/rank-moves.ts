@@ -18,9 +18,8 @@ type Waiting = Extract<RankState, { readonly phase: "preparing" | "ready" }>;
 type Running = Extract<RankState, { readonly phase: "running" }>;
 type StopAsked = Extract<RankEvent, { readonly kind: "stop-asked" }>;
 
-export function standReady({ key, go }: Extract<RankState, { readonly phase: "preparing" }>): Next {
-  const then: RankEffect = go ? { kind: "go", key } : report({ kind: "rank-prepared", key });
-  return [{ phase: "ready", key }, [then]];
+export function standReady({ key }: Extract<RankState, { readonly phase: "preparing" }>): Next {
+  return [{ phase: "ready", key }, [report({ kind: "rank-prepared", key })]];
 }
 
 export function refuse(
@@ -182,11 +181,6 @@ export function sayEnded(state: Exited): Next {
 
 export function sayEndedUnlessHeard(state: Exited): Next {
   return state.acknowledged ? [state, []] : sayEnded(state);
-}
-
-export function refuseTheStopped(state: Extract<RankState, { readonly phase: "stopped" }>): Next {
-  const why = "it was stopped before it was prepared";
-  return [state, [report({ kind: "rank-refused", key: state.key, why })]];
 }
 
 // ---- effects

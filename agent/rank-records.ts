@@ -87,7 +87,9 @@ export function rankRecordsAt(options: RankRecordsOptions): RankRecords {
         const dir = rankDir(home, key);
         const stop = await readJson<StopRecord>(files, `${dir}/${names.stop}`);
         const sweep = await readJson<SweepRecord>(files, `${dir}/${names.sweep}`);
-        ranks.push(resumedRank(key, byDir.get(dir), { stop, sweep, node, wallMs }));
+        // One that saw a survivor proves nothing: it is swept again.
+        const proof = sweep?.survivors === 0 ? sweep : undefined;
+        ranks.push(resumedRank(key, byDir.get(dir), { stop, sweep: proof, node, wallMs }));
       }
       return ranks;
     },

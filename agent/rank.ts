@@ -21,7 +21,6 @@ import {
   exitedWhileStopping,
   hurry,
   refuse,
-  refuseTheStopped,
   run,
   sayEnded,
   sayEndedUnlessHeard,
@@ -41,8 +40,7 @@ import {
 } from "./rank-moves.ts";
 
 export type RankState =
-  /** `go`: asked to start already. */
-  | { readonly phase: "preparing"; readonly key: RankKey; readonly go: boolean }
+  | { readonly phase: "preparing"; readonly key: RankKey }
   | { readonly phase: "ready"; readonly key: RankKey }
   | { readonly phase: "running"; readonly key: RankKey; readonly start: Start }
   | Stopping
@@ -124,7 +122,7 @@ type Next = Transition<RankState, RankEffect>;
 export const rankTable: Table<RankState, RankEvent, RankEffect> = {
   preparing: {
     "prepare-asked": "ignore",
-    "go-asked": (s): Next => [{ ...s, go: true }, []],
+    "go-asked": "ignore",
     "stop-asked": stopOncePrepared,
     acknowledged: "ignore",
     prepared: standReady,
@@ -141,7 +139,7 @@ export const rankTable: Table<RankState, RankEvent, RankEffect> = {
     "stop-asked": stopAtOnce,
     acknowledged: "ignore",
     prepared: "ignore",
-    refused: refuse,
+    refused: "ignore",
     started: run,
     exited: exit,
     swept: "ignore",
@@ -188,7 +186,7 @@ export const rankTable: Table<RankState, RankEvent, RankEffect> = {
     "repeat-due": sayEndedUnlessHeard,
   },
   stopped: {
-    "prepare-asked": refuseTheStopped,
+    "prepare-asked": "ignore",
     "go-asked": "ignore",
     "stop-asked": (s): Next => [{ ...s, acknowledged: false }, [sweptReport(s.key, s.sweep)]],
     acknowledged: (s): Next => [{ ...s, acknowledged: true }, []],
@@ -227,6 +225,11 @@ export function mayBeLeft(state: RankState): boolean {
   if (state.phase !== "exited" || state.sweep !== undefined) return false;
   const { exit: how } = state.end;
   return how.kind !== "code" || how.code !== 0;
+}
+
+/** Whether its directory is being written to, although it is over. */
+export function isSweeping(state: RankState): boolean {
+  return state.phase === "exited" && state.sweeping;
 }
 
 /** Whether the head has yet to confirm that it heard of the end. */

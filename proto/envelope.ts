@@ -67,8 +67,11 @@ function bodyOf<K extends Kind>(message: Message<K>): sky.v1.Envelope.$Propertie
 }
 
 const writers: { readonly [K in Kind]: (message: Message<K>) => sky.v1.Envelope.$Properties } = {
-  prepare: ({ key, spec }) => ({
-    prepare: { key: rankKeyToProto(key), spec: rankSpecToProto(spec) },
+  prepare: ({ key, spec, bootId }) => ({
+    prepare: {
+      ...{ key: rankKeyToProto(key), spec: rankSpecToProto(spec) },
+      ...given("bootId", bootId),
+    },
   }),
   go: ({ key, leaseFrom }) => ({
     go: { key: rankKeyToProto(key), ...given("leaseFrom", leaseFrom) },
@@ -110,8 +113,9 @@ const writers: { readonly [K in Kind]: (message: Message<K>) => sky.v1.Envelope.
 
 const readers: { readonly [B in Body]: (envelope: sky.v1.Envelope) => WireMessage } = {
   prepare: ({ prepare }) => {
-    const { key, spec } = needed(prepare, "prepare");
-    return { kind: "prepare", key: rankKeyFromProto(key), spec: rankSpecFromProto(spec) };
+    const { key, spec, bootId } = needed(prepare, "prepare");
+    const what = { key: rankKeyFromProto(key), spec: rankSpecFromProto(spec) };
+    return { kind: "prepare", ...what, ...given("bootId", bootId) };
   },
   go: ({ go }) => {
     const { key, leaseFrom } = needed(go, "go");

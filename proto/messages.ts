@@ -10,8 +10,16 @@ import type { Capacity } from "../model/resources.ts";
 
 /** Head → the actor `agent/main` of a node. */
 export type AgentMessage =
-  /** Claim the rank's directory and stand ready. Answered by `rank-prepared` or `rank-refused`. */
-  | { readonly kind: "prepare"; readonly key: RankKey; readonly spec: RankSpec }
+  /**
+   * Claim the rank's directory and stand ready. Answered by `rank-prepared` or `rank-refused`; in
+   * another boot than `bootId` by an inventory: what ran before may be forgotten with its disk.
+   */
+  | {
+      readonly kind: "prepare";
+      readonly key: RankKey;
+      readonly spec: RankSpec;
+      readonly bootId?: string;
+    }
   /** Start what stands ready. Repeating it is harmless. */
   | {
       readonly kind: "go";

@@ -65,8 +65,6 @@ export interface MemoryMachine {
   reboot(): void;
   /** Processes that live now, survivors included. */
   living(): number;
-  /** Directories of ranks that stand ready. */
-  prepared(): readonly string[];
   /** The shim of a rank that stands ready is killed: it ends without ever having begun. */
   killShim(dir: string): void;
   /** A program that waits for a word goes on. */
@@ -168,10 +166,6 @@ class Machine implements MemoryMachine {
       count += survivors + (phase === "running" ? 1 : 0);
     }
     return count;
-  }
-
-  prepared(): readonly string[] {
-    return [...this.#ranks.values()].flatMap(({ phase, dir }) => (phase === "prepared" ? dir : []));
   }
 
   killShim(dir: string): void {

@@ -6,6 +6,7 @@
 import { assert } from "../model/errors.ts";
 import type { RankKey, StopCause } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";
+import { givenText } from "../proto/fields.ts";
 import type { AutostopEvent } from "./autostop.ts";
 import { stepAutostop } from "./autostop.ts";
 import { stepGang } from "./gang.ts";
@@ -239,7 +240,9 @@ function send(state: SchedulerState, draft: Draft, { entry, kind, key, node, why
   switch (kind) {
     case "prepare": {
       const spec = rankSpec(state, entry, key);
-      tellAgent(state, draft, { node, message: { kind, key, spec } });
+      const { bootId = "" } = state.nodesById.get(node) ?? {};
+      const message = { kind, key, spec, ...givenText("bootId", bootId) };
+      tellAgent(state, draft, { node, message });
       return;
     }
     case "stop": {

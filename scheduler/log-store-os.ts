@@ -19,7 +19,7 @@ import { logDisk } from "./log-disk-os.ts";
 import { LogFile } from "./log-file-os.ts";
 import type { LogChunk, LogEnd } from "./log-store.ts";
 import { logEnd, logKeys, ownerOf, tailStart } from "./log-store.ts";
-import type { LogStoreOptions } from "./log-store-options.ts";
+import type { FollowOptions, LogCounts, LogStoreOptions } from "./log-store-options.ts";
 
 /** How often bytes of growing logs are made safe and acknowledged. */
 const syncMs = 1_000;
@@ -40,22 +40,6 @@ export interface LogStore {
   tailStart(key: RankKey, lines: number): Promise<number>;
   counts(): LogCounts;
   close(): Promise<void>;
-}
-
-export interface FollowOptions {
-  readonly key: RankKey;
-  readonly offset: number;
-  readonly wait: boolean;
-  readonly signal: AbortSignal;
-}
-
-export interface LogCounts {
-  readonly logsOpen: number;
-  readonly channels: number;
-  readonly refused: number;
-  readonly receivedBytes: number;
-  /** Of jobs whose logs are not complete yet. */
-  readonly openBytes: number;
 }
 
 export async function openLogStore(options: LogStoreOptions): Promise<LogStore> {
@@ -97,15 +81,20 @@ class FileLogStore implements LogStore {
     this.#stopHearing = options.board.onAnnouncement((announcement) => this.#heard(announcement));
   }
 
-  /** Jobs that ended under an earlier head, perhaps before their logs were complete. */
+  /** Jobs of an earlier head: what it had of their logs, which may be all of some. */
   async recall(): Promise<void> {
-    const ended = this.#options.board.jobs().filter(({ phase }) => phase === "ended");
-    for (const job of ended) {
+    for (const job of this.#options.board.jobs()) {
       if (this.#closed) return;
-      await this.#measure(job).catch((error: unknown) => {
+      const isOpen = job.phase !== "ended";
+      const measured = isOpen ? this.#measureLogs(job) : this.#measure(job);
+      await measured.catch((error: unknown) => {
         this.#options.log.warn("log not measured", { job: job.id, why: errorText(error) });
       });
       this.#checkComplete(job.id, job.attempt);
+      // Nobody knows any more where those ran: of their logs nothing is taken any more.
+      for (let before = 1; before < job.attempt; before += 1) {
+        this.#options.onComplete(job.id, before, 0);
+      }
     }
   }
 
@@ -227,35 +216,47 @@ class FileLogStore implements LogStore {
         if (file.unsafeBytes > unsafeBytesMax) await this.#acknowledge(file, channel);
         else this.#syncSoon();
       }
-      const safe = await this.#acknowledge(file, channel);
+      await this.#acknowledge(file, channel);
       channel.end();
-      await this.#remember(key);
-      this.#safe.set(rankKeyText(key), safe);
+      const job = this.#recordOf(key);
+      if (job !== undefined) await this.#measure(job);
     } catch (error) {
       this.#copyFailed(key, channel, error);
     } finally {
       // Whoever opens the log next asks the disk how long it is.
       await file.settled();
+      await this.#noteSafe(key, file);
       this.#release(key, file);
     }
   }
 
-  /** After a restart: an attempt that had ended is open again until all its logs are seen safe. */
-  async #remember(key: RankKey): Promise<void> {
-    const job = this.#recordOf(key);
-    if (job !== undefined) await this.#measure(job);
+  /** Also of a channel that broke: it may have brought all there is. */
+  async #noteSafe(key: RankKey, file: LogFile): Promise<void> {
+    if (!this.#records.has(attemptText(key.job, key.attempt))) return;
+    // A log that the disk does not take tells whoever writes to it.
+    const safe = await file.sync().catch(() => 0);
+    this.#safe.set(rankKeyText(key), Math.max(safe, this.#safe.get(rankKeyText(key)) ?? 0));
   }
 
+  /** After a restart: an attempt that had ended is open again until all its logs are seen safe. */
   async #measure(job: Job): Promise<void> {
     const text = attemptText(job.id, job.attempt);
     if (this.#records.has(text)) return;
     this.#records.set(text, job);
+    await this.#measureLogs(job);
+  }
+
+  /** What an earlier head took whole is not sent again. */
+  async #measureLogs(job: Job): Promise<void> {
     const { setup, run } = logKeys(job);
-    for (const other of [...setup, ...run]) {
-      const file = this.#hold(other);
-      await file.open();
-      this.#safe.set(rankKeyText(other), await file.sync());
-      this.#release(other, file);
+    for (const key of [...setup, ...run]) {
+      const file = this.#hold(key);
+      try {
+        await file.open();
+        await this.#noteSafe(key, file);
+      } finally {
+        this.#release(key, file);
+      }
     }
   }
 
@@ -316,6 +317,8 @@ class FileLogStore implements LogStore {
       const isNews = job.phase !== "ended" || this.#records.has(text);
       if (isNews) this.#records.set(text, job);
       this.#wakeJob(job);
+      const before = this.#records.get(attemptText(job.id, job.attempt - 1));
+      if (before !== undefined) this.#wakeJob(before);
       if (job.attempt > 1) this.#checkComplete(job.id, job.attempt - 1);
       this.#checkComplete(job.id, job.attempt);
     }

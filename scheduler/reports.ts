@@ -127,6 +127,7 @@ function stale(
   noteLost(state, draft, { node: id, key });
   switch (message.kind) {
     case "rank-refused":
+      settleStranger(state, draft, { id, key });
       return;
     case "rank-prepared":
     case "rank-started":
@@ -301,7 +302,7 @@ function takeStranger(
     stopStranger(state, draft, { id, key });
     return;
   }
-  if (node.ghosts.has(ghost) && rank.sweep === undefined) {
+  if (node.ghosts.has(ghost) && rank.sweep?.survivors !== 0) {
     stopStranger(state, draft, { id, key });
     return;
   }

@@ -36,7 +36,12 @@ export interface LayerResult {
   /** One text for each: the test and its error, or the test and why it was skipped. */
   readonly failures: readonly string[];
   readonly skips: readonly string[];
+  /** What tests hand over to be shown whatever came of them: diagnostics with this mark. */
+  readonly tables: readonly string[];
 }
+
+/** As in `test/sim/tables.ts`, which no script imports. */
+const tableMark = "TABLE ";
 
 /** The test files of a folder whose name matches; none if there is no such folder. */
 export function testFiles(folder: string, pattern = /\.test\.ts$/): readonly string[] {
@@ -50,7 +55,7 @@ export function testFiles(folder: string, pattern = /\.test\.ts$/): readonly str
 export async function runLayer(layer: Layer): Promise<LayerResult> {
   const { name, concurrency = 2, fileTimeoutMs = 120_000 } = layer;
   const startedAt = performance.now();
-  const tally: Tally = { passed: 0, ran: new Set(), failures: [], skips: [] };
+  const tally: Tally = { passed: 0, ran: new Set(), failures: [], skips: [], tables: [] };
   Object.assign(process.env, layer.env);
   const waiting = [...layer.files];
   const lane = async (): Promise<void> => {
@@ -59,9 +64,10 @@ export async function runLayer(layer: Layer): Promise<LayerResult> {
     }
   };
   await Promise.all(Array.from({ length: concurrency }, lane));
-  const { passed, ran, failures, skips } = tally;
+  const { passed, ran, failures, skips, tables } = tally;
   const ms = performance.now() - startedAt;
-  return { name, passed, failed: failures.length, skipped: skips.length, ms, ran, failures, skips };
+  const counts = { passed, failed: failures.length, skipped: skips.length };
+  return { name, ...counts, ms, ran, failures, skips, tables };
 }
 
 interface Tally {
@@ -69,6 +75,7 @@ interface Tally {
   readonly ran: Set<string>;
   readonly failures: string[];
   readonly skips: string[];
+  readonly tables: string[];
 }
 
 /** The runner's own time limit ends tests and not processes: a handle left open would hang us. */
@@ -79,6 +86,9 @@ async function runFile(file: string, timeoutMs: number, tally: Tally): Promise<v
   for await (const { type, data } of run({ files: [join(checkout, file)], signal: late.signal })) {
     if (late.signal.aborted) break;
     if (type === "test:pass") count(tally, data);
+    if (type === "test:diagnostic" && data.message.startsWith(tableMark)) {
+      tally.tables.push(data.message.slice(tableMark.length));
+    }
     // A file that crashed has said why on its standard error, and the runner does not know it.
     if (type === "test:fail") count(tally, data, crashOf(data.details.error, said));
     if (type === "test:stderr") said = (said + data.message).slice(-saidCharactersMax);
@@ -115,11 +125,12 @@ export function summaryLine(result: LayerResult): string {
   return `${name.padEnd(24)}${counts}${`${(ms / 1000).toFixed(1)} s`.padStart(10)}`;
 }
 
-/** The failures and skips of a layer, as text. Empty when there are none. */
+/** The tables, failures and skips of a layer, as text. Empty when there are none. */
 export function detailsOf(result: LayerResult): string {
   const failures = result.failures.map((text) => `\nFAILED  ${text}\n`);
   const skips = result.skips.map((text) => `skipped ${text}\n`);
-  return [...failures, ...skips].join("");
+  const tables = result.tables.map((text) => `\n${text}\n`);
+  return [...tables, ...failures, ...skips].join("");
 }
 
 function nameOf(event: EventData.TestPass | EventData.TestFail): string {

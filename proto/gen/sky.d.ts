@@ -99,6 +99,7 @@ export namespace sky {
             $unknowns?: Uint8Array[];
             key: sky.v1.RankKey;
             spec: sky.v1.RankSpec;
+            bootId: (string|null);
             static encode(message: sky.v1.Prepare.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Prepare & sky.v1.Prepare.$Shape;
         }
@@ -107,6 +108,7 @@ export namespace sky {
             interface $Properties {
                 key?: sky.v1.RankKey.$Properties;
                 spec?: sky.v1.RankSpec.$Properties;
+                bootId?: (string|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.Prepare.$Properties;

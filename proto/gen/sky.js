@@ -319,6 +319,15 @@ export const sky = $root.sky = (() => {
 
             Prepare.prototype.key = null;
             Prepare.prototype.spec = null;
+            Prepare.prototype.bootId = null;
+
+            let $oneOfFields;
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(Prepare.prototype, "_bootId", {
+                get: $util.oneOfGetter($oneOfFields = ["bootId"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
 
             Prepare.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -331,6 +340,8 @@ export const sky = $root.sky = (() => {
                     $root.sky.v1.RankKey.encode(message.key, writer.uint32(10).fork(), _depth + 1).ldelim();
                 if (message.spec != null && $Object.hasOwnProperty.call(message, "spec"))
                     $root.sky.v1.RankSpec.encode(message.spec, writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.bootId != null && $Object.hasOwnProperty.call(message, "bootId"))
+                    writer.uint32(26).string(message.bootId);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -374,6 +385,13 @@ export const sky = $root.sky = (() => {
                             if (wireType !== 2)
                                 break;
                             message.spec = $root.sky.v1.RankSpec.decode(reader, reader.size(), $undefined, _depth + 1, message.spec);
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.bootId = reader.stringVerify();
+                            message._bootId = "bootId";
                             continue;
                         }
                     }

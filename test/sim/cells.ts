@@ -39,14 +39,3 @@ export function neverTaken({ machine, hits }: CellCounts): readonly string[] {
     [...counts].flatMap(([event, count]) => (count > 0 ? [] : [`${machine}: ${phase} × ${event}`])),
   );
 }
-
-/** One line a phase: `gang  draining   rank-swept 812  node-lost 31 …`. */
-export function cellsTable(counts: CellCounts): string {
-  const rows = [...counts.hits].filter(([, events]) => events.size > 0);
-  const width = Math.max(0, ...rows.map(([phase]) => phase.length));
-  const lines = rows.map(([phase, events]) => {
-    const cells = [...events].map(([event, count]) => `${event} ${count}`).join(", ");
-    return `  ${phase.padEnd(width)}  ${cells}`;
-  });
-  return [counts.machine, ...lines].join("\n");
-}

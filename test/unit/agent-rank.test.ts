@@ -27,7 +27,7 @@ const events: readonly RankEvent[] = [
   { kind: "repeat-due" },
 ];
 
-const born: RankState = { phase: "preparing", key, go: false };
+const born: RankState = { phase: "preparing", key };
 
 function play(state: RankState, event: RankEvent): readonly [RankState, readonly RankEffect[]] {
   const outcome = rankStep(state, { ...event, at });
@@ -176,8 +176,8 @@ test("a stop of an unheard rank is swept, and no prepare comes through later", (
   );
   const [stopped] = play(state, { kind: "swept", sweep: { ...clean, found: 0, killed: 0 } });
   assert.equal(stopped.phase, "stopped");
-  const [, answer] = play(stopped, { kind: "prepare-asked" });
-  assert.equal(answer[0]?.kind === "report" && answer[0].report.kind, "rank-refused");
+  const outcome = rankStep(stopped, { kind: "prepare-asked", at });
+  assert.equal(outcome.taken, false);
   assert.equal(rankReport(stopped), undefined);
 });
 

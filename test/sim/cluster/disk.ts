@@ -28,6 +28,8 @@ export class HeadDisk {
   failing = false;
   /** It failed since the head was last well. */
   hasFailed = false;
+  /** Called once, in the middle of the next commit. */
+  onCommit: (() => void) | undefined;
   journal: MemoryDisk = createMemoryDisk();
   readonly logs = new Map<string, LogOnDisk>();
   /** The end of the journal, where a crash fell into a write. */
@@ -92,6 +94,11 @@ export function simStore({ disk, life, latencyMs, recover }: StoreOptions): SimS
   let last: Promise<void> = Promise.resolve();
   const write = async (batch: Batch): Promise<void> => {
     await life.pause(latencyMs());
+    if (disk.onCommit !== undefined) {
+      disk.onCommit();
+      disk.onCommit = undefined;
+      await life.pause(1);
+    }
     while (disk.full) await life.pause(roomMs);
     // What comes after a commit that failed would be a journal with a hole.
     failed ||= disk.failing;

@@ -25,6 +25,12 @@ const faults = {
     head.kill();
     until(ms, () => head.start());
   },
+  "head-killed-in-commit": ({ sim: { head, timeline }, ms, until }) => {
+    head.disk.onCommit = () => {
+      timeline.after(0, () => head.kill());
+      until(Math.min(ms, 8_000), () => head.start());
+    };
+  },
   "head-rebooted": ({ sim: { head, nodes, faults: all }, ms, until }) => {
     head.reboot();
     const [beside] = nodes;
@@ -71,7 +77,12 @@ const faults = {
       node.full = false;
     });
   },
-  "shim-killed": ({ node, random }) => node.killShim((count) => random.below(count)),
+  "shims-killed": ({ node, ms, random, until }) => {
+    node.shimsDieMs = () => random.below([3, 100, 2_000][random.below(3)] ?? 3);
+    until(3 * ms, () => {
+      node.shimsDieMs = undefined;
+    });
+  },
   "bus-frozen": ({ sim: { network }, ms, until }) => until(ms, network.freeze()),
   "bus-cut": ({ sim: { network }, ms, until }) => until(ms, network.cut()),
   "clock-jumps": ({ sim: { head }, node, random }) => {
@@ -172,18 +183,23 @@ export class Faults {
   startAgent(node: SimNode): void {
     if (node.isOff) return;
     node.start();
-    this.#spells.get(node)?.();
+    const end = this.#spells.get(node);
     this.#spells.delete(node);
+    if (end !== undefined) void node.started.then(end);
   }
 
   #strike(kind: Fault): void {
     const node = this.#node();
     const ms = this.#sim.away
       ? 15_000 + this.#random.below(30_000)
-      : this.#random.below(this.#random.unit() < 0.5 ? 3_000 : 25_000);
+      : this.#random.below(this.#spellMs());
     this.#sim.say(`FAULT ${kind} ${node.node.id} ${ms} ms`);
     const blow = { sim: this.#sim, node, ms, random: this.#random };
     faults[kind]({ ...blow, until: (duration, undo) => this.#until(duration, undo) });
+  }
+
+  #spellMs(): number {
+    return this.#random.unit() < 0.5 ? 3_000 : 25_000;
   }
 
   #node(): SimNode {

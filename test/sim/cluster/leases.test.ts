@@ -2,12 +2,13 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BrokenPromise } from "../promises.ts";
+import type { Caught } from "../tables.ts";
+import { mutantsTable, tableMark } from "../tables.ts";
 import { leaseMutants } from "./mutants-lease.ts";
+import { caught, seedsMax } from "./runs.ts";
 import { Sim } from "./sim.ts";
 
 const seedCount = 24;
-const seedsMax = 60;
 
 test(`no seed of ${seedCount} lets two attempts of a job run at once`, async () => {
   let restarts = 0;
@@ -19,17 +20,17 @@ test(`no seed of ${seedCount} lets two attempts of a job run at once`, async () 
   assert.ok(restarts > 5, `leases were over ${restarts} times only`);
 });
 
+const all: Caught[] = [];
+
 for (const make of leaseMutants) {
-  test(`caught: ${make().name}`, async (context) => {
-    for (let seed = 1; seed <= seedsMax; seed += 1) {
-      try {
-        await new Sim({ seed, mutant: make(), away: true }).run();
-      } catch (error) {
-        if (!(error instanceof BrokenPromise)) throw error;
-        context.diagnostic(`seed ${seed}: ${error.message.split("\n")[0]}`);
-        return;
-      }
-    }
-    assert.fail(`${seedsMax} seeds ran as if nothing were wrong`);
+  test(`caught: ${make().name}`, async () => {
+    const found = await caught(make, { away: true });
+    assert.ok(found !== undefined, `${seedsMax} seeds ran as if nothing were wrong`);
+    all.push(found);
   });
 }
+
+test("what caught them is shown", (context) => {
+  context.diagnostic(`${tableMark}${mutantsTable("mutants of leases", all)}`);
+  assert.equal(all.length, leaseMutants.length);
+});

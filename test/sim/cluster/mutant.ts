@@ -15,9 +15,14 @@ import { wholeFrame } from "./disk.ts";
 
 export interface Mutant {
   readonly name: string;
+  /** The rule that it breaks. */
+  readonly breaks: string;
+  /** Puts in what is not a port's; what is returned takes it out again. */
+  readonly begin: () => () => void;
   readonly headBus: (bus: Bus) => Bus;
   readonly headSystem: (system: ActorSystem) => ActorSystem;
   readonly nodeBus: (bus: Bus, node: string) => Bus;
+  readonly nodeSystem: (system: ActorSystem) => ActorSystem;
   readonly store: (store: Store) => Store;
   /** What the end of the journal, torn by a crash, holds. */
   readonly recover: (torn: Buffer) => Batch | undefined;
@@ -31,9 +36,12 @@ export interface Mutant {
 
 export const noMutant: Mutant = {
   name: "none",
+  breaks: "nothing",
+  begin: () => () => {},
   headBus: (bus) => bus,
   headSystem: (system) => system,
   nodeBus: (bus) => bus,
+  nodeSystem: (system) => system,
   store: (store) => store,
   recover: wholeFrame,
   logDisk: (disk) => disk,

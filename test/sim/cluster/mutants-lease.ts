@@ -13,16 +13,19 @@ export const leaseMutants: readonly (() => Mutant)[] = [
   () => ({
     ...noMutant,
     name: "the head forgets how long its leases are",
+    breaks: "a restart waits for the end of leases",
     observe: forgetLeases,
   }),
   () => ({
     ...noMutant,
     name: "an agent renews its leases without the head's word",
+    breaks: "a lease holds by the head's word",
     nodeBus: (bus, node) => renewingItself(bus, node),
   }),
   () => ({
     ...noMutant,
     name: "there is no watchdog",
+    breaks: "a lease ends without an agent too",
     process: (port) => ({ ...port, go: (dir) => port.go(dir) }),
   }),
 ];

@@ -2,31 +2,22 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BrokenPromise } from "../promises.ts";
+import type { Caught } from "../tables.ts";
+import { mutantsTable, tableMark } from "../tables.ts";
 import { mutants } from "./mutants.ts";
-import { Sim } from "./sim.ts";
+import { caught, seedsMax } from "./runs.ts";
 
-const seedsMax = 200;
+const all: Caught[] = [];
 
 for (const make of mutants) {
-  test(`caught: ${make().name}`, async (context) => {
-    for (let seed = 1; seed <= seedsMax; seed += 1) {
-      const why = await broken(seed, make);
-      if (why === undefined) continue;
-      context.diagnostic(`seed ${seed}: ${why}`);
-      return;
-    }
-    assert.fail(`${seedsMax} seeds ran as if nothing were wrong`);
+  test(`caught: ${make().name}`, async () => {
+    const found = await caught(make);
+    assert.ok(found !== undefined, `${seedsMax} seeds ran as if nothing were wrong`);
+    all.push(found);
   });
 }
 
-/** The first promise that was broken, in a word. */
-async function broken(seed: number, make: (typeof mutants)[number]): Promise<string | undefined> {
-  try {
-    await new Sim({ seed, mutant: make() }).run();
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof BrokenPromise)) throw error;
-    return error.message.split("\n")[0];
-  }
-}
+test("what caught them is shown", (context) => {
+  context.diagnostic(`${tableMark}${mutantsTable("mutants of the cluster", all)}`);
+  assert.equal(all.length, mutants.length);
+});

@@ -1,38 +1,66 @@
-// Deliberate bugs, put in through the ports: each is one that a simulation worth its name catches.
+// Deliberate bugs: each is one that a simulation worth its name catches.
 //
-// No product code is changed: a bus that forges what it carries or a store that answers too early
-// stands for the code that would say so. Each is made anew for every run, for some remember.
+// Most are put in through the ports: a bus that forges what it carries or a store that answers too
+// early stands for the code that would say so. A few replace a decision of a state machine while
+// they run. No product code is changed. Each is made anew for every run, for some remember.
 
-import {
-  beatPattern,
-  beatSubject,
-  headNode,
-  inboxPattern,
-  subjectOf,
-} from "../../../model/address.ts";
-import type { RankKey } from "../../../model/job.ts";
-import { rankKeyText } from "../../../model/job.ts";
-import { decodeEnvelope, encodeEnvelope } from "../../../proto/envelope.ts";
-import type { WireMessage } from "../../../proto/messages.ts";
-import type { Bus, BusMessage } from "../../../runtime/bus.ts";
-import type { Batch, Store } from "../../../runtime/store.ts";
-import { processesOf } from "../../../scheduler/gang-state.ts";
-import type { SchedulerState } from "../../../scheduler/table.ts";
-import { schedulerAddress } from "../../../scheduler/turn.ts";
+import type { StoreRecord } from "../../../runtime/store.ts";
+import type { LogChunk } from "../../../scheduler/log-store.ts";
+import { readableLines } from "./disk.ts";
 import type { Mutant } from "./mutant.ts";
 import { noMutant } from "./mutant.ts";
+import {
+  asRunning,
+  changed,
+  deafTo,
+  early,
+  endedAtOnce,
+  fenceless,
+  firstOnly,
+  following,
+  heard,
+  hearsItself,
+  keepHeld,
+  newerAttempt,
+  ofOneLife,
+  sweptAtOnce,
+  unnumbered,
+  withCell,
+  withFirstDevice,
+} from "./mutations.ts";
 import { clusterName } from "./setting.ts";
 
-type Change = Omit<Partial<Mutant>, "name">;
+type Change = Omit<Partial<Mutant>, "name" | "breaks">;
 
 export const mutants: readonly (() => Mutant)[] = [
-  mutant("a submission is acknowledged before it is committed", () => ({
+  mutant("a submission is acknowledged before its commit", "what was promised is on disk", () => ({
     store: (store) => early(store, ({ puts }) => puts.some(({ key }) => key.endsWith("/spec"))),
   })),
-  mutant("orders leave before the state that they follow from is committed", () => ({
+  mutant("orders leave before their commit", "no effect for a state that is not saved", () => ({
     store: (store) => early(store, ({ puts }) => puts.some(({ key }) => key.endsWith("/state"))),
   })),
-  mutant("an agent that starts anew neither sees nor respects a claim", () => ({
+  mutant("a commit that failed counts as done", "what was promised is on disk", () => ({
+    // Nobody hears of it: that is the bug.
+    store: (store) => ({ ...store, commit: (batch) => store.commit(batch).catch(() => {}) }),
+  })),
+  mutant("a torn commit is taken for a whole one", "all of a commit or nothing of it", () => ({
+    recover: readableLines,
+  })),
+  mutant("the end of a job is written over", "the first terminal state stays", () => ({
+    store: (store) => ({
+      ...store,
+      read: async (prefix) => (await store.read(prefix)).map(endedOtherwise),
+      range: async (range) => (await store.range(range)).map(endedOtherwise),
+    }),
+  })),
+  mutant("a new head has forgotten the idempotency keys", "a retried submit is one job", () => ({
+    store: (store) => ({
+      ...store,
+      read: async (prefix) =>
+        (await store.read(prefix)).filter(({ key }) => !key.startsWith(`${clusterName}/key/`)),
+    }),
+  })),
+  mutant("a new agent neither sees nor respects a claim", "a rank is started at most once", () => ({
     process: (port) => ({
       ...port,
       inventory: async () => [],
@@ -40,59 +68,7 @@ export const mutants: readonly (() => Mutant)[] = [
         port.prepare(spec).catch(() => port.prepare({ ...spec, dir: `/again${spec.dir}` })),
     }),
   })),
-  mutant("a stop is said once", () => {
-    const said = new Set<string>();
-    return { headBus: (bus) => filtered(bus, (message) => isFirst(said, message, ["stop"])) };
-  }),
-  mutant("an exit is said once and no inventory tells of it", () => {
-    const said = new Set<string>();
-    return {
-      nodeBus: (bus) =>
-        changed(bus, (message) => {
-          if (message.kind !== "inventory") {
-            return isFirst(said, message, ["rank-exited"]) ? message : undefined;
-          }
-          return { ...message, ranks: message.ranks.map(asRunning) };
-        }),
-    };
-  }),
-  mutant("late messages are taken like any other", () => ({
-    headBus: unnumbered,
-    nodeBus: unnumbered,
-  })),
-  mutant("an exit of an old attempt is taken for one of the next", () => ({
-    headBus: (bus) => heard(bus, newerAttempt),
-  })),
-  mutant("a bus outage counts as the loss of nodes", () => ({ headBus: hearsItself })),
-  mutant("what a job held is never released", () => {
-    const kept = new Set<number>();
-    return { observe: (state) => keepHeld(state, kept) };
-  }),
-  mutant("the end of a job is written over", () => ({
-    store: (store) => ({
-      ...store,
-      read: async (prefix) =>
-        (await store.read(prefix)).map((record) => ({
-          ...record,
-          value: record.value.replace('"all-ranks-exited-0"', '"nothing-to-run"'),
-        })),
-    }),
-  })),
-  mutant("a lost node counts as proof that its ranks are dead", () => fenceless()),
-  mutant("a head that starts anew has forgotten the idempotency keys", () => ({
-    store: (store) => ({
-      ...store,
-      read: async (prefix) =>
-        (await store.read(prefix)).filter(({ key }) => !key.startsWith(`${clusterName}/key/`)),
-    }),
-  })),
-  mutant("a sweep looks at nothing and proves all", () => ({
-    process: (port) => ({
-      ...port,
-      sweep: async () => ({ found: 0, killed: 0, survivors: 0, unproven: [] }),
-    }),
-  })),
-  mutant("there is no barrier", () => ({
+  mutant("there is no barrier", "no rank goes before all stand ready", () => ({
     headBus: (bus) =>
       changed(bus, (message) =>
         message.kind === "prepare"
@@ -100,169 +76,125 @@ export const mutants: readonly (() => Mutant)[] = [
           : message,
       ),
   })),
-  mutant("every job is told the first device", () => ({
+  mutant("every job is told the first device", "a device belongs to one job", () => ({
     headBus: (bus) => changed(bus, withFirstDevice),
   })),
-  mutant("a commit that failed counts as done", () => ({
-    // Nobody hears of it: that is the bug.
-    store: (store) => ({ ...store, commit: (batch) => store.commit(batch).catch(() => {}) }),
+  mutant("what a job held is never released", "the ledger is that of the living", () => {
+    const kept = new Set<number>();
+    return { observe: (state) => keepHeld(state, kept) };
+  }),
+  mutant("a lost node proves that its ranks are dead", "no fence: old and new together", () =>
+    fenceless(),
+  ),
+  mutant("what was told to stop counts as swept", "a cancel is proven", () => sweptAtOnce()),
+  mutant("a sweep looks at nothing and proves all", "a cancel is proven", () => ({
+    process: (port) => ({
+      ...port,
+      sweep: async () => ({ found: 0, killed: 0, survivors: 0, unproven: [] }),
+    }),
+  })),
+  mutant("a survivor is counted as none", "a sweep is repeated while it sees one", () => ({
+    process: (port) => ({
+      ...port,
+      sweep: async (dir) => ({ ...(await port.sweep(dir)), survivors: 0 }),
+    }),
+  })),
+  mutant("a gang ends with its first failure", "a gang ends as a whole", () => ({
+    begin: () =>
+      withCell("gang", ["running", "rank-exited"], (state, event, decide) =>
+        endedAtOnce(decide(state, event)),
+      ),
+  })),
+  mutant("a stop is said once", "no message needs to arrive", () => ({
+    headBus: firstOnly(["stop"]),
+  })),
+  mutant("a go is said once", "no message needs to arrive", () => ({ headBus: firstOnly(["go"]) })),
+  mutant("an exit is said once, and no inventory tells", "no message needs to arrive", () => ({
+    nodeBus: (bus) =>
+      firstOnly(["rank-exited"])(
+        changed(bus, (message) =>
+          message.kind === "inventory"
+            ? { ...message, ranks: message.ranks.map(asRunning) }
+            : message,
+        ),
+      ),
+  })),
+  mutant("inventories are not read", "what is so counts, not what was said", () => ({
+    headBus: deafTo(["inventory"]),
+  })),
+  mutant("an acknowledgement is never heard", "what is over is forgotten", () => ({
+    nodeBus: deafTo(["acknowledge"]),
+  })),
+  mutant("late messages are taken like any other", "an order counts once, in its turn", () => ({
+    headBus: unnumbered,
+    nodeBus: unnumbered,
+  })),
+  mutant("late replies of an earlier head are taken", "an earlier life is over", () => ({
+    headBus: ofOneLife,
+    nodeBus: ofOneLife,
+  })),
+  mutant("an exit counts for the next attempt too", "an attempt has its own end", () => ({
+    headBus: (bus) => heard(bus, newerAttempt),
+  })),
+  mutant("a bus outage counts as the loss of nodes", "only a node's own silence counts", () => ({
+    headBus: hearsItself,
+  })),
+  mutant("what a full mailbox refuses is lost", "an end is told until it is taken", () => ({
+    nodeSystem: (system) => ({
+      ...system,
+      tell: (to, message) => {
+        try {
+          system.tell(to, message);
+        } catch {
+          // Nobody says it again: that is the bug.
+        }
+      },
+    }),
+  })),
+  mutant("autostop knows only of jobs to come", "a busy cluster is not stopped", () => ({
+    begin: () =>
+      withCell("autostop", ["off", "armed"], (state, event, decide) =>
+        decide({ ...state, running: 0 }, event),
+      ),
+  })),
+  mutant("the head says one byte less than it has", "each byte of a log is kept once", () => ({
+    logDisk: (disk) => ({
+      ...disk,
+      size: async (path) => Math.max(0, (await disk.size(path)) - 1),
+    }),
+  })),
+  mutant("a log that was written counts as safe", "what is safe survives the power", () => ({
+    logDisk: (disk) => ({
+      ...disk,
+      open: async (path) => ({ ...(await disk.open(path)), datasync: async () => {} }),
+    }),
+  })),
+  mutant("a follower is given a piece twice", "each byte of a log is read once", () => ({
+    logStore: (logs) => following(logs, doubled),
+  })),
+  mutant("a log ends before its last byte", "a log is followed to its end", () => ({
+    logStore: (logs) => following(logs, withoutLastByte),
   })),
 ];
 
-function mutant(name: string, make: () => Change): () => Mutant {
-  return () => ({ ...noMutant, ...make(), name });
+function mutant(name: string, breaks: string, make: () => Change): () => Mutant {
+  return () => ({ ...noMutant, ...make(), name, breaks });
 }
 
-/** Answers some commits before they are on disk. */
-function early(store: Store, isEarly: (batch: Batch) => boolean): Store {
-  return {
-    ...store,
-    commit: (batch) => {
-      const done = store.commit(batch);
-      if (!isEarly(batch)) return done;
-      // Nobody hears of it: that is the bug.
-      done.catch(() => {});
-      return Promise.resolve();
-    },
-  };
+function endedOtherwise({ key, value }: StoreRecord): StoreRecord {
+  return { key, value: value.replace('"all-ranks-exited-0"', '"nothing-to-run"') };
 }
 
-/** Publishes something else, or nothing. */
-function changed(bus: Bus, change: (message: WireMessage) => WireMessage | undefined): Bus {
-  return {
-    ...bus,
-    publish: (subject, payload) => {
-      const { message, incarnation, place } = decodeEnvelope(payload);
-      const other = change(message);
-      if (other !== undefined) bus.publish(subject, encodeEnvelope(other, incarnation, place));
-    },
-  };
-}
-
-/** Says nothing of the order in which it speaks. */
-function unnumbered(bus: Bus): Bus {
-  return {
-    ...bus,
-    publish: (subject, payload) => {
-      const { message, incarnation } = decodeEnvelope(payload);
-      bus.publish(subject, encodeEnvelope(message, incarnation));
-    },
-  };
-}
-
-/** Drops some of what is published. */
-function filtered(bus: Bus, isKept: (message: WireMessage) => boolean): Bus {
-  return {
-    ...bus,
-    publish: (subject, payload) => {
-      if (isKept(decodeEnvelope(payload).message)) bus.publish(subject, payload);
-    },
-  };
-}
-
-/** Hears something more for each message that comes in. */
-function heard(bus: Bus, more: (message: WireMessage) => WireMessage | undefined): Bus {
-  return {
-    ...bus,
-    subscribe: (pattern, onMessage) =>
-      bus.subscribe(pattern, (letter) => {
-        onMessage(letter);
-        const { message, incarnation } = decodeEnvelope(letter.payload);
-        const other = more(message);
-        if (other === undefined) return;
-        onMessage({ subject: letter.subject, payload: encodeEnvelope(other, incarnation) });
-      }),
-  };
-}
-
-function isFirst(
-  said: Set<string>,
-  message: WireMessage,
-  kinds: readonly WireMessage["kind"][],
-): boolean {
-  if (!kinds.includes(message.kind)) return true;
-  const key = rankKeyText((message as { readonly key: RankKey }).key);
-  if (said.has(key)) return false;
-  said.add(key);
-  return true;
-}
-
-type Inventory = Extract<WireMessage, { readonly kind: "inventory" }>;
-
-function asRunning(rank: Inventory["ranks"][number]): Inventory["ranks"][number] {
-  if (rank.phase !== "exited" || rank.pid === undefined) return rank;
-  return { phase: "running", key: rank.key, pid: rank.pid, startedAt: rank.startedAt ?? 0 };
-}
-
-function newerAttempt(message: WireMessage): WireMessage | undefined {
-  if (message.kind !== "rank-exited") return undefined;
-  return { ...message, key: { ...message.key, attempt: message.key.attempt + 1 } };
-}
-
-function withFirstDevice(message: WireMessage): WireMessage {
-  if (message.kind !== "prepare" || !message.spec.env["CUDA_VISIBLE_DEVICES"]) return message;
-  const env = { ...message.spec.env, CUDA_VISIBLE_DEVICES: "0" };
-  return { ...message, spec: { ...message.spec, env } };
-}
-
-/** The head's own beats come back without the bus. */
-function hearsItself(bus: Bus): Bus {
-  const own = beatSubject(clusterName, headNode);
-  let hear: ((message: BusMessage) => void) | undefined;
-  return {
-    ...bus,
-    publish: (subject, payload) => {
-      bus.publish(subject, payload);
-      if (subject === own) queueMicrotask(() => hear?.({ subject, payload }));
-    },
-    subscribe: (pattern, onMessage) => {
-      if (pattern === beatPattern(clusterName)) hear = onMessage;
-      return bus.subscribe(pattern, onMessage);
-    },
-  };
-}
-
-/** Holds again, once, what each job held at its end. */
-function keepHeld(state: SchedulerState, kept: Set<number>): void {
-  for (const { spec, gang, need } of state.jobs.values()) {
-    if (gang.phase !== "ended" || kept.has(spec.id)) continue;
-    kept.add(spec.id);
-    for (const { node, devices } of gang.ranks) {
-      const index = state.nodesById.get(node)?.index;
-      const isFree = index !== undefined && state.placer.find(need, 1)?.includes(index);
-      if (isFree) state.placer.restore(spec.id, index, { need, devices });
-    }
+async function* doubled(pieces: AsyncIterable<LogChunk>): AsyncGenerator<LogChunk> {
+  for await (const piece of pieces) {
+    yield piece;
+    yield piece;
   }
 }
 
-/** When a node is lost, its ranks are said to be swept. */
-function fenceless(): Change {
-  let hear: ((message: BusMessage) => void) | undefined;
-  return {
-    headBus: (bus) => ({
-      ...bus,
-      subscribe: (pattern, onMessage) => {
-        if (pattern === inboxPattern(clusterName, headNode)) hear = onMessage;
-        return bus.subscribe(pattern, onMessage);
-      },
-    }),
-    observe: (state, { message }) => {
-      const { kind, phase, node = "?" } = { ...(message as Partial<PhaseChange>) };
-      if (kind !== "node-phase-changed" || phase !== "lost") return;
-      const subject = subjectOf(node, schedulerAddress(clusterName));
-      const here = [...state.jobs.values()].flatMap(({ gang }) => processesOf(gang));
-      const sweep = { node, found: 0, killed: 0, survivors: 0, unproven: [] };
-      for (const { key, process } of here) {
-        if (process.node !== node) continue;
-        const payload = encodeEnvelope({ kind: "rank-swept", key, sweep }, 0);
-        queueMicrotask(() => hear?.({ subject, payload }));
-      }
-    },
-  };
-}
-
-interface PhaseChange {
-  readonly kind: string;
-  readonly node: string;
-  readonly phase: string;
+async function* withoutLastByte(pieces: AsyncIterable<LogChunk>): AsyncGenerator<LogChunk> {
+  for await (const { offset, bytes } of pieces) {
+    yield { offset, bytes: bytes.subarray(0, -1) };
+    return;
+  }
 }

@@ -55,7 +55,10 @@ export class Network {
     this.#hub = createBusHub({ clock, policy: (delivery) => this.#fate(delivery) });
   }
 
-  /** What a process has sent is on its way even if it is killed. */
+  /**
+   * What a process has sent is on its way even if it is killed, and goes to whoever listens when
+   * the server reads it. What waits for a process, a second copy too, goes with its connection.
+   */
   connect(label: string, permissions: BusPermissions): Bus {
     const bus = this.#hub.connect(label, permissions);
     const socket = this.#hub.connect(label, permissions);
@@ -144,7 +147,7 @@ export class Network {
   }
 
   #fate({ from, to }: Delivery): readonly number[] {
-    const { loss, doubled, delayMs, doubleDelayMs } = this.weather;
+    const { loss, doubled, delayMs, doubleDelayMs, reorders } = this.weather;
     const draw = (): number => this.#random.unit();
     // The same draws whatever is blocked: a fault changes its own messages, not the luck of others.
     const [lost, twice, near, far, extra] = [draw(), draw(), draw(), draw(), draw()];
@@ -154,7 +157,7 @@ export class Network {
     const delay = Math.floor(near * (delayMs + 1)) + Math.floor(far * slow);
     const first = this.#inOrder(`${from}>${to}`, delay);
     if (twice >= doubled) return [first];
-    return [first, this.weather.reorders ? first + Math.floor(extra * (doubleDelayMs + 1)) : first];
+    return [first, reorders ? first + Math.floor(extra * (doubleDelayMs + 1)) : first];
   }
 
   /** The delay that lets this message arrive after those sent before it on the same way. */

@@ -15,13 +15,13 @@ import type { Files } from "../../../runtime/files.ts";
 import type { MemoryTree } from "../../../runtime/files-memory.ts";
 import { createMemoryFiles } from "../../../runtime/files-memory.ts";
 import type { ProcessPort } from "../../../runtime/process.ts";
-import type { MemoryMachine } from "../../../runtime/process-memory.ts";
+import type { MachineChange, MemoryMachine } from "../../../runtime/process-memory.ts";
 import { createMemoryMachine } from "../../../runtime/process-memory.ts";
 import type { StreamPort } from "../../../runtime/stream.ts";
 import type { ActorSystem } from "../../../runtime/system-actor.ts";
 import { createSystem } from "../../../runtime/system-actor.ts";
 import { mortalFiles, noRoomAt } from "./disk.ts";
-import { freezable, withSmallMailboxes } from "./process.ts";
+import { freezable, ofEarlierVersion, withSmallMailboxes } from "./process.ts";
 import { clusterName, logTarget } from "./setting.ts";
 import type { Sim } from "./sim.ts";
 import { programOf } from "./tasks.ts";
@@ -34,11 +34,15 @@ export class SimNode {
   readonly clock: MachineClock;
   /** Nothing can be written to its disk. */
   full = false;
+  /** Of each rank that is prepared, after how long its shim is killed if it still stands ready. */
+  shimsDieMs: (() => number) | undefined;
   /** Added to every wait for its disk and its processes. */
   slowMs = 0;
   readonly #sim: Sim;
   readonly #tree: MemoryTree = new Map();
   readonly #written = new Map<string, Buffer>();
+  /** Ranks that were swept before. */
+  readonly #swept = new Set<string>();
   readonly #watchers = new Map<string, Set<() => void>>();
   #machine: MemoryMachine;
   #files: Files;
@@ -47,6 +51,8 @@ export class SimNode {
   #incarnation = 0;
   #off = false;
   system: ActorSystem | undefined;
+  /** Resolves when the agent that was started last is up, which a slow disk puts off. */
+  started: Promise<void> = Promise.resolve();
 
   constructor(sim: Sim, node: Node) {
     this.#sim = sim;
@@ -79,12 +85,15 @@ export class SimNode {
     const { clock } = life;
     const { network, mutant, observe, log } = this.#sim;
     const raw = network.connect(id, nodePermissions(clusterName, id));
-    const bus = freezable(mutant.nodeBus(raw, id), life);
+    const spoken = this.#sim.earlierAgents ? ofEarlierVersion(raw) : raw;
+    const bus = freezable(mutant.nodeBus(spoken, id), life);
     this.#bus = bus;
     const names = { cluster: clusterName, node: id };
     const incarnation = skyletIncarnation(this.#sim.head.incarnation, this.#incarnation);
     const system = createSystem({ ...names, incarnation, clock, bus, log, observe });
-    this.system = withSmallMailboxes(system, this.#sim.mailboxMax);
+    this.system = mutant.nodeSystem(withSmallMailboxes(system, this.#sim.mailboxMax));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.started = promise;
     startAgent({
       ...{ ...names, system: this.system, bus, clock, log, capacity, version: "1" },
       process: mutant.process(this.#processes(life), this.#machine),
@@ -97,12 +106,15 @@ export class SimNode {
       home: nodeHomeAt(root),
       random: this.#sim.random.fork(`${id}/${this.#incarnation}`),
       openLog: (path, onChange) => this.#openLog(path, onChange),
-    }).catch((error: unknown) => {
-      if (life.alive && this.full) this.#sim.onAgentFailed(this);
-      else if (life.alive) {
-        this.#sim.truth.broken("no crash", `the agent of ${id} does not start: ${error}`);
-      }
-    });
+    }).then(
+      () => resolve(),
+      (error: unknown) => {
+        if (life.alive && this.full) this.#sim.onAgentFailed(this);
+        else if (life.alive) {
+          this.#sim.truth.broken("no crash", `the agent of ${id} does not start: ${error}`);
+        }
+      },
+    );
     this.#sim.say(`${id}: agent ${this.#incarnation} starts`);
   }
 
@@ -153,13 +165,6 @@ export class SimNode {
     this.#off = false;
   }
 
-  /** The shim of some rank that stands ready is killed. */
-  killShim(pick: (count: number) => number): void {
-    const ready = this.#machine.prepared();
-    const dir = ready[pick(ready.length)];
-    if (dir !== undefined) this.#machine.killShim(dir);
-  }
-
   #latencyMs(): number {
     return this.#sim.latencyMs() + this.slowMs;
   }
@@ -168,8 +173,14 @@ export class SimNode {
     return createMemoryMachine({
       clock: this.clock,
       append: (path, bytes) => this.#append(path, bytes),
-      observe: (change) => this.#sim.truth.changed(this.node.id, change),
+      observe: (change) => this.#changed(change),
     });
+  }
+
+  #changed(change: MachineChange): void {
+    this.#sim.truth.changed(this.node.id, change);
+    if (change.kind !== "claimed" || this.shimsDieMs === undefined) return;
+    this.clock.after(this.shimsDieMs(), () => this.#machine.killShim(change.dir));
   }
 
   #processes(life: Life): ProcessPort {
@@ -188,10 +199,20 @@ export class SimNode {
         await port.prepare({ ...spec, script: programOf(spec.script, rank) });
       }),
       signal: slow(port.signal),
-      sweep: slow(port.sweep),
+      sweep: slow(async (dir) => this.#hardToKill(dir) ?? (await port.sweep(dir))),
       inventory: slow(port.inventory),
       onEvent: (hear) => port.onEvent((event) => life.awake(() => hear(event))),
     };
+  }
+
+  /** Some of what a rank left behind survives the first sweep. */
+  #hardToKill(dir: string): Awaited<ReturnType<ProcessPort["sweep"]>> | undefined {
+    const name = dir.slice(dir.lastIndexOf("/") + 1);
+    const survivors = this.#sim.truth.ranks.get(name)?.survivors ?? 0;
+    if (survivors === 0 || this.#swept.has(name)) return undefined;
+    this.#swept.add(name);
+    if (this.#sim.random.unit() < 0.6) return undefined;
+    return { found: survivors, killed: 0, survivors, unproven: [] };
   }
 
   /** Removing a rank's directory takes its claim and its log away. */
@@ -202,6 +223,7 @@ export class SimNode {
       remove: async (path) => {
         this.#machine.remove(path);
         this.#written.delete(`${path}/log`);
+        this.#swept.delete(path.slice(path.lastIndexOf("/") + 1));
         await files.remove(path);
       },
     };

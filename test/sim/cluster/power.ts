@@ -90,10 +90,11 @@ export class Power {
     // The fleet says it whenever the head starts, until the nodes are up.
     const to = schedulerAddress(clusterName);
     for (; this.#sim.isClosed; await this.#pause(againMs)) head.tell(to, { kind: "open" });
-    for (const end of this.#spells.splice(0)) end();
-    for (const node of nodes) {
+    const ends = this.#spells.splice(0);
+    for (const [index, node] of nodes.entries()) {
       node.switchOn();
       faults.startAgent(node);
+      void node.started.then(ends[index]);
     }
   }
 

@@ -1,6 +1,7 @@
 // What makes a process of a simulated cluster more than its code: it can be stopped and go on, and
 // its actors can have mailboxes so small that a burst does not fit.
 
+import { decodeEnvelope, encodeEnvelope } from "../../../proto/envelope.ts";
 import type { Bus } from "../../../runtime/bus.ts";
 import type { ActorSystem } from "../../../runtime/system-actor.ts";
 import type { Life } from "./time.ts";
@@ -12,6 +13,21 @@ export function freezable(bus: Bus, life: Life): Bus {
     subscribe: (pattern, onMessage) =>
       bus.subscribe(pattern, (message) => life.awake(() => onMessage(message))),
     onChange: (hear) => bus.onChange((connected) => life.awake(() => hear(connected))),
+  };
+}
+
+/** Says what an agent of before says, which does not tell an end before the start from others. */
+export function ofEarlierVersion(bus: Bus): Bus {
+  return {
+    ...bus,
+    publish: (subject, payload) => {
+      const { message, incarnation, place } = decodeEnvelope(payload);
+      if (message.kind !== "rank-exited") bus.publish(subject, payload);
+      else {
+        const { neverStarted: _, ...known } = message;
+        bus.publish(subject, encodeEnvelope(known, incarnation, place));
+      }
+    },
   };
 }
 

@@ -4,12 +4,12 @@
 // The whole world hangs on one timeline, so a timer that is still to fire after a calm is a beat or
 // something that was forgotten: an ask, a repetition, a pause before another attempt.
 
-import { isTerminal } from "../../../model/job.ts";
+import { isTerminal, parseRankKey } from "../../../model/job.ts";
 import type { SchedulerState } from "../../../scheduler/table.ts";
 import type { Sim } from "./sim.ts";
 
-/** A machine's beat is due, or on its way to the head. */
-const timersPerMachineMax = 2;
+/** A machine's beat and review are due, or a beat is on its way to the head. */
+const timersPerMachineMax = 3;
 
 /** What has not come to an end yet, one sentence each. */
 export function leftovers({ truth, users, power }: Sim): readonly string[] {
@@ -65,6 +65,8 @@ function checkTable({ truth }: Sim, state: SchedulerState): void {
 
 /** A node forgets ranks whose logs the head has. */
 async function checkNode({ truth }: Sim, node: Sim["nodes"][number]): Promise<void> {
-  const dirs = await node.rankDirs();
-  if (dirs.length > 1000) truth.broken("no growth", `${node.node.id} keeps ${dirs.join(", ")}`);
+  const found = await node.rankDirs();
+  // Of a job of which a log was lost with a disk, nothing is forgotten.
+  const dirs = found.filter((name) => !truth.hasCuts(parseRankKey(name)?.job ?? 0));
+  if (dirs.length > 0) truth.broken("no growth", `${node.node.id} keeps ${dirs.join(", ")}`);
 }

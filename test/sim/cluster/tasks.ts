@@ -31,7 +31,7 @@ export function randomTask(random: MemoryRandom, name: string, nodesMax: number)
     secrets: chance(0.15) ? { TOKEN: `secret of ${name}` } : {},
     priority: random.below(3),
     maxRestarts: chance(0.4) ? 1 + random.below(2) : 0,
-    ...(chance(0.2) ? { setup: scriptText([setupProgram(random)]) } : {}),
+    ...(chance(0.4) ? { setup: scriptText([setupProgram(random)]) } : {}),
     ...(chance(0.03) ? {} : { run: runScript(random, numNodes) }),
   };
 }

@@ -199,6 +199,16 @@ export class Truth {
     this.#forgotten = 0;
   }
 
+  /** Whether a log may go no further than the head has it. */
+  isCut(name: string): boolean {
+    return this.ranks.get(name)?.cut ?? false;
+  }
+
+  /** Whether some log of this job may. */
+  hasCuts(job: number): boolean {
+    return [...this.ranks.values()].some(({ key, cut }) => key.job === job && cut);
+  }
+
   jobs(): readonly Job[] {
     return [...this.#jobs.values()];
   }

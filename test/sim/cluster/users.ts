@@ -65,7 +65,10 @@ export class Users {
   }
 
   waiting(): readonly string[] {
-    const following = [...this.#followers].map(({ name }) => `a user still follows ${name}`);
+    // Nobody knows that a disk took the end of a log with it: who follows it waits for ever.
+    const { truth } = this.#sim;
+    const followers = [...this.#followers].filter(({ name }) => !truth.isCut(name));
+    const following = followers.map(({ name }) => `a user still follows ${name}`);
     const asking = [...this.#waiting].map((key) => `a user still waits for an answer to ${key}`);
     return [...asking, ...following];
   }
@@ -82,13 +85,13 @@ export class Users {
   }
 
   #act(): void {
-    const dice = this.#random.below(24);
+    const dice = this.#random.below(25);
     if (dice < 10) this.#submit(1);
     else if (dice < 12) this.#submit(2 + this.#random.below(bulkMax - 1));
     else if (dice < 17) this.#cancelSome();
-    else if (dice < 18) this.#setAutostop({ idleMs: 1_000 * (1 + this.#random.below(15)) });
-    else if (dice < 19) this.#setAutostop(undefined);
-    else if (dice < 23) this.#follow();
+    else if (dice < 19) this.#setAutostop({ idleMs: 1_000 * (1 + this.#random.below(5)) });
+    else if (dice < 20) this.#setAutostop(undefined);
+    else if (dice < 24) this.#follow();
     else if (this.#random.unit() < 0.3) {
       this.#sim.power.windDown(this.#random.unit() < 0.6 ? "stop" : "down");
     }
