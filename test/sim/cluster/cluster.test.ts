@@ -19,11 +19,11 @@ const seedsOfBugs = [
 ];
 const seedCount = Number(process.env["SKY_TEST_SEEDS"] ?? seedsMax);
 
-/** Machines that have a simulation of their own. */
-const elsewhere = ["fleet"];
+/** No part of this world: what it decides is tested in `test/unit/fleet.test.ts`. */
+const notDriven = ["fleet"];
 
 test(`no seed of ${seedCount} breaks a promise, and every decision is taken`, async (context) => {
-  const all = (await machines()).filter(({ name }) => !elsewhere.includes(name));
+  const all = (await machines()).filter(({ name }) => !notDriven.includes(name));
   const counts = all.map(({ name, table }) => countCells(name, table as object));
   const ended = await runSeeds(seedsUpTo(seedCount));
   assert.ok(ended > 5 * seedCount, `only ${ended} jobs ended`);
