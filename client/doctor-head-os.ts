@@ -41,6 +41,8 @@ export async function runningHead(home: Home): Promise<Head | undefined> {
 export async function readHead(home: Home, head: Head | undefined): Promise<HeadReading> {
   const answer = await answerOf(head);
   const holder = holderOf(home.lock);
+  // Before the head is asked: a cluster that is launched meanwhile would be nobody's.
+  const processes = processesOf(home);
   const inside = answer.kind === "version" ? await insideOf(head) : undefined;
   return {
     home: home.root,
@@ -51,7 +53,7 @@ export async function readHead(home: Home, head: Head | undefined): Promise<Head
     logPath: home.headLog,
     logTail: tailOf(home.headLog),
     ...(inside === undefined ? {} : { inside, isReplicaBeside: isReplicaBeside(home, inside) }),
-    processes: processesOf(home),
+    processes,
     cgroups: cgroupsOf(home),
   };
 }

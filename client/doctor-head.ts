@@ -3,7 +3,7 @@
 // A head that does not run is nothing wrong: the next command starts one, and it finds the ranks
 // that ran on. What it cannot find are things of clusters that are gone.
 
-import { type Checks, counted, ok, problem, someOf, type Verdict, warning } from "./doctor.ts";
+import { at, type Checks, counted, ok, problem, someOf, type Verdict, warning } from "./doctor.ts";
 import { quoted } from "./doctor-home.ts";
 import { replicaVerdict, roomVerdict } from "./doctor-journal.ts";
 
@@ -156,9 +156,12 @@ function entryText({ time, msg, error, why }: LogEntry): string {
     .join(" ");
 }
 
-function leftoverVerdict({ processes, answer }: HeadReading): Verdict {
+function leftoverVerdict({ processes, answer, inside }: HeadReading): Verdict {
+  const known = at(inside, "clusters");
   const orphans = processes.filter(({ cluster, clusterExists }) => {
-    return cluster !== undefined && !clusterExists;
+    if (cluster === undefined) return false;
+    // A folder is there that the head knows nothing of: its journal was lost.
+    return !clusterExists || (known !== undefined && !Object.hasOwn(Object(known), cluster));
   });
   if (orphans.length > 0) {
     const pids = orphans.map(({ pid }) => String(pid));

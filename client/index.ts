@@ -30,6 +30,7 @@ export type {
   LaunchOptions,
   LogsOptions,
   SkyOptions,
+  SubmitOptions,
 } from "./sky-options.ts";
 export { Sky } from "./sky-os.ts";
 export type { ResourcesSpec, TaskSpec } from "./task-spec.ts";

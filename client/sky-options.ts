@@ -35,7 +35,12 @@ export interface LaunchOptions extends CallOptions {
   readonly onProgress?: (progress: NodeProgress) => void;
 }
 
-export interface ExecOptions extends CallOptions {
+export interface SubmitOptions extends CallOptions {
+  /** The same key again is the same job, also after a crash of yours. Default: one of its own. */
+  readonly idempotencyKey?: string;
+}
+
+export interface ExecOptions extends SubmitOptions {
   readonly cluster: string;
 }
 

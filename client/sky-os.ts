@@ -31,6 +31,7 @@ import type {
   LaunchOptions,
   LogsOptions,
   SkyOptions,
+  SubmitOptions,
 } from "./sky-options.ts";
 import { taskFromSpec } from "./task-file.ts";
 import type { ResourcesSpec, TaskSpec } from "./task-spec.ts";
@@ -106,7 +107,7 @@ export class Sky {
   async submitMany(
     cluster: string,
     tasks: readonly TaskSpec[],
-    options: CallOptions = {},
+    options: SubmitOptions = {},
   ): Promise<number[]> {
     const validated = tasksFromSpecs(tasks);
     if (validated.length === 0) return [];
@@ -320,11 +321,11 @@ export class Sky {
   async #submit(
     cluster: string,
     tasks: readonly Task[],
-    options: CallOptions & { readonly noSetup: boolean },
+    options: SubmitOptions & { readonly noSetup: boolean },
   ): Promise<readonly number[]> {
     const submission = {
       ...{ cluster, tasks, noSetup: options.noSetup },
-      idempotencyKey: randomUUID(),
+      idempotencyKey: options.idempotencyKey ?? randomUUID(),
       user: this.#user,
       command: `exec ${cluster} (SDK)`,
     };

@@ -35,6 +35,14 @@ test("submitMany gives as many ids as tasks, in order, and each job ends", async
   });
 });
 
+test("the same idempotency key again is the same job", async () => {
+  const task = { run: "true" };
+  const options = { cluster: "demo", idempotencyKey: "of the caller" };
+  const first = await sky.exec(task, options);
+  assert.deepEqual(await sky.exec(task, options), first);
+  assert.notDeepEqual(await sky.exec(task, { cluster: "demo" }), first);
+});
+
 test("an invalid task among many takes no id at all", async () => {
   const before = (await sky.queue("demo")).length;
   const tasks = [{ run: "true" }, { run: "true", num_nodes: 0 }];

@@ -202,6 +202,8 @@ const headFaults: readonly (readonly [HeadReading, Record<string, Grade>])[] = [
   [{ ...head, processes: [ranks] }, {}],
   [{ ...gone, processes: [ranks] }, { leftovers: "warning" }],
   [{ ...head, processes: [{ ...ranks, clusterExists: false }] }, { leftovers: "problem" }],
+  [{ ...head, processes: [ranks], inside: { clusters: { demo: {} } } }, {}],
+  [{ ...head, processes: [ranks], inside: { clusters: {} } }, { leftovers: "problem" }],
   [{ ...head, cgroups: [folder] }, {}],
   [{ ...gone, cgroups: [folder] }, { "left cgroups": "warning" }],
   [{ ...gone, cgroups: [{ ...folder, processCount: 1 }] }, {}],
