@@ -30,6 +30,7 @@ import { packageVersion } from "../runtime/version-os.ts";
 const exitHomeHeld = 75;
 const readyMsMax = 30_000;
 const dialPauseMs = 20;
+const answerMsMax = 5_000;
 /** A head that is killed while it starts says nothing of the next one. */
 const killedMax = 8;
 /** What a head that cannot start may say. */
@@ -39,8 +40,10 @@ const logBytesMax = 16 * 1024 * 1024;
 
 export interface ConnectOptions {
   readonly home: Home;
-  /** Hears once of a head whose version is not ours. */
+  /** Hears once of a head whose version is not ours, or that does not answer. */
   readonly onWarning?: (text: string) => void;
+  /** For tests. */
+  readonly answerMs?: number;
 }
 
 /** @throws SkyError `head/start-failed`, which names the log; `core/cancelled`. */
@@ -194,17 +197,20 @@ function headProgram(): string {
 }
 
 async function compareVersions(client: HeadClient, options: ConnectOptions): Promise<void> {
-  const { onWarning } = options;
+  const { onWarning, answerMs = answerMsMax } = options;
   if (onWarning === undefined) return;
   const ours = packageVersion();
+  const begun = performance.now();
   try {
-    const { version, pid } = await client.debug.version({}, { timeoutMs: 5_000 });
+    const { version, pid } = await client.debug.version({}, { timeoutMs: answerMs });
     if (version === ours) return;
     onWarning(
       `the running skyhead has version ${version}, this is ${ours}: it is used as it is, and ` +
         `replaced when it has been idle; at once: kill ${pid}, its ranks run on`,
     );
   } catch {
-    // The caller's own call meets the same trouble and tells it better.
+    // The caller's own call tells of any other trouble; a head that is silent it waits for.
+    if (performance.now() - begun < answerMs) return;
+    onWarning(`the head has not answered for ${answerMs / 1_000} s: see \`sky doctor\``);
   }
 }

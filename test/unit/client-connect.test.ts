@@ -3,7 +3,9 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -52,6 +54,18 @@ test("a head that is killed while it starts is started again", async () => {
   assert.notEqual(pid, first.pid);
   process.kill(Number(pid), "SIGTERM");
   await until("it has ended", () => !isAlive(Number(pid)));
+});
+
+test("a head that takes connections and does not answer is told of", async () => {
+  const home = homeOf(join(folder, "silent"));
+  mkdirSync(home.head, { recursive: true });
+  const server = createServer(() => {});
+  await once(server.listen(home.socket), "listening");
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const client = await connectHead({ home, onWarning: resolve, answerMs: 50 }, never);
+  assert.match(await promise, /^the head has not answered for 0\.05 s: see `sky doctor`$/);
+  client.close();
+  server.close();
 });
 
 test("a home that cannot be a folder is told", async () => {
