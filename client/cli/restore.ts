@@ -19,7 +19,10 @@ export const restore: CliCommand = {
     const restored = await restoreHome(shell.home, resolve(from), Date.now()).catch(
       (error: unknown) => {
         if (!isSkyError(error, "store/locked")) throw error;
-        throw new Error(`a head of ${shell.home.root} runs: end it first, its ranks run on`);
+        const which = "`sky doctor` names its process";
+        throw new Error(
+          `a head of ${shell.home.root} runs: end it first, its ranks run on; ${which}`,
+        );
       },
     );
     const { clusters, untilWallMs, droppedBytes, movedTo } = restored;
