@@ -35,6 +35,9 @@ const roomBytes = 1_048_576;
 /** What stands in a log where bytes are missing. A pipe of Linux holds 64 KiB. */
 export const shortSentence = "[skylet: the disk was full: up to 64 KiB of output are missing here]";
 
+/** The keeper's descriptor for the pipe that is its rank's output. */
+export const outputDescriptor = 7;
+
 /**
  * `launcher SLOTS UMASK`. Job control is on so that background jobs keep the default dispositions
  * of INT and QUIT (a shell without it starts them with both ignored, for ever).
@@ -122,7 +125,7 @@ keep() {
   cd -- "$slots/$1" && exec 8>>log && : >>script || { printf 'e %s -\\n' "$1" >&6; return 1; }
   coproc { write; }
   logger=$!
-  eval "exec 7>&\${COPROC[1]} 8>&- \${COPROC[0]}<&- \${COPROC[1]}>&-"
+  eval "exec ${outputDescriptor}>&\${COPROC[1]} 8>&- \${COPROC[0]}<&- \${COPROC[1]}>&-"
   SKYLET_RANK=$1 setsid bash -c '. "$1"' bash "$slots/../runner.sh" \\
     "$1" "$logger" "$mask" warm "$entered" "$slots/$gate.spec" "$shim" >&7 2>&1 7>&-
   code=$?

@@ -38,6 +38,7 @@ export async function endOutput(options: {
 
 /** Whether any process that we may look into holds the output, but for the shim. */
 function isHeld({ output, keeper, logger }: Claim): boolean {
+  if (output === undefined) return false;
   const shim = [keeper.pid, logger.pid, ...childrenOf(logger.pid)];
   return processIds().some((pid) => {
     if (shim.includes(pid)) return false;

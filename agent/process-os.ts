@@ -21,7 +21,7 @@ import { drop } from "./live-rank.ts";
 import { endOutput } from "./output-end-os.ts";
 import type { Pool, Slot } from "./pool-os.ts";
 import { startPool } from "./pool-os.ts";
-import { linkOf, namesIn } from "./proc-os.ts";
+import { namesIn } from "./proc-os.ts";
 import type { ProcessOsOptions } from "./process-options.ts";
 import {
   claimRankDir,
@@ -33,6 +33,7 @@ import {
   keeperLives,
   logBytes,
   mark,
+  outputOf,
   placeProblem,
   readClaim,
   readExit,
@@ -231,7 +232,7 @@ class ProcessOs implements ProcessPort {
   async #order(spec: ProcessSpec, slot: Slot): Promise<void> {
     const { dir } = spec;
     const { token } = slot;
-    const output = linkOf(`/proc/${slot.claim.logger.pid}/fd/0`);
+    const output = outputOf(slot.claim);
     try {
       slot.lay(encodeSpec(spec));
       claimRankDir(slot.dir, spec, output ?? "unknown");

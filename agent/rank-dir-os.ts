@@ -8,7 +8,16 @@ import { SkyError } from "../model/errors.ts";
 import type { Exit } from "../model/job.ts";
 import type { ProcessReport, ProcessSpec } from "../runtime/process.ts";
 import { freeBytes, isNoRoom, noRoom } from "../runtime/room-os.ts";
-import { childrenOf, isAbsent, isAlive, namesIn, readText, signalProcess } from "./proc-os.ts";
+import { outputDescriptor } from "./launcher.ts";
+import {
+  childrenOf,
+  isAbsent,
+  isAlive,
+  linkOf,
+  namesIn,
+  readText,
+  signalProcess,
+} from "./proc-os.ts";
 import type { Claim, ExitEvidence } from "./rank-files.ts";
 import {
   blankText,
@@ -16,6 +25,7 @@ import {
   parseClaim,
   parseExitLine,
   parseStarted,
+  pipeNameOf,
   rankFiles,
 } from "./rank-files.ts";
 
@@ -30,6 +40,15 @@ const roomBytesMin = 2_097_152;
 /** @throws SkyError `disk/full`: what begins where there is no room could not say how it ends. */
 export function demandRoom(dir: string): void {
   if (freeBytes(dir) < roomBytesMin) throw noRoom(dir, undefined);
+}
+
+/**
+ * The pipe of a slot that stands ready. Its keeper holds it from before the slot is ready until
+ * after its end; its logger may at first still have what it was forked with.
+ */
+export function outputOf({ keeper }: Claim): string | undefined {
+  const path = pipeNameOf(linkOf(`/proc/${keeper.pid}/fd/${outputDescriptor}`));
+  return isAlive(keeper) ? path : undefined;
 }
 
 /**

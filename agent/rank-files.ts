@@ -56,8 +56,13 @@ export interface Claim {
   readonly emptied: boolean;
 }
 
-/** Only a pipe is nobody else's: whoever holds it belongs to the rank. */
-const pipeName = /^pipe:\[\d+\]$/;
+/**
+ * The name of a pipe, as /proc gives it; `undefined` for any other. Only a pipe is nobody else's:
+ * whoever holds it belongs to the rank, and whoever holds /dev/null does not.
+ */
+export function pipeNameOf(path: string | undefined): string | undefined {
+  return path !== undefined && /^pipe:\[\d+\]$/.test(path) ? path : undefined;
+}
 
 /**
  * What a file holds in a directory that serves again, before it is written: never nothing, because
@@ -82,7 +87,7 @@ export function parseClaim(text: string): Claim | undefined {
     runner: { pid: runner ?? 0, startTicks: runnerStart ?? 0 },
     logger: { pid: logger ?? 0, startTicks: loggerStart ?? 0 },
     leaf: leafOf(token, words[8]),
-    output: output !== undefined && pipeName.test(output) ? output : undefined,
+    output: pipeNameOf(output),
     started,
     emptied: emptied === "emptied",
   };

@@ -6,6 +6,7 @@
 // folder that was used before proves nothing.
 
 import type { ProcessId } from "./rank-files.ts";
+import { pipeNameOf } from "./rank-files.ts";
 
 /** What one look at /proc told about one process. */
 export interface ProcessView {
@@ -95,12 +96,13 @@ export function holdsOf(options: {
   /** The pipe that is the rank's output, as /proc names it: while it is held, nobody else's. */
   readonly outPath: string | undefined;
 }): ProcessView["holds"] {
-  const { cwd, files, rankDir, outPath } = options;
+  const { cwd, files, rankDir } = options;
+  const pipe = pipeNameOf(options.outPath);
   if (cwd !== undefined && isInside(rankDir, cwd)) return "working directory";
   // Whoever only reads a log (a person, our own log shipping) does not belong to it.
   const held = files.some(
     ({ path, writing }) =>
-      withoutDeleted(path) === outPath || (writing && isInside(rankDir, withoutDeleted(path))),
+      (pipe !== undefined && path === pipe) || (writing && isInside(rankDir, withoutDeleted(path))),
   );
   return held ? "open file" : undefined;
 }

@@ -116,6 +116,14 @@ for (const kind of ["v2", "freezer"] as const) {
   });
 }
 
+test("the output that a rank is known by is its pipe, for every rank of a seat", async () => {
+  const node = await openNode("pipes");
+  const ran = [await node.run("true"), await node.run("echo"), await node.run("echo")];
+  for (const { output } of ran) assert.match(output ?? "", /^pipe:\[\d+\]$/);
+  assert.equal(new Set(ran.map(({ output }) => output)).size, ran.length);
+  await node.port.close();
+});
+
 test("without a cgroup nothing proves that nothing is left: no seat is used twice", async () => {
   const node = await openNode("bare", []);
   for (let ranks = 0; ranks < 3; ranks += 1) {

@@ -104,6 +104,11 @@ test("what a process holds", () => {
   assert.equal(holds("/", "pipe:[411]", true), undefined);
   assert.equal(holds("/", "/r/1-1-run-0/log", true), "open file");
   assert.equal(holds("/", "/r/1-1-run-0/log (deleted)", true), "open file");
+  // Everybody holds what is no pipe: it would make the whole machine the rank's.
+  for (const outPath of ["/dev/null", "", undefined]) {
+    const files = [{ path: "/dev/null", writing: false }];
+    assert.equal(holdsOf({ ...place, outPath, cwd: "/", files }), undefined);
+  }
   // A person with `tail -f`, or our own log shipping.
   assert.equal(holds("/", "/r/1-1-run-0/log", false), undefined);
 });
