@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { test } from "node:test";
 import { identityOf } from "../../runtime/process-identity-os.ts";
 import { type BusServer, type BusServerOptions, startBusServer } from "../support/bus-server.ts";
@@ -81,15 +81,27 @@ check(
   { watch: { ...quick, portMs: 0 }, onMoved: () => moved.push("moved") },
   async ({ server }, pid) => {
     const { url } = server;
-    process.kill(pid, "SIGSTOP");
-    const thief = createServer((socket) => socket.destroy());
-    process.kill(pid, "SIGKILL");
-    await until("it is gone", () => identityOf(pid) === undefined);
-    thief.listen({ host: "127.0.0.1", port: Number(new URL(url).port) });
-    await once(thief, "listening");
+    const thief = await steal(Number(new URL(url).port), () => server.pid() ?? pid);
     await until("it runs elsewhere", () => moved.length > 0);
     assert.notEqual(server.url, url);
     assert.ok(server.pid() !== undefined);
     thief.close();
   },
 );
+
+/** Takes the port of a server that is started anew as soon as it is gone: who is first has it. */
+async function steal(port: number, holder: () => number): Promise<Server> {
+  for (let tries = 0; tries < 50; tries += 1) {
+    const pid = holder();
+    if (identityOf(pid) !== undefined) process.kill(pid, "SIGKILL");
+    await until("it is gone", () => identityOf(pid) === undefined);
+    const thief = createServer((socket) => socket.destroy());
+    thief.listen({ host: "127.0.0.1", port });
+    const took = await once(thief, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (took) return thief;
+  }
+  throw new Error(`port ${port} could not be taken`);
+}
