@@ -17,6 +17,7 @@ import type { Cgroups } from "./cgroup-os.ts";
 import { clearSpec, removeSlotDir, writeSpec } from "./gates-os.ts";
 import type { Launcher, SlotReport } from "./launcher-os.ts";
 import { startLauncher } from "./launcher-os.ts";
+import { isAlive } from "./proc-os.ts";
 import type { Claim } from "./rank-files.ts";
 import { parseClaim } from "./rank-files.ts";
 import type { Seat } from "./seats-os.ts";
@@ -125,6 +126,10 @@ export class Pool {
   async take(): Promise<Slot> {
     const warm = this.#warm.shift();
     if (warm === undefined) return await this.#wait();
+    if (!stands(warm)) {
+      this.#abandon(warm);
+      return await this.take();
+    }
     this.#lent.set(warm.slot.token, { seat: warm.seat, started: false });
     if (this.#warm.length === 0) this.#refillSoon();
     return warm.slot;
@@ -224,6 +229,7 @@ export class Pool {
     if (seat === undefined || claim === undefined) return;
     this.#forming.delete(token);
     seat.stage = "sat";
+    seat.keeper = claim.keeper;
     const slot = this.#slotOn(seat, claim);
     const waiter = this.#waiters.shift();
     if (waiter === undefined) {
@@ -313,8 +319,14 @@ export class Pool {
     if (this.#forming.get(token) !== seat) return;
     this.#forming.delete(token);
     removeSlotDir(this.slotsDir, token);
-    this.#seats.lost(seat);
+    this.#seats.abandon(seat);
     this.#form();
+  }
+
+  /** Somebody killed it while it stood: no rank begins there. */
+  #abandon({ slot, seat }: Warm): void {
+    this.#seats.abandon(seat);
+    removeSlotDir(this.slotsDir, slot.token);
   }
 
   #newToken(): string {
@@ -334,4 +346,8 @@ export class Pool {
       drop: () => this.#seats.shut(seat),
     };
   }
+}
+
+function stands({ slot: { claim } }: Warm): boolean {
+  return [claim.keeper, claim.logger, claim.runner].every(isAlive);
 }

@@ -7,12 +7,14 @@
 //
 // What must always hold: the agent has a gate open before it orders the seat that waits on it, so
 // that end of file means that the agent is gone, or has done with the seat, and nothing else. A
-// gate is used again only when its seat has ended.
+// gate is used again only when its seat has ended. No rank waits for a keeper that was killed.
 
 import { closeSync, writeSync } from "node:fs";
 import type { Clock } from "../runtime/clock.ts";
 import type { Cgroups } from "./cgroup-os.ts";
 import { clearSpec, openGate, removeGate } from "./gates-os.ts";
+import { isAlive } from "./proc-os.ts";
+import type { ProcessId } from "./rank-files.ts";
 import { removeLeaf } from "./sweep-os.ts";
 
 export interface Seat {
@@ -25,6 +27,8 @@ export interface Seat {
   open: boolean;
   /** Since when it has had no slot. */
   idleMs: number;
+  /** Once it has made a slot. */
+  keeper: ProcessId | undefined;
 }
 
 export interface SeatsOptions {
@@ -66,15 +70,20 @@ export class Seats {
 
   /** A seat for a slot, idle or new and of that name; `undefined` until there are gates. */
   find(token: string): Seat | undefined {
-    const idle = this.#idle.pop();
-    if (idle !== undefined) return idle;
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
+      if (idle.keeper !== undefined && isAlive(idle.keeper)) return idle;
+      this.abandon(idle);
+    }
     const gate = this.#free.shift();
     if (gate === undefined) {
       this.#orderGates();
       return undefined;
     }
     const fd = openGate(this.#options.slotsDir, gate);
-    const seat: Seat = { name: token, gate, fd, stage: "new", open: true, idleMs: 0 };
+    const seat: Seat = {
+      ...{ name: token, gate, fd, stage: "new", open: true, idleMs: 0 },
+      keeper: undefined,
+    };
     this.#seats.set(token, seat);
     return seat;
   }
@@ -117,6 +126,12 @@ export class Seats {
     this.#seats.delete(seat.name);
     removeGate(this.#options.slotsDir, seat.gate);
     this.#onVacant();
+  }
+
+  /** The same, and no rank has it: what is left in its cgroup goes. */
+  abandon(seat: Seat): void {
+    this.lost(seat);
+    this.#inBackground(removeLeaf(this.#options, seat.name, this.#options.cgroups));
   }
 
   /** Its keeper has let go of the gate, and ends. */

@@ -116,6 +116,23 @@ for (const kind of ["v2", "freezer"] as const) {
   });
 }
 
+for (const who of ["keeper", "logger", "runner"] as const) {
+  test(`no rank is given a slot whose ${who} was killed while it stood`, async () => {
+    const node = await openNode(`killed-${who}`);
+    const standing = () =>
+      readdirSync(node.slots).flatMap((name) => readClaim(`${node.slots}/${name}`) ?? []);
+    await until(() => standing().length > 0, "a slot that stands");
+    const [claim] = standing();
+    assert.ok(claim);
+    process.kill(claim[who].pid, "SIGKILL");
+    await until(() => !isAlive(claim[who]), `the end of the ${who}`);
+    const dir = await node.start("exit 7");
+    assert.deepEqual((await node.heard.exit(dir)).exit, { kind: "code", code: 7 });
+    assert.notEqual(readClaim(dir)?.token, claim.token);
+    await node.port.close();
+  });
+}
+
 test("the output that a rank is known by is its pipe, for every rank of a seat", async () => {
   const node = await openNode("pipes");
   const ran = [await node.run("true"), await node.run("echo"), await node.run("echo")];
@@ -210,6 +227,7 @@ test("seats that nobody needs go, and give their gates back", async () => {
   seats.call(seat, seat.name);
   assert.match(orders.pop() ?? "", /^seat 0123456789abcdef-0 0123456789abcdef-gate-0 $/);
   seat.stage = "sat";
+  seat.keeper = { pid: process.pid, startTicks: statOf(process.pid)?.startTicks ?? 0 };
   seats.rest(seat);
   assert.equal(seats.find("0123456789abcdef-1"), seat, "it is there for the next");
   seats.rest(seat);
