@@ -19,7 +19,7 @@ const seedsOfBugs = [
 ];
 const seedCount = Number(process.env["SKY_TEST_SEEDS"] ?? seedsMax);
 
-/** No part of this world: what it decides is tested in `test/unit/fleet.test.ts`. */
+/** No part of this world: it has one of its own in `test/sim/fleet`. */
 const notDriven = ["fleet"];
 
 test(`no seed of ${seedCount} breaks a promise, and every decision is taken`, async (context) => {
