@@ -9,7 +9,7 @@
 // that end of file means that the agent is gone, or has done with the seat, and nothing else. A
 // gate is used again only when its seat has ended. No rank waits for a keeper that was killed.
 
-import { closeSync, writeSync } from "node:fs";
+import { closeSync, existsSync, writeSync } from "node:fs";
 import type { Clock } from "../runtime/clock.ts";
 import type { Cgroups } from "./cgroup-os.ts";
 import { clearSpec, openGate, removeGate } from "./gates-os.ts";
@@ -45,6 +45,8 @@ export interface SeatsOptions {
 }
 
 const gateBatch = 8;
+/** When gates are looked for that nobody told of. */
+const gatesLookMs = 1_000;
 /** A seat that has said nothing by then was lost with its launcher. */
 const vacantMsMax = 2_000;
 const idleMsMax = 5_000;
@@ -213,6 +215,18 @@ export class Seats {
     const count = this.#gates === 0 ? Math.max(1, gatesFirst) : gateBatch;
     this.#ordered = Array.from({ length: count }, () => `${series}-gate-${this.#gates++}`);
     order(`gates ${this.#ordered.map((gate) => `${gate}.go`).join(" ")}`);
+    this.#lookForGates(this.#ordered);
+  }
+
+  /** The word of them may be lost: an agent before us, on its way out, reads the same FIFO. */
+  #lookForGates(ordered: readonly string[]): void {
+    const { clock, slotsDir } = this.#options;
+    clock.after(gatesLookMs, () => {
+      if (this.#closed || this.#ordered !== ordered) return;
+      const areThere = ordered.every((gate) => existsSync(`${slotsDir}/${gate}.go`));
+      if (areThere) this.gatesMade(`${ordered[0]}.go`);
+      else this.#lookForGates(ordered);
+    });
   }
 
   #inBackground(work: Promise<unknown>): void {

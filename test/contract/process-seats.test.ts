@@ -239,6 +239,29 @@ test("seats that nobody needs go, and give their gates back", async () => {
   await seats.close(new Map());
 });
 
+test("gates that nobody told of are found", async () => {
+  const slotsDir = `${root}/untold`;
+  mkdirSync(slotsDir);
+  const clock = createMemoryClock();
+  const orders: string[] = [];
+  let told = 0;
+  const seats = new Seats({
+    ...{ slotsDir, series: "0123456789abcdef", clock, cgroups: undefined, gatesFirst: 1 },
+    order: (line) => orders.push(line),
+    onGates: () => {
+      told += 1;
+    },
+  });
+  assert.equal(seats.find("0123456789abcdef-0"), undefined);
+  await clock.advance(5_000);
+  assert.equal(told, 0, "they are not there yet");
+  execFileSync("mkfifo", [`${slotsDir}/${orders.pop()?.split(" ")[1] ?? ""}`]);
+  await clock.advance(1_000);
+  assert.equal(told, 1);
+  assert.ok(seats.find("0123456789abcdef-0"));
+  await seats.close(new Map());
+});
+
 test("a rank whose end is on its way to us is not swept: its seat may be another's", async () => {
   const clock = createMemoryClock();
   const self = { pid: process.pid, startTicks: statOf(process.pid)?.startTicks ?? 0 };
