@@ -4,7 +4,8 @@
 // whoever was started in it, and whoever names the run's folder in its arguments or environment, or
 // stands in it, was started for it.
 
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { link, text } from "./proc.ts";
 
 export interface Left {
   readonly pid: number;
@@ -76,21 +77,4 @@ function isDead(pid: string): boolean {
 
 function namesIn(dir: string): readonly string[] {
   return existsSync(dir) ? readdirSync(dir) : [];
-}
-
-/** A process may end while it is looked at. */
-function text(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
-}
-
-function link(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return "";
-  }
 }

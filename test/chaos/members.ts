@@ -5,7 +5,8 @@
 // A rank's processes are found by places, not by asking: its keeper stands in its directory
 // (`ranks/<key>`, before that `slots/<token>`), its shell and its logger are the keeper's children.
 
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync } from "node:fs";
+import { link, text } from "./proc.ts";
 
 export type Role =
   | "head"
@@ -156,21 +157,4 @@ function seen(pid: number): Seen | undefined {
     // It may have been removed already; the name says as much as before.
     cwd: link(`/proc/${pid}/cwd`).replace(/ \(deleted\)$/, ""),
   };
-}
-
-/** A process may end while it is read: then there is nothing to read. */
-function text(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
-}
-
-function link(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return "";
-  }
 }
