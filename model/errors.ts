@@ -53,6 +53,18 @@ export const codes = {
   "process/claimed": { remedy: "give-up", grpc: 6, text: "{dir} was claimed before" },
   "process/launcher-lost": { remedy: "retry", grpc: 14, text: "the launcher ended: {why}" },
   "process/failed": { remedy: "give-up", grpc: 14, text: "{what}: {why}" },
+  // Chunks
+  "chunk/missing": { remedy: "retry", grpc: 5, text: "chunk {digest} is not here ({where})" },
+  "chunk/damaged": {
+    remedy: "retry",
+    grpc: 15,
+    text: "chunk {digest} is damaged ({where}): {why}",
+  },
+  "chunks/full": {
+    remedy: "give-up",
+    grpc: 8,
+    text: "the content store {dir} is full: {used} of {limit} bytes are needed by {pins} pins",
+  },
   // Requests
   "task/invalid": { remedy: "fix-request", grpc: 3, text: "{problems}" },
   "task/too-big": { remedy: "fix-request", grpc: 9, text: "{why}" },

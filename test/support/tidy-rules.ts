@@ -60,7 +60,13 @@ const pureModules = ["assert", "assert/strict", "buffer", "path", "path/posix", 
   .concat(["string_decoder", "events", "querystring", "punycode"])
   .map((name) => `node:${name}`);
 
-const pureCrypto = ["createHash", "createHmac", "timingSafeEqual", "createPublicKey", "verify"];
+const pureCrypto = [
+  ...["createHash", "createHmac", "timingSafeEqual", "createPublicKey", "verify"],
+  ...["hash", "hkdfSync", "createCipheriv", "createDecipheriv"],
+];
+
+/** What of `node:zlib` computes in place; its streams and callbacks do not. */
+const pureZlib = ["crc32", "constants", "zstdCompressSync", "zstdDecompressSync"];
 
 const edgePackages = [
   "@grpc/grpc-js",
@@ -87,20 +93,25 @@ export function purity(source: Source): readonly string[] {
 }
 
 function impureImports(source: Source): readonly string[] {
-  const cryptoNames = /import\s*\{([^}]*)\}\s*from\s*"node:crypto"/.exec(source.text)?.[1] ?? "*";
-  const pure = (name: string) => pureCrypto.includes(name.trim()) || name.trim() === "";
-  const cryptoIsPure = cryptoNames.split(",").every(pure);
+  const cryptoIsPure = takesOnly(source, "node:crypto", pureCrypto);
+  const zlibIsPure = takesOnly(source, "node:zlib", pureZlib);
   return source.imports
     .filter((imported) => !imported.typeOnly)
     .filter(({ specifier, target }) => {
       if (target !== undefined) return edge.test(target);
       if (specifier === "node:crypto") return !cryptoIsPure;
-      if (specifier === "node:zlib")
-        return !/import \{ crc32 \} from "node:zlib"/.test(source.text);
+      if (specifier === "node:zlib") return !zlibIsPure;
       if (specifier.startsWith("node:")) return !pureModules.includes(specifier);
       return edgePackages.includes(specifier);
     })
     .map(({ specifier, line }) => `${source.path}:${line}: a pure file imports ${specifier}`);
+}
+
+/** Whether all that a file imports by name from a module is among `pure`. */
+function takesOnly(source: Source, module: string, pure: readonly string[]): boolean {
+  const names = new RegExp(`import\\s*\\{([^}]*)\\}\\s*from\\s*"${module}"`).exec(source.text)?.[1];
+  const taken = (names ?? "*").split(",").map((name) => name.trim().replace(/^type /, ""));
+  return taken.every((name) => name === "" || pure.includes(name));
 }
 
 function impureUses(source: Source): readonly string[] {
