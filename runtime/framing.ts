@@ -1,15 +1,16 @@
-// The frames of the bulk wire, version 1, and their bytes.
+// The frames of the bulk wire, version 1, and their bytes. `frame-parser.ts` reads them again.
 //
-// A frame is a header of 20 bytes and a payload. Big-endian throughout:
+// A frame is a header of 20 bytes, a number if the flags say so, and a payload. Big-endian:
 //
-//   magic u16 | type u8 | zero u8 | channel u32 | length u32 | payload CRC u32 | header CRC u32
+//   magic u16 | type u8 | flags u8 | channel u32 | length u32 | payload CRC u32 | header CRC u32
+//   number u64 | number CRC u32                       only with the flag `numbered`
 //
 // The header has a CRC of its own, so that a damaged length is refused at once and is not waited
-// for. The parser takes any split of its input and copies no payload that arrives in a few large
-// pieces: DATA carries its payload as parts.
+// for; the number's CRC goes on from the header's, so that no number passes for another frame's.
 //
 // What must always hold: parsing the encoded frames, however split, gives the same frames; a
-// damaged frame gives an error, never a different frame.
+// damaged frame gives an error, never a different frame. What is not in version 1 from its first
+// day is a capability: nobody sends it to a peer whose hello does not name it.
 
 import { crc32 } from "node:zlib";
 import { SkyError } from "../model/errors.ts";
@@ -27,61 +28,128 @@ export type Frame =
     }
   | { readonly type: "credit"; readonly channel: number; readonly bytes: number }
   | { readonly type: "end"; readonly channel: number }
+  /** Of channel 0: the connection is refused, or the whole session is over. */
   | { readonly type: "abort"; readonly channel: number; readonly why: string }
-  | { readonly type: "ping" }
-  | { readonly type: "pong" };
+  /** With 8 bytes of the asker's choice, which come back in the pong: `timed-pings`. */
+  | { readonly type: "ping"; readonly token?: Uint8Array }
+  | { readonly type: "pong"; readonly token?: Uint8Array }
+  | JoinFrame
+  | AckFrame;
+
+/** A connection becomes a lane of a session, and the answer to that: `lanes`. */
+export interface JoinFrame {
+  readonly type: "join";
+  /** The session's name, 16 bytes that nobody can guess. */
+  readonly session: Uint8Array;
+  /** Whether the session begins with this lane; otherwise the peer must know it. */
+  readonly begins: boolean;
+  readonly lane: number;
+  /** The highest number up to which the sender of this frame has received everything. */
+  readonly received: number;
+}
+
+/** What has arrived: `lanes`. */
+export interface AckFrame {
+  readonly type: "ack";
+  /** All numbers up to this one, over whatever lanes. */
+  readonly received: number;
+  /** How many frames with numbers came on this connection. */
+  readonly here: number;
+}
+
+/**
+ * What a peer may name in its hello. Those that a program always has are `frameCapabilities`; the
+ * others are named by a side that wants them on this connection, and hold if both do.
+ */
+export type FrameCapability = "large-frames" | "timed-pings" | "lanes" | "bare-data";
+export const frameCapabilities: readonly FrameCapability[] = ["large-frames", "timed-pings"];
 
 export const frameHeaderBytes = 20;
-/** The longest payload. */
+/** What a number adds to the header. */
+export const frameNumberBytes = 12;
+/** The longest payload of a DATA frame, for any peer and for one with `large-frames`. */
 export const frameBytesMax = 64 * 1024;
+export const largeFrameBytesMax = 256 * 1024;
+export const sessionNameBytes = 16;
+export const pingTokenBytes = 8;
+/** Numbers are exact up to here; at 10 million frames a second that is 28 years. */
+export const frameNumberMax = Number.MAX_SAFE_INTEGER;
 
-const magic = 0x5357;
+export const frameMagic = 0x5357;
+/** The frame has a number: `lanes`. */
+export const numberedFlag = 1;
+/** A DATA frame whose payload has no CRC; the field is 0: `bare-data`, for benchmarks. */
+export const bareFlag = 2;
+
 const abortBytesMax = 4_096;
 const helloBytesMax = 1_024;
-/** A payload in more pieces than this is put together, so that small pieces cost no more. */
-const partsMax = 8;
+const joinBytes = sessionNameBytes + 13;
 
-type FrameType = Frame["type"];
+export type FrameType = Frame["type"];
 
-/** The wire number of each type, and how long its payload may be. */
-const frameTypes = {
-  hello: { number: 1, bytesMin: 2, bytesMax: helloBytesMax },
-  open: { number: 2, bytesMin: 0, bytesMax: channelHeaderBytesMax },
-  data: { number: 3, bytesMin: 1, bytesMax: frameBytesMax },
-  credit: { number: 4, bytesMin: 4, bytesMax: 4 },
-  end: { number: 5, bytesMin: 0, bytesMax: 0 },
-  abort: { number: 6, bytesMin: 0, bytesMax: abortBytesMax },
-  ping: { number: 7, bytesMin: 0, bytesMax: 0 },
-  pong: { number: 8, bytesMin: 0, bytesMax: 0 },
-} as const satisfies Record<
-  FrameType,
-  { readonly number: number; readonly bytesMin: number; readonly bytesMax: number }
->;
+export interface FrameRow {
+  /** On the wire. */
+  readonly number: number;
+  /** Of the payload, without capabilities. */
+  readonly bytesMin: number;
+  readonly bytesMax: number;
+  /** The flags that it may have. */
+  readonly flags: number;
+  /** What a peer must have named to receive it at all. */
+  readonly needs?: FrameCapability;
+}
 
-const typesByNumber = new Map(
-  Object.entries(frameTypes).map(([type, row]) => [row.number as number, type as FrameType]),
-);
+const framed = { flags: numberedFlag } as const;
+const alone = { flags: 0 } as const;
 
-// ---- encoding
+export const frameTypes = {
+  hello: { number: 1, bytesMin: 2, bytesMax: helloBytesMax, ...alone },
+  open: { number: 2, bytesMin: 0, bytesMax: channelHeaderBytesMax, ...framed },
+  data: { number: 3, bytesMin: 1, bytesMax: frameBytesMax, flags: numberedFlag | bareFlag },
+  credit: { number: 4, bytesMin: 4, bytesMax: 4, ...framed },
+  end: { number: 5, bytesMin: 0, bytesMax: 0, ...framed },
+  abort: { number: 6, bytesMin: 0, bytesMax: abortBytesMax, ...framed },
+  ping: { number: 7, bytesMin: 0, bytesMax: 0, ...alone },
+  pong: { number: 8, bytesMin: 0, bytesMax: 0, ...alone },
+  join: { number: 9, bytesMin: joinBytes, bytesMax: joinBytes, ...alone, needs: "lanes" },
+  ack: { number: 10, bytesMin: 16, bytesMax: 16, ...alone, needs: "lanes" },
+} as const satisfies Record<FrameType, FrameRow>;
+
+export interface FrameForm {
+  /** Its place in the session. Only for a peer with `lanes`. */
+  readonly number?: number;
+  /** DATA without a CRC of the payload. Only for a peer with `bare-data`. */
+  readonly bare?: boolean;
+}
+
+const plainForm: FrameForm = {};
 
 /** The frame's bytes, in pieces to be written one after the other. Payload parts are not copied. */
-export function encodeFrame(frame: Frame): readonly Uint8Array[] {
+export function encodeFrame(frame: Frame, form: FrameForm = plainForm): readonly Uint8Array[] {
   const parts = payloadOf(frame);
-  const header = Buffer.allocUnsafe(frameHeaderBytes);
+  const { number } = form;
+  const bare = form.bare === true && frame.type === "data";
+  const head = Buffer.allocUnsafe(frameHeaderBytes + (number === undefined ? 0 : frameNumberBytes));
   let bytes = 0;
   let crc = 0;
   for (const part of parts) {
     bytes += part.length;
-    crc = crc32(part, crc);
+    if (!bare) crc = crc32(part, crc);
   }
-  header.writeUInt16BE(magic, 0);
-  header.writeUInt8(frameTypes[frame.type].number, 2);
-  header.writeUInt8(0, 3);
-  header.writeUInt32BE("channel" in frame ? frame.channel : 0, 4);
-  header.writeUInt32BE(bytes, 8);
-  header.writeUInt32BE(crc, 12);
-  header.writeUInt32BE(crc32(header.subarray(0, 16)), 16);
-  return [header, ...parts];
+  head.writeUInt16BE(frameMagic, 0);
+  head[2] = frameTypes[frame.type].number;
+  head[3] = (number === undefined ? 0 : numberedFlag) | (bare ? bareFlag : 0);
+  head.writeUInt32BE("channel" in frame ? frame.channel : 0, 4);
+  head.writeUInt32BE(bytes, 8);
+  head.writeUInt32BE(crc, 12);
+  const headCrc = crc32(head.subarray(0, 16));
+  head.writeUInt32BE(headCrc, 16);
+  if (number !== undefined) {
+    writeUInt64(head, number, frameHeaderBytes);
+    const digits = head.subarray(frameHeaderBytes, frameHeaderBytes + 8);
+    head.writeUInt32BE(crc32(digits, headCrc), frameHeaderBytes + 8);
+  }
+  return [head, ...parts];
 }
 
 function payloadOf(frame: Frame): readonly Uint8Array[] {
@@ -97,9 +165,14 @@ function payloadOf(frame: Frame): readonly Uint8Array[] {
     case "abort":
       return [cutText(frame.why, abortBytesMax)];
     case "end":
+      return [];
     case "ping":
     case "pong":
-      return [];
+      return frame.token === undefined ? [] : [frame.token];
+    case "join":
+      return [encodeJoin(frame)];
+    case "ack":
+      return [encodeAck(frame)];
   }
 }
 
@@ -109,9 +182,27 @@ function encodeHello(version: number, capabilities: readonly string[]): Uint8Arr
   return Buffer.concat([head, Buffer.from(capabilities.join(" "))]);
 }
 
+function encodeJoin({ session, begins, lane, received }: JoinFrame): Uint8Array {
+  const out = Buffer.alloc(joinBytes);
+  out.set(session.subarray(0, sessionNameBytes), 0);
+  out.writeUInt8(begins ? 1 : 0, sessionNameBytes);
+  out.writeUInt32BE(lane, sessionNameBytes + 1);
+  return writeUInt64(out, received, sessionNameBytes + 5);
+}
+
+function encodeAck({ received, here }: AckFrame): Uint8Array {
+  return writeUInt64(writeUInt64(Buffer.allocUnsafe(16), received, 0), here, 8);
+}
+
 function encodeUInt32(value: number): Uint8Array {
-  const out = Buffer.alloc(4);
+  const out = Buffer.allocUnsafe(4);
   out.writeUInt32BE(value);
+  return out;
+}
+
+function writeUInt64(out: Buffer, value: number, at: number): Buffer {
+  out.writeUInt32BE(Math.floor(value / 2 ** 32), at);
+  out.writeUInt32BE(value % 2 ** 32, at + 4);
   return out;
 }
 
@@ -120,125 +211,7 @@ function cutText(text: string, bytesMax: number): Uint8Array {
   return bytes.length <= bytesMax ? bytes : bytes.subarray(0, bytesMax);
 }
 
-// ---- decoding
-
-interface Header {
-  readonly type: FrameType;
-  readonly channel: number;
-  readonly length: number;
-  readonly crc: number;
-}
-
-/** Takes bytes as they come and gives frames as they are whole. */
-export class FrameParser {
-  readonly #headerBytes = Buffer.alloc(frameHeaderBytes);
-  #headerFilled = 0;
-  #header: Header | undefined;
-  #parts: Uint8Array[] = [];
-  #whole: Buffer | undefined;
-  #filled = 0;
-  #crc = 0;
-
-  /**
-   * Gives every frame that `chunk` completes, in order. The frames hold views of the chunk.
-   * @throws SkyError `stream/protocol`; the parser must not be used again.
-   */
-  push(chunk: Uint8Array, take: (frame: Frame) => void): void {
-    let at = 0;
-    while (at < chunk.length || this.#header?.length === this.#filled) {
-      if (this.#header === undefined) at = this.#fillHeader(chunk, at);
-      else at = this.#fillPayload(chunk, at, this.#header);
-      const header = this.#header;
-      if (header === undefined || this.#filled < header.length) continue;
-      if (this.#crc !== header.crc) throw broken("the payload's checksum is wrong");
-      const parts = this.#whole === undefined ? this.#parts : [this.#whole];
-      this.#reset();
-      take(frameOf(header, parts));
-    }
-  }
-
-  /** Whether it stands between two frames. */
-  idle(): boolean {
-    return this.#header === undefined && this.#headerFilled === 0;
-  }
-
-  #fillHeader(chunk: Uint8Array, at: number): number {
-    const count = Math.min(frameHeaderBytes - this.#headerFilled, chunk.length - at);
-    this.#headerBytes.set(chunk.subarray(at, at + count), this.#headerFilled);
-    this.#headerFilled += count;
-    if (this.#headerFilled === frameHeaderBytes) this.#header = parseHeader(this.#headerBytes);
-    return at + count;
-  }
-
-  #fillPayload(chunk: Uint8Array, at: number, header: Header): number {
-    const part = chunk.subarray(at, at + header.length - this.#filled);
-    this.#crc = crc32(part, this.#crc);
-    if (this.#whole === undefined && this.#parts.length === partsMax) this.#putTogether(header);
-    if (this.#whole === undefined) this.#parts.push(part);
-    else this.#whole.set(part, this.#filled);
-    this.#filled += part.length;
-    return at + part.length;
-  }
-
-  #putTogether(header: Header): void {
-    this.#whole = Buffer.allocUnsafe(header.length);
-    let at = 0;
-    for (const part of this.#parts) {
-      this.#whole.set(part, at);
-      at += part.length;
-    }
-    this.#parts = [];
-  }
-
-  #reset(): void {
-    this.#header = undefined;
-    this.#headerFilled = 0;
-    this.#parts = [];
-    this.#whole = undefined;
-    this.#filled = 0;
-    this.#crc = 0;
-  }
-}
-
-function parseHeader(bytes: Buffer): Header {
-  if (bytes.readUInt16BE(0) !== magic) throw broken("these are no frames of ours");
-  if (bytes.readUInt32BE(16) !== crc32(bytes.subarray(0, 16))) {
-    throw broken("the header's checksum is wrong");
-  }
-  const type = typesByNumber.get(bytes.readUInt8(2));
-  const length = bytes.readUInt32BE(8);
-  if (type === undefined || bytes.readUInt8(3) !== 0) throw broken("an unknown type of frame");
-  const { bytesMin, bytesMax } = frameTypes[type];
-  if (length < bytesMin || length > bytesMax) throw broken(`a ${type} of ${length} bytes`);
-  return { type, length, channel: bytes.readUInt32BE(4), crc: bytes.readUInt32BE(12) };
-}
-
-function frameOf({ type, channel, length }: Header, parts: readonly Uint8Array[]): Frame {
-  switch (type) {
-    case "hello":
-      return decodeHello(Buffer.concat(parts));
-    case "open":
-      return { type, channel, header: Buffer.concat(parts) };
-    case "data":
-      return { type, channel, parts, bytes: length };
-    case "credit":
-      return { type, channel, bytes: Buffer.concat(parts).readUInt32BE() };
-    case "end":
-      return { type, channel };
-    case "abort":
-      return { type, channel, why: Buffer.concat(parts).toString() };
-    case "ping":
-    case "pong":
-      return { type };
-  }
-}
-
-function decodeHello(payload: Buffer): Frame {
-  const text = payload.subarray(2).toString();
-  const capabilities = text === "" ? [] : text.split(" ");
-  return { type: "hello", version: payload.readUInt16BE(), capabilities };
-}
-
-function broken(why: string): SkyError {
+/** A frame that nobody of ours would send. */
+export function brokenFrame(why: string): SkyError {
   return new SkyError("stream/protocol", { why });
 }

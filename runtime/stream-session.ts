@@ -10,29 +10,39 @@
 
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { Clock } from "./clock.ts";
-import type { Frame } from "./framing.ts";
-import { frameBytesMax } from "./framing.ts";
+import {
+  brokenFrame,
+  type Frame,
+  type FrameCapability,
+  frameBytesMax,
+  largeFrameBytesMax,
+} from "./framing.ts";
 import type { StreamChannel, StreamSession } from "./stream.ts";
 import { channelHeaderBytesMax } from "./stream.ts";
 import { ChannelCore, type ChannelHost, windowInitialBytes } from "./stream-channel.ts";
 
-/** What carries frames. It reports to the session through `SessionEnd`. */
+/** What carries frames. It reports to its end through `LinkEnd`. */
 export interface FrameLink {
-  send(frame: Frame): void;
+  /** `number` only for a peer with `lanes`. */
+  send(frame: Frame, number?: number): void;
   /** Bytes that wait to leave this process. */
   queuedBytes(): number;
   /** Sends what is queued, then closes. */
   close(): void;
 }
 
-/** The session, and what its link calls. */
-export interface SessionEnd {
-  readonly session: StreamSession;
-  receive(frame: Frame): void;
+/** Who takes the frames of a link: what the link calls. */
+export interface LinkEnd {
+  receive(frame: Frame, number?: number): void;
   /** The link has room again. */
   resume(): void;
   /** The link is gone. */
   lost(why: string): void;
+}
+
+/** The session, and what its link calls. */
+export interface SessionEnd extends LinkEnd {
+  readonly session: StreamSession;
 }
 
 export interface SessionOptions {
@@ -40,6 +50,8 @@ export interface SessionOptions {
   /** Which side this is. */
   readonly side: "dialler" | "listener";
   readonly link: FrameLink;
+  /** What both sides can do; absent = the frames of version 1. */
+  readonly capabilities?: ReadonlySet<FrameCapability>;
   /** For pings; without it a silent peer is never given up. */
   readonly clock?: Clock;
   readonly limits?: Partial<SessionLimits>;
@@ -57,8 +69,9 @@ export interface SessionLimits {
   /** No data is given to a link that holds this much; it ends at the higher mark. */
   readonly linkBytesHigh: number;
   readonly linkBytesMax: number;
-  /** A ping goes out after this long without a word; three of them and the peer is given up. */
+  /** A ping goes out after this long without a word; so many of them and the peer is given up. */
   readonly pingMs: number;
+  readonly silentPingsMax: number;
 }
 
 export const sessionLimits: SessionLimits = {
@@ -68,9 +81,8 @@ export const sessionLimits: SessionLimits = {
   linkBytesHigh: 512 * 1024,
   linkBytesMax: 8 * 1024 * 1024,
   pingMs: 5_000,
+  silentPingsMax: 3,
 };
-
-const silentPingsMax = 3;
 
 export function createSession(options: SessionOptions): SessionEnd {
   const core = new SessionCore(options);
@@ -93,6 +105,7 @@ class SessionCore implements ChannelHost {
   readonly closed: Promise<string>;
   readonly #options: SessionOptions;
   readonly #limits: SessionLimits;
+  readonly #dataBytesMax: number;
   readonly #channels = new Map<number, ChannelCore>();
   #sendQueue: ChannelCore[] = [];
   #take: ((channel: StreamChannel) => void) | undefined;
@@ -101,7 +114,8 @@ class SessionCore implements ChannelHost {
   #peerIdLast = 0;
   #wide = new Set<ChannelCore>();
   #pumpDue = false;
-  #pongOwed = false;
+  /** The answer to the last ping: pings are answered, but piled up for nobody. */
+  #pongOwed: Frame | undefined;
   #silentPings = 0;
   #stopPings: () => void = () => {};
   #resolveClosed: (why: string) => void = () => {};
@@ -110,6 +124,8 @@ class SessionCore implements ChannelHost {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#limits = { ...sessionLimits, ...options.limits };
+    const isLarge = options.capabilities?.has("large-frames") ?? false;
+    this.#dataBytesMax = isLarge ? largeFrameBytesMax : frameBytesMax;
     this.#nextId = options.side === "dialler" ? 1 : 2;
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -159,8 +175,11 @@ class SessionCore implements ChannelHost {
     switch (frame.type) {
       case "hello":
         throw new SkyError("stream/protocol", { why: "a second hello" });
+      case "join":
+      case "ack":
+        throw brokenFrame(`a ${frame.type} on a session of one lane`);
       case "ping":
-        this.#pongOwed = true;
+        this.#pongOwed = { ...frame, type: "pong" };
         this.#schedulePump();
         return;
       case "pong":
@@ -273,15 +292,16 @@ class SessionCore implements ChannelHost {
     const { link } = this.#options;
     const { linkBytesHigh } = this.#limits;
     while (!this.#over && link.queuedBytes() < linkBytesHigh) {
-      if (this.#pongOwed) {
-        this.#pongOwed = false;
-        this.#send({ type: "pong" });
+      if (this.#pongOwed !== undefined) {
+        const pong = this.#pongOwed;
+        this.#pongOwed = undefined;
+        this.#send(pong);
       }
       const core = this.#sendQueue.shift();
       if (core === undefined) return;
       core.queued = false;
       if (!core.maySend()) continue;
-      const parts = core.takeFrame(frameBytesMax);
+      const parts = core.takeFrame(this.#dataBytesMax);
       const bytes = parts.reduce((sum, part) => sum + part.length, 0);
       this.#send({ type: "data", channel: core.id, parts, bytes });
       core.afterFrame();
@@ -304,8 +324,9 @@ class SessionCore implements ChannelHost {
   }
 
   #ping(): void {
+    const { silentPingsMax, pingMs } = this.#limits;
     if (this.#silentPings >= silentPingsMax) {
-      this.over(`the peer was silent for ${silentPingsMax * this.#limits.pingMs} ms`);
+      this.over(`the peer was silent for ${silentPingsMax * pingMs} ms`);
       return;
     }
     this.#silentPings += 1;

@@ -1,32 +1,52 @@
-// One socket of the bulk wire: the greeting, then a session over it.
+// One socket of the bulk wire: the greeting, then whoever takes the frames.
 //
-// The listener greets first, the dialler answers; both say which wire version they speak. Until
-// both greetings are through, the only other frame is a refusal (an abort of channel 0) with its
-// reason. Afterwards frames go between the session and the socket: writes of one turn leave in
-// one system call, and the session is asked for more whenever some of it has left.
+// The listener greets first, the dialler answers; both say which wire version they speak and what
+// else they can do. Until both greetings are through, the only other frame is a refusal (an abort
+// of channel 0) with its reason. Afterwards frames go between the socket and its end, which is a
+// session or, where both named `lanes`, a lane of one: writes of one turn leave in one system
+// call, and the end is asked for more whenever some of it has left.
 
 import type { Socket } from "node:net";
 import { errorText, SkyError } from "../model/errors.ts";
 import { agreeOnWire, wireCapabilities, wireVersion } from "../model/wire.ts";
 import type { Clock } from "./clock.ts";
-import { encodeFrame, type Frame, FrameParser } from "./framing.ts";
+import { FrameParser } from "./frame-parser.ts";
+import {
+  encodeFrame,
+  type Frame,
+  type FrameCapability,
+  type FrameForm,
+  frameCapabilities,
+} from "./framing.ts";
 import type { StreamSession } from "./stream.ts";
 import {
   createSession,
   type FrameLink,
-  type SessionEnd,
+  type LinkEnd,
   type SessionLimits,
 } from "./stream-session.ts";
 
-export interface GreetOptions {
+export interface MeetOptions {
   /** Who the peer has proven to be. */
   readonly peer: string;
   readonly side: "dialler" | "listener";
   readonly clock: Clock;
   readonly handshakeMs: number;
-  readonly limits?: Partial<SessionLimits>;
   readonly onBreach: (why: string) => void;
   readonly signal?: AbortSignal;
+  /** What this connection is wanted for, beside `frameCapabilities`. */
+  readonly wants?: readonly FrameCapability[];
+}
+
+export interface GreetOptions extends MeetOptions {
+  readonly limits?: Partial<SessionLimits>;
+}
+
+/** A peer that was greeted and has greeted us. */
+export interface Met {
+  /** What both sides named. */
+  readonly capabilities: ReadonlySet<FrameCapability>;
+  readonly link: FrameLink;
 }
 
 const noChannel = 0;
@@ -39,9 +59,28 @@ const lingerMs = 5_000;
  *   `stream/protocol`. The socket is then the caller's to destroy.
  */
 export function greet(socket: Socket, options: GreetOptions): Promise<StreamSession> {
+  const { peer, side, clock, limits, onBreach } = options;
   return new Promise((resolve, reject) => {
-    new Connection(socket, options, { resolve, reject });
+    const begin = ({ link, capabilities }: Met): LinkEnd => {
+      const given = limits === undefined ? {} : { limits };
+      const end = createSession({ peer, side, link, capabilities, clock, onBreach, ...given });
+      resolve(end.session);
+      return end;
+    };
+    meet(socket, options, { begin, failed: reject });
   });
+}
+
+export interface Meeting {
+  /** Both have greeted: gives who takes the frames from now on, the next one included. */
+  readonly begin: (met: Met) => LinkEnd;
+  /** As `greet` throws. */
+  readonly failed: (error: SkyError) => void;
+}
+
+/** Greets the peer, and leaves it to `meeting` what the connection is for. */
+export function meet(socket: Socket, options: MeetOptions, meeting: Meeting): void {
+  new Connection(socket, options, meeting);
 }
 
 /** Tells a peer why it is refused, and closes. */
@@ -59,25 +98,22 @@ function close(socket: Socket, clock: Clock): void {
   socket.once("close", cancel);
 }
 
-interface Greeting {
-  readonly resolve: (session: StreamSession) => void;
-  readonly reject: (error: SkyError) => void;
-}
-
 class Connection {
   readonly #socket: Socket;
-  readonly #options: GreetOptions;
-  readonly #greeting: Greeting;
+  readonly #options: MeetOptions;
+  readonly #meeting: Meeting;
   readonly #parser = new FrameParser();
-  #end: SessionEnd | undefined;
+  readonly #named: readonly FrameCapability[];
+  #end: LinkEnd | undefined;
   #failure: string | undefined;
   #over = false;
   readonly #stopWaiting: () => void;
 
-  constructor(socket: Socket, options: GreetOptions, greeting: Greeting) {
+  constructor(socket: Socket, options: MeetOptions, meeting: Meeting) {
     this.#socket = socket;
     this.#options = options;
-    this.#greeting = greeting;
+    this.#meeting = meeting;
+    this.#named = [...frameCapabilities, ...(options.wants ?? [])];
     const { clock, handshakeMs, signal } = options;
     const late = clock.after(handshakeMs, () => this.#lost("no greeting in time"));
     const aborted = (): void => this.#lost("the dial was cancelled");
@@ -96,17 +132,18 @@ class Connection {
   }
 
   #sendHello(): void {
-    const hello = { type: "hello", version: wireVersion, capabilities: wireCapabilities } as const;
+    const capabilities = [...wireCapabilities, ...this.#named];
+    const hello = { type: "hello", version: wireVersion, capabilities } as const;
     for (const part of encodeFrame(hello)) this.#socket.write(part);
   }
 
   #receive(chunk: Uint8Array): void {
     if (this.#over) return;
     try {
-      this.#parser.push(chunk, (frame) => {
+      this.#parser.push(chunk, (frame, number) => {
         if (this.#over) return;
         if (this.#end === undefined) this.#takeGreeting(frame);
-        else this.#end.receive(frame);
+        else this.#end.receive(frame, number);
       });
     } catch (error) {
       if (!(error instanceof SkyError)) throw error;
@@ -136,22 +173,19 @@ class Connection {
       return;
     }
     if (this.#options.side === "dialler") this.#sendHello();
-    this.#begin();
+    this.#begin(new Set(this.#named.filter((name) => frame.capabilities.includes(name))));
   }
 
-  #begin(): void {
+  #begin(capabilities: ReadonlySet<FrameCapability>): void {
     this.#stopWaiting();
-    const { peer, side, clock, limits, onBreach } = this.#options;
-    const link = linkOver(this.#socket, clock, () => this.#end?.resume());
-    this.#end = createSession({
-      peer,
-      side,
-      link,
-      clock,
-      onBreach,
-      ...(limits === undefined ? {} : { limits }),
+    this.#parser.allow(capabilities);
+    const form = capabilities.has("bare-data") ? { bare: true } : {};
+    const link = linkOver(this.#socket, {
+      clock: this.#options.clock,
+      form,
+      resume: () => this.#end?.resume(),
     });
-    this.#greeting.resolve(this.#end.session);
+    this.#end = this.#meeting.begin({ capabilities, link });
   }
 
   #lost(why: string): void {
@@ -166,14 +200,21 @@ class Connection {
     if (this.#end !== undefined) return;
     this.#stopWaiting();
     this.#over = true;
-    this.#greeting.reject(error);
+    this.#meeting.failed(error);
   }
 }
 
-function linkOver(socket: Socket, clock: Clock, resume: () => void): FrameLink {
+interface LinkOptions {
+  readonly clock: Clock;
+  /** Of every DATA frame. */
+  readonly form: FrameForm;
+  readonly resume: () => void;
+}
+
+function linkOver(socket: Socket, { clock, form, resume }: LinkOptions): FrameLink {
   let corked = false;
   return {
-    send: (frame) => {
+    send: (frame, number) => {
       if (socket.destroyed || socket.writableEnded) return;
       if (!corked) {
         corked = true;
@@ -183,7 +224,7 @@ function linkOver(socket: Socket, clock: Clock, resume: () => void): FrameLink {
           socket.uncork();
         });
       }
-      const parts = encodeFrame(frame);
+      const parts = encodeFrame(frame, number === undefined ? form : { ...form, number });
       const last = parts.length - 1;
       for (const [index, part] of parts.entries()) {
         if (index === last && frame.type === "data") socket.write(part, resume);

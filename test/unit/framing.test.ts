@@ -2,12 +2,26 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
-import { encodeFrame, type Frame, FrameParser, frameHeaderBytes } from "../../runtime/framing.ts";
+import { FrameParser } from "../../runtime/frame-parser.ts";
+import {
+  encodeFrame,
+  type Frame,
+  type FrameCapability,
+  type FrameForm,
+  frameBytesMax,
+  frameHeaderBytes,
+  frameNumberMax,
+  largeFrameBytesMax,
+} from "../../runtime/framing.ts";
 
 const channel = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const bytes = (max: number) => fc.uint8Array({ minLength: 1, maxLength: max });
+const exactly = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
+const count = fc.integer({ min: 0, max: frameNumberMax });
+const everything: readonly FrameCapability[] = ["large-frames", "timed-pings", "lanes"];
 const word = fc.stringMatching(/^[a-z0-9-]{1,12}$/);
 
 const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
@@ -29,7 +43,30 @@ const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({ type: fc.constant("abort" as const), channel, why: fc.string({ maxLength: 200 }) }),
   fc.constant<Frame>({ type: "ping" }),
   fc.constant<Frame>({ type: "pong" }),
+  fc.record({ type: fc.constantFrom("ping" as const, "pong" as const), token: exactly(8) }),
+  fc.record({ type: fc.constant("ack" as const), received: count, here: count }),
+  fc.record({
+    type: fc.constant("join" as const),
+    session: exactly(16),
+    begins: fc.boolean(),
+    lane: channel,
+    received: count,
+  }),
 );
+
+/** A frame with its number, and the capabilities that a peer needs for it. */
+interface Sent {
+  readonly frame: Frame;
+  readonly number: number | undefined;
+}
+
+const numberable = new Set(["open", "data", "credit", "end", "abort"]);
+const anySent: fc.Arbitrary<Sent> = fc
+  .record({ frame: anyFrame, number: fc.option(count, { nil: undefined }) })
+  .map(({ frame, number }) => ({
+    frame,
+    number: numberable.has(frame.type) ? number : undefined,
+  }));
 
 function dataFrame(id: number, parts: readonly Uint8Array[]): Frame {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
@@ -37,21 +74,27 @@ function dataFrame(id: number, parts: readonly Uint8Array[]): Frame {
 }
 
 /** Frames compare by content: how a payload is cut into parts does not matter. */
-function plain(frame: Frame): object {
-  if (frame.type === "data") return { ...frame, parts: Buffer.concat(frame.parts).toString("hex") };
-  if (frame.type === "open") return { ...frame, header: Buffer.from(frame.header).toString("hex") };
-  return { ...frame };
+function plain({ frame, number }: Sent): object {
+  const hex = Object.entries(frame).map(([key, value]) => {
+    if (key === "parts") return [key, Buffer.concat(value).toString("hex")];
+    return [key, value instanceof Uint8Array ? Buffer.from(value).toString("hex") : value];
+  });
+  return { number, ...Object.fromEntries(hex) };
 }
 
-function bytesOf(frames: readonly Frame[]): Buffer {
-  return Buffer.concat(frames.flatMap(encodeFrame));
+function bytesOf(all: readonly Sent[], form: FrameForm = {}): Buffer {
+  const encoded = all.flatMap(({ frame, number }) =>
+    encodeFrame(frame, number === undefined ? form : { ...form, number }),
+  );
+  return Buffer.concat(encoded);
 }
 
-function parse(chunks: readonly Uint8Array[]): Frame[] {
+function parse(chunks: readonly Uint8Array[], allowed = everything): Sent[] {
   const parser = new FrameParser();
-  const frames: Frame[] = [];
-  for (const chunk of chunks) parser.push(chunk, (frame) => frames.push(frame));
-  return frames;
+  parser.allow(allowed);
+  const got: Sent[] = [];
+  for (const chunk of chunks) parser.push(chunk, (frame, number) => got.push({ frame, number }));
+  return got;
 }
 
 function split(whole: Buffer, cuts: readonly number[]): Buffer[] {
@@ -60,69 +103,191 @@ function split(whole: Buffer, cuts: readonly number[]): Buffer[] {
   return ends.map((end, index) => whole.subarray(index === 0 ? 0 : ends[index - 1], end));
 }
 
+const unnumbered = (frame: Frame): Sent => ({ frame, number: undefined });
+const isBreach = (error: unknown): boolean => isSkyError(error, "stream/protocol");
+
+/** What a parser gives of damaged bytes before it refuses them, or waits for more. */
+function prefixOf(chunks: readonly Uint8Array[]): readonly object[] {
+  const parser = new FrameParser();
+  parser.allow(everything);
+  const got: object[] = [];
+  try {
+    for (const chunk of chunks) {
+      parser.push(chunk, (frame, number) => got.push(plain({ frame, number })));
+    }
+  } catch (error) {
+    assert.ok(isBreach(error), String(error));
+  }
+  return got;
+}
+
 test("framing: any split of the bytes gives the same frames", () => {
   fc.assert(
     fc.property(
-      fc.array(anyFrame, { maxLength: 8 }),
+      fc.array(anySent, { maxLength: 8 }),
       fc.array(fc.nat(), { maxLength: 40 }),
-      (frames, cuts) => {
-        const got = parse(split(bytesOf(frames), cuts));
-        assert.deepEqual(got.map(plain), frames.map(plain));
+      (sent, cuts) => {
+        const got = parse(split(bytesOf(sent), cuts));
+        assert.deepEqual(got.map(plain), sent.map(plain));
       },
     ),
-    { numRuns: 200 },
-  );
-});
-
-test("framing: bytes that come one by one give the same frames, in few parts", () => {
-  const frames = [dataFrame(3, [Buffer.alloc(5_000, 7)]), { type: "ping" } as const];
-  const whole = bytesOf(frames);
-  const got = parse(Array.from(whole, (_, index) => whole.subarray(index, index + 1)));
-  assert.deepEqual(got.map(plain), frames.map(plain));
-  assert.ok(got[0]?.type === "data" && got[0].parts.length === 1);
-});
-
-test("framing: a payload that arrives in one piece is a view of it, not a copy", () => {
-  const whole = bytesOf([dataFrame(3, [Buffer.alloc(60_000, 7)])]);
-  const [frame] = parse([whole]);
-  assert.ok(frame?.type === "data");
-  assert.equal(frame.parts[0]?.buffer, whole.buffer);
-});
-
-test("framing: a flipped bit is refused, and never gives another frame", () => {
-  fc.assert(
-    fc.property(anyFrame, fc.nat(), (frame, position) => {
-      const whole = bytesOf([frame]);
-      const bit = position % (whole.length * 8);
-      const byte = whole[bit >> 3] ?? 0;
-      whole[bit >> 3] = byte ^ (1 << (bit & 7));
-      assert.throws(
-        () => parse([whole]),
-        (error) => isSkyError(error, "stream/protocol"),
-      );
-    }),
     { numRuns: 300 },
   );
 });
 
+test("framing: bytes that come one by one give the same frames, in few parts", () => {
+  const sent = [
+    { frame: dataFrame(3, [Buffer.alloc(5_000, 7)]), number: 2 ** 40 },
+    unnumbered({ type: "ping" }),
+  ];
+  const whole = bytesOf(sent);
+  const got = parse(Array.from(whole, (_, index) => whole.subarray(index, index + 1)));
+  assert.deepEqual(got.map(plain), sent.map(plain));
+  const [first] = got;
+  assert.ok(first?.frame.type === "data" && first.frame.parts.length === 1);
+});
+
+test("framing: a payload that arrives in one piece is a view of it, not a copy", () => {
+  const whole = bytesOf([unnumbered(dataFrame(3, [Buffer.alloc(60_000, 7)]))]);
+  const [first] = parse([whole]);
+  assert.ok(first?.frame.type === "data");
+  assert.equal(first.frame.parts[0]?.buffer, whole.buffer);
+});
+
+test("framing: the frames of version 1 have the bytes that they always had", () => {
+  const data = encodeFrame(dataFrame(7, [Buffer.from("abc")]));
+  assert.equal(
+    Buffer.concat(data).toString("hex"),
+    "535703000000000700000003352441c223abd55e616263",
+  );
+  assert.equal(Buffer.concat(encodeFrame({ type: "ping" })).length, frameHeaderBytes);
+});
+
+// ---- damage
+
+test("framing: a flipped bit is refused, and never gives another frame", () => {
+  fc.assert(
+    fc.property(anySent, fc.nat(), (sent, position) => {
+      const whole = bytesOf([sent]);
+      const bit = position % (whole.length * 8);
+      const byte = whole[bit >> 3] ?? 0;
+      whole[bit >> 3] = byte ^ (1 << (bit & 7));
+      assert.throws(() => parse([whole]), isBreach);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("framing: of damaged, cut and spliced bytes, a prefix of the frames is given", () => {
+  const damage = fc.record({
+    at: fc.nat(),
+    cut: fc.nat({ max: 60 }),
+    put: fc.uint8Array({ maxLength: 60 }),
+  });
+  fc.assert(
+    fc.property(
+      fc.array(anySent, { minLength: 1, maxLength: 6 }),
+      damage,
+      fc.array(fc.nat(), { maxLength: 10 }),
+      (sent, { at, cut, put }, cuts) => {
+        const whole = bytesOf(sent);
+        const from = at % (whole.length + 1);
+        const spliced = Buffer.concat([whole.subarray(0, from), put, whole.subarray(from + cut)]);
+        const got = prefixOf(split(spliced, cuts));
+        // A cut of whole frames leaves whole frames: what is lost so is for numbers, or TLS.
+        const wanted = sent.map(plain);
+        if (put.length === 0 && got.length > 0) return assertSubsequence(got, wanted);
+        assert.deepEqual(got, wanted.slice(0, got.length));
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+function assertSubsequence(got: readonly object[], wanted: readonly object[]): void {
+  let at = 0;
+  for (const one of got) {
+    while (at < wanted.length && !isDeepStrictEqual(wanted[at], one)) at += 1;
+    assert.ok(at < wanted.length, "a frame that nobody sent");
+    at += 1;
+  }
+}
+
+test("framing: the number of one frame does not pass for another's", () => {
+  const frame = dataFrame(1, [Buffer.from("x")]);
+  const other = dataFrame(2, [Buffer.from("x")]);
+  const [header = Buffer.alloc(0)] = encodeFrame(frame, { number: 7 });
+  const [stolen = Buffer.alloc(0)] = encodeFrame(other, { number: 8 });
+  const forged = Buffer.concat([
+    header.subarray(0, frameHeaderBytes),
+    stolen.subarray(frameHeaderBytes),
+    Buffer.from("x"),
+  ]);
+  assert.throws(() => parse([forged]), isBreach);
+});
+
 test("framing: half a frame gives nothing, and the parser knows that it waits", () => {
-  const whole = bytesOf([dataFrame(1, [Buffer.alloc(100, 1)])]);
+  const whole = bytesOf([{ frame: dataFrame(1, [Buffer.alloc(100, 1)]), number: 5 }]);
   for (let length = 1; length < whole.length; length += 1) {
     const parser = new FrameParser();
+    parser.allow(everything);
     parser.push(whole.subarray(0, length), () => assert.fail("a frame"));
     assert.equal(parser.idle(), false);
   }
 });
 
 test("framing: random bytes give no frame and no other error", () => {
+  const noise = fc.uint8Array({ minLength: frameHeaderBytes, maxLength: 400 });
   fc.assert(
-    fc.property(fc.uint8Array({ minLength: frameHeaderBytes, maxLength: 400 }), (noise) => {
-      try {
-        assert.deepEqual(parse([noise]), []);
-      } catch (error) {
-        assert.ok(isSkyError(error, "stream/protocol"));
-      }
+    fc.property(noise, (bytes_) => {
+      assert.deepEqual(prefixOf([bytes_]), []);
     }),
     { numRuns: 300 },
   );
+});
+
+// ---- leave
+
+const large = dataFrame(1, [Buffer.alloc(largeFrameBytesMax)]);
+const token = Buffer.from("12345678");
+const join: Frame = {
+  ...{ type: "join", session: Buffer.alloc(16), begins: true },
+  ...{ lane: 0, received: 0 },
+};
+const needs: readonly (readonly [string, Buffer, FrameCapability])[] = [
+  ["a large frame", bytesOf([unnumbered(large)]), "large-frames"],
+  ["a ping with a token", bytesOf([unnumbered({ type: "ping", token })]), "timed-pings"],
+  ["a number", bytesOf([{ frame: { type: "end", channel: 1 }, number: 1 }]), "lanes"],
+  ["an ack", bytesOf([unnumbered({ type: "ack", received: 3, here: 2 })]), "lanes"],
+  ["a join", bytesOf([unnumbered(join)]), "lanes"],
+  [
+    "data without a checksum",
+    bytesOf([unnumbered(dataFrame(1, [token]))], { bare: true }),
+    "bare-data",
+  ],
+];
+
+for (const [what, whole, capability] of needs) {
+  test(`framing: ${what} only from a peer with ${capability}, and refused by its header`, () => {
+    const others: FrameCapability[] = ["large-frames", "timed-pings", "lanes", "bare-data"];
+    const without = others.filter((one) => one !== capability);
+    assert.throws(() => parse([whole.subarray(0, frameHeaderBytes)], without), isBreach);
+    assert.equal(parse([whole], [capability]).length, 1);
+  });
+}
+
+test("framing: a frame too long is refused by its header, whatever the peer can do", () => {
+  const [header = Buffer.alloc(0)] = encodeFrame(
+    dataFrame(1, [Buffer.alloc(largeFrameBytesMax), token]),
+  );
+  assert.throws(() => parse([header]), isBreach);
+  const [long = Buffer.alloc(0)] = encodeFrame(dataFrame(1, [Buffer.alloc(frameBytesMax + 1)]));
+  assert.throws(() => parse([long], []), isBreach);
+});
+
+test("framing: only DATA may be bare, and a hello has no number", () => {
+  const bareEnd = bytesOf([unnumbered({ type: "end", channel: 1 })], { bare: true });
+  assert.equal(bareEnd[3], 0);
+  const hello: Frame = { type: "hello", version: 1, capabilities: [] };
+  assert.throws(() => parse([bytesOf([{ frame: hello, number: 1 }])]), isBreach);
 });
