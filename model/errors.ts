@@ -65,6 +65,11 @@ export const codes = {
     grpc: 8,
     text: "the content store {dir} is full: {used} of {limit} bytes are needed by {pins} pins",
   },
+  "object/too-large": {
+    remedy: "fix-request",
+    grpc: 3,
+    text: "one object of {bytes} bytes: it would have more than {limit} chunks",
+  },
   // Requests
   "task/invalid": { remedy: "fix-request", grpc: 3, text: "{problems}" },
   "task/too-big": { remedy: "fix-request", grpc: 9, text: "{why}" },

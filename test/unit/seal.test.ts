@@ -1,0 +1,203 @@
+// A sealed chunk opens with its key, at its place, as it was sealed; everything else is damage.
+
+import assert from "node:assert/strict";
+import { hash } from "node:crypto";
+import { test } from "node:test";
+import fc from "fast-check";
+import { isSkyError } from "../../model/errors.ts";
+import { createMemoryRandom } from "../../runtime/random-memory.ts";
+import type { ChunkRef } from "../../transfer/chunks/chunk.ts";
+import { type Encoded, encodeChunk } from "../../transfer/chunks/encoding.ts";
+import {
+  manifestIndex,
+  openChunk,
+  type Place,
+  readSealHeader,
+  sealBytes,
+  sealChunk,
+  sealedPayloadBytesMax,
+  type TransferSecret,
+} from "../../transfer/chunks/seal.ts";
+
+const random = createMemoryRandom("seal");
+const secret: TransferSecret = { transfer: random.bytes(16), key: random.bytes(32) };
+const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
+const anyPlace: fc.Arbitrary<Place> = fc.record(
+  { object: u32, index: u32 },
+  { noNullPrototype: true },
+);
+const noise = fc.uint8Array({ minLength: 1, maxLength: 2_000 });
+/** Compresses well, so that zstd is chosen. */
+const repeated = fc
+  .tuple(fc.uint8Array({ minLength: 1, maxLength: 20 }), fc.integer({ min: 9, max: 99 }))
+  .map(([word, times]) => Buffer.concat(Array.from({ length: times }, () => word)));
+const anyBytes: fc.Arbitrary<Uint8Array> = fc.oneof(noise, repeated);
+
+function refOf(bytes: Uint8Array): ChunkRef {
+  return { digest: hash("sha256", bytes), bytes: bytes.length };
+}
+
+function seal(bytes: Uint8Array, place: Place, chunk: Encoded = encodeChunk(bytes)): Uint8Array {
+  return sealChunk({ secret, place, ref: refOf(bytes), chunk });
+}
+
+/** What is damaged is refused by one error, and its reason does not give the chunk away. */
+function refuses(sealed: Uint8Array, options: Parameters<typeof openChunk>[1], why?: RegExp): void {
+  assert.throws(
+    () => openChunk(sealed, options),
+    (error) => {
+      assert.ok(isSkyError(error, "chunk/damaged"), String(error));
+      assert.equal(error.params["digest"], hash("sha256", sealed));
+      if (why !== undefined) assert.match(error.message, why);
+      return true;
+    },
+  );
+}
+
+test("seal: what was sealed opens to the same, at the same place", () => {
+  fc.assert(
+    fc.property(anyBytes, anyPlace, (bytes, place) => {
+      const sealed = seal(bytes, place);
+      const opened = openChunk(sealed, { secret, place });
+      assert.deepEqual(Buffer.from(opened.bytes), Buffer.from(bytes));
+      assert.deepEqual({ place: opened.place, ref: opened.ref }, { place, ref: refOf(bytes) });
+      assert.deepEqual(openChunk(sealed, { secret }), opened);
+    }),
+  );
+});
+
+test("seal: the same again gives the same bytes", () => {
+  fc.assert(
+    fc.property(anyBytes, anyPlace, (bytes, place) => {
+      assert.deepEqual(seal(bytes, place), seal(Buffer.from(bytes), { ...place }));
+    }),
+  );
+});
+
+test("seal: any flipped bit is found", () => {
+  fc.assert(
+    fc.property(anyBytes, anyPlace, fc.nat(), (bytes, place, position) => {
+      const sealed = seal(bytes, place);
+      const bit = position % (sealed.length * 8);
+      sealed[bit >> 3] = (sealed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      refuses(sealed, { secret });
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("seal: every bit of a small one, one after the other", () => {
+  const sealed = seal(Buffer.from("a chunk"), { object: 1, index: 2 });
+  for (let bit = 0; bit < sealed.length * 8; bit += 1) {
+    const changed = Buffer.from(sealed);
+    changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    refuses(changed, { secret });
+  }
+});
+
+test("seal: cut short or longer is found, and so is noise", () => {
+  const sealed = seal(Buffer.from("a chunk"), { object: 1, index: 2 });
+  for (let length = 0; length < sealed.length; length += 1) {
+    refuses(sealed.subarray(0, length), { secret });
+  }
+  refuses(Buffer.concat([sealed, Buffer.alloc(1)]), { secret });
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => refuses(bytes, { secret })));
+});
+
+test("seal: another place, transfer or key is named as the reason", () => {
+  const sealed = seal(Buffer.from("a chunk"), { object: 1, index: 2 });
+  const other = random.bytes(32);
+  refuses(sealed, { secret, place: { object: 1, index: 3 } }, /it is chunk 2 of object 1, not 3/);
+  refuses(sealed, { secret, place: { object: 2, index: 2 } }, /it is chunk 2 of object 1, not 2/);
+  refuses(sealed, { secret: { ...secret, key: other } }, /changed, or sealed with another key/);
+  const transfer = other.subarray(0, 16);
+  refuses(sealed, { secret: { ...secret, transfer } }, /it is of transfer /);
+});
+
+test("seal: a relay that gives a sealed chunk another place or transfer is found", () => {
+  const sealed = Buffer.from(seal(Buffer.from("a chunk"), { object: 1, index: 2 }));
+  const moved = Buffer.from(sealed);
+  moved.writeUInt32BE(3, 28);
+  assert.deepEqual(readSealHeader(moved).place, { object: 1, index: 3 });
+  refuses(moved, { secret }, /changed/);
+  const transfer = random.bytes(16);
+  const carried = Buffer.from(sealed);
+  carried.set(transfer, 8);
+  refuses(carried, { secret: { ...secret, transfer } }, /changed/);
+});
+
+test("seal: no two different chunks, places, encodings or transfers share a salt", () => {
+  const bytes = Buffer.from("a chunk a chunk a chunk a chunk");
+  const raw: Encoded = { encoding: "raw", payload: bytes };
+  const zstd = encodeChunk(Buffer.alloc(500));
+  assert.equal(zstd.encoding, "zstd");
+  const place = { object: 1, index: 2 };
+  const ref = refOf(bytes);
+  const all = [
+    { secret, place, ref, chunk: raw },
+    { secret, place: { object: 1, index: 3 }, ref, chunk: raw },
+    { secret, place: { object: 2, index: 2 }, ref, chunk: raw },
+    { secret: { ...secret, transfer: random.bytes(16) }, place, ref, chunk: raw },
+    { secret: { ...secret, key: random.bytes(32) }, place, ref, chunk: raw },
+    // The same payload, said to be something else: what is encrypted differs.
+    { secret, place, ref, chunk: { ...raw, encoding: "zstd" as const } },
+    { secret, place, ref: { ...ref, bytes: 500 }, chunk: raw },
+    { secret, place, ref: refOf(Buffer.alloc(500)), chunk: zstd },
+    { secret, place, ref: refOf(Buffer.from("b")), chunk: { ...raw, payload: Buffer.from("b") } },
+  ].map((request) => Buffer.from(sealChunk(request)));
+  const salts = all.map((sealed) => sealed.toString("hex", 36, 68));
+  const contents = all.map((sealed) => sealed.toString("hex", 68, 68 + 32));
+  assert.equal(new Set(salts).size, all.length);
+  // The first block would be the same if a key and its nonce came twice.
+  assert.equal(new Set(contents).size, all.length);
+});
+
+test("seal: bytes that changed since they were named are not sealed", () => {
+  const bytes = Buffer.from("a chunk");
+  const ref = refOf(Buffer.from("as it was"));
+  const request = { secret, place: { object: 0, index: 0 }, ref };
+  assert.throws(
+    () => sealChunk({ ...request, chunk: { encoding: "raw", payload: bytes } }),
+    (error) => isSkyError(error, "chunk/damaged"),
+  );
+});
+
+test("seal: an end that lies about a digest or a length is found", () => {
+  const bytes = Buffer.alloc(500);
+  const chunk = encodeChunk(bytes);
+  const place = { object: 0, index: 0 };
+  const lie = { ...refOf(bytes), digest: "ab".repeat(32) };
+  refuses(sealChunk({ secret, place, ref: lie, chunk }), { secret }, /its digest does not fit/);
+  const short = { ...refOf(bytes), bytes: 499 };
+  refuses(sealChunk({ secret, place, ref: short, chunk }), { secret }, /does not decode/);
+  const long = { ...refOf(bytes), bytes: 501 };
+  refuses(sealChunk({ secret, place, ref: long, chunk }), { secret }, /500 bytes of 501/);
+});
+
+test("seal: what a relay sees holds nothing of the chunk or its digest", () => {
+  const marker = Buffer.from("MARKER-of-what-nobody-may-read");
+  const bytes = Buffer.concat(Array.from({ length: 40 }, () => marker));
+  for (const chunk of [encodeChunk(bytes), { encoding: "raw" as const, payload: bytes }]) {
+    const sealed = Buffer.from(seal(bytes, { object: 7, index: manifestIndex }, chunk));
+    const { digest } = refOf(bytes);
+    assert.equal(sealed.indexOf(marker.subarray(0, 8)), -1);
+    assert.equal(sealed.indexOf(Buffer.from(digest, "hex").subarray(0, 8)), -1);
+    assert.deepEqual(readSealHeader(sealed), {
+      transfer: Buffer.from(secret.transfer).toString("hex"),
+      place: { object: 7, index: manifestIndex },
+    });
+    assert.equal(sealed.length, chunk.payload.length + sealBytes);
+  }
+});
+
+test("seal: the largest payload can be sealed, and no larger one", () => {
+  const bytes = Buffer.alloc(sealedPayloadBytesMax + 1, 1);
+  const place = { object: 0, index: 0 };
+  const fits = bytes.subarray(1);
+  const sealed = seal(fits, place, { encoding: "raw", payload: fits });
+  assert.equal(openChunk(sealed, { secret }).bytes.length, sealedPayloadBytesMax);
+  assert.throws(
+    () => seal(bytes, place, { encoding: "raw", payload: bytes }),
+    (error) => isSkyError(error, "core/broken-invariant"),
+  );
+});

@@ -1,0 +1,76 @@
+// How a chunk's bytes travel: as they are, or through zstd where that pays.
+//
+// Whether it pays is found by compressing three samples, so that what does not compress (media,
+// archives, ciphertext) costs almost nothing. Decoding gives exactly as many bytes as the chunk has
+// or an error, and never holds more: a few bytes that unfold into gigabytes are refused on the way.
+
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { errorText, SkyError } from "../../model/errors.ts";
+import type { ChunkRef } from "./chunk.ts";
+
+export type Encoding = "raw" | "zstd";
+
+/** A chunk as it travels. */
+export interface Encoded {
+  readonly encoding: Encoding;
+  readonly payload: Uint8Array;
+}
+
+const sampleBytes = 16 * 1024;
+const samples = 3;
+/** Less saved than this share is not worth the time of both ends. */
+const savedShareMin = 0.1;
+/** Source: zstd's manual: level 1 is its fastest regular level. */
+const level = 1;
+
+/** The same bytes always come to the same payload. Raw is the bytes themselves, not a copy. */
+export function encodeChunk(bytes: Uint8Array): Encoded {
+  if (bytes.length > 0 && pays(sampleOf(bytes))) {
+    const payload = compress(bytes);
+    if (saves(payload.length, bytes.length)) return { encoding: "zstd", payload };
+  }
+  return { encoding: "raw", payload: bytes };
+}
+
+/**
+ * The chunk's bytes, of which only the length is proven here.
+ * @throws SkyError `chunk/damaged` unless the payload comes to exactly `ref.bytes`.
+ */
+export function decodeChunk({ encoding, payload }: Encoded, ref: ChunkRef): Uint8Array {
+  const bytes = encoding === "raw" ? payload : decompress(payload, ref);
+  if (bytes.length === ref.bytes) return bytes;
+  throw damaged(ref, `its payload comes to ${bytes.length} bytes of ${ref.bytes}`);
+}
+
+function sampleOf(bytes: Uint8Array): Uint8Array {
+  if (bytes.length <= samples * sampleBytes) return bytes;
+  const step = Math.floor((bytes.length - sampleBytes) / (samples - 1));
+  const parts = Array.from({ length: samples }, (_, index) =>
+    bytes.subarray(index * step, index * step + sampleBytes),
+  );
+  return Buffer.concat(parts);
+}
+
+function pays(sample: Uint8Array): boolean {
+  return saves(compress(sample).length, sample.length);
+}
+
+function saves(compressed: number, bytes: number): boolean {
+  return compressed <= bytes * (1 - savedShareMin);
+}
+
+function compress(bytes: Uint8Array): Uint8Array {
+  return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level } });
+}
+
+function decompress(payload: Uint8Array, ref: ChunkRef): Uint8Array {
+  try {
+    return zstdDecompressSync(payload, { maxOutputLength: ref.bytes });
+  } catch (error) {
+    throw damaged(ref, `its payload does not decode: ${errorText(error)}`, error);
+  }
+}
+
+function damaged(ref: ChunkRef, why: string, cause?: unknown): SkyError {
+  return new SkyError("chunk/damaged", { digest: ref.digest, where: "decoding", why }, { cause });
+}
