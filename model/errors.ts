@@ -65,6 +65,11 @@ export const codes = {
     grpc: 8,
     text: "the content store {dir} is full: {used} of {limit} bytes are needed by {pins} pins",
   },
+  "chunks/failed": {
+    remedy: "give-up",
+    grpc: 14,
+    text: "the content store {dir} cannot be used: {why}",
+  },
   "object/too-large": {
     remedy: "fix-request",
     grpc: 3,

@@ -9,6 +9,9 @@
 // - The store stays within its bytes: to make room it evicts the chunks that nobody pins, those
 //   first that were longest not used. Where all is pinned, `put` throws `chunks/full`.
 // - Two processes may have one folder open at a time; each sees what the other did.
+//
+// Whoever needs chunks pins first, then asks `has`, then puts what lacks: between `has` and `put`
+// something that nobody pins may be evicted.
 
 import type { ChunkRef, Digest } from "./chunk.ts";
 
@@ -19,21 +22,30 @@ export interface ContentStore {
    * The caller must not change `bytes` until it resolves.
    * @returns whether it was new.
    * @throws SkyError `chunk/damaged` if the bytes do not have the digest, `chunks/full`,
-   *   `disk/full`.
+   *   `disk/full`, `chunks/failed`, `request/invalid` for what can be no chunk.
    */
-  put(digest: Digest, bytes: Uint8Array): Promise<"stored" | "known">;
-  /** @throws SkyError `chunk/missing`, `chunk/damaged`. */
+  put(digest: Digest, bytes: Uint8Array, options?: PutOptions): Promise<"stored" | "known">;
+  /**
+   * A copy of the caller's own, in memory that nobody else uses.
+   * @throws SkyError `chunk/missing`, `chunk/damaged`, `chunks/failed`.
+   */
   get(digest: Digest): Promise<Uint8Array>;
   /** Durable when it resolves. The chunks may be here or still to come. */
   pin(name: PinName, chunks: Iterable<ChunkRef>): Promise<void>;
   /** The pin is gone; of what nobody else pins, the bytes may stay until room is needed. */
   unpin(name: PinName): Promise<void>;
-  /** What a pin needs; `undefined` if there is none of that name. */
+  /** What a pin needs, by digest; `undefined` if there is none of that name. */
   pinned(name: PinName): Promise<readonly ChunkRef[] | undefined>;
-  /** The names of all pins that begin with `prefix`. */
+  /** The names of all pins that begin with `prefix`, in order. */
   pins(prefix: string): Promise<readonly PinName[]>;
   counts(): ContentCounts;
+  /** Waits for what is under way; what is asked for afterwards is refused with `chunks/failed`. */
   close(): Promise<void>;
+}
+
+export interface PutOptions {
+  /** The caller has seen that the bytes have the digest, so that nobody computes it twice. */
+  readonly proven?: boolean;
 }
 
 /** Who needs chunks, and for what: `train/workdir/<digest>`. 1 to 200 of `[A-Za-z0-9._/-]`. */
@@ -41,7 +53,7 @@ export type PinName = string;
 
 export const pinPattern = /^[A-Za-z0-9._/-]{1,200}$/;
 
-/** Since it was opened, but for what is here now. */
+/** Since it was opened; but for the first three, which say what is here. */
 export interface ContentCounts {
   readonly chunks: number;
   readonly bytes: number;

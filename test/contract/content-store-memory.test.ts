@@ -1,0 +1,35 @@
+// The memory content store keeps the contract, and its scripted faults do what they say.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  createMemoryContentStore,
+  MemoryContentDisk,
+} from "../../transfer/chunks/content-store-memory.ts";
+import { contentStoreContract, putSample, sample } from "./content-store.contract.ts";
+
+contentStoreContract("content-store-memory", async () => {
+  const disk = new MemoryContentDisk();
+  return {
+    open: async (options = {}) => createMemoryContentStore({ ...options, disk }),
+    damage: (digest) => assert.ok(disk.damage(digest)),
+    fill: (full) => {
+      disk.full = full;
+    },
+    close: async () => {},
+  };
+});
+
+test("content-store-memory: puts wait for a slow disk, and fail with a failing one", async () => {
+  const gate = Promise.withResolvers<void>();
+  const store = createMemoryContentStore({ beforePut: () => gate.promise });
+  const put = putSample(store, sample(1));
+  assert.equal((await store.has([sample(1).digest])).size, 0);
+  gate.resolve();
+  assert.equal(await put, "stored");
+  const failing = createMemoryContentStore({
+    beforePut: () => Promise.reject(new Error("broken")),
+  });
+  await assert.rejects(putSample(failing, sample(1)), /broken/);
+  await failing.close();
+});
