@@ -5,6 +5,7 @@
 // the file system can share blocks it does. A file of the same size, time and mode is left alone,
 // as rsync does. What is neither file, folder nor link (a socket, a pipe) stays behind.
 
+import { randomUUID } from "node:crypto";
 import type { Stats } from "node:fs";
 import { constants } from "node:fs";
 import {
@@ -39,6 +40,11 @@ let tempCount = 0;
 export function tempBeside(path: string): string {
   tempCount += 1;
   return join(dirname(path), `${tempPrefix}${process.pid}-${tempCount}`);
+}
+
+/** The same within a folder that the caller holds open, and not used before a crash either. */
+export function tempName(): string {
+  return `${tempPrefix}${randomUUID()}`;
 }
 
 export function isTemp(name: string): boolean {

@@ -1,0 +1,297 @@
+// Packs a folder tree into chunks (`tree.ts`), as it is at the moment of reading.
+//
+// Files are read in the order of the description, a few small ones side by side; what is held is
+// bounded whatever the tree is like. A file that changes while it is read is read again, a bounded
+// number of times: no file arrives as a mixture of two. Of files with several names each name gets
+// its own; sockets, pipes and devices have no content and are named to the caller.
+
+import type { BigIntStats } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
+import { readdir, readlink } from "node:fs/promises";
+import { setTimeout as pause } from "node:timers/promises";
+import { SkyError } from "../../model/errors.ts";
+import { isTemp } from "../../runtime/tree-os.ts";
+import type { ChunkRef, Digest } from "../chunks/chunk.ts";
+import { encodeManifest, objectDigest } from "../chunks/manifest.ts";
+import { encodeEntry, modeBits, mtimeUsMax, type TreeEntry } from "./entries.ts";
+import type { Folder } from "./folder-os.ts";
+import { isGone, lookWithin, openFileWithin, openFolder, openWithin } from "./folder-os.ts";
+import { type Cutter, type KeepChunks, RegionWriter, type TreeChunk } from "./region-writer.ts";
+import { depthMax, encodeRoot, largeFileBytes, manifestOfTree } from "./tree.ts";
+
+export interface PackOptions {
+  /** Makes the tree's chunks safe, its encoded manifest last. */
+  readonly keep: KeepChunks;
+  readonly newCutter: () => Cutter;
+  /** Names that stay out, wherever they are. */
+  readonly isLeftOut?: (name: string) => boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface PackedTree {
+  /** The encoded manifest: itself a chunk, and its digest names the tree. */
+  readonly tree: ChunkRef;
+  readonly chunks: readonly ChunkRef[];
+  readonly files: number;
+  /** Of all files. */
+  readonly bytes: number;
+  /** What has no content to pack, by path; the first of them. */
+  readonly skipped: readonly string[];
+}
+
+/** Small files that are read side by side. */
+const sideBySide = 16;
+const pieceBytes = 1024 * 1024;
+/** How often a file that changes is read, and how long it is left alone in between. */
+const readsMax = 5;
+const againMs = 50;
+/** Two changes within one tick of the kernel's clock may have one time. */
+const tickMs = 20;
+const skippedMax = 100;
+
+/** @throws SkyError `process/failed` for a file that changes again and again; what is thrown by
+ *   the file system and by `keep`. */
+export async function packTree(path: string, options: PackOptions): Promise<PackedTree> {
+  const folder = await openFolder(path);
+  try {
+    return await new Packer(options).pack(folder);
+  } finally {
+    await folder.handle.close();
+  }
+}
+
+type Seen =
+  | { readonly kind: "folder" | "large" | "nothing" }
+  | { readonly kind: "link"; readonly entry: TreeEntry }
+  | { readonly kind: "small"; readonly found: BigIntStats; readonly content: Uint8Array };
+
+class Packer {
+  readonly #options: PackOptions;
+  readonly #description: RegionWriter;
+  readonly #small: RegionWriter;
+  readonly #large: RegionWriter;
+  readonly #skipped: string[] = [];
+  #depth = 0;
+  #files = 0;
+  #bytes = 0;
+
+  constructor(options: PackOptions) {
+    const { keep, newCutter } = options;
+    this.#options = options;
+    this.#description = new RegionWriter(keep, newCutter);
+    this.#small = new RegionWriter(keep, newCutter);
+    this.#large = new RegionWriter(keep, newCutter);
+  }
+
+  async pack(folder: Folder): Promise<PackedTree> {
+    await this.#folder(folder, Buffer.alloc(0));
+    const regions = {
+      description: await this.#description.end(),
+      small: await this.#small.end(),
+      large: await this.#large.end(),
+    };
+    const root = chunkOf(encodeRoot(regions));
+    const manifest = manifestOfTree(root.ref, regions);
+    const encoded = encodeManifest(manifest);
+    const tree = { digest: objectDigest(encoded), bytes: encoded.length };
+    await this.#options.keep([root, { ref: tree, bytes: encoded }]);
+    const chunks = [tree, ...manifest.chunks];
+    const counts = { files: this.#files, bytes: this.#bytes, skipped: this.#skipped };
+    return { tree, chunks, ...counts };
+  }
+
+  async #folder(folder: Folder, name: Uint8Array): Promise<void> {
+    this.#depth += 1;
+    if (this.#depth > depthMax) {
+      throw failed(folder.shown, `it is more than ${depthMax} folders deep`);
+    }
+    const found = await folder.handle.stat({ bigint: true });
+    await this.#describe({ kind: "folder", name, ...aboutOf(found) });
+    const names = await this.#namesIn(folder);
+    for (let i = 0; i < names.length; i += sideBySide) {
+      this.#options.signal?.throwIfAborted();
+      const some = names.slice(i, i + sideBySide);
+      const seen = await Promise.all(some.map((one) => this.#look(folder, one)));
+      for (const [index, one] of some.entries()) await this.#take(folder, one, seen[index]);
+    }
+    await this.#describe({ kind: "leave" });
+    this.#depth -= 1;
+  }
+
+  async #namesIn(folder: Folder): Promise<readonly Buffer[]> {
+    const { isLeftOut = () => false } = this.#options;
+    const names = await readdir(folder.self, { encoding: "buffer" });
+    const kept = names.filter((name) => {
+      const text = name.toString("latin1");
+      return !isTemp(text) && !isLeftOut(text);
+    });
+    return kept.sort(Buffer.compare);
+  }
+
+  /** What it is; of a small file also what is in it, if it stood still. */
+  async #look(folder: Folder, name: Buffer): Promise<Seen> {
+    const found = await lookWithin(folder, name);
+    // Gone since the folder was listed.
+    if (found === undefined) return { kind: "nothing" };
+    if (found.isDirectory()) return { kind: "folder" };
+    if (found.isSymbolicLink()) return linkOf(folder, name, found);
+    if (found.isFile()) return await smallFile(folder, name);
+    if (this.#skipped.length < skippedMax) {
+      this.#skipped.push(`${folder.shown}/${name.toString()}`);
+    }
+    return { kind: "nothing" };
+  }
+
+  async #take(folder: Folder, name: Buffer, seen: Seen | undefined): Promise<void> {
+    switch (seen?.kind) {
+      case "folder":
+        await this.#inner(folder, name);
+        return;
+      case "link":
+        await this.#describe(seen.entry);
+        return;
+      case "small":
+        await this.#small.write(seen.content);
+        await this.#file(name, seen.found);
+        return;
+      case "large":
+        await this.#largeFile(folder, name);
+        return;
+      case "nothing":
+      case undefined:
+    }
+  }
+
+  async #inner(folder: Folder, name: Buffer): Promise<void> {
+    const inner = await openWithin(folder, name).catch(unlessGone);
+    if (inner === undefined) return;
+    try {
+      await this.#folder(inner, name);
+    } finally {
+      await inner.handle.close();
+    }
+  }
+
+  /** A large file, or one that changed while it was looked at. */
+  async #largeFile(folder: Folder, name: Buffer): Promise<void> {
+    for (let reads = 0; reads < readsMax; reads += 1) {
+      if (reads > 0) await pause(againMs);
+      const seen = await this.#look(folder, name);
+      if (seen.kind !== "large") return await this.#take(folder, name, seen);
+      const file = await openFileWithin(folder, name).catch(unlessGone);
+      if (file === undefined) return;
+      try {
+        if (await this.#stream(file, name)) return;
+      } finally {
+        await file.close();
+      }
+    }
+    const path = `${folder.shown}/${name.toString()}`;
+    throw failed(path, `it changed while it was read, ${readsMax} times`);
+  }
+
+  /** Whether it stood still. */
+  async #stream(file: FileHandle, name: Buffer): Promise<boolean> {
+    const before = await settledStat(file);
+    if (!before.isFile() || before.size < largeFileBytes) return false;
+    const mark = this.#large.mark();
+    const size = Number(before.size);
+    let at = 0;
+    while (at < size) {
+      this.#options.signal?.throwIfAborted();
+      const piece = await readPiece(file, at, Math.min(pieceBytes, size - at));
+      if (piece.length === 0) break;
+      await this.#large.write(piece);
+      at += piece.length;
+    }
+    await this.#large.cut();
+    if (at === size && isSame(before, await file.stat({ bigint: true }))) {
+      await this.#file(name, before);
+      return true;
+    }
+    this.#large.takeBack(mark);
+    return false;
+  }
+
+  async #file(name: Uint8Array, found: BigIntStats): Promise<void> {
+    const bytes = Number(found.size);
+    this.#files += 1;
+    this.#bytes += bytes;
+    await this.#describe({ kind: "file", name, ...aboutOf(found), bytes });
+  }
+
+  #describe(entry: TreeEntry): Promise<void> {
+    return this.#description.write(encodeEntry(entry));
+  }
+}
+
+/** `large` if it is, and also if it did not stand still: it is then looked at again. */
+async function smallFile(folder: Folder, name: Buffer): Promise<Seen> {
+  const file = await openFileWithin(folder, name).catch(unlessGone);
+  if (file === undefined) return { kind: "nothing" };
+  try {
+    const before = await settledStat(file);
+    if (!before.isFile() || before.size >= largeFileBytes) return { kind: "large" };
+    const content = await readPiece(file, 0, Number(before.size));
+    const after = await file.stat({ bigint: true });
+    const isWhole = content.length === Number(before.size) && isSame(before, after);
+    return isWhole ? { kind: "small", found: before, content } : { kind: "large" };
+  } finally {
+    await file.close();
+  }
+}
+
+/** What the file is like, at a moment from which on a change of it shows in its times. */
+async function settledStat(file: FileHandle): Promise<BigIntStats> {
+  const found = await file.stat({ bigint: true });
+  const ageMs = Date.now() - Number(found.ctimeNs / 1_000_000n);
+  if (Math.abs(ageMs) >= tickMs) return found;
+  await pause(tickMs);
+  return await file.stat({ bigint: true });
+}
+
+/** So many bytes, or fewer if there are no more. */
+async function readPiece(file: FileHandle, from: number, bytes: number): Promise<Uint8Array> {
+  const piece = Buffer.allocUnsafeSlow(bytes);
+  let filled = 0;
+  while (filled < bytes) {
+    const { bytesRead } = await file.read(piece, filled, bytes - filled, from + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return piece.subarray(0, filled);
+}
+
+function isSame(a: BigIntStats, b: BigIntStats): boolean {
+  return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
+}
+
+async function linkOf(folder: Folder, name: Buffer, found: BigIntStats): Promise<Seen> {
+  const read = readlink(folder.path(name), { encoding: "buffer" });
+  const target = await read.catch(unlessGone);
+  if (target === undefined) return { kind: "nothing" };
+  const { mtimeUs } = aboutOf(found);
+  return { kind: "link", entry: { kind: "link", name, mtimeUs, target } };
+}
+
+function aboutOf({ mode, mtimeNs }: BigIntStats): { mode: number; mtimeUs: number } {
+  const mtimeUs = Number(mtimeNs / 1_000n);
+  return {
+    mode: Number(mode) & modeBits,
+    mtimeUs: Math.min(Math.max(mtimeUs, 0), mtimeUsMax),
+  };
+}
+
+function chunkOf(bytes: Uint8Array): TreeChunk {
+  return { ref: { digest: objectDigest(bytes) satisfies Digest, bytes: bytes.length }, bytes };
+}
+
+/** Removed or replaced by something else while we looked: as if it had gone a moment earlier. */
+function unlessGone(error: unknown): undefined {
+  if (isGone(error)) return undefined;
+  throw error;
+}
+
+function failed(path: string, why: string): SkyError<"process/failed"> {
+  return new SkyError("process/failed", { what: `packing ${path}`, why });
+}
