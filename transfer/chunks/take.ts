@@ -1,0 +1,146 @@
+// The taker of a push: it is offered chunks, and asks for those that it lacks.
+//
+// Every offered chunk is answered: with `delivered` if it is known to be safe at the destination,
+// with `safe` if it is safe here, and else with a want. How much may be offered and not yet be safe
+// is bounded, and so is what is asked for; an offer costs its name.
+
+import { SkyError } from "../../model/errors.ts";
+import type { StreamChannel } from "../../runtime/stream.ts";
+import type { ChunkRef, Digest } from "./chunk.ts";
+import type { ChunkSink, ExchangeResult, MissingChunk } from "./exchange.ts";
+import { type ChunkOpener, openChunksMax, Taker } from "./taker.ts";
+
+export interface TakeOptions {
+  readonly channel: StreamChannel;
+  readonly into: ChunkSink;
+  readonly signal: AbortSignal;
+  /** What a chunk that is safe here is said to be. A destination says `delivered`. */
+  readonly safeMeans: "safe" | "delivered";
+  readonly opener?: ChunkOpener | undefined;
+  readonly inFlightBytesMax?: number | undefined;
+  /** For a relay: those of these that are safe at the destination, and not needed here. */
+  readonly delivered?: ((refs: readonly ChunkRef[]) => ReadonlySet<Digest>) | undefined;
+  readonly onSafe?: ((ref: ChunkRef) => void) | undefined;
+}
+
+/** A push that is being taken. */
+export interface Take {
+  /**
+   * Until the supplier ends. `missing` is what it offered and does not have undamaged.
+   * @throws SkyError as `serveChunks`.
+   */
+  run(): Promise<ExchangeResult>;
+  /** Tells the supplier that these are safe at the destination. */
+  delivered(digests: Iterable<Digest>): void;
+  /** A chunk that was safe is lost here: asks for it again, if the supplier still offers it. */
+  again(ref: ChunkRef): void;
+}
+
+export function takeChunks(options: TakeOptions): Promise<ExchangeResult> {
+  return openTake(options).run();
+}
+
+export function openTake(options: TakeOptions): Take {
+  return new OfferTaker(options);
+}
+
+class OfferTaker implements Take {
+  readonly #options: TakeOptions;
+  readonly #taker: Taker;
+  #queue: ChunkRef[] = [];
+  /** Offered, or to be had again, and neither safe nor missing. */
+  readonly #pending = new Set<Digest>();
+  readonly #missing: MissingChunk[] = [];
+  #moved = 0;
+  #movedBytes = 0;
+  #known = 0;
+  #damaged = 0;
+
+  constructor(options: TakeOptions) {
+    this.#options = options;
+    const { channel, into: sink, signal, opener, inFlightBytesMax, safeMeans } = options;
+    this.#taker = new Taker(
+      { channel, role: "answers", sink, signal, opener, inFlightBytesMax, safeMeans },
+      {
+        take: (bytesMax) => this.#next(bytesMax),
+        moved: (ref) => this.#safe(ref),
+        lacking: (ref, why) => this.#lacking(ref, why),
+        damaged: () => {
+          this.#damaged += 1;
+        },
+        offered: (refs) => this.#offered(refs),
+        ended: () => this.#ended(),
+      },
+    );
+  }
+
+  async run(): Promise<ExchangeResult> {
+    await this.#taker.party.run();
+    return {
+      moved: this.#moved,
+      movedBytes: this.#movedBytes,
+      known: this.#known,
+      damaged: this.#damaged,
+      missing: this.#missing,
+    };
+  }
+
+  delivered(digests: Iterable<Digest>): void {
+    this.#taker.acknowledge("delivered", digests);
+  }
+
+  again(ref: ChunkRef): void {
+    if (this.#pending.has(ref.digest)) return;
+    this.#pending.add(ref.digest);
+    this.#queue.push(ref);
+    this.#taker.pump();
+  }
+
+  #next(bytesMax: number): ChunkRef | undefined {
+    const ref = this.#queue[0];
+    return ref === undefined || ref.bytes > bytesMax ? undefined : this.#queue.shift();
+  }
+
+  #offered(refs: readonly ChunkRef[]): void {
+    const fresh = refs.filter(({ digest }) => !this.#pending.has(digest));
+    for (const { digest } of fresh) this.#pending.add(digest);
+    if (this.#pending.size > 2 * openChunksMax) {
+      throw new SkyError("stream/protocol", { why: `more than ${openChunksMax} open offers` });
+    }
+    this.#taker.party.work(() => this.#answer(fresh));
+  }
+
+  async #answer(refs: readonly ChunkRef[]): Promise<void> {
+    const delivered = this.#options.delivered?.(refs) ?? new Set();
+    const open = refs.filter(({ digest }) => !delivered.has(digest));
+    const known = open.length === 0 ? new Set() : await this.#options.into.known(open);
+    for (const ref of refs) {
+      const { digest } = ref;
+      const isKnown = delivered.has(digest) || known.has(digest);
+      if (!isKnown) this.#queue.push(ref);
+      if (!isKnown || !this.#pending.delete(digest)) continue;
+      this.#known += 1;
+      const means = delivered.has(digest) ? "delivered" : this.#options.safeMeans;
+      this.#taker.acknowledge(means, [digest]);
+    }
+    this.#taker.pump();
+  }
+
+  #safe(ref: ChunkRef): void {
+    this.#pending.delete(ref.digest);
+    this.#moved += 1;
+    this.#movedBytes += ref.bytes;
+    this.#options.onSafe?.(ref);
+  }
+
+  #lacking(ref: ChunkRef, why: MissingChunk["why"]): void {
+    this.#pending.delete(ref.digest);
+    // A bound: a supplier that offers what it does not have, over and over, makes no list grow.
+    if (this.#missing.length < openChunksMax) this.#missing.push({ ...ref, why });
+  }
+
+  #ended(): void {
+    if (this.#pending.size === 0) return;
+    throw new SkyError("stream/closed", { why: "the supplier ended before it gave all" });
+  }
+}

@@ -1,0 +1,245 @@
+// The taker's half of an exchange: asks, proves, puts, acknowledges.
+//
+// It asks for as many bytes at a time as it may hold, so that a long path is full and its memory
+// is bounded whatever the supplier does: a chunk that was not asked for is refused before a byte
+// of it is held. Each chunk is proven, put, and only then acknowledged; several are at it at once.
+// One that arrives damaged is asked for again, a few times.
+
+import { hash } from "node:crypto";
+import { isSkyError, SkyError } from "../../model/errors.ts";
+import type { StreamChannel } from "../../runtime/stream.ts";
+import type { ChunkRef, Digest } from "./chunk.ts";
+import { type ChunkFrame, type ChunkHead, type ExchangeMessage, listMax } from "./chunk-frames.ts";
+import { decodeChunk, type Encoded } from "./encoding.ts";
+import type { ChunkSink, MissingChunk } from "./exchange.ts";
+import { Party, type PartyEars } from "./exchange-channel.ts";
+
+/** What may be asked for and not yet be safe, unless the caller says otherwise. */
+export const inFlightBytesUsual = 64 * 1024 * 1024;
+/** The most chunks that may be asked for, or be offered, and not yet be safe. */
+export const openChunksMax = 4_096;
+/** Chunks that are proven and put at a time; the others wait their turn. */
+export const putsMax = 32;
+/** How often a chunk may arrive damaged from one supplier before it counts as missing there. */
+export const damagedMax = 3;
+
+/** What a chunk's bytes are put through on their way in; `work.ts` does it in worker threads. */
+export interface ChunkOpener {
+  /** The chunk, proven. @throws SkyError `chunk/damaged`. */
+  open(encoded: Encoded, ref: ChunkRef): Promise<Uint8Array>;
+}
+
+/** In place, on the thread that asks. */
+export const openInPlace: ChunkOpener = {
+  open: async (encoded, ref) => {
+    const bytes = decodeChunk(encoded, ref);
+    if (hash("sha256", bytes, "hex") === ref.digest) return bytes;
+    const why = "its bytes have another digest";
+    throw new SkyError("chunk/damaged", { digest: ref.digest, where: "on arrival", why });
+  },
+};
+
+/** Where the taker's half gets its work, and what becomes of it. */
+export interface TakerDesk {
+  /** The next chunk to ask for, if it has at most so many bytes. */
+  take(bytesMax: number): ChunkRef | undefined;
+  /** The chunk is safe. */
+  moved(ref: ChunkRef): void;
+  lacking(ref: ChunkRef, why: MissingChunk["why"]): void;
+  /** It arrived damaged and is asked for again, or is then `lacking`. */
+  damaged?(ref: ChunkRef): void;
+  offered?(refs: readonly ChunkRef[]): void;
+  /** The supplier ended. Throws if that is too early. */
+  ended(): void;
+}
+
+export interface TakerOptions {
+  readonly channel: StreamChannel;
+  readonly role: "asks" | "answers";
+  readonly sink: ChunkSink;
+  readonly signal: AbortSignal;
+  readonly opener?: ChunkOpener | undefined;
+  readonly inFlightBytesMax?: number | undefined;
+  /** What a safe chunk is said to be. A destination says `delivered`. */
+  readonly safeMeans?: "safe" | "delivered" | undefined;
+}
+
+interface Open {
+  readonly ref: ChunkRef;
+  phase: "wanted" | "arriving" | "kept";
+  damaged: number;
+}
+
+/** The taker's half: asks, proves, puts, acknowledges. What to ask for, its desk says. */
+export class Taker implements PartyEars {
+  readonly party: Party;
+  readonly #options: TakerOptions;
+  readonly #desk: TakerDesk;
+  readonly #opener: ChunkOpener;
+  readonly #inFlightBytesMax: number;
+  readonly #open = new Map<Digest, Open>();
+  #openBytes = 0;
+  readonly #turns = new Turns(putsMax);
+  #wants: ChunkRef[] = [];
+  #safe: Digest[] = [];
+  #delivered: Digest[] = [];
+
+  constructor(options: TakerOptions, desk: TakerDesk) {
+    this.#options = options;
+    this.#desk = desk;
+    this.#opener = options.opener ?? openInPlace;
+    this.#inFlightBytesMax = options.inFlightBytesMax ?? inFlightBytesUsual;
+    this.party = new Party(options, this);
+  }
+
+  /** What was asked for and is not settled. */
+  get open(): readonly ChunkRef[] {
+    return [...this.#open.values()].map(({ ref }) => ref);
+  }
+
+  /** Asks for as much as there is room for. */
+  pump(): void {
+    while (!this.party.failed && this.#open.size < openChunksMax) {
+      // One chunk may always be on its way, however large.
+      const isIdle = this.#open.size === 0;
+      const room = isIdle ? Number.POSITIVE_INFINITY : this.#inFlightBytesMax - this.#openBytes;
+      const ref = this.#desk.take(room);
+      if (ref === undefined) break;
+      this.#open.set(ref.digest, { ref, phase: "wanted", damaged: 0 });
+      this.#openBytes += ref.bytes;
+      this.#wants.push(ref);
+    }
+    if (this.#wants.length > 0) this.party.wake();
+  }
+
+  /** Tells the supplier what became of chunks. */
+  acknowledge(means: "safe" | "delivered", digests: Iterable<Digest>): void {
+    const list = means === "safe" ? this.#safe : this.#delivered;
+    for (const digest of digests) list.push(digest);
+    this.party.wake();
+  }
+
+  next(): ExchangeMessage | undefined {
+    // Acknowledgements first: they make room at the other end.
+    if (this.#safe.length > 0) return { type: "safe", digests: this.#safe.splice(0, listMax) };
+    if (this.#delivered.length > 0) {
+      return { type: "delivered", digests: this.#delivered.splice(0, listMax) };
+    }
+    if (this.#wants.length > 0) return { type: "want", refs: this.#wants.splice(0, listMax) };
+    return undefined;
+  }
+
+  head({ ref }: ChunkHead): void {
+    const open = this.#open.get(ref.digest);
+    if (open?.phase !== "wanted" || open.ref.bytes !== ref.bytes) {
+      throw unasked(`chunk ${ref.digest}`);
+    }
+    open.phase = "arriving";
+  }
+
+  take(message: ExchangeMessage): void {
+    switch (message.type) {
+      case "chunk":
+        this.#arrived(message);
+        return;
+      case "missing":
+        this.#missing(message.ref, message.why);
+        return;
+      case "offer":
+        if (this.#desk.offered === undefined) throw unasked("an offer");
+        this.#desk.offered(message.refs);
+        return;
+      case "failed":
+        throw message.error;
+      case "want":
+      case "safe":
+      case "delivered":
+        throw unasked(`a message of type ${message.type}`);
+    }
+  }
+
+  ended(): void {
+    this.#desk.ended();
+  }
+
+  #missing(ref: ChunkRef, why: MissingChunk["why"]): void {
+    const open = this.#open.get(ref.digest);
+    if (open?.phase !== "wanted") throw unasked(`a word about chunk ${ref.digest}`);
+    this.#close(open);
+    this.#desk.lacking(open.ref, why);
+    this.pump();
+  }
+
+  #arrived(frame: ChunkFrame): void {
+    const open = this.#open.get(frame.ref.digest);
+    if (open === undefined) throw unasked(`chunk ${frame.ref.digest}`);
+    open.phase = "kept";
+    this.party.work(async () => {
+      await this.#turns.take();
+      try {
+        await this.#keep(open, frame);
+      } finally {
+        this.#turns.give();
+      }
+      this.pump();
+    });
+  }
+
+  async #keep(open: Open, frame: ChunkFrame): Promise<void> {
+    const { ref } = open;
+    try {
+      const bytes = await this.#opener.open(frame, ref);
+      await this.#options.sink.put(ref, bytes, this.party.signal);
+    } catch (error) {
+      if (!isSkyError(error, "chunk/damaged")) throw error;
+      this.#again(open);
+      return;
+    }
+    this.#close(open);
+    this.#desk.moved(ref);
+    this.acknowledge(this.#options.safeMeans ?? "safe", [ref.digest]);
+  }
+
+  #again(open: Open): void {
+    open.damaged += 1;
+    this.#desk.damaged?.(open.ref);
+    if (open.damaged < damagedMax) {
+      open.phase = "wanted";
+      this.#wants.push(open.ref);
+      this.party.wake();
+    } else {
+      this.#close(open);
+      this.#desk.lacking(open.ref, "damaged");
+    }
+  }
+
+  #close(open: Open): void {
+    this.#open.delete(open.ref.digest);
+    this.#openBytes -= open.ref.bytes;
+  }
+}
+
+/** Lets so many in at a time, in order of arrival. */
+class Turns {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  async take(): Promise<void> {
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  give(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free += 1;
+    else next();
+  }
+}
+
+function unasked(what: string): SkyError {
+  return new SkyError("stream/protocol", { why: `${what} that nobody asked for` });
+}
