@@ -125,8 +125,8 @@ async function bundleScripts(outdir: string): Promise<void> {
 async function workers(): Promise<readonly string[]> {
   const found: string[] = [];
   for (const folder of ["runtime", "transfer", "transfer/chunks", "scheduler", "agent", "client"]) {
-    for (const name of await namesIn(join(root, folder))) {
-      if (name.endsWith("-worker.ts")) found.push(`${folder}/${name}`);
+    for (const path of await filesBelow(join(root, folder))) {
+      if (path.endsWith("-worker.ts")) found.push(relative(root, path));
     }
   }
   return found;

@@ -16,7 +16,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hash } from "node:crypto";
 import { assert, errorText, SkyError } from "../../model/errors.ts";
 import { type ChunkRef, chunkBytesMax } from "./chunk.ts";
-import { decodeChunk, type Encoded, type Encoding } from "./encoding.ts";
+import { decodeChunk, type Encoded, type Encoding, encodeChunk } from "./encoding.ts";
 
 /** What the two ends of a transfer share. The key is secret, its transfer's id is not. */
 export interface TransferSecret {
@@ -74,6 +74,29 @@ export function sealChunk({ secret, place, ref, chunk }: SealRequest): Uint8Arra
     throw new SkyError("chunk/damaged", { digest: ref.digest, where: "sealing", why });
   }
   return sealHashed({ secret, place, ref, chunk }, payloadDigest);
+}
+
+/** A chunk that was given its name and sealed. */
+export interface SealedChunk {
+  /** Of what was sealed. */
+  readonly ref: ChunkRef;
+  readonly sealed: Uint8Array;
+  /** Of the sealed bytes: what a relay calls them. */
+  readonly sealedRef: ChunkRef;
+}
+
+/** Names, encodes and seals a chunk, and goes through its bytes as seldom as that can be done. */
+export function nameAndSeal(
+  bytes: Uint8Array,
+  { secret, place }: Pick<SealRequest, "secret" | "place">,
+): SealedChunk {
+  const digest = hash("sha256", bytes, "buffer");
+  const ref = { digest: digest.toString("hex"), bytes: bytes.length };
+  const chunk = encodeChunk(bytes);
+  // Nobody can change the bytes in between: a raw payload's digest is the chunk's.
+  const payloadDigest = chunk.encoding === "raw" ? digest : hash("sha256", chunk.payload, "buffer");
+  const sealed = sealHashed({ secret, place, ref, chunk }, payloadDigest);
+  return { ref, sealed, sealedRef: { digest: hash("sha256", sealed), bytes: sealed.length } };
 }
 
 /** What of a sealed chunk everybody may read. Nothing of it is proven. */
