@@ -9,16 +9,15 @@ import { type Log, silentLog } from "../../runtime/log.ts";
 import type { StreamChannel, StreamSession } from "../../runtime/stream.ts";
 import { encodeMessage } from "./chunk-frames.ts";
 import {
+  type ChunkCodec,
   type ChunkSink,
   type ChunkSource,
   type ExchangeHeader,
   isExchange,
   parseExchangeHeader,
 } from "./exchange.ts";
-import type { ChunkPacker } from "./supplier.ts";
 import { serveChunks } from "./supply.ts";
 import { takeChunks } from "./take.ts";
-import type { ChunkOpener } from "./taker.ts";
 
 /** Exchanges that are served at a time, unless the caller says otherwise. */
 export const exchangesMax = 256;
@@ -30,8 +29,12 @@ export interface ExchangeRequest extends ExchangeHeader {
 
 /** What a peer may have (a fetch), or give (a push), or why it may not. */
 export type Admitted =
-  | { readonly source: ChunkSource; readonly packer?: ChunkPacker }
-  | { readonly sink: ChunkSink; readonly safeMeans: "safe" | "delivered" }
+  | { readonly source: ChunkSource; readonly work?: ChunkCodec }
+  | {
+      readonly sink: ChunkSink;
+      readonly safeMeans: "safe" | "delivered";
+      readonly work?: ChunkCodec;
+    }
   /** For parties that run the exchange themselves: a relay. */
   | { readonly run: (channel: StreamChannel, signal: AbortSignal) => Promise<unknown> }
   | { readonly refused: string };
@@ -39,8 +42,7 @@ export type Admitted =
 export interface ExchangeChannelsOptions {
   /** A throw refuses with that error. */
   readonly admit: (request: ExchangeRequest) => Admitted | Promise<Admitted>;
-  readonly packer?: ChunkPacker;
-  readonly opener?: ChunkOpener;
+  readonly work?: ChunkCodec;
   readonly inFlightBytesMax?: number;
   readonly readAheadBytesMax?: number;
   readonly exchangesMax?: number;
@@ -138,15 +140,15 @@ class Desk implements ExchangeChannels {
 
   async #run(admitted: Exclude<Admitted, { refused: string }>, channel: StreamChannel) {
     const { signal } = this.#stop;
-    const { opener, inFlightBytesMax, readAheadBytesMax } = this.#options;
+    const { inFlightBytesMax, readAheadBytesMax } = this.#options;
+    const work = ("work" in admitted ? admitted.work : undefined) ?? this.#options.work;
     if ("run" in admitted) await admitted.run(channel, signal);
     else if ("source" in admitted) {
-      const packer = admitted.packer ?? this.#options.packer;
       const { source: from } = admitted;
-      await serveChunks({ channel, from, signal, packer, readAheadBytesMax });
+      await serveChunks({ channel, from, signal, work, readAheadBytesMax });
     } else {
       const { sink: into, safeMeans } = admitted;
-      await takeChunks({ channel, into, signal, safeMeans, opener, inFlightBytesMax });
+      await takeChunks({ channel, into, signal, safeMeans, work, inFlightBytesMax });
     }
   }
 

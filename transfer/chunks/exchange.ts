@@ -6,14 +6,17 @@
 // can. The taker proves every chunk before it keeps it and acknowledges it only when it is safe:
 // what was not acknowledged is sent again, and what is sent twice is kept once.
 
+import { hash } from "node:crypto";
 import { SkyError } from "../../model/errors.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
 import { type PinName, pinPattern } from "./content-store.ts";
+import { decodeChunk, type Encoded, encodeChunk } from "./encoding.ts";
 
 /** Where a supplier takes chunks from. A content store is one. */
 export interface ChunkSource {
   /**
-   * The chunk, proven. A source that is itself still receiving waits for what is yet to come.
+   * The chunk, proven, in memory that is the caller's own from then on. A source that is itself
+   * still receiving waits for what is yet to come.
    * @throws SkyError `chunk/missing`, `chunk/damaged`; what `signal` says when it aborts.
    */
   get(digest: Digest, signal: AbortSignal): Promise<Uint8Array>;
@@ -30,6 +33,36 @@ export interface ChunkSink {
    * `chunk/damaged`: then the chunk is asked for again.
    */
   put(ref: ChunkRef, bytes: Uint8Array, signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * What a chunk's bytes are put through on their way. `ChunkWork` is one, in place or in threads.
+ * Bytes that go in are given away.
+ */
+export interface ChunkCodec {
+  /** The chunk as it travels. */
+  encode(bytes: Uint8Array): Promise<Encoded>;
+  /** The chunk that travelled, proven. @throws SkyError `chunk/damaged`. */
+  decode(ref: ChunkRef, chunk: Encoded): Promise<Uint8Array>;
+}
+
+/** On the thread that asks. zstd where samples say that it pays. */
+export const codecInPlace: ChunkCodec = {
+  encode: async (bytes) => encodeChunk(bytes),
+  decode: async (ref, chunk) => {
+    const bytes = decodeChunk(chunk, ref);
+    if (hash("sha256", bytes, "hex") === ref.digest) return bytes;
+    const why = "its bytes have another digest";
+    throw new SkyError("chunk/damaged", { digest: ref.digest, where: "on arrival", why });
+  },
+};
+
+/** The same codec for what is known not to compress: sealed chunks. */
+export function rawCodec(codec: ChunkCodec): ChunkCodec {
+  return {
+    encode: async (payload) => ({ encoding: "raw", payload }),
+    decode: (ref, chunk) => codec.decode(ref, chunk),
+  };
 }
 
 /**

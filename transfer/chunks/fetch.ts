@@ -10,9 +10,14 @@ import type { StreamSession } from "../../runtime/stream.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
 import { listMax } from "./chunk-frames.ts";
 import type { PinName } from "./content-store.ts";
-import { type ChunkSink, type ExchangeResult, encodeExchangeHeader } from "./exchange.ts";
+import {
+  type ChunkCodec,
+  type ChunkSink,
+  type ExchangeResult,
+  encodeExchangeHeader,
+} from "./exchange.ts";
 import { Wants } from "./fetch-wants.ts";
-import { type ChunkOpener, Taker } from "./taker.ts";
+import { Taker } from "./taker.ts";
 
 export interface FetchOptions {
   readonly session: StreamSession;
@@ -22,7 +27,7 @@ export interface FetchOptions {
   readonly want: Iterable<ChunkRef>;
   readonly into: ChunkSink;
   readonly signal: AbortSignal;
-  readonly opener?: ChunkOpener;
+  readonly work?: ChunkCodec;
   /** What is asked for and not yet safe. Memory may be twice that: payloads, and their content. */
   readonly inFlightBytesMax?: number;
   /** Hears of each chunk that is safe now and was not before. */
@@ -128,7 +133,7 @@ class Fetch {
   }
 
   #open({ session, scope }: Supplier, index: number): Taker {
-    const { into, opener, inFlightBytesMax, onSafe } = this.#options;
+    const { into, work, inFlightBytesMax, onSafe } = this.#options;
     const wants = this.#wants;
     const channel = session.open(encodeExchangeHeader({ verb: "fetch", scope }));
     const sink: ChunkSink = {
@@ -136,7 +141,7 @@ class Fetch {
       put: (ref, bytes, signal) => this.#put(() => into.put(ref, bytes, signal), signal),
     };
     return new Taker(
-      { channel, role: "asks", sink, signal: this.#signal, opener, inFlightBytesMax },
+      { channel, role: "asks", sink, signal: this.#signal, work, inFlightBytesMax },
       {
         take: (bytesMax) => wants.take(index, bytesMax),
         moved: (ref) => {

@@ -10,12 +10,13 @@ import type { StreamSession } from "../../runtime/stream.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
 import type { PinName } from "./content-store.ts";
 import {
+  type ChunkCodec,
   type ChunkSource,
   type ExchangeResult,
   encodeExchangeHeader,
   type MissingChunk,
 } from "./exchange.ts";
-import { type ChunkPacker, SupplierHalf } from "./supplier.ts";
+import { SupplierHalf } from "./supplier.ts";
 import { openChunksMax } from "./taker.ts";
 
 export interface PushOptions {
@@ -27,7 +28,7 @@ export interface PushOptions {
   readonly signal: AbortSignal;
   /** When a chunk is settled: safe at the taker, or at the destination beyond it. */
   readonly until: "safe" | "delivered";
-  readonly packer?: ChunkPacker;
+  readonly work?: ChunkCodec;
   readonly readAheadBytesMax?: number;
   /** Each chunk once: safe at the taker now. */
   readonly onSafe?: (ref: ChunkRef) => void;
@@ -68,10 +69,10 @@ class Push {
 
   constructor(options: PushOptions) {
     this.#options = options;
-    const { session, scope, from, signal, packer, readAheadBytesMax } = options;
+    const { session, scope, from, signal, work, readAheadBytesMax } = options;
     const channel = session.open(encodeExchangeHeader({ verb: "push", scope }));
     this.#half = new SupplierHalf(
-      { channel, role: "asks", from, signal, packer, readAheadBytesMax },
+      { channel, role: "asks", from, signal, work, readAheadBytesMax },
       {
         mayGive: ({ digest, bytes }) => this.#offered.get(digest)?.ref.bytes === bytes,
         sent: ({ digest }) => {

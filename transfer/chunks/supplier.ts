@@ -9,8 +9,7 @@ import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { StreamChannel } from "../../runtime/stream.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
 import { type ExchangeMessage, listMax } from "./chunk-frames.ts";
-import { type Encoded, encodeChunk } from "./encoding.ts";
-import type { ChunkSource, MissingChunk } from "./exchange.ts";
+import { type ChunkCodec, type ChunkSource, codecInPlace, type MissingChunk } from "./exchange.ts";
 import { Party, type PartyEars } from "./exchange-channel.ts";
 import { openChunksMax } from "./taker.ts";
 
@@ -19,24 +18,11 @@ export const readAheadBytesUsual = 32 * 1024 * 1024;
 /** Chunks that are read at a time. */
 export const readsMax = 16;
 
-/** How a chunk's bytes are made ready to travel; `work.ts` does it in worker threads. */
-export interface ChunkPacker {
-  pack(bytes: Uint8Array): Promise<Encoded>;
-}
-
-/** In place, on the thread that asks: zstd where samples say that it pays. */
-export const packInPlace: ChunkPacker = { pack: async (bytes) => encodeChunk(bytes) };
-
-/** For what is known not to compress: sealed chunks. */
-export const packNothing: ChunkPacker = {
-  pack: async (payload) => ({ encoding: "raw", payload }),
-};
-
 export interface SupplierOptions {
   readonly channel: StreamChannel;
   readonly from: ChunkSource;
   readonly signal: AbortSignal;
-  readonly packer?: ChunkPacker | undefined;
+  readonly work?: ChunkCodec | undefined;
   readonly readAheadBytesMax?: number | undefined;
 }
 
@@ -57,7 +43,7 @@ export class SupplierHalf implements PartyEars {
   readonly party: Party;
   readonly #options: SupplierOptions;
   readonly #desk: SupplierDesk;
-  readonly #packer: ChunkPacker;
+  readonly #codec: ChunkCodec;
   readonly #readAheadBytesMax: number;
   /** Wanted, and not yet being read. */
   readonly #wanted: ChunkRef[] = [];
@@ -75,7 +61,7 @@ export class SupplierHalf implements PartyEars {
   ) {
     this.#options = options;
     this.#desk = desk;
-    this.#packer = options.packer ?? packInPlace;
+    this.#codec = options.work ?? codecInPlace;
     this.#readAheadBytesMax = options.readAheadBytesMax ?? readAheadBytesUsual;
     this.party = new Party(options, this);
   }
@@ -158,7 +144,7 @@ export class SupplierHalf implements PartyEars {
       const bytes = await this.#options.from.get(ref.digest, this.party.signal);
       // Who names it with another length does not mean this chunk.
       if (bytes.length !== ref.bytes) return { type: "missing", ref, why: "missing" };
-      return { type: "chunk", ref, ...(await this.#packer.pack(bytes)) };
+      return { type: "chunk", ref, ...(await this.#codec.encode(bytes)) };
     } catch (error) {
       if (isSkyError(error, "chunk/missing")) return { type: "missing", ref, why: "missing" };
       if (isSkyError(error, "chunk/damaged")) return { type: "missing", ref, why: "damaged" };

@@ -7,8 +7,8 @@
 import { SkyError } from "../../model/errors.ts";
 import type { StreamChannel } from "../../runtime/stream.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
-import type { ChunkSink, ExchangeResult, MissingChunk } from "./exchange.ts";
-import { type ChunkOpener, openChunksMax, Taker } from "./taker.ts";
+import type { ChunkCodec, ChunkSink, ExchangeResult, MissingChunk } from "./exchange.ts";
+import { openChunksMax, Taker } from "./taker.ts";
 
 export interface TakeOptions {
   readonly channel: StreamChannel;
@@ -16,7 +16,7 @@ export interface TakeOptions {
   readonly signal: AbortSignal;
   /** What a chunk that is safe here is said to be. A destination says `delivered`. */
   readonly safeMeans: "safe" | "delivered";
-  readonly opener?: ChunkOpener | undefined;
+  readonly work?: ChunkCodec | undefined;
   readonly inFlightBytesMax?: number | undefined;
   /** For a relay: those of these that are safe at the destination, and not needed here. */
   readonly delivered?: ((refs: readonly ChunkRef[]) => ReadonlySet<Digest>) | undefined;
@@ -58,9 +58,9 @@ class OfferTaker implements Take {
 
   constructor(options: TakeOptions) {
     this.#options = options;
-    const { channel, into: sink, signal, opener, inFlightBytesMax, safeMeans } = options;
+    const { channel, into: sink, signal, work, inFlightBytesMax, safeMeans } = options;
     this.#taker = new Taker(
-      { channel, role: "answers", sink, signal, opener, inFlightBytesMax, safeMeans },
+      { channel, role: "answers", sink, signal, work, inFlightBytesMax, safeMeans },
       {
         take: (bytesMax) => this.#next(bytesMax),
         moved: (ref) => this.#safe(ref),

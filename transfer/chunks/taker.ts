@@ -5,13 +5,11 @@
 // of it is held. Each chunk is proven, put, and only then acknowledged; several are at it at once.
 // One that arrives damaged is asked for again, a few times.
 
-import { hash } from "node:crypto";
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { StreamChannel } from "../../runtime/stream.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
 import { type ChunkFrame, type ChunkHead, type ExchangeMessage, listMax } from "./chunk-frames.ts";
-import { decodeChunk, type Encoded } from "./encoding.ts";
-import type { ChunkSink, MissingChunk } from "./exchange.ts";
+import { type ChunkCodec, type ChunkSink, codecInPlace, type MissingChunk } from "./exchange.ts";
 import { Party, type PartyEars } from "./exchange-channel.ts";
 
 /** What may be asked for and not yet be safe, unless the caller says otherwise. */
@@ -22,22 +20,6 @@ export const openChunksMax = 4_096;
 export const putsMax = 32;
 /** How often a chunk may arrive damaged from one supplier before it counts as missing there. */
 export const damagedMax = 3;
-
-/** What a chunk's bytes are put through on their way in; `work.ts` does it in worker threads. */
-export interface ChunkOpener {
-  /** The chunk, proven. @throws SkyError `chunk/damaged`. */
-  open(encoded: Encoded, ref: ChunkRef): Promise<Uint8Array>;
-}
-
-/** In place, on the thread that asks. */
-export const openInPlace: ChunkOpener = {
-  open: async (encoded, ref) => {
-    const bytes = decodeChunk(encoded, ref);
-    if (hash("sha256", bytes, "hex") === ref.digest) return bytes;
-    const why = "its bytes have another digest";
-    throw new SkyError("chunk/damaged", { digest: ref.digest, where: "on arrival", why });
-  },
-};
 
 /** Where the taker's half gets its work, and what becomes of it. */
 export interface TakerDesk {
@@ -58,7 +40,7 @@ export interface TakerOptions {
   readonly role: "asks" | "answers";
   readonly sink: ChunkSink;
   readonly signal: AbortSignal;
-  readonly opener?: ChunkOpener | undefined;
+  readonly work?: ChunkCodec | undefined;
   readonly inFlightBytesMax?: number | undefined;
   /** What a safe chunk is said to be. A destination says `delivered`. */
   readonly safeMeans?: "safe" | "delivered" | undefined;
@@ -75,7 +57,7 @@ export class Taker implements PartyEars {
   readonly party: Party;
   readonly #options: TakerOptions;
   readonly #desk: TakerDesk;
-  readonly #opener: ChunkOpener;
+  readonly #codec: ChunkCodec;
   readonly #inFlightBytesMax: number;
   readonly #open = new Map<Digest, Open>();
   #openBytes = 0;
@@ -87,7 +69,7 @@ export class Taker implements PartyEars {
   constructor(options: TakerOptions, desk: TakerDesk) {
     this.#options = options;
     this.#desk = desk;
-    this.#opener = options.opener ?? openInPlace;
+    this.#codec = options.work ?? codecInPlace;
     this.#inFlightBytesMax = options.inFlightBytesMax ?? inFlightBytesUsual;
     this.party = new Party(options, this);
   }
@@ -188,7 +170,7 @@ export class Taker implements PartyEars {
   async #keep(open: Open, frame: ChunkFrame): Promise<void> {
     const { ref } = open;
     try {
-      const bytes = await this.#opener.open(frame, ref);
+      const bytes = await this.#codec.decode(ref, frame);
       await this.#options.sink.put(ref, bytes, this.party.signal);
     } catch (error) {
       if (!isSkyError(error, "chunk/damaged")) throw error;
