@@ -245,6 +245,7 @@ function decodeJoin(payload: Buffer): Frame {
     begins: begins === 1,
     lane: payload.readUInt32BE(sessionNameBytes + 1),
     received: readUInt64(payload, sessionNameBytes + 5),
+    resumeMs: payload.readUInt32BE(sessionNameBytes + 13),
   };
 }
 

@@ -46,6 +46,8 @@ export interface JoinFrame {
   readonly lane: number;
   /** The highest number up to which the sender of this frame has received everything. */
   readonly received: number;
+  /** How long the dialler asks for the session to be kept without any lane. */
+  readonly resumeMs: number;
 }
 
 /** What has arrived: `lanes`. */
@@ -83,7 +85,7 @@ export const bareFlag = 2;
 
 const abortBytesMax = 4_096;
 const helloBytesMax = 1_024;
-const joinBytes = sessionNameBytes + 13;
+const joinBytes = sessionNameBytes + 17;
 
 export type FrameType = Frame["type"];
 
@@ -182,11 +184,12 @@ function encodeHello(version: number, capabilities: readonly string[]): Uint8Arr
   return Buffer.concat([head, Buffer.from(capabilities.join(" "))]);
 }
 
-function encodeJoin({ session, begins, lane, received }: JoinFrame): Uint8Array {
+function encodeJoin({ session, begins, lane, received, resumeMs }: JoinFrame): Uint8Array {
   const out = Buffer.alloc(joinBytes);
   out.set(session.subarray(0, sessionNameBytes), 0);
   out.writeUInt8(begins ? 1 : 0, sessionNameBytes);
   out.writeUInt32BE(lane, sessionNameBytes + 1);
+  out.writeUInt32BE(resumeMs, sessionNameBytes + 13);
   return writeUInt64(out, received, sessionNameBytes + 5);
 }
 

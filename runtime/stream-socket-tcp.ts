@@ -168,8 +168,9 @@ class Connection {
     const names = { us: `the ${side}`, them: peer };
     const agreement = agreeOnWire(frame, names);
     if (!agreement.agreed) {
-      this.#failGreeting(new SkyError("stream/denied", { why: agreement.why }));
+      // First the refusal: whoever hears of the failure destroys a socket that says nothing.
       refuse(this.#socket, agreement.why, this.#options.clock);
+      this.#failGreeting(new SkyError("stream/denied", { why: agreement.why }));
       return;
     }
     if (this.#options.side === "dialler") this.#sendHello();

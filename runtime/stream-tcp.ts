@@ -20,9 +20,24 @@ import {
 import { errorText, SkyError } from "../model/errors.ts";
 import { parsePeer } from "./certificates.ts";
 import type { Clock } from "./clock.ts";
-import type { StreamListener, StreamPort, StreamSession, StreamTarget } from "./stream.ts";
-import type { SessionLimits } from "./stream-session.ts";
-import { greet, refuse } from "./stream-socket-tcp.ts";
+import type { Random } from "./random.ts";
+import { createOsRandom } from "./random-os.ts";
+import type {
+  StreamDialOptions,
+  StreamListener,
+  StreamPort,
+  StreamSession,
+  StreamTarget,
+} from "./stream.ts";
+import {
+  dialLanes,
+  LaneListener,
+  type LanePorts,
+  lanesWanted,
+  wantsLanes,
+} from "./stream-lanes-tcp.ts";
+import { createSession, type SessionLimits } from "./stream-session.ts";
+import { type GreetOptions, greet, meet, refuse } from "./stream-socket-tcp.ts";
 
 export type StreamSecurity =
   | {
@@ -40,6 +55,8 @@ export interface StreamTcpOptions {
   readonly security: StreamSecurity;
   readonly clock: Clock;
   readonly limits?: Partial<SessionLimits>;
+  /** Names sessions with lanes, and spreads their dials; absent = the system's. */
+  readonly random?: Random;
   /** Hears of each peer that was refused or broke the protocol. */
   readonly onRefused?: (why: string) => void;
 }
@@ -51,8 +68,10 @@ export interface StreamTcpPort extends StreamPort {
 export interface StreamCounts {
   /** Peers that did not prove who they are, or speak another version. */
   readonly refused: number;
-  /** Sessions that ended because the peer broke the protocol. */
+  /** Sessions that ended because the peer broke the protocol, and lanes that did. */
   readonly breaches: number;
+  /** Sessions for which lanes were asked and that have none, because the peer knows none. */
+  readonly plain: number;
 }
 
 const handshakeMs = 10_000;
@@ -62,30 +81,47 @@ const keepAliveMs = 15_000;
 export function createTcpStreams(options: StreamTcpOptions): StreamTcpPort {
   const port = new Port(options);
   return {
-    dial: (target, signal) => port.dial(target, signal),
-    listen: ({ target, onSession }) => port.listen(target, onSession),
-    counts: () => ({ refused: port.refused, breaches: port.breaches }),
+    dial: (target, signal, wish) => port.dial(target, signal, wish),
+    listen: (wish) => port.listen(wish),
+    counts: () => ({ refused: port.refused, breaches: port.breaches, plain: port.plain }),
   };
+}
+
+type ListenOptions = Parameters<StreamPort["listen"]>[0];
+
+interface Accepting {
+  readonly lanes: LaneListener;
+  readonly onSession: (session: StreamSession) => void;
+  readonly allow: ((peer: string) => boolean) | undefined;
+}
+
+/** A socket whose peer has proven who it is. */
+interface Proven {
+  readonly socket: Socket;
+  readonly peer: string;
 }
 
 class Port {
   refused = 0;
   breaches = 0;
+  plain = 0;
   readonly #options: StreamTcpOptions;
 
   constructor(options: StreamTcpOptions) {
     this.#options = options;
   }
 
-  async dial(target: StreamTarget, signal: AbortSignal): Promise<StreamSession> {
-    const socket = await open(target, this.#options.security, signal);
+  async dial(
+    target: StreamTarget,
+    signal: AbortSignal,
+    options: StreamDialOptions = {},
+  ): Promise<StreamSession> {
+    const wanted = lanesWanted(options);
+    if (wanted !== undefined)
+      return await dialLanes(this.#lanePorts(), target, { ...wanted, signal });
+    const { socket, peer } = await this.#connect(target, signal);
     try {
-      const peer = peerOf(socket, this.#options.security);
-      if (peer === undefined) throw denied(`its certificate is not good: ${proofError(socket)}`);
-      if (target.peer !== undefined && peer !== target.peer) {
-        throw denied(`${peer} is there, not ${target.peer}`);
-      }
-      return await this.#greet(socket, { peer, side: "dialler", signal });
+      return await greet(socket, { ...this.#meeting(peer, "dialler"), signal });
     } catch (error) {
       // A refusal of ours may still be on its way.
       if (!socket.writableEnded) socket.destroy();
@@ -93,13 +129,27 @@ class Port {
     }
   }
 
-  async listen(
-    target: StreamTarget,
-    onSession: (session: StreamSession) => void,
-  ): Promise<StreamListener> {
+  async #connect(target: StreamTarget, signal: AbortSignal): Promise<Proven> {
+    const socket = await open(target, this.#options.security, signal);
+    try {
+      const peer = peerOf(socket, this.#options.security);
+      if (peer === undefined) throw denied(`its certificate is not good: ${proofError(socket)}`);
+      if (target.peer !== undefined && peer !== target.peer) {
+        throw denied(`${peer} is there, not ${target.peer}`);
+      }
+      tune(socket);
+      return { socket, peer };
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+  }
+
+  async listen({ target, onSession, allow }: ListenOptions): Promise<StreamListener> {
+    const lanes = new LaneListener(this.#lanePorts(), onSession, (why) => this.#refuse(why));
     const sockets = new Set<Socket>();
     const server = serverOf(this.#options.security, (socket) => {
-      void this.#accept(socket, onSession);
+      this.#accept(socket, { lanes, onSession, allow });
     });
     server.maxConnections = connectionsMax;
     server.on("connection", (socket: Socket) => {
@@ -115,47 +165,71 @@ class Port {
     const port = address !== null && typeof address === "object" ? address.port : target.port;
     return {
       target: { host: target.host, port },
-      close: () => closeServer(server, sockets),
+      close: () => {
+        lanes.close();
+        return closeServer(server, sockets);
+      },
     };
   }
 
-  async #accept(socket: Socket, onSession: (session: StreamSession) => void): Promise<void> {
+  #accept(socket: Socket, { lanes, onSession, allow }: Accepting): void {
     const { security, clock } = this.#options;
     const peer = peerOf(socket, security);
-    if (peer === undefined) {
-      const why = `the certificate is not good: ${proofError(socket)}`;
+    const isAllowed = peer !== undefined && (allow?.(peer) ?? true);
+    if (!isAllowed) {
+      const why =
+        peer === undefined
+          ? `the certificate is not good: ${proofError(socket)}`
+          : `${peer} is not expected here`;
       this.#refuse(why);
       refuse(socket, why, clock);
       return;
     }
-    let session: StreamSession;
-    try {
-      session = await this.#greet(socket, { peer, side: "listener" });
-    } catch (error) {
-      this.#refuse(errorText(error));
-      if (!socket.writableEnded) socket.destroy();
-      return;
-    }
-    onSession(session);
-  }
-
-  #greet(
-    socket: Socket,
-    who: { readonly peer: string; readonly side: "dialler" | "listener"; signal?: AbortSignal },
-  ): Promise<StreamSession> {
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, keepAliveMs);
-    const { clock, limits } = this.#options;
-    return greet(socket, {
-      ...who,
-      clock,
-      handshakeMs,
-      ...(limits === undefined ? {} : { limits }),
-      onBreach: (why) => {
-        this.breaches += 1;
-        this.#options.onRefused?.(why);
+    tune(socket);
+    const meeting = { ...this.#meeting(peer, "listener"), wants: wantsLanes };
+    meet(socket, meeting, {
+      begin: (met) => {
+        if (met.capabilities.has("lanes")) return lanes.admit(peer, met);
+        const end = createSession({ ...meeting, ...met });
+        onSession(end.session);
+        return end;
+      },
+      failed: (error) => {
+        this.#refuse(errorText(error));
+        if (!socket.writableEnded) socket.destroy();
       },
     });
+  }
+
+  #meeting(peer: string, side: "dialler" | "listener"): GreetOptions {
+    const { clock, limits } = this.#options;
+    const onBreach = (why: string): void => this.#breach(why);
+    return {
+      peer,
+      side,
+      clock,
+      handshakeMs,
+      onBreach,
+      ...(limits === undefined ? {} : { limits }),
+    };
+  }
+
+  #lanePorts(): LanePorts {
+    const { clock, limits = {}, random = createOsRandom() } = this.#options;
+    return {
+      ...{ clock, random, limits },
+      connect: (target, signal) => this.#connect(target, signal),
+      meeting: (peer, side) => this.#meeting(peer, side),
+      onBreach: (why) => this.#breach(why),
+      onPlain: () => {
+        this.plain += 1;
+      },
+    };
+  }
+
+  #breach(why: string): void {
+    this.breaches += 1;
+    this.#options.onRefused?.(why);
   }
 
   #refuse(why: string): void {
@@ -189,6 +263,11 @@ function denied(why: string): SkyError {
 }
 
 // ---- sockets
+
+function tune(socket: Socket): void {
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, keepAliveMs);
+}
 
 function tlsOptions(security: Extract<StreamSecurity, { kind: "tls" }>) {
   return {

@@ -13,12 +13,26 @@
 
 export interface StreamPort {
   /** Connects and proves who we are. @throws SkyError `stream/closed`, `stream/denied`. */
-  dial(target: StreamTarget, signal: AbortSignal): Promise<StreamSession>;
+  dial(
+    target: StreamTarget,
+    signal: AbortSignal,
+    options?: StreamDialOptions,
+  ): Promise<StreamSession>;
   /** Accepts sessions until closed. */
   listen(options: {
     readonly target: StreamTarget;
     readonly onSession: (session: StreamSession) => void;
+    /** Who may connect, of those who have proven who they are; absent = all of them. */
+    readonly allow?: (peer: string) => boolean;
   }): Promise<StreamListener>;
+}
+
+/** A peer or a version that knows no lanes gives a session of one connection. */
+export interface StreamDialOptions {
+  /** Connections that carry the session together (1 to 16); one that breaks is dialled again. */
+  readonly lanes?: number;
+  /** How long the session waits while none of them is there; 0 = it is over with the last. */
+  readonly resumeMs?: number;
 }
 
 /** Where a listener is. `port` 0 lets the listener choose. A memory version reads only `host`. */

@@ -51,6 +51,7 @@ const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
     begins: fc.boolean(),
     lane: channel,
     received: count,
+    resumeMs: channel,
   }),
 );
 
@@ -252,7 +253,7 @@ const large = dataFrame(1, [Buffer.alloc(largeFrameBytesMax)]);
 const token = Buffer.from("12345678");
 const join: Frame = {
   ...{ type: "join", session: Buffer.alloc(16), begins: true },
-  ...{ lane: 0, received: 0 },
+  ...{ lane: 0, received: 0, resumeMs: 0 },
 };
 const needs: readonly (readonly [string, Buffer, FrameCapability])[] = [
   ["a large frame", bytesOf([unnumbered(large)]), "large-frames"],
