@@ -11,7 +11,7 @@ import { manifestChunksMax } from "./manifest.ts";
 const mib = 1024 * 1024;
 
 /** A seal adds to a chunk, and a sealed one is a chunk too: so not the whole `chunkBytesMax`. */
-export const cutBytesMax = 15 * mib;
+export const cutBytesMax = 15 * 1024 * 1024;
 /** What a chunk costs beside its bytes (a frame, a file, an fsync) is small against so much. */
 export const cutBytesUsual = 8 * mib;
 export const cutBytesMin = 1 * mib;
