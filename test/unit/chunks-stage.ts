@@ -98,3 +98,8 @@ export class MemorySink implements ChunkSink {
 export function neverAborts(): AbortSignal {
   return new AbortController().signal;
 }
+
+/** The other party of an exchange that the test looks at: how this one ends is of no interest. */
+export function unobserved(running: Promise<unknown>): void {
+  running.catch(() => "as it may");
+}
