@@ -6,7 +6,7 @@
 
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { errorText, SkyError } from "../../model/errors.ts";
-import type { ChunkRef } from "./chunk.ts";
+import { type ChunkRef, chunkBytesMax } from "./chunk.ts";
 
 export type Encoding = "raw" | "zstd";
 
@@ -16,14 +16,22 @@ export interface Encoded {
   readonly payload: Uint8Array;
 }
 
+/** A sample is large enough to show what zstd finds, and costs about 0.1 ms for all three. */
 const sampleBytes = 16 * 1024;
 const samples = 3;
 /** Less saved than this share is not worth the time of both ends. */
 const savedShareMin = 0.1;
 /** Source: zstd's manual: level 1 is its fastest regular level. */
 const level = 1;
+/** No chunk needs a window longer than itself; a frame may ask for 2 GiB. Log2 of 16 MiB. */
+const windowLogMax = 24;
+/** With room to spare zlib knows that it is done, and does not begin another buffer. */
+const spareBytes = 1024;
 
-/** The same bytes always come to the same payload. Raw is the bytes themselves, not a copy. */
+/**
+ * The same bytes come to the same payload, as long as Node brings the same zstd. Raw is the bytes
+ * themselves, not a copy.
+ */
 export function encodeChunk(bytes: Uint8Array): Encoded {
   if (bytes.length > 0 && pays(sampleOf(bytes))) {
     const payload = compress(bytes);
@@ -37,6 +45,7 @@ export function encodeChunk(bytes: Uint8Array): Encoded {
  * @throws SkyError `chunk/damaged` unless the payload comes to exactly `ref.bytes`.
  */
 export function decodeChunk({ encoding, payload }: Encoded, ref: ChunkRef): Uint8Array {
+  if (ref.bytes > chunkBytesMax) throw damaged(ref, `${ref.bytes} bytes are no chunk`);
   const bytes = encoding === "raw" ? payload : decompress(payload, ref);
   if (bytes.length === ref.bytes) return bytes;
   throw damaged(ref, `its payload comes to ${bytes.length} bytes of ${ref.bytes}`);
@@ -65,7 +74,12 @@ function compress(bytes: Uint8Array): Uint8Array {
 
 function decompress(payload: Uint8Array, ref: ChunkRef): Uint8Array {
   try {
-    return zstdDecompressSync(payload, { maxOutputLength: ref.bytes });
+    return zstdDecompressSync(payload, {
+      chunkSize: ref.bytes + spareBytes,
+      maxOutputLength: ref.bytes,
+      rejectGarbageAfterEnd: true,
+      params: { [constants.ZSTD_d_windowLogMax]: windowLogMax },
+    });
   } catch (error) {
     throw damaged(ref, `its payload does not decode: ${errorText(error)}`, error);
   }
