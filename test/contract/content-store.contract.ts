@@ -14,8 +14,8 @@ export interface ContentWorld {
   open(options?: { readonly bytesMax?: number }): Promise<ContentStore>;
   /** Flips a bit of a chunk where it is kept. */
   damage(digest: string): void;
-  /** From now on the place takes no new chunk, or does again. */
-  fill(full: boolean): void;
+  /** From now on the place takes no new chunk, or does again. Absent where that cannot be. */
+  fill?(full: boolean): void;
   close(): Promise<void>;
 }
 
@@ -383,14 +383,16 @@ function room(check: Check): void {
   check(
     "on a full disk a put is refused with disk/full, and works when there is room",
     async (world) => {
+      const { fill } = world;
+      if (fill === undefined) return;
       await using(world, async (store) => {
         await store.pin("job", [sample(1)]);
         await putSample(store, sample(1));
-        world.fill(true);
+        fill(true);
         const isDiskFull = (error: unknown): boolean => isSkyError(error, "disk/full");
         await assert.rejects(putSample(store, sample(2, 65_536)), isDiskFull);
         assert.ok(sample(1).content.equals(await store.get(sample(1).digest)));
-        world.fill(false);
+        fill(false);
         assert.equal(await putSample(store, sample(2, 65_536)), "stored");
         assert.equal(store.counts().chunks, 2);
       });

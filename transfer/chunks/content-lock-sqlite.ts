@@ -1,0 +1,76 @@
+// The lock of a content store: whoever changes names of chunks, pins or the index holds it.
+//
+// It is a lock of the kernel on a file (an exclusive transaction of SQLite, which writes nothing),
+// so it goes with its holder, however that ends. It is a file of its own because the index may
+// have to be replaced while others wait. Turns under it are short; whoever waits for longer
+// than the limit fails with a sentence, and nothing has happened.
+
+import { closeSync, openSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { SkyError } from "../../model/errors.ts";
+
+/** Bound the wait for another process that holds the lock and does not get on. */
+const waitMs = 30_000;
+
+/** Result codes of SQLite. Source: sqlite.org/rescode.html. */
+const sqliteBusy = 5;
+
+export class ContentLock {
+  readonly #database: DatabaseSync;
+  readonly #dir: string;
+  #isHeld = false;
+
+  constructor(path: string, dir: string) {
+    this.#dir = dir;
+    createOnce(path);
+    this.#database = new DatabaseSync(path, { timeout: waitMs });
+    // The first transaction writes the file's first page; from then on none writes anything.
+    this.#demandTurn();
+    this.#database.exec("COMMIT");
+  }
+
+  /** @throws SkyError `chunks/failed` if another process holds it for too long. */
+  whileHeld<T>(work: () => T): T {
+    if (this.#isHeld) return work();
+    this.#demandTurn();
+    this.#isHeld = true;
+    try {
+      return work();
+    } finally {
+      this.#isHeld = false;
+      this.#database.exec("ROLLBACK");
+    }
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #demandTurn(): void {
+    try {
+      this.#database.exec("BEGIN EXCLUSIVE");
+    } catch (error) {
+      if (sqliteCode(error) !== sqliteBusy) throw error;
+      const why = `another process has held its lock for ${waitMs / 1000} s`;
+      throw new SkyError("chunks/failed", { dir: this.#dir, why }, { cause: error });
+    }
+  }
+}
+
+/** The low byte of a result code is the primary one; the rest tells variants apart. */
+export function sqliteCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !("errcode" in error)) return undefined;
+  return typeof error.errcode === "number" ? error.errcode & 0xff : undefined;
+}
+
+/**
+ * A file of the owner's alone. One that exists is not opened: with the close after it, POSIX would
+ * drop the locks that this process holds on it.
+ */
+export function createOnce(path: string): void {
+  try {
+    closeSync(openSync(path, "ax", 0o600));
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+  }
+}
