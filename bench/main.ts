@@ -8,6 +8,7 @@
 import { execFileSync } from "node:child_process";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
+import { chunksReport } from "./chunk-work.ts";
 import { type Floor, floorReport, measureFloor } from "./floor.ts";
 import { checkout } from "./home.ts";
 import { idleReport } from "./idle.ts";
@@ -34,6 +35,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   logs: async () => [await logsReport("embedded"), await logsReport("process")],
   tail: async () => [await tailReport()],
   placement: async () => [placementReport()],
+  chunks: async () => [await chunksReport()],
   idle: async () => [await idleReport("embedded"), await idleReport("process")],
 };
 

@@ -201,3 +201,74 @@ test("seal: the largest payload can be sealed, and no larger one", () => {
     (error) => isSkyError(error, "core/broken-invariant"),
   );
 });
+
+/** Counts up from `first`: easily made in any language, for who checks the vectors elsewhere. */
+function counted(bytes: number, first: number): Uint8Array {
+  return Uint8Array.from({ length: bytes }, (_, index) => first + index);
+}
+
+const vector = {
+  secret: { transfer: counted(16, 0x10), key: counted(32, 0x80) },
+  place: { object: 1, index: 2 },
+};
+
+const sealedRaw = [
+  "534b595300010000101112131415161718191a1b1c1d1e1f00000001000000020000004a34717c879629813201",
+  "dda3954d2f70d80aefcc942b44229c5a1b69b3aaba7d437a8b8b310f29d6ad5e22e517eaa2fb4d24e8e6aadf59",
+  "c191bd59d64c9c5153d76bd1baacc4fc889990f5213c0e2aa08b165c0e5d969c608776ebb14d78c442f94bec9b",
+  "32e9c95a333e7f21656601b5b6bdb4b55c1a76295f539d",
+].join("");
+const sealedZstd = [
+  "534b595300010000101112131415161718191a1b1c1d1e1f00000001000000020000003bddf3d7ffd780855f4d",
+  "401092fe4c725a73948db9c3d84e8382fd26cb9ce43f1728157826bbd85522e28bf978dc43682ab0102338be67",
+  "969355504e2156865a7e24cee4b645445a6058874f0c0cb47a0ffa4ce70a89e0a44c2ea6859a96b8e6e854f605",
+  "617add4627693074",
+].join("");
+
+// Never to be updated: what was sealed before must open, and be sealed alike.
+test("seal: its form does not change", () => {
+  const raw = Buffer.from("a chunk that everybody seals alike");
+  const sealed = sealChunk({ ...vector, ref: refOf(raw), chunk: encodeChunk(raw) });
+  assert.equal(Buffer.from(sealed).toString("hex"), sealedRaw);
+  assert.ok(raw.equals(openChunk(Buffer.from(sealedRaw, "hex"), vector).bytes));
+  // Of what is compressed, only that it opens: another zstd may compress otherwise.
+  const opened = openChunk(Buffer.from(sealedZstd, "hex"), vector);
+  assert.ok(Buffer.alloc(1_000, "ab").equals(opened.bytes));
+});
+
+test("seal: another program opens it by the form alone", async () => {
+  const bytes = Buffer.from("opened by hand, with the web's cryptography");
+  const request = { ...vector, ref: refOf(bytes), chunk: encodeChunk(bytes) };
+  const sealed = Buffer.from(sealChunk(request));
+  const sign = async (key: Uint8Array, parts: readonly Uint8Array[]): Promise<Buffer> => {
+    const algorithm = { name: "HMAC", hash: "SHA-256" };
+    const imported = await crypto.subtle.importKey("raw", plain(key), algorithm, false, ["sign"]);
+    return Buffer.from(await crypto.subtle.sign("HMAC", imported, plain(Buffer.concat(parts))));
+  };
+  const { key } = vector.secret;
+  const salt = sealed.subarray(36, 68);
+  const chunkKey = await sign(key, [Buffer.from("skylet seal 1: key\0"), salt]);
+  const imported = await crypto.subtle.importKey("raw", plain(chunkKey), "AES-GCM", false, [
+    "decrypt",
+  ]);
+  const algorithm = {
+    ...{ name: "AES-GCM", iv: new Uint8Array(12), additionalData: plain(sealed.subarray(0, 68)) },
+  };
+  const opened = await crypto.subtle.decrypt(algorithm, imported, plain(sealed.subarray(68)));
+  const content = Buffer.from(opened);
+  assert.equal(content.toString("hex", 0, 32), request.ref.digest);
+  assert.equal(content.readUInt32BE(32), bytes.length);
+  assert.ok(content.subarray(40).equals(bytes));
+  // The salt is what it has to be: all that is encrypted is in it.
+  const parts = [
+    sealed.subarray(0, 36),
+    content.subarray(0, 40),
+    Buffer.from(hash("sha256", bytes), "hex"),
+  ];
+  const salts = await sign(key, [Buffer.from("skylet seal 1: salt\0"), ...parts]);
+  assert.ok(salts.equals(salt));
+});
+
+function plain(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes);
+}

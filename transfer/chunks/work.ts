@@ -89,7 +89,7 @@ export interface WorkAnswers {
 export function workOn(request: WorkRequest): WorkAnswers[WorkKind] {
   switch (request.kind) {
     case "name":
-      return { ref: refOf(request.bytes), bytes: request.bytes };
+      return { ref: nameOf(request.bytes), bytes: request.bytes };
     case "prove":
       return proven(request.ref, request.bytes);
     case "encode":
@@ -133,12 +133,13 @@ export function workOver(
   };
 }
 
-function refOf(bytes: Uint8Array): ChunkRef {
+/** What a chunk of these bytes is called. */
+export function nameOf(bytes: Uint8Array): ChunkRef {
   return { digest: hash("sha256", bytes), bytes: bytes.length };
 }
 
 function proven(ref: ChunkRef, bytes: Uint8Array): Uint8Array {
-  const found = refOf(bytes);
+  const found = nameOf(bytes);
   if (found.digest === ref.digest && found.bytes === ref.bytes) return bytes;
   const why = `its ${found.bytes} bytes have digest ${found.digest}`;
   throw new SkyError("chunk/damaged", { digest: ref.digest, where: "proving", why });
