@@ -70,6 +70,7 @@ export class LanedSession {
   #stopTick: () => void = () => {};
   #tickAtMs: number | undefined;
   #stopWaiting: () => void = () => {};
+  #stopLinger: () => void = () => {};
 
   constructor(options: LanedOptions) {
     this.#options = options;
@@ -251,13 +252,14 @@ export class LanedSession {
     const why = "the peer closed the session";
     this.#during(() => this.#lanes.send({ type: "abort", channel: noChannel, why }, this.#nowMs()));
     this.#stopWaiting();
-    this.#stopWaiting = this.#options.clock.after(lingerMs, () => this.#over("closed by us"));
+    this.#stopLinger = this.#options.clock.after(lingerMs, () => this.#over("closed by us"));
   }
 
   #over(why: string): void {
     if (this.#state === "over") return;
     this.#state = "over";
     this.#stopWaiting();
+    this.#stopLinger();
     this.#stopTick();
     for (const [index, { lane, stopPings }] of [...this.#joined]) {
       this.#joined.delete(index);
