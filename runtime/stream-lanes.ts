@@ -20,6 +20,7 @@ import {
   type LinkEnd,
   type SessionEnd,
   type SessionLimits,
+  type SharedOptions,
   sessionLimits,
 } from "./stream-session.ts";
 
@@ -32,6 +33,7 @@ export interface LanedOptions {
   readonly resumeMs: number;
   readonly limits?: Partial<SessionLimits>;
   readonly laneLimits?: Partial<LaneLimits>;
+  readonly shared?: SharedOptions;
   /** The session (not a lane) broke the protocol, and is over. */
   readonly onBreach?: (why: string) => void;
   /** A lane is gone and may be dialled again; `breach` if it broke the rules. */
@@ -79,7 +81,7 @@ export class LanedSession {
     this.#laneLimits = { ...laneLimits, waitBytes, ...options.laneLimits };
     const { peer, side, clock, capabilities, onBreach } = options;
     this.#end = createSession({
-      ...{ peer, side, clock, capabilities, link: this.#link() },
+      ...{ ...options.shared, peer, side, clock, capabilities, link: this.#link() },
       limits: { ...this.#limits, silentPingsMax: Number.POSITIVE_INFINITY },
       ...(onBreach === undefined ? {} : { onBreach }),
     });

@@ -244,6 +244,11 @@ export class SimHead {
       write: (bytes) => channel.write(bytes),
       end: () => channel.end(),
       abort: (why) => channel.abort(why),
+      lend: (use) =>
+        channel.lend(async (bytes) => {
+          await reading();
+          await use(bytes);
+        }),
       async *[Symbol.asyncIterator]() {
         for await (const bytes of channel) {
           await reading();
