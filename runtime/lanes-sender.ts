@@ -15,7 +15,7 @@ import type { AckFrame, Frame } from "./framing.ts";
 import { frameCost, type LaneLimits } from "./lane.ts";
 import type { FrameLink } from "./stream-session.ts";
 
-export interface Held {
+interface Held {
   readonly number: number;
   /** Let go of once it is acknowledged, whoever still carries it. */
   frame: Frame | undefined;
@@ -79,11 +79,6 @@ export class LaneSender {
   /** Everything that was given is acknowledged. */
   isDone(): boolean {
     return this.#acknowledged === this.#numberLast;
-  }
-
-  /** The highest number that was ever sent. */
-  get reached(): number {
-    return this.#reached;
   }
 
   held(): { readonly bytes: number; readonly frames: number } {
@@ -191,7 +186,7 @@ export class LaneSender {
     while (this.#waitingFrom <= this.#numberLast) {
       const held = this.#held.at(this.#waitingFrom - this.#acknowledged - 1);
       if (held?.state === "waiting") {
-        if (!this.mayReach(held)) return;
+        if (!this.#mayReach(held)) return;
         const lane = this.#laneFor(held);
         if (lane === "later") return;
         // Those that carry it already are all that there is.
@@ -203,7 +198,7 @@ export class LaneSender {
   }
 
   /** Whether the peer has room for it. */
-  protected mayReach({ number, cost }: Held): boolean {
+  #mayReach({ number, cost }: Held): boolean {
     if (number <= this.#reached) return true;
     const { heldBytesMax, heldFramesMax } = this.#limits;
     if (number > this.#acknowledged + heldFramesMax) return false;

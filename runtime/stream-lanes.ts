@@ -20,7 +20,6 @@ import {
   type LinkEnd,
   type SessionEnd,
   type SessionLimits,
-  type SharedOptions,
   sessionLimits,
 } from "./stream-session.ts";
 
@@ -33,7 +32,6 @@ export interface LanedOptions {
   readonly resumeMs: number;
   readonly limits?: Partial<SessionLimits>;
   readonly laneLimits?: Partial<LaneLimits>;
-  readonly shared?: SharedOptions;
   /** The session (not a lane) broke the protocol, and is over. */
   readonly onBreach?: (why: string) => void;
   /** A lane is gone and may be dialled again; `breach` if it broke the rules. */
@@ -72,7 +70,6 @@ export class LanedSession {
   #stopTick: () => void = () => {};
   #tickAtMs: number | undefined;
   #stopWaiting: () => void = () => {};
-  #stopLinger: () => void = () => {};
 
   constructor(options: LanedOptions) {
     this.#options = options;
@@ -81,7 +78,7 @@ export class LanedSession {
     this.#laneLimits = { ...laneLimits, waitBytes, ...options.laneLimits };
     const { peer, side, clock, capabilities, onBreach } = options;
     this.#end = createSession({
-      ...{ ...options.shared, peer, side, clock, capabilities, link: this.#link() },
+      ...{ peer, side, clock, capabilities, link: this.#link() },
       limits: { ...this.#limits, silentPingsMax: Number.POSITIVE_INFINITY },
       ...(onBreach === undefined ? {} : { onBreach }),
     });
@@ -254,14 +251,13 @@ export class LanedSession {
     const why = "the peer closed the session";
     this.#during(() => this.#lanes.send({ type: "abort", channel: noChannel, why }, this.#nowMs()));
     this.#stopWaiting();
-    this.#stopLinger = this.#options.clock.after(lingerMs, () => this.#over("closed by us"));
+    this.#stopWaiting = this.#options.clock.after(lingerMs, () => this.#over("closed by us"));
   }
 
   #over(why: string): void {
     if (this.#state === "over") return;
     this.#state = "over";
     this.#stopWaiting();
-    this.#stopLinger();
     this.#stopTick();
     for (const [index, { lane, stopPings }] of [...this.#joined]) {
       this.#joined.delete(index);
