@@ -2,35 +2,23 @@
 //
 // The session moves frames; a channel decides. Credit counts each DATA frame's bytes and a fixed
 // cost per frame, so that a peer that sends very small frames cannot make us hold more memory than
-// one that sends large ones; small parts that nobody waits for are put together for the same
-// reason. How much credit a peer gets is the window's affair (`credit-window.ts`).
+// one that sends large ones.
 //
 // What must always hold: what was received and not yet read never costs more than was granted;
 // an iteration ends normally only if the peer's END was received and all before it was read.
 
 import { SkyError } from "../model/errors.ts";
-import { CreditWindow, type WindowLimits, windowInitialBytes } from "./credit-window.ts";
-import { Fifo } from "./fifo.ts";
-import { landingPool } from "./frame-parser.ts";
-import type { BudgetShare } from "./memory-budget.ts";
 import type { StreamChannel } from "./stream.ts";
-import { streamFault } from "./stream-fault.ts";
 
 /** What each DATA frame costs beside its bytes. */
 export const frameCostBytes = 64;
+/** Credit of either side when a channel opens. Part of the wire version. */
+export const windowInitialBytes = 64 * 1024;
 /** The most credit that a peer may hold; more is a breach of the protocol. */
 export const creditBytesMax = 2 ** 30;
-/** Parts up to this length are put together while nobody waits for them… */
-const smallPartBytes = 4 * 1024;
-/** …to parts of this length. */
-const joinedPartBytes = 16 * 1024;
 
 /** What a channel asks of its session. */
 export interface ChannelHost {
-  readonly window: WindowLimits;
-  readonly share: BudgetShare;
-  /** The time, and the round trip to the peer where it is measured. */
-  tripNow(): { readonly nowMs: number; readonly roundTripMs: number | undefined };
   /** There is something to send and the credit to send it. */
   ready(core: ChannelCore): void;
   sendEnd(core: ChannelCore): void;
@@ -47,11 +35,9 @@ interface PendingWrite {
 }
 
 interface Received {
-  part: Uint8Array;
+  readonly part: Uint8Array;
   /** Returned to the peer when this part is read. */
-  cost: number;
-  /** Where more can be put behind the part; the part is its front. */
-  readonly room: Buffer | undefined;
+  readonly cost: number;
 }
 
 interface Waiter {
@@ -68,16 +54,18 @@ export class ChannelCore {
   queued = false;
 
   readonly #host: ChannelHost;
-  readonly #pending = new Fifo<PendingWrite>();
+  #pending: PendingWrite[] = [];
   /** How much of the first pending write has been taken. */
   #taken = 0;
   #credit = windowInitialBytes;
   #endWanted = false;
   #endSent = false;
 
-  #received = new Fifo<Received>();
-  readonly #waiters = new Fifo<Waiter>();
-  readonly #window: CreditWindow;
+  #received: Received[] = [];
+  #waiters: Waiter[] = [];
+  #window = windowInitialBytes;
+  #granted = windowInitialBytes;
+  #unreturned = 0;
   #endReceived = false;
   #failure: SkyError | undefined;
   #finished = false;
@@ -90,7 +78,6 @@ export class ChannelCore {
     this.id = options.id;
     this.header = options.header;
     this.#host = options.host;
-    this.#window = new CreditWindow(options.host.window, options.host.share);
     this.face = faceOf(this);
   }
 
@@ -127,8 +114,8 @@ export class ChannelCore {
     let room = Math.min(bytesMax, this.#credit - frameCostBytes);
     const parts: Uint8Array[] = [];
     this.#credit -= frameCostBytes;
-    for (let first = this.#pending.at(0); first !== undefined; first = this.#pending.at(0)) {
-      const { bytes, taken } = first;
+    let whole = 0;
+    for (const { bytes, taken } of this.#pending) {
       const count = Math.min(room, bytes.length - this.#taken);
       parts.push(bytes.subarray(this.#taken, this.#taken + count));
       room -= count;
@@ -136,10 +123,11 @@ export class ChannelCore {
       this.#taken += count;
       if (this.#taken < bytes.length) break;
       this.#taken = 0;
-      this.#pending.shift();
+      whole += 1;
       taken();
       if (room === 0) break;
     }
+    this.#pending.splice(0, whole);
     return parts;
   }
 
@@ -156,8 +144,8 @@ export class ChannelCore {
 
   /** @throws SkyError `stream/protocol` if the peer grants more than anybody may hold. */
   takeCredit(bytes: number): void {
-    if (this.#credit + bytes > creditBytesMax) throw streamFault("credit", "credit beyond measure");
     this.#credit += bytes;
+    if (this.#credit > creditBytesMax) throw new SkyError("stream/protocol", { why: "credit" });
     if (this.maySend()) this.#host.ready(this);
   }
 
@@ -165,49 +153,31 @@ export class ChannelCore {
 
   /** @throws SkyError `stream/protocol` if the peer had no credit for it, or had ended. */
   takeData(parts: readonly Uint8Array[], bytes: number): void {
-    if (this.#endReceived) throw streamFault("out-of-order", "data after the end");
-    const isCovered = this.#window.arrived(bytes + frameCostBytes);
-    if (!isCovered) throw streamFault("credit", "data beyond the credit");
-    // To be held too much may have ended the session, and this with it.
-    if (this.#failure !== undefined) return;
-    let frameCost = frameCostBytes;
-    for (const part of parts) {
-      this.#keep(part, part.length + frameCost);
-      frameCost = 0;
+    this.#granted -= bytes + frameCostBytes;
+    if (this.#granted < 0) throw new SkyError("stream/protocol", { why: "data beyond the credit" });
+    if (this.#endReceived) throw new SkyError("stream/protocol", { why: "data after the end" });
+    for (const [index, part] of parts.entries()) {
+      const cost = part.length + (index === 0 ? frameCostBytes : 0);
+      this.#received.push({ part, cost });
     }
     this.#serve();
   }
 
-  #keep(part: Uint8Array, cost: number): void {
-    if (part.length > smallPartBytes || this.#waiters.length > 0) {
-      this.#received.push({ part, cost, room: undefined });
-      return;
-    }
-    const last = this.#received.at(this.#received.length - 1);
-    const { room } = last ?? {};
-    if (last !== undefined && room !== undefined && room.length >= last.part.length + part.length) {
-      room.set(part, last.part.length);
-      last.part = room.subarray(0, last.part.length + part.length);
-      last.cost += cost;
-      return;
-    }
-    // The first small part is kept as it came; only when they pile up is there room for more.
-    if (this.#received.length === 0) this.#received.push({ part, cost, room: undefined });
-    else this.#received.push(withRoom(part, cost));
-  }
-
   /** @throws SkyError `stream/protocol` if the peer had ended before. */
   takeEnd(): void {
-    if (this.#endReceived) throw streamFault("out-of-order", "two ends");
+    if (this.#endReceived) throw new SkyError("stream/protocol", { why: "two ends" });
     this.#endReceived = true;
     this.#serve();
     this.#finishIfDone();
   }
 
   /** Lets the peer send more ahead of the reader than at the start. */
-  widen(): void {
-    this.#window.widen();
-    this.#grant();
+  widen(windowBytes: number): void {
+    const more = windowBytes - this.#window;
+    if (more <= 0) return;
+    this.#window = windowBytes;
+    this.#granted += more;
+    this.#host.sendCredit(this, more);
   }
 
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
@@ -217,26 +187,16 @@ export class ChannelCore {
     });
   }
 
-  async lend(use: (part: Uint8Array) => void | Promise<void>): Promise<void> {
-    for (let one = await this.next(); !one.done; one = await this.next()) {
-      await use(one.value);
-      landingPool.recycle(one.value);
-    }
-  }
-
   /** Ends it in both directions. What was received stays readable unless it is to be dropped. */
   fail(why: string, received: "drop" | "keep"): void {
     if (this.#finished) return;
     const failure = closedError(why);
     this.#failure = failure;
     if (received === "drop") {
-      this.#received = new Fifo();
+      this.#received = [];
       this.#endReceived = false;
-      this.#window.drop();
-    } else this.#window.close();
-    for (let one = this.#pending.shift(); one !== undefined; one = this.#pending.shift()) {
-      one.failed(failure);
     }
+    for (const { failed } of this.#pending.splice(0)) failed(failure);
     this.#serve();
     this.#finish();
   }
@@ -244,10 +204,7 @@ export class ChannelCore {
   #serve(): void {
     while (this.#waiters.length > 0) {
       const first = this.#received.shift();
-      if (first === undefined && !this.#endReceived && this.#failure === undefined) {
-        this.#window.waits();
-        return;
-      }
+      if (first === undefined && !this.#endReceived && this.#failure === undefined) return;
       const waiter = this.#waiters.shift();
       if (first !== undefined) {
         waiter?.resolve({ value: first.part, done: false });
@@ -259,16 +216,11 @@ export class ChannelCore {
   }
 
   #giveBack(cost: number): void {
-    this.#window.read(cost);
-    if (this.#endReceived || this.#failure !== undefined) this.#window.close();
-    else this.#grant();
-  }
-
-  #grant(): void {
-    const { nowMs, roundTripMs } = this.#host.tripNow();
-    this.#window.adapt(nowMs, roundTripMs);
-    const credit = this.#window.due();
-    if (credit > 0) this.#host.sendCredit(this, credit);
+    this.#unreturned += cost;
+    if (this.#endReceived || this.#finished || this.#unreturned < this.#window / 4) return;
+    this.#granted += this.#unreturned;
+    this.#host.sendCredit(this, this.#unreturned);
+    this.#unreturned = 0;
   }
 
   #finishIfDone(): void {
@@ -278,16 +230,8 @@ export class ChannelCore {
   #finish(): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.#window.close();
     this.#host.finished(this);
   }
-}
-
-/** A part with room behind it. The memory is its own: a view would keep all of its neighbors. */
-function withRoom(part: Uint8Array, cost: number): Received {
-  const room = Buffer.allocUnsafeSlow(joinedPartBytes);
-  room.set(part);
-  return { part: room.subarray(0, part.length), cost, room };
 }
 
 /**
@@ -300,7 +244,6 @@ function faceOf(core: ChannelCore): StreamChannel {
     write: (bytes) => core.write(bytes),
     end: () => core.end(),
     abort: (why) => core.abort(why),
-    lend: (use) => core.lend(use),
     [Symbol.asyncIterator]: () => ({ next: () => core.next() }),
   };
 }

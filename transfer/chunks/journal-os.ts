@@ -29,7 +29,6 @@ import {
   recordBytes,
 } from "./journal.ts";
 import { takeObjectLock } from "./object-lock-sqlite.ts";
-import type { Place } from "./seal.ts";
 
 export interface ChunkJournalOptions {
   /** In a folder that exists. */
@@ -99,12 +98,8 @@ class JournalFile implements ChunkJournal {
     else await this.#file.sync();
   }
 
-  entries(object?: number): Iterable<JournalEntry> {
-    return object === undefined ? this.#table.all() : this.#table.of(object);
-  }
-
-  get(place: Place): JournalEntry | undefined {
-    return this.#table.get(place);
+  entries(): Iterable<JournalEntry> {
+    return this.#table.entries();
   }
 
   find(digest: Digest): JournalEntry | undefined {
@@ -238,7 +233,7 @@ class JournalFile implements ChunkJournal {
   async #rewrite(): Promise<void> {
     const { path, transfer } = this.#options;
     const beside = besideOf(path);
-    const records = [...this.#table.all()].map(encodeRecord);
+    const records = [...this.#table.entries()].map(encodeRecord);
     const bytes = Buffer.concat([encodeJournalHeader(transfer), ...records]);
     const file = await open(beside, "w+", mode);
     try {

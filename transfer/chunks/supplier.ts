@@ -116,8 +116,7 @@ export class SupplierHalf implements PartyEars {
 
   #want(refs: readonly ChunkRef[]): void {
     this.#open += refs.length;
-    // Twice: a taker that lost chunks asks for them beside what it still gets.
-    if (this.#open > 2 * openChunksMax) throw unexpected(`${this.#open} wants at a time`);
+    if (this.#open > openChunksMax) throw unexpected(`more than ${openChunksMax} wants`);
     this.#wanted.push(...refs);
     this.#pump();
   }

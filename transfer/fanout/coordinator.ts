@@ -100,10 +100,7 @@ class Core {
     }
   }
 
-  #hear(
-    member: Member,
-    event: Exclude<FanOutEvent, { type: "tick" | "expected" | "joined" }>,
-  ): void {
+  #hear(member: Member, event: Exclude<FanOutEvent, { type: "tick" | "expected" | "joined" }>) {
     if (event.type === "progress") this.#progress(member, event);
     else if (event.type === "parent-failed") this.#parentFailed(member, event);
     else this.#leave(member, event);
@@ -131,8 +128,7 @@ class Core {
     this.#noteDone(member);
   }
 
-  #progress(member: Member, event: Extract<FanOutEvent, { type: "progress" }>): void {
-    const { safe, found, at } = event;
+  #progress(member: Member, { safe, at }: { readonly safe: number; readonly at: number }): void {
     const bytes = this.#within(safe);
     if (bytes > member.safe) {
       member.progressAt = at;
@@ -141,8 +137,7 @@ class Core {
       if (parent !== undefined && parent !== source) parent.complaints.delete(member.id);
     }
     member.safe = bytes;
-    if (found === true) member.pace.restart({ at, bytes });
-    else member.pace.note({ at, bytes });
+    member.pace.note({ at, bytes });
     this.#noteDone(member);
   }
 
