@@ -75,6 +75,7 @@ export const codes = {
     grpc: 3,
     text: "one object of {bytes} bytes: it would have more than {limit} chunks",
   },
+  "fanout/failed": { remedy: "retry", grpc: 14, text: "the fan-out {scope} failed here: {why}" },
   // Requests
   "task/invalid": { remedy: "fix-request", grpc: 3, text: "{problems}" },
   "task/too-big": { remedy: "fix-request", grpc: 9, text: "{why}" },

@@ -10,7 +10,7 @@
 import { createPrivateKey, webcrypto, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { SkyError } from "../model/errors.ts";
-import { authorityDaysMax, leafDaysMax, validityFrom } from "./certificates.ts";
+import { authorityDaysMax, leafDaysMax, type Validity, validityFrom } from "./certificates.ts";
 
 /** A certificate and its private key, both PEM. */
 export interface KeyedCertificate {
@@ -31,11 +31,15 @@ type KeyPair = webcrypto.CryptoKeyPair;
 const algorithm = { name: "ECDSA", namedCurve: "P-256" } as const;
 const signing = { name: "ECDSA", hash: "SHA-256" } as const;
 
-/** A new authority, valid for ten years from `nowMs`. */
-export async function createAuthority(name: string, nowMs: number): Promise<KeyedCertificate> {
+/** A new authority, valid for ten years from `nowMs` or as long as it says. */
+export async function createAuthority(
+  name: string,
+  nowMs: number,
+  validity: Validity = validityFrom(nowMs, authorityDaysMax),
+): Promise<KeyedCertificate> {
   const x509 = await load();
   const keys = await newKeys();
-  const { notBeforeMs, notAfterMs } = validityFrom(nowMs, authorityDaysMax);
+  const { notBeforeMs, notAfterMs } = validity;
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: [{ CN: [name] }],
     notBefore: new Date(notBeforeMs),
@@ -59,6 +63,7 @@ export async function issueCertificate(
     /** Host names and IP addresses under which it is dialled. */
     readonly hosts: readonly string[];
     readonly nowMs: number;
+    readonly validity?: Validity;
   },
 ): Promise<KeyedCertificate> {
   const x509 = await load();
@@ -158,10 +163,11 @@ async function sign(
     readonly hosts: readonly string[];
     readonly nowMs: number;
     readonly publicKey: webcrypto.CryptoKey;
+    readonly validity?: Validity;
   },
 ): Promise<string> {
   const issuer = new x509.X509Certificate(authority.certificate);
-  const { notBeforeMs, notAfterMs } = validityFrom(leaf.nowMs, leafDaysMax);
+  const { notBeforeMs, notAfterMs } = leaf.validity ?? validityFrom(leaf.nowMs, leafDaysMax);
   const names = leaf.hosts.map((value) => ({ type: isIP(value) ? "ip" : "dns", value }) as const);
   const certificate = await x509.X509CertificateGenerator.create({
     subject: [{ CN: [leaf.commonName] }],

@@ -40,6 +40,9 @@ export const clockSkewMs = hourMs;
 export const authorityDaysMax = 3_650;
 export const leafDaysMax = 825;
 
+/** The certificates of one transfer: connections are made within this, and again after a break. */
+export const transferHoursMax = 168;
+
 /** From an hour before `nowMs`, so that a node whose clock is behind accepts it at once. */
 export function validityFrom(nowMs: number, days: number): Validity {
   return { notBeforeMs: nowMs - clockSkewMs, notAfterMs: nowMs + days * dayMs };

@@ -1,11 +1,14 @@
 // Reads the frames of the bulk wire (`framing.ts`) from bytes that come in any pieces.
 //
 // A frame is checked before anybody hears of it: the header by its own CRC as soon as its 20 bytes
-// are there, then its number, then the payload. No payload that arrives in a few large pieces is
-// copied: DATA carries it as parts.
+// are there, then its number, then the payload. There are two ways in. `push` takes bytes that are
+// somebody's to keep, and DATA carries views of them as parts. `room` and `landed` are for a reader
+// that may choose where bytes go: a long payload is read straight to where it stays, with room for
+// the next header behind it; all else goes through a buffer that is used again, and is copied.
 //
 // What must always hold: no more is kept than one frame; what the peer had no leave to send (a
-// capability that was not agreed, a payload that is too long) is refused by its header alone.
+// capability that was not agreed, a payload that is too long) is refused by its header alone; a
+// part keeps at most four times its own length of memory alive.
 
 import { crc32 } from "node:zlib";
 import {
@@ -26,12 +29,23 @@ import {
   pingTokenBytes,
   sessionNameBytes,
 } from "./framing.ts";
+import { LandingPool } from "./landing-pool.ts";
+import { streamFault } from "./stream-fault.ts";
 
 /** Hears of a frame, and of its number if it has one. */
 export type TakeFrame = (frame: Frame, number: number | undefined) => void;
 
 /** A payload in more pieces than this is put together, so that small pieces cost no more. */
 const partsMax = 8;
+/** A view that is a smaller share of its memory than this is a copy instead. */
+const viewShareMin = 1 / 4;
+/** A payload of which less than this is missing is not worth a read of its own. */
+const landingBytesMin = 16 * 1024;
+/** Behind a payload that is read to its place: the next header, and its number if it has one. */
+const aheadBytes = frameHeaderBytes + frameNumberBytes;
+
+/** What long payloads are read to. */
+export const landingPool = new LandingPool(largeFrameBytesMax + aheadBytes);
 
 interface Header {
   readonly type: FrameType;
@@ -56,9 +70,12 @@ export class FrameParser {
   #number: number | undefined;
   #numberDue = false;
   #parts: Uint8Array[] = [];
+  /** Where all of the payload goes, if it does not stay in parts. */
   #whole: Buffer | undefined;
   #filled = 0;
   #crc = 0;
+  /** The bytes that are looked at are not ours to keep. */
+  #isBorrowed = false;
 
   /** From the next frame on, the peer may use these. */
   allow(capabilities: Iterable<FrameCapability>): void {
@@ -70,6 +87,37 @@ export class FrameParser {
    * @throws SkyError `stream/protocol`; the parser must not be used again.
    */
   push(chunk: Uint8Array, take: TakeFrame): void {
+    this.#isBorrowed = false;
+    this.#parse(chunk, take);
+  }
+
+  /** Where the next bytes are to be read to: into `scratch`, or to where they stay. */
+  room(scratch: Buffer): Buffer {
+    if (this.#header === undefined || this.#whole === undefined) return scratch;
+    return this.#whole.subarray(this.#filled, this.#header.length + aheadBytes);
+  }
+
+  /**
+   * So many bytes were read to what `room` gave. Gives every frame that they complete; the frames
+   * hold no view of the scratch buffer.
+   * @throws SkyError `stream/protocol`; the parser must not be used again.
+   */
+  landed(room: Buffer, count: number, take: TakeFrame): void {
+    this.#isBorrowed = true;
+    const header = this.#header;
+    const whole = this.#whole;
+    if (header === undefined || whole === undefined) {
+      this.#parse(room.subarray(0, count), take);
+      return;
+    }
+    const part = room.subarray(0, Math.min(count, header.length - this.#filled));
+    this.#count(part, header);
+    if (this.#filled < header.length) return;
+    this.#give(header, take);
+    this.#parse(room.subarray(part.length, count), take);
+  }
+
+  #parse(chunk: Uint8Array, take: TakeFrame): void {
     let at = 0;
     while (at < chunk.length) {
       if (this.#header === undefined) at = this.#fillHeader(chunk, at);
@@ -79,6 +127,7 @@ export class FrameParser {
       if (header === undefined || this.#numberDue || this.#filled < header.length) continue;
       this.#give(header, take);
     }
+    this.#prepareLanding();
   }
 
   /** Whether it stands between two frames. */
@@ -116,27 +165,45 @@ export class FrameParser {
 
   #fillPayload(chunk: Uint8Array, at: number, header: Header): number {
     const part = chunk.subarray(at, at + header.length - this.#filled);
-    if ((header.flags & bareFlag) === 0) this.#crc = crc32(part, this.#crc);
-    if (this.#whole === undefined && this.#parts.length === partsMax) this.#putTogether(header);
-    if (this.#whole === undefined) this.#parts.push(part);
+    if (this.#whole === undefined && this.#parts.length === partsMax) {
+      this.#putTogether(Buffer.allocUnsafeSlow(header.length));
+    }
+    if (this.#whole === undefined) this.#parts.push(this.#isBorrowed ? copyOf(part) : kept(part));
     else this.#whole.set(part, this.#filled);
-    this.#filled += part.length;
+    this.#count(part, header);
     return at + part.length;
   }
 
-  #putTogether(header: Header): void {
-    this.#whole = Buffer.allocUnsafe(header.length);
+  #count(part: Uint8Array, header: Header): void {
+    if ((header.flags & bareFlag) === 0) this.#crc = crc32(part, this.#crc);
+    this.#filled += part.length;
+  }
+
+  #putTogether(whole: Buffer): void {
     let at = 0;
     for (const part of this.#parts) {
-      this.#whole.set(part, at);
+      whole.set(part, at);
       at += part.length;
     }
+    this.#whole = whole;
     this.#parts = [];
   }
 
+  /** The rest of a long payload is read to its place. */
+  #prepareLanding(): void {
+    const header = this.#header;
+    if (!this.#isBorrowed || header === undefined || this.#numberDue) return;
+    if (this.#whole !== undefined || header.length - this.#filled < landingBytesMin) return;
+    const isWorthIt = header.length > landingPool.bufferBytes / 2;
+    this.#putTogether(
+      isWorthIt ? landingPool.take() : Buffer.allocUnsafeSlow(header.length + aheadBytes),
+    );
+  }
+
   #give(header: Header, take: TakeFrame): void {
-    if (this.#crc !== header.crc) throw brokenFrame("the payload's checksum is wrong");
-    const parts = this.#whole === undefined ? this.#parts : [this.#whole];
+    if (this.#crc !== header.crc) throw streamFault("checksum", "the payload's checksum is wrong");
+    const parts =
+      this.#whole === undefined ? this.#parts : [this.#whole.subarray(0, header.length)];
     const number = this.#number;
     this.#header = undefined;
     this.#number = undefined;
@@ -148,11 +215,22 @@ export class FrameParser {
   }
 }
 
+function copyOf(part: Uint8Array): Uint8Array {
+  const copy = Buffer.allocUnsafeSlow(part.length);
+  copy.set(part);
+  return copy;
+}
+
+/** The view, unless it would keep much more alive than itself. */
+function kept(part: Uint8Array): Uint8Array {
+  return part.length < part.buffer.byteLength * viewShareMin ? copyOf(part) : part;
+}
+
 function parseHeader(bytes: Buffer, allowed: ReadonlySet<FrameCapability>): Header {
   if (bytes.readUInt16BE(0) !== frameMagic) throw brokenFrame("these are no frames of ours");
   const headerCrc = bytes.readUInt32BE(16);
   if (headerCrc !== crc32(bytes.subarray(0, 16))) {
-    throw brokenFrame("the header's checksum is wrong");
+    throw streamFault("checksum", "the header's checksum is wrong");
   }
   const type = typesByNumber.get(bytes.readUInt8(2));
   if (type === undefined) throw brokenFrame("an unknown type of frame");
@@ -190,12 +268,12 @@ function demandLength(
   if (isLarge && allowed.has("large-frames")) return;
   const isTimed = (type === "ping" || type === "pong") && length === pingTokenBytes;
   if (isTimed && allowed.has("timed-pings")) return;
-  throw brokenFrame(`a ${type} of ${length} bytes`);
+  throw streamFault("too-long", `a ${type} of ${length} bytes`);
 }
 
 function parseNumber(bytes: Buffer, headerCrc: number): number {
   if (bytes.readUInt32BE(8) !== crc32(bytes.subarray(0, 8), headerCrc)) {
-    throw brokenFrame("the number's checksum is wrong");
+    throw streamFault("checksum", "the number's checksum is wrong");
   }
   return readUInt64(bytes, 0);
 }

@@ -13,8 +13,9 @@
 // day is a capability: nobody sends it to a peer whose hello does not name it.
 
 import { crc32 } from "node:zlib";
-import { SkyError } from "../model/errors.ts";
+import type { SkyError } from "../model/errors.ts";
 import { channelHeaderBytesMax } from "./stream.ts";
+import { streamFault } from "./stream-fault.ts";
 
 export type Frame =
   | { readonly type: "hello"; readonly version: number; readonly capabilities: readonly string[] }
@@ -216,5 +217,5 @@ function cutText(text: string, bytesMax: number): Uint8Array {
 
 /** A frame that nobody of ours would send. */
 export function brokenFrame(why: string): SkyError {
-  return new SkyError("stream/protocol", { why });
+  return streamFault("garbage", why);
 }

@@ -10,7 +10,7 @@
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { Clock } from "./clock.ts";
 import { type Frame, type JoinFrame, sessionNameBytes } from "./framing.ts";
-import type { LaneSessions } from "./lane-sessions.ts";
+import type { LaneNames } from "./lane-sessions.ts";
 import type { LanedSession } from "./stream-lanes.ts";
 import type { FrameLink, LinkEnd } from "./stream-session.ts";
 
@@ -61,7 +61,7 @@ export interface AdmitOptions {
   readonly link: FrameLink;
   readonly clock: Clock;
   readonly peer: string;
-  readonly sessions: LaneSessions;
+  readonly sessions: LaneNames;
   /** A session begins, to be made with these. */
   readonly make: (options: { readonly resumeMs: number; forget: () => void }) => LanedSession;
   /** It has its first lane. */
@@ -74,7 +74,9 @@ export interface AdmitOptions {
 export function admitLane(options: AdmitOptions): LinkEnd {
   const { link, clock, failed } = options;
   const door = doorTo(link, clock, (error) => {
-    link.send({ type: "abort", channel: noChannel, why: errorText(error) });
+    // What only broke is no refusal: the dialler may try again.
+    if (!isSkyError(error, "stream/closed"))
+      link.send({ type: "abort", channel: noChannel, why: errorText(error) });
     link.close();
     failed(error);
   });
@@ -152,6 +154,7 @@ function doorTo(link: FrameLink, clock: Clock, failed: (error: SkyError) => void
         }
       },
       resume: () => inside?.resume(),
+      heard: () => inside?.heard?.(),
       lost: (why) => {
         inside?.lost(why);
         fail(closed(why));

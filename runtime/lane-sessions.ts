@@ -36,6 +36,9 @@ interface Entry {
   readonly session: LanedSession;
 }
 
+/** What those who admit lanes need of it. */
+export type LaneNames = Pick<LaneSessions, "limits" | "begin" | "find" | "lanesChanged">;
+
 export class LaneSessions {
   readonly limits: LaneSessionsLimits;
   readonly #random: Random;

@@ -6,23 +6,27 @@
 // What must always hold: each number is handed on once and in order, and `received` never runs
 // ahead of what was handed on.
 
-import { SkyError } from "../model/errors.ts";
 import type { Frame } from "./framing.ts";
 import { frameCost, type LaneLimits } from "./lane.ts";
+import { streamFault } from "./stream-fault.ts";
 
 export class LaneReceiver {
-  /** All numbers up to this one have been handed on. */
-  received = 0;
   /** Frames that came again. */
   duplicates = 0;
   readonly #limits: LaneLimits;
   readonly #deliver: (frame: Frame) => void;
   readonly #early = new Map<number, Frame>();
   #earlyBytes = 0;
+  #received = 0;
 
   constructor(limits: LaneLimits, deliver: (frame: Frame) => void) {
     this.#limits = limits;
     this.#deliver = deliver;
+  }
+
+  /** All numbers up to this one have been handed on. */
+  get received(): number {
+    return this.#received;
   }
 
   /** What waits for its turn. */
@@ -32,19 +36,19 @@ export class LaneReceiver {
 
   /** @throws SkyError `stream/protocol` if the number is beyond what the peer may have sent. */
   take(frame: Frame, number: number): void {
-    if (number <= this.received || this.#early.has(number)) {
+    if (number <= this.#received || this.#early.has(number)) {
       this.duplicates += 1;
       return;
     }
-    if (number > this.received + 1) {
+    if (number > this.#received + 1) {
       this.#keep(frame, number);
       return;
     }
     this.handOn(frame);
     for (;;) {
-      const next = this.#early.get(this.received + 1);
+      const next = this.#early.get(this.#received + 1);
       if (next === undefined) return;
-      this.#early.delete(this.received + 1);
+      this.#early.delete(this.#received + 1);
       this.#earlyBytes -= frameCost(next);
       this.handOn(next);
     }
@@ -53,15 +57,15 @@ export class LaneReceiver {
   /** The next one in order. Whatever the session makes of it, its turn is over. */
   protected handOn(frame: Frame): void {
     this.#deliver(frame);
-    this.received += 1;
+    this.#received += 1;
   }
 
   #keep(frame: Frame, number: number): void {
     const { heldBytesMax, heldFramesMax } = this.#limits;
     const bytes = this.#earlyBytes + frameCost(frame);
-    if (number > this.received + heldFramesMax || bytes > heldBytesMax) {
-      const why = `frame ${number} while ${this.received + 1} is awaited: too far ahead`;
-      throw new SkyError("stream/protocol", { why });
+    if (number > this.#received + heldFramesMax || bytes > heldBytesMax) {
+      const why = `frame ${number} while ${this.#received + 1} is awaited: too far ahead`;
+      throw streamFault(bytes > heldBytesMax ? "memory" : "out-of-order", why);
     }
     this.#early.set(number, compact(frame));
     this.#earlyBytes = bytes;

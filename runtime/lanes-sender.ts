@@ -9,13 +9,13 @@
 // What must always hold: no frame is forgotten before it is acknowledged; the lowest number that
 // waits goes first; what is under way stays within what the peer has room for.
 
-import { SkyError } from "../model/errors.ts";
 import { Fifo } from "./fifo.ts";
 import type { AckFrame, Frame } from "./framing.ts";
 import { frameCost, type LaneLimits } from "./lane.ts";
+import { streamFault } from "./stream-fault.ts";
 import type { FrameLink } from "./stream-session.ts";
 
-interface Held {
+export interface Held {
   readonly number: number;
   /** Let go of once it is acknowledged, whoever still carries it. */
   frame: Frame | undefined;
@@ -81,6 +81,11 @@ export class LaneSender {
     return this.#acknowledged === this.#numberLast;
   }
 
+  /** The highest number that was ever sent. */
+  get reached(): number {
+    return this.#reached;
+  }
+
   held(): { readonly bytes: number; readonly frames: number } {
     return { bytes: this.#heldBytes, frames: this.#held.length };
   }
@@ -127,7 +132,7 @@ export class LaneSender {
   /** @throws SkyError `stream/protocol` if the peer cannot have what it says. */
   takeAck(lane: SendingLane, { received, here }: AckFrame, nowMs: number): void {
     if (here < lane.arrived || here > lane.arrived + lane.carried.length) {
-      throw new SkyError("stream/protocol", { why: `${here} frames of a lane are acknowledged` });
+      throw streamFault("out-of-order", `${here} frames of a lane are acknowledged`);
     }
     while (lane.arrived < here) this.#arrive(lane, nowMs);
     this.acknowledge(received);
@@ -158,7 +163,7 @@ export class LaneSender {
   /** @throws SkyError `stream/protocol` for numbers that were never sent. */
   protected acknowledge(received: number): void {
     if (received > this.#reached) {
-      throw new SkyError("stream/protocol", { why: `frame ${received} was never sent` });
+      throw streamFault("out-of-order", `frame ${received} was never sent`);
     }
     while (this.#acknowledged < received) {
       const held = this.#held.shift();
@@ -186,7 +191,7 @@ export class LaneSender {
     while (this.#waitingFrom <= this.#numberLast) {
       const held = this.#held.at(this.#waitingFrom - this.#acknowledged - 1);
       if (held?.state === "waiting") {
-        if (!this.#mayReach(held)) return;
+        if (!this.mayReach(held)) return;
         const lane = this.#laneFor(held);
         if (lane === "later") return;
         // Those that carry it already are all that there is.
@@ -198,7 +203,7 @@ export class LaneSender {
   }
 
   /** Whether the peer has room for it. */
-  #mayReach({ number, cost }: Held): boolean {
+  protected mayReach({ number, cost }: Held): boolean {
     if (number <= this.#reached) return true;
     const { heldBytesMax, heldFramesMax } = this.#limits;
     if (number > this.#acknowledged + heldFramesMax) return false;

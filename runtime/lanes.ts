@@ -13,6 +13,7 @@ import type { AckFrame, Frame } from "./framing.ts";
 import { frameCost, type LaneLimits } from "./lane.ts";
 import { LaneReceiver } from "./lanes-receiver.ts";
 import { LaneSender, type SendingLane } from "./lanes-sender.ts";
+import { faultOf, type StreamFault } from "./stream-fault.ts";
 import type { FrameLink } from "./stream-session.ts";
 
 export interface LanesHost {
@@ -21,7 +22,7 @@ export interface LanesHost {
   /** There may be room for more. */
   resume(): void;
   /** A lane broke the rules; it is no longer one of ours and is to be closed. */
-  breach(lane: Lane, why: string): void;
+  breach(lane: Lane, why: string, fault: StreamFault): void;
 }
 
 export interface LanesOptions {
@@ -113,7 +114,7 @@ export class Lanes {
     } catch (error) {
       if (!isSkyError(error, "stream/protocol")) throw error;
       this.broken(lane, nowMs);
-      this.#host.breach(lane, errorText(error));
+      this.#host.breach(lane, errorText(error), faultOf(error));
     }
   }
 

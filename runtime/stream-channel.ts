@@ -2,23 +2,35 @@
 //
 // The session moves frames; a channel decides. Credit counts each DATA frame's bytes and a fixed
 // cost per frame, so that a peer that sends very small frames cannot make us hold more memory than
-// one that sends large ones.
+// one that sends large ones; small parts that nobody waits for are put together for the same
+// reason. How much credit a peer gets is the window's affair (`credit-window.ts`).
 //
 // What must always hold: what was received and not yet read never costs more than was granted;
 // an iteration ends normally only if the peer's END was received and all before it was read.
 
 import { SkyError } from "../model/errors.ts";
+import { CreditWindow, type WindowLimits, windowInitialBytes } from "./credit-window.ts";
+import { Fifo } from "./fifo.ts";
+import { landingPool } from "./frame-parser.ts";
+import type { BudgetShare } from "./memory-budget.ts";
 import type { StreamChannel } from "./stream.ts";
+import { streamFault } from "./stream-fault.ts";
 
 /** What each DATA frame costs beside its bytes. */
 export const frameCostBytes = 64;
-/** Credit of either side when a channel opens. Part of the wire version. */
-export const windowInitialBytes = 64 * 1024;
 /** The most credit that a peer may hold; more is a breach of the protocol. */
 export const creditBytesMax = 2 ** 30;
+/** Parts up to this length are put together while nobody waits for them… */
+const smallPartBytes = 4 * 1024;
+/** …to parts of this length. */
+const joinedPartBytes = 16 * 1024;
 
 /** What a channel asks of its session. */
 export interface ChannelHost {
+  readonly window: WindowLimits;
+  readonly share: BudgetShare;
+  /** The time, and the round trip to the peer where it is measured. */
+  tripNow(): { readonly nowMs: number; readonly roundTripMs: number | undefined };
   /** There is something to send and the credit to send it. */
   ready(core: ChannelCore): void;
   sendEnd(core: ChannelCore): void;
@@ -35,9 +47,11 @@ interface PendingWrite {
 }
 
 interface Received {
-  readonly part: Uint8Array;
+  part: Uint8Array;
   /** Returned to the peer when this part is read. */
-  readonly cost: number;
+  cost: number;
+  /** Where more can be put behind the part; the part is its front. */
+  readonly room: Buffer | undefined;
 }
 
 interface Waiter {
@@ -54,18 +68,16 @@ export class ChannelCore {
   queued = false;
 
   readonly #host: ChannelHost;
-  #pending: PendingWrite[] = [];
+  readonly #pending = new Fifo<PendingWrite>();
   /** How much of the first pending write has been taken. */
   #taken = 0;
   #credit = windowInitialBytes;
   #endWanted = false;
   #endSent = false;
 
-  #received: Received[] = [];
-  #waiters: Waiter[] = [];
-  #window = windowInitialBytes;
-  #granted = windowInitialBytes;
-  #unreturned = 0;
+  #received = new Fifo<Received>();
+  readonly #waiters = new Fifo<Waiter>();
+  readonly #window: CreditWindow;
   #endReceived = false;
   #failure: SkyError | undefined;
   #finished = false;
@@ -78,6 +90,7 @@ export class ChannelCore {
     this.id = options.id;
     this.header = options.header;
     this.#host = options.host;
+    this.#window = new CreditWindow(options.host.window, options.host.share);
     this.face = faceOf(this);
   }
 
@@ -114,8 +127,8 @@ export class ChannelCore {
     let room = Math.min(bytesMax, this.#credit - frameCostBytes);
     const parts: Uint8Array[] = [];
     this.#credit -= frameCostBytes;
-    let whole = 0;
-    for (const { bytes, taken } of this.#pending) {
+    for (let first = this.#pending.at(0); first !== undefined; first = this.#pending.at(0)) {
+      const { bytes, taken } = first;
       const count = Math.min(room, bytes.length - this.#taken);
       parts.push(bytes.subarray(this.#taken, this.#taken + count));
       room -= count;
@@ -123,11 +136,10 @@ export class ChannelCore {
       this.#taken += count;
       if (this.#taken < bytes.length) break;
       this.#taken = 0;
-      whole += 1;
+      this.#pending.shift();
       taken();
       if (room === 0) break;
     }
-    this.#pending.splice(0, whole);
     return parts;
   }
 
@@ -144,8 +156,8 @@ export class ChannelCore {
 
   /** @throws SkyError `stream/protocol` if the peer grants more than anybody may hold. */
   takeCredit(bytes: number): void {
+    if (this.#credit + bytes > creditBytesMax) throw streamFault("credit", "credit beyond measure");
     this.#credit += bytes;
-    if (this.#credit > creditBytesMax) throw new SkyError("stream/protocol", { why: "credit" });
     if (this.maySend()) this.#host.ready(this);
   }
 
@@ -153,31 +165,49 @@ export class ChannelCore {
 
   /** @throws SkyError `stream/protocol` if the peer had no credit for it, or had ended. */
   takeData(parts: readonly Uint8Array[], bytes: number): void {
-    this.#granted -= bytes + frameCostBytes;
-    if (this.#granted < 0) throw new SkyError("stream/protocol", { why: "data beyond the credit" });
-    if (this.#endReceived) throw new SkyError("stream/protocol", { why: "data after the end" });
-    for (const [index, part] of parts.entries()) {
-      const cost = part.length + (index === 0 ? frameCostBytes : 0);
-      this.#received.push({ part, cost });
+    if (this.#endReceived) throw streamFault("out-of-order", "data after the end");
+    const isCovered = this.#window.arrived(bytes + frameCostBytes);
+    if (!isCovered) throw streamFault("credit", "data beyond the credit");
+    // To be held too much may have ended the session, and this with it.
+    if (this.#failure !== undefined) return;
+    let frameCost = frameCostBytes;
+    for (const part of parts) {
+      this.#keep(part, part.length + frameCost);
+      frameCost = 0;
     }
     this.#serve();
   }
 
+  #keep(part: Uint8Array, cost: number): void {
+    if (part.length > smallPartBytes || this.#waiters.length > 0) {
+      this.#received.push({ part, cost, room: undefined });
+      return;
+    }
+    const last = this.#received.at(this.#received.length - 1);
+    const { room } = last ?? {};
+    if (last !== undefined && room !== undefined && room.length >= last.part.length + part.length) {
+      room.set(part, last.part.length);
+      last.part = room.subarray(0, last.part.length + part.length);
+      last.cost += cost;
+      return;
+    }
+    // The first small part is kept as it came; only when they pile up is there room for more.
+    if (this.#received.length === 0) this.#received.push({ part, cost, room: undefined });
+    else this.#received.push(withRoom(part, cost));
+  }
+
   /** @throws SkyError `stream/protocol` if the peer had ended before. */
   takeEnd(): void {
-    if (this.#endReceived) throw new SkyError("stream/protocol", { why: "two ends" });
+    if (this.#endReceived) throw streamFault("out-of-order", "two ends");
     this.#endReceived = true;
     this.#serve();
     this.#finishIfDone();
   }
 
   /** Lets the peer send more ahead of the reader than at the start. */
-  widen(windowBytes: number): void {
-    const more = windowBytes - this.#window;
-    if (more <= 0) return;
-    this.#window = windowBytes;
-    this.#granted += more;
-    this.#host.sendCredit(this, more);
+  widen(): void {
+    this.#window.widen();
+    this.#grant();
   }
 
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
@@ -187,16 +217,26 @@ export class ChannelCore {
     });
   }
 
+  async lend(use: (part: Uint8Array) => void | Promise<void>): Promise<void> {
+    for (let one = await this.next(); !one.done; one = await this.next()) {
+      await use(one.value);
+      landingPool.recycle(one.value);
+    }
+  }
+
   /** Ends it in both directions. What was received stays readable unless it is to be dropped. */
   fail(why: string, received: "drop" | "keep"): void {
     if (this.#finished) return;
     const failure = closedError(why);
     this.#failure = failure;
     if (received === "drop") {
-      this.#received = [];
+      this.#received = new Fifo();
       this.#endReceived = false;
+      this.#window.drop();
+    } else this.#window.close();
+    for (let one = this.#pending.shift(); one !== undefined; one = this.#pending.shift()) {
+      one.failed(failure);
     }
-    for (const { failed } of this.#pending.splice(0)) failed(failure);
     this.#serve();
     this.#finish();
   }
@@ -204,7 +244,10 @@ export class ChannelCore {
   #serve(): void {
     while (this.#waiters.length > 0) {
       const first = this.#received.shift();
-      if (first === undefined && !this.#endReceived && this.#failure === undefined) return;
+      if (first === undefined && !this.#endReceived && this.#failure === undefined) {
+        this.#window.waits();
+        return;
+      }
       const waiter = this.#waiters.shift();
       if (first !== undefined) {
         waiter?.resolve({ value: first.part, done: false });
@@ -216,11 +259,16 @@ export class ChannelCore {
   }
 
   #giveBack(cost: number): void {
-    this.#unreturned += cost;
-    if (this.#endReceived || this.#finished || this.#unreturned < this.#window / 4) return;
-    this.#granted += this.#unreturned;
-    this.#host.sendCredit(this, this.#unreturned);
-    this.#unreturned = 0;
+    this.#window.read(cost);
+    if (this.#endReceived || this.#failure !== undefined) this.#window.close();
+    else this.#grant();
+  }
+
+  #grant(): void {
+    const { nowMs, roundTripMs } = this.#host.tripNow();
+    this.#window.adapt(nowMs, roundTripMs);
+    const credit = this.#window.due();
+    if (credit > 0) this.#host.sendCredit(this, credit);
   }
 
   #finishIfDone(): void {
@@ -230,8 +278,16 @@ export class ChannelCore {
   #finish(): void {
     if (this.#finished) return;
     this.#finished = true;
+    this.#window.close();
     this.#host.finished(this);
   }
+}
+
+/** A part with room behind it. The memory is its own: a view would keep all of its neighbors. */
+function withRoom(part: Uint8Array, cost: number): Received {
+  const room = Buffer.allocUnsafeSlow(joinedPartBytes);
+  room.set(part);
+  return { part: room.subarray(0, part.length), cost, room };
 }
 
 /**
@@ -244,6 +300,7 @@ function faceOf(core: ChannelCore): StreamChannel {
     write: (bytes) => core.write(bytes),
     end: () => core.end(),
     abort: (why) => core.abort(why),
+    lend: (use) => core.lend(use),
     [Symbol.asyncIterator]: () => ({ next: () => core.next() }),
   };
 }

@@ -16,8 +16,9 @@ import { admitLane, askToJoin, lanesMax } from "./lane-join.ts";
 import { LaneSessions } from "./lane-sessions.ts";
 import type { Random } from "./random.ts";
 import type { StreamDialOptions, StreamSession, StreamTarget } from "./stream.ts";
+import type { StreamFault } from "./stream-fault.ts";
 import { LanedSession } from "./stream-lanes.ts";
-import type { LinkEnd, SessionLimits } from "./stream-session.ts";
+import type { LinkEnd, SessionLimits, SharedOptions } from "./stream-session.ts";
 import { createSession } from "./stream-session.ts";
 import type { MeetOptions, Met } from "./stream-socket-tcp.ts";
 import { meet } from "./stream-socket-tcp.ts";
@@ -27,6 +28,7 @@ export interface LanePorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly limits: Partial<SessionLimits>;
+  readonly shared: SharedOptions;
   /** A socket to a peer that has proven who it is. */
   connect(
     target: StreamTarget,
@@ -34,7 +36,7 @@ export interface LanePorts {
   ): Promise<{ readonly socket: Socket; readonly peer: string }>;
   meeting(peer: string, side: "dialler" | "listener"): MeetOptions;
   /** A session, or one lane of it, broke the protocol. */
-  readonly onBreach: (why: string) => void;
+  readonly onBreach: (why: string, fault?: StreamFault) => void;
   /** The peer gave a plain session where lanes were asked for. */
   readonly onPlain: (peer: string) => void;
 }
@@ -65,23 +67,23 @@ export async function dialLanes(
   target: StreamTarget,
   { lanes, resumeMs, signal }: LanesWanted & { readonly signal: AbortSignal },
 ): Promise<StreamSession> {
-  const { clock, limits, random, onBreach, onPlain } = ports;
+  const { clock, limits, shared, random, onBreach, onPlain } = ports;
   const { socket, peer } = await ports.connect(target, signal);
   return await settled(socket, signal, (resolve, failed) => {
     const begin = ({ link, capabilities }: Met): LinkEnd => {
       const common = { peer, side: "dialler", clock, capabilities, limits, onBreach } as const;
       if (!capabilities.has("lanes")) {
         onPlain(peer);
-        const end = createSession({ ...common, link });
+        const end = createSession({ ...shared, ...common, link });
         resolve(end.session);
         return end;
       }
       const joined = (name: Uint8Array): LanedSession => {
         const session = new LanedSession({
           ...common,
-          resumeMs,
-          onLaneLost: (index, how, why) => {
-            if (how === "breach") onBreach(why);
+          ...{ shared, resumeMs },
+          onLaneLost: (index, why, fault) => {
+            if (fault !== undefined) onBreach(why, fault);
             dialler.lost(index);
           },
           onOver: () => dialler.stop(),
@@ -191,14 +193,14 @@ export class LaneListener {
 
   /** A dialler that wants lanes has greeted. */
   admit(peer: string, { link, capabilities }: Met): LinkEnd {
-    const { clock, limits, onBreach } = this.#ports;
+    const { clock, limits, shared, onBreach } = this.#ports;
     const sessions = this.#sessions;
     const make = (given: { readonly resumeMs: number; forget: () => void }): LanedSession => {
       const session: LanedSession = new LanedSession({
-        ...{ peer, side: "listener", clock, capabilities, limits, onBreach },
+        ...{ peer, side: "listener", clock, capabilities, limits, shared, onBreach },
         resumeMs: given.resumeMs,
-        onLaneLost: (_index, how, why) => {
-          if (how === "breach") onBreach(why);
+        onLaneLost: (_index, why, fault) => {
+          if (fault !== undefined) onBreach(why, fault);
           sessions.lanesChanged(session);
         },
         onOver: given.forget,

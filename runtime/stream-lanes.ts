@@ -13,13 +13,17 @@ import type { Frame, FrameCapability } from "./framing.ts";
 import { brokenFrame } from "./framing.ts";
 import { type LaneLimits, laneLimits } from "./lane.ts";
 import { type Came, type Lane, Lanes, type LanesOptions } from "./lanes.ts";
+import type { BudgetShare } from "./memory-budget.ts";
+import { SilenceWatch } from "./silence-watch.ts";
 import type { StreamSession } from "./stream.ts";
+import type { StreamFault } from "./stream-fault.ts";
 import {
   createSession,
   type FrameLink,
   type LinkEnd,
   type SessionEnd,
   type SessionLimits,
+  type SharedOptions,
   sessionLimits,
 } from "./stream-session.ts";
 
@@ -32,10 +36,11 @@ export interface LanedOptions {
   readonly resumeMs: number;
   readonly limits?: Partial<SessionLimits>;
   readonly laneLimits?: Partial<LaneLimits>;
+  readonly shared?: SharedOptions;
   /** The session (not a lane) broke the protocol, and is over. */
-  readonly onBreach?: (why: string) => void;
-  /** A lane is gone and may be dialled again; `breach` if it broke the rules. */
-  readonly onLaneLost?: (index: number, how: "breach" | "lost", why: string) => void;
+  readonly onBreach?: (why: string, fault: StreamFault) => void;
+  /** A lane is gone and may be dialled again; with its fault, if its frames broke the rules. */
+  readonly onLaneLost?: (index: number, why: string, fault: StreamFault | undefined) => void;
   /** Nothing of it is left. */
   readonly onOver?: (why: string) => void;
   readonly makeLanes?: (options: LanesOptions) => Lanes;
@@ -53,8 +58,7 @@ const lingerMs = 5_000;
 
 interface Joined {
   readonly lane: Lane;
-  readonly stopPings: () => void;
-  silentPings: number;
+  readonly silence: SilenceWatch;
 }
 
 export class LanedSession {
@@ -65,11 +69,15 @@ export class LanedSession {
   readonly #lanes: Lanes;
   readonly #end: SessionEnd;
   readonly #joined = new Map<number, Joined>();
+  /** What waits for its turn is memory that the peer fills, like what waits to be read. */
+  readonly #share: BudgetShare | undefined;
+  #heldEarly = 0;
   #state: "live" | "closing" | "over" = "live";
   #closedByPeer: string | undefined;
   #stopTick: () => void = () => {};
   #tickAtMs: number | undefined;
   #stopWaiting: () => void = () => {};
+  #stopLinger: () => void = () => {};
 
   constructor(options: LanedOptions) {
     this.#options = options;
@@ -78,7 +86,7 @@ export class LanedSession {
     this.#laneLimits = { ...laneLimits, waitBytes, ...options.laneLimits };
     const { peer, side, clock, capabilities, onBreach } = options;
     this.#end = createSession({
-      ...{ peer, side, clock, capabilities, link: this.#link() },
+      ...{ ...options.shared, peer, side, clock, capabilities, link: this.#link() },
       limits: { ...this.#limits, silentPingsMax: Number.POSITIVE_INFINITY },
       ...(onBreach === undefined ? {} : { onBreach }),
     });
@@ -86,10 +94,14 @@ export class LanedSession {
     const host = {
       deliver: (frame: Frame) => this.#deliver(frame),
       resume: () => this.#end.resume(),
-      breach: (lane: Lane, why: string) => this.#breached(lane, why),
+      breach: (lane: Lane, why: string, fault: StreamFault) => this.#breached(lane, why, fault),
     };
     const make = options.makeLanes ?? ((given: LanesOptions) => new Lanes(given));
     this.#lanes = make({ host, limits: this.#laneLimits });
+    this.#share = options.shared?.budget?.share((why) => {
+      onBreach?.(why, "memory");
+      this.fail(why);
+    });
     this.#stopWaiting = this.#waitForLane("no lane ever joined");
   }
 
@@ -123,7 +135,11 @@ export class LanedSession {
     const joined = this.#begin(link, { index, received });
     return {
       receive: (frame, number) => this.#receive(index, joined, { frame, number }),
-      resume: () => this.#during(() => this.#lanes.room(this.#nowMs())),
+      resume: () => {
+        joined.silence.heard();
+        this.#during(() => this.#lanes.room(this.#nowMs()));
+      },
+      heard: () => joined.silence.heard(),
       lost: (why) => this.#lose(index, joined, why),
     };
   }
@@ -135,18 +151,11 @@ export class LanedSession {
 
   #begin(link: FrameLink, { index, received }: LaneJoin): Joined {
     const lane = this.#lanes.join(link, received, this.#nowMs());
-    const joined: Joined = { lane, stopPings: () => stop(), silentPings: 0 };
-    const { pingMs, silentPingsMax } = this.#limits;
-    const ping = (): void => {
-      if (joined.silentPings >= silentPingsMax) {
-        this.#lose(index, joined, `the lane was silent for ${silentPingsMax * pingMs} ms`);
-        return;
-      }
-      joined.silentPings += 1;
-      link.send({ type: "ping" });
-      stop = this.#options.clock.after(pingMs, ping);
-    };
-    let stop = this.#options.clock.after(pingMs, ping);
+    const silence = new SilenceWatch(this.#options.clock, this.#limits, {
+      ping: () => link.send({ type: "ping" }),
+      silent: (why) => this.#lose(index, joined, why),
+    });
+    const joined: Joined = { lane, silence };
     this.#joined.set(index, joined);
     this.#arm();
     return joined;
@@ -156,7 +165,7 @@ export class LanedSession {
 
   #receive(index: number, joined: Joined, came: Came): void {
     if (this.#joined.get(index) !== joined) return;
-    joined.silentPings = 0;
+    joined.silence.heard();
     this.#during(() => {
       const { frame, number } = came;
       if (number !== undefined || frame.type === "ack") {
@@ -166,7 +175,7 @@ export class LanedSession {
       const { link } = joined.lane;
       if (frame.type === "abort") this.#lose(index, joined, frame.why);
       else if (frame.type === "pong" || frame.type === "ping") this.#takePing(frame, link);
-      else this.#breached(joined.lane, `a ${frame.type} on a lane`);
+      else this.#breached(joined.lane, `a ${frame.type} on a lane`, "out-of-order");
     });
   }
 
@@ -184,23 +193,23 @@ export class LanedSession {
     else this.#end.receive(frame);
   }
 
-  #breached(lane: Lane, why: string): void {
+  #breached(lane: Lane, why: string, fault: StreamFault): void {
     for (const [index, joined] of this.#joined) {
       if (joined.lane !== lane) continue;
       this.#drop(index, joined, why);
-      this.#options.onLaneLost?.(index, "breach", why);
+      this.#options.onLaneLost?.(index, why, fault);
     }
   }
 
   #lose(index: number, joined: Joined, why: string): void {
     if (this.#joined.get(index) !== joined) return;
     this.#drop(index, joined, why);
-    this.#options.onLaneLost?.(index, "lost", why);
+    this.#options.onLaneLost?.(index, why, undefined);
   }
 
   #drop(index: number, joined: Joined, why: string): void {
     this.#joined.delete(index);
-    joined.stopPings();
+    joined.silence.stop();
     joined.lane.link.close();
     this.#lanes.broken(joined.lane, this.#nowMs());
     if (this.#joined.size === 0 && this.#state === "live") {
@@ -251,17 +260,19 @@ export class LanedSession {
     const why = "the peer closed the session";
     this.#during(() => this.#lanes.send({ type: "abort", channel: noChannel, why }, this.#nowMs()));
     this.#stopWaiting();
-    this.#stopWaiting = this.#options.clock.after(lingerMs, () => this.#over("closed by us"));
+    this.#stopLinger = this.#options.clock.after(lingerMs, () => this.#over("closed by us"));
   }
 
   #over(why: string): void {
     if (this.#state === "over") return;
     this.#state = "over";
     this.#stopWaiting();
+    this.#stopLinger();
     this.#stopTick();
-    for (const [index, { lane, stopPings }] of [...this.#joined]) {
+    this.#share?.leave();
+    for (const [index, { lane, silence }] of [...this.#joined]) {
       this.#joined.delete(index);
-      stopPings();
+      silence.stop();
       lane.link.close();
     }
     this.#end.lost(why);
@@ -274,12 +285,20 @@ export class LanedSession {
   #during(happens: () => void): void {
     if (this.#state === "over") return;
     happens();
+    this.#account();
     if (this.#closedByPeer !== undefined) {
       this.#lanes.acknowledgeNow(this.#nowMs());
       this.#over(this.#closedByPeer);
     }
     if (this.#state === "closing" && this.#lanes.sender.isDone()) this.#over("closed by us");
     this.#arm();
+  }
+
+  #account(): void {
+    const { bytes } = this.#lanes.receiver.held();
+    const more = bytes - this.#heldEarly;
+    this.#heldEarly = bytes;
+    if (more !== 0) this.#share?.hold(more);
   }
 
   #arm(): void {

@@ -6,20 +6,24 @@
 // late frame of a channel that is over (ignored) differs from one of a channel that never was
 // (a breach). Channels that may send take turns, one frame each.
 //
-// What must always hold: a breach ends the session; no reply is owed to a peer that does not read.
+// What must always hold: a breach ends the session, a fault of one channel only that channel; no
+// reply is owed to a peer that does not read; who is busy or slow is not taken for dead.
 
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { Clock } from "./clock.ts";
-import {
-  brokenFrame,
-  type Frame,
-  type FrameCapability,
-  frameBytesMax,
-  largeFrameBytesMax,
-} from "./framing.ts";
+import { Fifo } from "./fifo.ts";
+import { FloodMeter } from "./flood-meter.ts";
+import { type Frame, type FrameCapability, frameBytesMax, largeFrameBytesMax } from "./framing.ts";
+import { type BudgetShare, MemoryBudget } from "./memory-budget.ts";
+import { RoundTrip } from "./round-trip.ts";
+import { type SessionLimits, sessionLimits } from "./session-limits.ts";
+import { SilenceWatch } from "./silence-watch.ts";
 import type { StreamChannel, StreamSession } from "./stream.ts";
 import { channelHeaderBytesMax } from "./stream.ts";
-import { ChannelCore, type ChannelHost, windowInitialBytes } from "./stream-channel.ts";
+import { ChannelCore, type ChannelHost } from "./stream-channel.ts";
+import { faultOf, type StreamFault, streamFault } from "./stream-fault.ts";
+
+export { type SessionLimits, sessionLimits };
 
 /** What carries frames. It reports to its end through `LinkEnd`. */
 export interface FrameLink {
@@ -38,6 +42,8 @@ export interface LinkEnd {
   resume(): void;
   /** The link is gone. */
   lost(why: string): void;
+  /** Something came, if only a part of a frame. */
+  heard?(): void;
 }
 
 /** The session, and what its link calls. */
@@ -45,44 +51,35 @@ export interface SessionEnd extends LinkEnd {
   readonly session: StreamSession;
 }
 
-export interface SessionOptions {
+export interface SessionOptions extends SharedOptions {
   readonly peer: string;
   /** Which side this is. */
   readonly side: "dialler" | "listener";
   readonly link: FrameLink;
   /** What both sides can do; absent = the frames of version 1. */
   readonly capabilities?: ReadonlySet<FrameCapability>;
-  /** For pings; without it a silent peer is never given up. */
+  /** For pings and round trips; without it a silent peer is never given up. */
   readonly clock?: Clock;
   readonly limits?: Partial<SessionLimits>;
   /** Hears of a breach, before the session ends. */
-  readonly onBreach?: (why: string) => void;
+  readonly onBreach?: (why: string, fault: StreamFault) => void;
 }
 
-export interface SessionLimits {
-  /** Live channels that the peer may have opened. */
-  readonly channelsMax: number;
-  /** How far a peer may be ahead of the reader of one channel… */
-  readonly windowBytes: number;
-  /** …as long as all wide windows together stay within this. */
-  readonly windowsBytesMax: number;
-  /** No data is given to a link that holds this much; it ends at the higher mark. */
-  readonly linkBytesHigh: number;
-  readonly linkBytesMax: number;
-  /** A ping goes out after this long without a word; so many of them and the peer is given up. */
-  readonly pingMs: number;
-  readonly silentPingsMax: number;
+/** What sessions of one port share. */
+export interface SharedOptions {
+  /** Of all sessions of the process; absent = one of its own. */
+  readonly budget?: MemoryBudget;
+  readonly tally?: SessionTally;
+  /** Hears of what ended one channel only, or of an open that was refused. */
+  readonly onFault?: (why: string, fault: StreamFault) => void;
 }
 
-export const sessionLimits: SessionLimits = {
-  channelsMax: 1_024,
-  windowBytes: 1024 * 1024,
-  windowsBytesMax: 64 * 1024 * 1024,
-  linkBytesHigh: 512 * 1024,
-  linkBytesMax: 8 * 1024 * 1024,
-  pingMs: 5_000,
-  silentPingsMax: 3,
-};
+/** Counted by the sessions that share it. */
+export interface SessionTally {
+  framesSent: number;
+  framesReceived: number;
+  creditsSent: number;
+}
 
 export function createSession(options: SessionOptions): SessionEnd {
   const core = new SessionCore(options);
@@ -96,41 +93,54 @@ export function createSession(options: SessionOptions): SessionEnd {
   return {
     session,
     receive: (frame) => core.receive(frame),
-    resume: () => core.pump(),
+    resume: () => core.resume(),
     lost: (why) => core.over(why),
+    heard: () => core.heard(),
   };
 }
 
 class SessionCore implements ChannelHost {
   readonly closed: Promise<string>;
+  readonly window: SessionLimits;
+  readonly share: BudgetShare;
   readonly #options: SessionOptions;
   readonly #limits: SessionLimits;
   readonly #dataBytesMax: number;
+  readonly #isTimed: boolean;
   readonly #channels = new Map<number, ChannelCore>();
-  #sendQueue: ChannelCore[] = [];
+  readonly #trips = new RoundTrip();
+  readonly #flood = new FloodMeter();
+  readonly #silence: SilenceWatch | undefined;
+  #sendQueue = new Fifo<ChannelCore>();
   #take: ((channel: StreamChannel) => void) | undefined;
   #untaken: StreamChannel[] = [];
   #nextId: number;
   #peerIdLast = 0;
-  #wide = new Set<ChannelCore>();
   #pumpDue = false;
   /** The answer to the last ping: pings are answered, but piled up for nobody. */
   #pongOwed: Frame | undefined;
-  #silentPings = 0;
-  #stopPings: () => void = () => {};
+  #faults = 0;
   #resolveClosed: (why: string) => void = () => {};
   #over = false;
 
   constructor(options: SessionOptions) {
+    const { capabilities, clock } = options;
     this.#options = options;
     this.#limits = { ...sessionLimits, ...options.limits };
-    const isLarge = options.capabilities?.has("large-frames") ?? false;
+    this.window = this.#limits;
+    this.share = (options.budget ?? new MemoryBudget()).share((why) => this.#breach("memory", why));
+    const isLarge = capabilities?.has("large-frames") ?? false;
     this.#dataBytesMax = isLarge ? largeFrameBytesMax : frameBytesMax;
+    this.#isTimed = clock !== undefined && (capabilities?.has("timed-pings") ?? false);
     this.#nextId = options.side === "dialler" ? 1 : 2;
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
-    this.#schedulePing();
+    if (clock === undefined) return;
+    this.#silence = new SilenceWatch(clock, this.#limits, {
+      ping: () => this.#send({ type: "ping" }),
+      silent: (why) => this.over(why),
+    });
   }
 
   // ---- what users call
@@ -144,7 +154,8 @@ class SessionCore implements ChannelHost {
     this.#nextId += 2;
     this.#channels.set(core.id, core);
     this.#send({ type: "open", channel: core.id, header });
-    this.#widen(core);
+    core.widen();
+    this.#askTrip();
     return core.face;
   }
 
@@ -159,42 +170,55 @@ class SessionCore implements ChannelHost {
 
   // ---- what the link calls
 
+  heard(): void {
+    this.#silence?.heard();
+  }
+
+  /** Some of what was queued has left, so the peer's machine takes bytes. */
+  resume(): void {
+    this.heard();
+    this.pump();
+  }
+
   receive(frame: Frame): void {
     if (this.#over) return;
-    this.#silentPings = 0;
+    this.heard();
+    const { tally } = this.#options;
+    if (tally !== undefined) tally.framesReceived += 1;
     try {
+      this.#demandWork(frame);
       this.#dispatch(frame);
     } catch (error) {
       if (!isSkyError(error, "stream/protocol")) throw error;
-      this.#options.onBreach?.(errorText(error));
-      this.over(errorText(error));
+      this.#breach(faultOf(error), errorText(error));
     }
   }
 
   #dispatch(frame: Frame): void {
     switch (frame.type) {
       case "hello":
-        throw new SkyError("stream/protocol", { why: "a second hello" });
+        throw streamFault("out-of-order", "a second hello");
       case "join":
       case "ack":
-        throw brokenFrame(`a ${frame.type} on a session of one lane`);
+        throw streamFault("out-of-order", `a ${frame.type} on a session of one lane`);
       case "ping":
         this.#pongOwed = { ...frame, type: "pong" };
         this.#schedulePump();
         return;
       case "pong":
+        if (frame.token !== undefined) this.#trips.answer(frame.token, this.#nowMs());
         return;
       case "open":
         this.#takeOpen(frame.channel, frame.header);
         return;
       case "data":
-        this.#find(frame.channel)?.takeData(frame.parts, frame.bytes);
+        this.#onChannel(frame.channel, (core) => core.takeData(frame.parts, frame.bytes));
         return;
       case "credit":
-        this.#find(frame.channel)?.takeCredit(frame.bytes);
+        this.#onChannel(frame.channel, (core) => core.takeCredit(frame.bytes));
         return;
       case "end":
-        this.#find(frame.channel)?.takeEnd();
+        this.#onChannel(frame.channel, (core) => core.takeEnd());
         return;
       case "abort":
         this.#find(frame.channel)?.fail(`aborted by the peer: ${frame.why}`, "drop");
@@ -205,12 +229,43 @@ class SessionCore implements ChannelHost {
   over(why: string): void {
     if (this.#over) return;
     this.#over = true;
-    this.#stopPings();
+    this.#silence?.stop();
     for (const core of [...this.#channels.values()]) core.fail(why, "keep");
     this.#channels.clear();
-    this.#sendQueue = [];
+    this.#sendQueue = new Fifo();
+    this.share.leave();
     this.#options.link.close();
     this.#resolveClosed(why);
+  }
+
+  #breach(fault: StreamFault, why: string): void {
+    if (this.#over) return;
+    this.#options.onBreach?.(why, fault);
+    this.over(why);
+  }
+
+  /** @throws SkyError `stream/protocol` where frames move nothing, again and again. */
+  #demandWork(frame: Frame): void {
+    if (this.#options.clock === undefined) return;
+    if (frame.type === "data" && this.#channels.has(frame.channel)) this.#flood.moved(frame.bytes);
+    else if (!this.#flood.talked(frame.type, this.#nowMs())) {
+      throw streamFault("flood", "more frames than they move bytes");
+    }
+  }
+
+  /** What is wrong with one channel ends it and no other, unless it happens again and again. */
+  #onChannel(id: number, happens: (core: ChannelCore) => void): void {
+    const core = this.#find(id);
+    if (core === undefined) return;
+    try {
+      happens(core);
+    } catch (error) {
+      if (!isSkyError(error, "stream/protocol")) throw error;
+      this.#faults += 1;
+      if (this.#faults > this.#limits.faultsMax) throw error;
+      this.#options.onFault?.(errorText(error), faultOf(error));
+      core.abort(errorText(error));
+    }
   }
 
   /** The channel, or `undefined` if it is over and this is a late frame. */
@@ -218,7 +273,7 @@ class SessionCore implements ChannelHost {
     const core = this.#channels.get(id);
     if (core !== undefined) return core;
     const last = this.#isOurs(id) ? this.#nextId - 2 : this.#peerIdLast;
-    if (id > last) throw new SkyError("stream/protocol", { why: `no channel ${id}` });
+    if (id > last) throw streamFault("out-of-order", `no channel ${id}`);
     return undefined;
   }
 
@@ -228,29 +283,30 @@ class SessionCore implements ChannelHost {
 
   #takeOpen(id: number, header: Uint8Array): void {
     if (this.#isOurs(id) || id <= this.#peerIdLast) {
-      throw new SkyError("stream/protocol", { why: `channel ${id} was opened out of turn` });
+      throw streamFault("out-of-order", `channel ${id} was opened out of turn`);
     }
     this.#peerIdLast = id;
     if (this.#channels.size >= this.#limits.channelsMax) {
-      this.#send({ type: "abort", channel: id, why: "too many channels" });
+      const why = "too many channels";
+      this.#options.onFault?.(why, "channels");
+      this.#send({ type: "abort", channel: id, why });
       return;
     }
     const core = new ChannelCore({ id, header, host: this });
     this.#channels.set(id, core);
-    this.#widen(core);
+    // A peer that tells its round trip gets more credit when it has sent something.
+    if (this.#isTimed) this.#askTrip();
+    else core.widen();
     if (this.#take === undefined) this.#untaken.push(core.face);
     else this.#take(core.face);
   }
 
-  #widen(core: ChannelCore): void {
-    const { windowBytes, windowsBytesMax } = this.#limits;
-    const more = windowBytes - windowInitialBytes;
-    if ((this.#wide.size + 1) * more > windowsBytesMax) return;
-    this.#wide.add(core);
-    core.widen(windowBytes);
-  }
-
   // ---- what channels call
+
+  tripNow(): { readonly nowMs: number; readonly roundTripMs: number | undefined } {
+    if (!this.#isTimed) return neverTimed;
+    return { nowMs: this.#nowMs(), roundTripMs: this.#trips.ms };
+  }
 
   ready(core: ChannelCore): void {
     if (core.queued) return;
@@ -268,12 +324,14 @@ class SessionCore implements ChannelHost {
   }
 
   sendCredit(core: ChannelCore, bytes: number): void {
+    const { tally } = this.#options;
+    if (tally !== undefined) tally.creditsSent += 1;
     this.#send({ type: "credit", channel: core.id, bytes });
+    this.#askTrip();
   }
 
   finished(core: ChannelCore): void {
     this.#channels.delete(core.id);
-    this.#wide.delete(core);
   }
 
   // ---- sending
@@ -302,7 +360,9 @@ class SessionCore implements ChannelHost {
       core.queued = false;
       if (!core.maySend()) continue;
       const parts = core.takeFrame(this.#dataBytesMax);
-      const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+      let bytes = 0;
+      for (const part of parts) bytes += part.length;
+      this.#flood.moved(bytes);
       this.#send({ type: "data", channel: core.id, parts, bytes });
       core.afterFrame();
       if (core.maySend()) this.ready(core);
@@ -311,26 +371,23 @@ class SessionCore implements ChannelHost {
 
   #send(frame: Frame): void {
     if (this.#over) return;
-    const { link } = this.#options;
+    const { link, tally } = this.#options;
+    if (tally !== undefined) tally.framesSent += 1;
     link.send(frame);
     // Data stops at the lower mark: only a peer that makes us answer and never reads gets here.
-    if (link.queuedBytes() > this.#limits.linkBytesMax) this.over("the peer does not read");
+    if (link.queuedBytes() <= this.#limits.linkBytesMax) return;
+    this.#breach("memory", "the peer does not read");
   }
 
-  #schedulePing(): void {
-    const { clock } = this.#options;
-    if (clock === undefined || this.#over) return;
-    this.#stopPings = clock.after(this.#limits.pingMs, () => this.#ping());
+  #askTrip(): void {
+    if (!this.#isTimed || this.#over) return;
+    const token = this.#trips.ask(this.#nowMs());
+    if (token !== undefined) this.#send({ type: "ping", token });
   }
 
-  #ping(): void {
-    const { silentPingsMax, pingMs } = this.#limits;
-    if (this.#silentPings >= silentPingsMax) {
-      this.over(`the peer was silent for ${silentPingsMax * pingMs} ms`);
-      return;
-    }
-    this.#silentPings += 1;
-    this.#send({ type: "ping" });
-    this.#schedulePing();
+  #nowMs(): number {
+    return this.#options.clock?.now().monoMs ?? 0;
   }
 }
+
+const neverTimed = { nowMs: 0, roundTripMs: undefined } as const;

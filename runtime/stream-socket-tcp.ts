@@ -18,12 +18,16 @@ import {
   type FrameForm,
   frameCapabilities,
 } from "./framing.ts";
+import { Landing, type Parse } from "./landing-tcp.ts";
 import type { StreamSession } from "./stream.ts";
+import { faultOf, type StreamFault } from "./stream-fault.ts";
 import {
   createSession,
   type FrameLink,
   type LinkEnd,
   type SessionLimits,
+  type SessionTally,
+  type SharedOptions,
 } from "./stream-session.ts";
 
 export interface MeetOptions {
@@ -32,14 +36,25 @@ export interface MeetOptions {
   readonly side: "dialler" | "listener";
   readonly clock: Clock;
   readonly handshakeMs: number;
-  readonly onBreach: (why: string) => void;
+  /** Hears of a breach, which ends the session. */
+  readonly onBreach: (why: string, fault: StreamFault) => void;
+  /** Hears of what went wrong beside that. */
+  readonly onFault?: (why: string, fault: StreamFault) => void;
+  readonly traffic?: SocketTraffic;
   readonly signal?: AbortSignal;
   /** What this connection is wanted for, beside `frameCapabilities`. */
   readonly wants?: readonly FrameCapability[];
 }
 
-export interface GreetOptions extends MeetOptions {
+export interface GreetOptions extends MeetOptions, SharedOptions {
   readonly limits?: Partial<SessionLimits>;
+}
+
+/** Counted by the sockets and sessions that share it. */
+export interface SocketTraffic extends SessionTally {
+  /** Times that bytes came from the socket, and that what was queued went to it. */
+  reads: number;
+  writes: number;
 }
 
 /** A peer that was greeted and has greeted us. */
@@ -59,11 +74,9 @@ const lingerMs = 5_000;
  *   `stream/protocol`. The socket is then the caller's to destroy.
  */
 export function greet(socket: Socket, options: GreetOptions): Promise<StreamSession> {
-  const { peer, side, clock, limits, onBreach } = options;
   return new Promise((resolve, reject) => {
     const begin = ({ link, capabilities }: Met): LinkEnd => {
-      const given = limits === undefined ? {} : { limits };
-      const end = createSession({ peer, side, link, capabilities, clock, onBreach, ...given });
+      const end = createSession({ ...options, link, capabilities });
       resolve(end.session);
       return end;
     };
@@ -122,13 +135,19 @@ class Connection {
       late();
       signal?.removeEventListener("abort", aborted);
     };
-    socket.on("data", (chunk: Uint8Array) => this.#receive(chunk));
-    socket.on("end", () => this.#lost("closed by the peer"));
+    socket.on("end", () => this.#lost(this.#endText()));
     socket.on("error", (error) => {
       this.#failure = errorText(error);
     });
     socket.on("close", () => this.#lost(this.#failure ?? "the connection was closed"));
     if (options.side === "listener") this.#sendHello();
+    const landing = Landing.of(socket);
+    if (landing !== undefined) landing.attach(this.#parser, (parse) => this.#receive(parse));
+    else {
+      socket.on("data", (chunk: Uint8Array) =>
+        this.#receive((take) => this.#parser.push(chunk, take)),
+      );
+    }
   }
 
   #sendHello(): void {
@@ -137,21 +156,34 @@ class Connection {
     for (const part of encodeFrame(hello)) this.#socket.write(part);
   }
 
-  #receive(chunk: Uint8Array): void {
+  #receive(parse: Parse): void {
     if (this.#over) return;
+    const { traffic, onBreach } = this.#options;
+    if (traffic !== undefined) traffic.reads += 1;
+    this.#end?.heard?.();
     try {
-      this.#parser.push(chunk, (frame, number) => {
-        if (this.#over) return;
-        if (this.#end === undefined) this.#takeGreeting(frame);
-        else this.#end.receive(frame, number);
-      });
+      parse(this.#take);
     } catch (error) {
       if (!(error instanceof SkyError)) throw error;
       this.#failGreeting(error);
       if (this.#end === undefined) return;
-      this.#options.onBreach(error.message);
+      onBreach(error.message, faultOf(error));
       this.#lost(error.message);
     }
+  }
+
+  readonly #take = (frame: Frame, number: number | undefined): void => {
+    if (this.#over) return;
+    if (this.#end === undefined) this.#takeGreeting(frame);
+    else this.#end.receive(frame, number);
+  };
+
+  /** A peer that closes in the middle of a frame did not mean to. */
+  #endText(): string {
+    if (this.#over || this.#parser.idle()) return "closed by the peer";
+    const why = "the connection ended in the middle of a frame";
+    if (this.#end !== undefined) this.#options.onFault?.(why, "truncated");
+    return why;
   }
 
   #takeGreeting(frame: Frame): void {
@@ -181,11 +213,9 @@ class Connection {
     this.#stopWaiting();
     this.#parser.allow(capabilities);
     const form = capabilities.has("bare-data") ? { bare: true } : {};
-    const link = linkOver(this.#socket, {
-      clock: this.#options.clock,
-      form,
-      resume: () => this.#end?.resume(),
-    });
+    const { clock, traffic } = this.#options;
+    const resume = (): void => this.#end?.resume();
+    const link = linkOver(this.#socket, { clock, form, resume, traffic });
     this.#end = this.#meeting.begin({ capabilities, link });
   }
 
@@ -210,31 +240,49 @@ interface LinkOptions {
   /** Of every DATA frame. */
   readonly form: FrameForm;
   readonly resume: () => void;
+  readonly traffic: SocketTraffic | undefined;
 }
 
-function linkOver(socket: Socket, { clock, form, resume }: LinkOptions): FrameLink {
+/** A frame up to this length is written as one piece: that costs less than two. */
+const joinedBytesMax = 8 * 1024;
+
+function linkOver(socket: Socket, { clock, form, resume, traffic }: LinkOptions): FrameLink {
   let corked = false;
+  const uncork = (): void => {
+    corked = false;
+    if (traffic !== undefined) traffic.writes += 1;
+    socket.uncork();
+  };
+  const write = (pieces: readonly Uint8Array[], isData: boolean): void => {
+    const last = pieces.length - 1;
+    for (const [index, piece] of pieces.entries()) {
+      if (index === last && isData) socket.write(piece, resume);
+      else socket.write(piece);
+    }
+  };
   return {
     send: (frame, number) => {
       if (socket.destroyed || socket.writableEnded) return;
       if (!corked) {
         corked = true;
         socket.cork();
-        queueMicrotask(() => {
-          corked = false;
-          socket.uncork();
-        });
+        queueMicrotask(uncork);
       }
-      const parts = encodeFrame(frame, number === undefined ? form : { ...form, number });
-      const last = parts.length - 1;
-      for (const [index, part] of parts.entries()) {
-        if (index === last && frame.type === "data") socket.write(part, resume);
-        else socket.write(part);
-      }
+      const pieces = encodeFrame(frame, number === undefined ? form : { ...form, number });
+      write(joined(pieces), frame.type === "data");
     },
     queuedBytes: () => socket.writableLength,
     close: () => {
       if (!socket.destroyed) close(socket, clock);
     },
   };
+}
+
+/** Pieces that are small are put together. */
+function joined(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
+  if (pieces.length === 1) return pieces;
+  let bytes = 0;
+  for (const piece of pieces) bytes += piece.length;
+  if (bytes > joinedBytesMax * (pieces.length - 1)) return pieces;
+  return [Buffer.concat(pieces, bytes)];
 }

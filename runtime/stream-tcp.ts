@@ -7,19 +7,23 @@
 // What must always hold: no frame of a peer reaches a session before the peer is proven and both
 // speak the same version; a session that breaks the protocol is closed and counted.
 
-import { constants } from "node:crypto";
-import type { Server, Socket } from "node:net";
-import { createServer as createTcpServer, connect as tcpConnect } from "node:net";
-import {
-  checkServerIdentity,
-  createServer as createTlsServer,
-  type PeerCertificate,
-  TLSSocket,
-  connect as tlsConnect,
-} from "node:tls";
-import { errorText, SkyError } from "../model/errors.ts";
-import { parsePeer } from "./certificates.ts";
+import type { Socket } from "node:net";
+import { errorText } from "../model/errors.ts";
 import type { Clock } from "./clock.ts";
+import type { FrameCapability } from "./framing.ts";
+import { MemoryBudget } from "./memory-budget.ts";
+import {
+  closeServer,
+  denied,
+  handshakeMs,
+  listening,
+  open,
+  peerOf,
+  proofError,
+  type StreamSecurity,
+  serverOf,
+  tune,
+} from "./proven-socket-tcp.ts";
 import type { Random } from "./random.ts";
 import { createOsRandom } from "./random-os.ts";
 import type {
@@ -29,6 +33,7 @@ import type {
   StreamSession,
   StreamTarget,
 } from "./stream.ts";
+import { FaultCounts, type StreamFault } from "./stream-fault.ts";
 import {
   dialLanes,
   LaneListener,
@@ -36,20 +41,10 @@ import {
   lanesWanted,
   wantsLanes,
 } from "./stream-lanes-tcp.ts";
-import { createSession, type SessionLimits } from "./stream-session.ts";
-import { type GreetOptions, greet, meet, refuse } from "./stream-socket-tcp.ts";
+import { createSession, type SessionLimits, type SharedOptions } from "./stream-session.ts";
+import { type GreetOptions, greet, meet, refuse, type SocketTraffic } from "./stream-socket-tcp.ts";
 
-export type StreamSecurity =
-  | {
-      readonly kind: "tls";
-      /** Ours, PEM. */
-      readonly certificate: string;
-      readonly key: string;
-      /** PEM of the authority that signs all peers. */
-      readonly authority: string;
-    }
-  /** No proof at all: benchmarks and tests. */
-  | { readonly kind: "plain"; readonly peer: string };
+export type { StreamSecurity };
 
 export interface StreamTcpOptions {
   readonly security: StreamSecurity;
@@ -57,6 +52,10 @@ export interface StreamTcpOptions {
   readonly limits?: Partial<SessionLimits>;
   /** Names sessions with lanes, and spreads their dials; absent = the system's. */
   readonly random?: Random;
+  /** What all sessions share; absent = what all ports of this process share. */
+  readonly budget?: MemoryBudget;
+  /** DATA without a checksum, if the peer asks for it too: benchmarks. */
+  readonly bare?: boolean;
   /** Hears of each peer that was refused or broke the protocol. */
   readonly onRefused?: (why: string) => void;
 }
@@ -72,18 +71,25 @@ export interface StreamCounts {
   readonly breaches: number;
   /** Sessions for which lanes were asked and that have none, because the peer knows none. */
   readonly plain: number;
+  /** What peers did wrong, by kind; what ended one channel only is among it. */
+  readonly faults: Readonly<Partial<Record<StreamFault, number>>>;
+  readonly traffic: Readonly<SocketTraffic>;
+  /** Credit beyond that of the start, and bytes that arrived and were not read: of all ports. */
+  readonly memory: ReturnType<MemoryBudget["counts"]>;
 }
 
-const handshakeMs = 10_000;
 const connectionsMax = 20_000;
-const keepAliveMs = 15_000;
+const bareData: readonly FrameCapability[] = ["bare-data"];
+
+/** Memory is the process's, however many ports it has. */
+const processBudget = new MemoryBudget();
 
 export function createTcpStreams(options: StreamTcpOptions): StreamTcpPort {
   const port = new Port(options);
   return {
     dial: (target, signal, wish) => port.dial(target, signal, wish),
     listen: (wish) => port.listen(wish),
-    counts: () => ({ refused: port.refused, breaches: port.breaches, plain: port.plain }),
+    counts: () => port.counts(),
   };
 }
 
@@ -106,9 +112,25 @@ class Port {
   breaches = 0;
   plain = 0;
   readonly #options: StreamTcpOptions;
+  readonly #budget: MemoryBudget;
+  readonly #faults = new FaultCounts();
+  readonly #traffic: SocketTraffic = {
+    ...{ framesSent: 0, framesReceived: 0, creditsSent: 0 },
+    ...{ reads: 0, writes: 0 },
+  };
 
   constructor(options: StreamTcpOptions) {
     this.#options = options;
+    this.#budget = options.budget ?? processBudget;
+  }
+
+  counts(): StreamCounts {
+    return {
+      ...{ refused: this.refused, breaches: this.breaches, plain: this.plain },
+      faults: this.#faults.record(),
+      traffic: { ...this.#traffic },
+      memory: this.#budget.counts(),
+    };
   }
 
   async dial(
@@ -158,7 +180,7 @@ class Port {
       // A peer that is cut off during its handshake is counted where the handshake ends.
       socket.on("error", () => {});
     });
-    server.on("tlsClientError", (error: Error) => this.#refuse(errorText(error)));
+    server.on("tlsClientError", (error: Error) => this.#refuse(errorText(error), "proof"));
     await listening(server, target);
     server.on("error", (error) => this.#refuse(errorText(error)));
     const address = server.address();
@@ -181,185 +203,70 @@ class Port {
         peer === undefined
           ? `the certificate is not good: ${proofError(socket)}`
           : `${peer} is not expected here`;
-      this.#refuse(why);
+      this.#refuse(why, "proof");
       refuse(socket, why, clock);
       return;
     }
     tune(socket);
-    const meeting = { ...this.#meeting(peer, "listener"), wants: wantsLanes };
-    meet(socket, meeting, {
-      begin: (met) => {
-        if (met.capabilities.has("lanes")) return lanes.admit(peer, met);
-        const end = createSession({ ...meeting, ...met });
-        onSession(end.session);
-        return end;
+    const meeting = this.#meeting(peer, "listener");
+    const wants = [...(meeting.wants ?? []), ...wantsLanes];
+    meet(
+      socket,
+      { ...meeting, wants },
+      {
+        begin: (met) => {
+          if (met.capabilities.has("lanes")) return lanes.admit(peer, met);
+          const end = createSession({ ...meeting, ...met });
+          onSession(end.session);
+          return end;
+        },
+        failed: (error) => {
+          this.#refuse(errorText(error));
+          if (!socket.writableEnded) socket.destroy();
+        },
       },
-      failed: (error) => {
-        this.#refuse(errorText(error));
-        if (!socket.writableEnded) socket.destroy();
-      },
-    });
+    );
   }
 
   #meeting(peer: string, side: "dialler" | "listener"): GreetOptions {
-    const { clock, limits } = this.#options;
-    const onBreach = (why: string): void => this.#breach(why);
+    const { clock, limits, bare = false } = this.#options;
     return {
-      peer,
-      side,
-      clock,
-      handshakeMs,
-      onBreach,
+      ...{ ...this.#shared(), peer, side, clock, handshakeMs, traffic: this.#traffic },
+      onBreach: (why, fault) => this.#breach(why, fault),
       ...(limits === undefined ? {} : { limits }),
+      ...(bare ? { wants: bareData } : {}),
+    };
+  }
+
+  #shared(): SharedOptions {
+    return {
+      ...{ budget: this.#budget, tally: this.#traffic },
+      onFault: (_why, fault) => this.#faults.add(fault),
     };
   }
 
   #lanePorts(): LanePorts {
     const { clock, limits = {}, random = createOsRandom() } = this.#options;
     return {
-      ...{ clock, random, limits },
+      ...{ clock, random, limits, shared: this.#shared() },
       connect: (target, signal) => this.#connect(target, signal),
       meeting: (peer, side) => this.#meeting(peer, side),
-      onBreach: (why) => this.#breach(why),
+      onBreach: (why, fault) => this.#breach(why, fault),
       onPlain: () => {
         this.plain += 1;
       },
     };
   }
 
-  #breach(why: string): void {
+  #breach(why: string, fault: StreamFault = "garbage"): void {
     this.breaches += 1;
+    this.#faults.add(fault);
     this.#options.onRefused?.(why);
   }
 
-  #refuse(why: string): void {
+  #refuse(why: string, fault: StreamFault = "greeting"): void {
     this.refused += 1;
+    this.#faults.add(fault);
     this.#options.onRefused?.(why);
   }
-}
-
-// ---- who is there
-
-/** The proven name of the peer, or `undefined`. */
-function peerOf(socket: Socket, security: StreamSecurity): string | undefined {
-  if (security.kind === "plain") return security.peer;
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
-  const name = commonName(socket.getPeerCertificate());
-  return name !== undefined && parsePeer(name) !== undefined ? name : undefined;
-}
-
-function commonName(certificate: PeerCertificate | undefined): string | undefined {
-  const name: unknown = certificate?.subject?.CN;
-  return typeof name === "string" ? name : undefined;
-}
-
-function proofError(socket: Socket): string {
-  if (!(socket instanceof TLSSocket) || socket.authorized) return "it names no node";
-  return String(socket.authorizationError);
-}
-
-function denied(why: string): SkyError {
-  return new SkyError("stream/denied", { why });
-}
-
-// ---- sockets
-
-function tune(socket: Socket): void {
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true, keepAliveMs);
-}
-
-function tlsOptions(security: Extract<StreamSecurity, { kind: "tls" }>) {
-  return {
-    cert: security.certificate,
-    key: security.key,
-    ca: security.authority,
-    minVersion: "TLSv1.3",
-    // A resumed session would skip the proof.
-    secureOptions: constants.SSL_OP_NO_TICKET,
-  } as const;
-}
-
-/** The listener looks at the proof itself, so that it can say why it refuses. */
-function serverOf(security: StreamSecurity, onSocket: (socket: Socket) => void): Server {
-  if (security.kind === "plain") return createTcpServer(onSocket);
-  return createTlsServer(
-    {
-      ...tlsOptions(security),
-      requestCert: true,
-      rejectUnauthorized: false,
-      handshakeTimeout: handshakeMs,
-    },
-    onSocket,
-  );
-}
-
-function listening(server: Server, { host, port }: StreamTarget): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (error) => {
-      const why = `cannot listen at ${host}:${port}: ${errorText(error)}`;
-      reject(new SkyError("stream/closed", { why }, { cause: error }));
-    });
-    server.listen({ host, port }, resolve);
-  });
-}
-
-function closeServer(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    for (const socket of sockets) socket.destroy();
-  });
-}
-
-/** A connected socket; with TLS, one whose peer our authority has signed. */
-function open(
-  target: StreamTarget,
-  security: StreamSecurity,
-  signal: AbortSignal,
-): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const { host, port } = target;
-    const socket =
-      security.kind === "plain"
-        ? tcpConnect({ host, port })
-        : tlsConnect({ host, port, ...tlsOptions(security), ...identityCheck(target) });
-    const fail = (error: SkyError): void => {
-      stopHearing();
-      socket.on("error", () => {});
-      socket.destroy();
-      reject(error);
-    };
-    const onAbort = (): void =>
-      fail(new SkyError("stream/closed", { why: "the dial was cancelled" }));
-    const onError = (error: Error): void => fail(dialError(target, error));
-    const onConnect = (): void => {
-      stopHearing();
-      resolve(socket);
-    };
-    const connected = security.kind === "plain" ? "connect" : "secureConnect";
-    const stopHearing = (): void => {
-      signal.removeEventListener("abort", onAbort);
-      socket.removeListener("error", onError);
-      socket.removeListener(connected, onConnect);
-    };
-    socket.on("error", onError);
-    socket.on(connected, onConnect);
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) onAbort();
-  });
-}
-
-/** Where the peer's name is known, its certificate must bear it and need not name the host. */
-function identityCheck({ host, peer }: StreamTarget) {
-  return {
-    checkServerIdentity: (_host: string, presented: PeerCertificate): Error | undefined =>
-      peer === undefined ? checkServerIdentity(host, presented) : undefined,
-  };
-}
-
-function dialError(target: StreamTarget, cause: Error): SkyError {
-  const why = `${target.host}:${target.port}: ${errorText(cause)}`;
-  const code = "code" in cause ? String(cause.code) : "";
-  const aboutProof = /^(ERR_SSL|ERR_TLS|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/.test(code);
-  return new SkyError(aboutProof ? "stream/denied" : "stream/closed", { why }, { cause });
 }

@@ -61,8 +61,9 @@ export interface StreamSession {
 }
 
 /**
- * Iterating takes the bytes. Leaving an iteration by `break` keeps the channel open, and a later
- * one goes on with the next bytes; who wants no more calls `abort`.
+ * Iterating takes the bytes, and whoever took them may keep them. Leaving an iteration by `break`
+ * keeps the channel open, and a later one goes on with the next bytes; who wants no more calls
+ * `abort`.
  */
 export interface StreamChannel extends AsyncIterable<Uint8Array> {
   readonly header: Uint8Array;
@@ -71,6 +72,13 @@ export interface StreamChannel extends AsyncIterable<Uint8Array> {
    * @throws SkyError `stream/closed` when the channel or session is over.
    */
   write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Takes the bytes as iterating does, but only to look at: a part is valid until what `use` gives
+   * is settled, then its memory is used again: do not `write` it to another channel, which keeps it
+   * for longer. This is the fast way for bytes in bulk. Resolves at the peer's end; a `use` that
+   * throws leaves it, and a later one goes on with the next bytes.
+   */
+  lend(use: (part: Uint8Array) => void | Promise<void>): Promise<void>;
   /** No more writes from us. */
   end(): void;
   /** Gives up in both directions; the peer's reads and writes fail with `why`. */

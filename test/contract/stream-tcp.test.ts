@@ -193,29 +193,6 @@ check("a dial can be cancelled", async (there) => {
 // ---- what a proven peer may send
 
 const hello: Frame = { type: "hello", version: 1, capabilities: [] };
-const breaches: readonly (readonly [string, readonly (Frame | Buffer)[]])[] = [
-  ["garbage", [hello, Buffer.alloc(100, 0x5a)]],
-  ["a channel that never was", [hello, data(7, "x")]],
-  ["a channel of the other side", [hello, { type: "open", channel: 2, header: Buffer.alloc(0) }]],
-  ["data after the end", [hello, opened(1), { type: "end", channel: 1 }, data(1, "late")]],
-  ["data beyond the credit", [hello, opened(1), ...Array.from({ length: 20 }, () => bulk(1))]],
-  ["a channel that is opened twice", [hello, opened(1), opened(1)]],
-  ["credit beyond all measure", [hello, opened(1), { type: "credit", channel: 1, bytes: 2 ** 31 }]],
-  ["a second hello", [hello, hello]],
-];
-
-for (const [what, frames] of breaches) {
-  check(`${what}: the session is closed and counted`, async (there) => {
-    const socket = await proven(there.listener);
-    for (const frame of frames) {
-      for (const part of "type" in frame ? encodeFrame(frame) : [frame]) socket.write(part);
-    }
-    await bytesUntilClosed(socket);
-    assert.match((await there.sessions[0]?.closed) ?? "", /broke the protocol/);
-    assert.equal(there.port.counts().breaches, 1);
-  });
-}
-
 check("another wire version is refused with both versions named", async (there) => {
   const socket = await proven(there.listener);
   for (const part of encodeFrame({ ...hello, version: 0 })) socket.write(part);
@@ -253,17 +230,4 @@ async function bytesUntilClosed(socket: Socket): Promise<Buffer> {
   socket.on("data", (part: Buffer) => parts.push(part));
   await once(socket, "close");
   return Buffer.concat(parts);
-}
-
-function opened(channel: number): Frame {
-  return { type: "open", channel, header: Buffer.from("x") };
-}
-
-function data(channel: number, text: string): Frame {
-  const part = Buffer.from(text);
-  return { type: "data", channel, parts: [part], bytes: part.length };
-}
-
-function bulk(channel: number): Frame {
-  return { type: "data", channel, parts: [Buffer.alloc(65_536)], bytes: 65_536 };
 }

@@ -72,13 +72,13 @@ function newCutter(): Cutter {
   const size = 64 * 1024;
   let rest = Buffer.alloc(0);
   return {
-    push: (bytes, take) => {
+    push: (bytes) => {
       rest = Buffer.concat([rest, bytes]);
-      for (; rest.length >= size; rest = rest.subarray(size)) take(rest.subarray(0, size));
+      const whole: Buffer[] = [];
+      for (; rest.length >= size; rest = rest.subarray(size)) whole.push(rest.subarray(0, size));
+      return whole;
     },
-    end: (take) => {
-      if (rest.length > 0) take(rest);
-    },
+    end: () => (rest.length === 0 ? [] : [rest]),
   };
 }
 

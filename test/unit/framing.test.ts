@@ -164,6 +164,70 @@ test("framing: the frames of version 1 have the bytes that they always had", () 
   assert.equal(Buffer.concat(encodeFrame({ type: "ping" })).length, frameHeaderBytes);
 });
 
+// ---- reading to where payloads stay
+
+/** Reads as a socket does that asks the parser where to: up to so many bytes at a time. */
+function land(whole: Buffer, sizes: readonly number[]): object[] {
+  const scratch = Buffer.alloc(9_000);
+  const parser = new FrameParser();
+  parser.allow(everything);
+  const got: Sent[] = [];
+  for (let at = 0, turn = 0; at < whole.length; turn += 1) {
+    const room = parser.room(scratch);
+    assert.ok(room.length > 0);
+    const count = Math.min(room.length, sizes[turn % sizes.length] ?? 1, whole.length - at);
+    whole.copy(room, 0, at, at + count);
+    parser.landed(room, count, (frame, number) => got.push({ frame, number }));
+    at += count;
+    // Nothing that was given may depend on it.
+    scratch.fill(0xee);
+  }
+  return got.map(plain);
+}
+
+const readSizes = fc.array(fc.integer({ min: 1, max: 400_000 }), { minLength: 1, maxLength: 8 });
+const bulk: fc.Arbitrary<Sent> = fc
+  .record({
+    bytes: fc.oneof(fc.integer({ min: 1, max: 40_000 }), fc.constantFrom(65_536, 262_144)),
+    number: fc.option(count, { nil: undefined }),
+    fill: fc.nat({ max: 255 }),
+  })
+  .map((one) => ({ ...one, frame: dataFrame(7, [Buffer.alloc(one.bytes, one.fill)]) }))
+  .map(({ frame, number }) => ({ frame, number }));
+
+test("framing: whatever reads bring, payloads that are read to their place are the same", () => {
+  const sent = fc.array(fc.oneof(bulk, anySent), { maxLength: 8 });
+  fc.assert(
+    fc.property(sent, readSizes, (all, sizes) => {
+      assert.deepEqual(land(bytesOf(all), sizes), all.map(plain));
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test("framing: a flipped bit is refused also in a payload that is read to its place", () => {
+  fc.assert(
+    fc.property(bulk, fc.nat(), readSizes, (sent, position, sizes) => {
+      const whole = bytesOf([sent]);
+      const bit = position % (whole.length * 8);
+      whole.writeUInt8((whole[bit >> 3] ?? 0) ^ (1 << (bit & 7)), bit >> 3);
+      assert.throws(() => land(whole, sizes), isBreach);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test("framing: a part keeps little more memory alive than it has", () => {
+  const small = unnumbered(dataFrame(1, [Buffer.alloc(100, 1)]));
+  const chunk = bytesOf(Array.from({ length: 500 }, () => small));
+  const owned = Buffer.allocUnsafeSlow(chunk.length);
+  chunk.copy(owned);
+  for (const { frame } of parse([owned])) {
+    assert.ok(frame.type === "data");
+    for (const part of frame.parts) assert.ok(part.buffer.byteLength <= 4 * part.length);
+  }
+});
+
 // ---- damage
 
 test("framing: a flipped bit is refused, and never gives another frame", () => {

@@ -5,11 +5,13 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import { windowInitialBytes } from "../../runtime/credit-window.ts";
 import type { Frame } from "../../runtime/framing.ts";
+import { MemoryBudget } from "../../runtime/memory-budget.ts";
 import type { StreamChannel } from "../../runtime/stream.ts";
-import { frameCostBytes, windowInitialBytes } from "../../runtime/stream-channel.ts";
+import { frameCostBytes } from "../../runtime/stream-channel.ts";
 import { createStreamHub } from "../../runtime/stream-memory.ts";
-import { createSession, type SessionLimits, sessionLimits } from "../../runtime/stream-session.ts";
+import { createSession, type SessionOptions, sessionLimits } from "../../runtime/stream-session.ts";
 
 interface Stage {
   readonly end: ReturnType<typeof createSession>;
@@ -21,7 +23,7 @@ interface Stage {
 }
 
 function listenerSide(
-  options: { readonly clock?: Clock; readonly limits?: Partial<SessionLimits> } = {},
+  options: Partial<Pick<SessionOptions, "clock" | "limits" | "budget" | "capabilities">> = {},
 ): Stage {
   const sent: Frame[] = [];
   const taken: StreamChannel[] = [];
@@ -130,15 +132,18 @@ test("stream session: too many channels are refused one by one", async () => {
   assert.deepEqual(stage.breaches, []);
 });
 
-test("stream session: wide windows are given only while they fit into their budget", () => {
-  const wide = sessionLimits.windowBytes - windowInitialBytes;
-  const stage = listenerSide({ limits: { windowsBytesMax: 2 * wide } });
+test("stream session: a session gets half of what is left for windows, and no more", () => {
+  const budget = new MemoryBudget({ windowsBytesMax: 1024 * 1024 });
+  const stage = listenerSide({ budget });
   for (const id of [1, 3, 5]) stage.end.receive(open(id));
   const credits = stage.sent.filter(({ type }) => type === "credit");
   assert.deepEqual(credits, [
-    { type: "credit", channel: 1, bytes: wide },
-    { type: "credit", channel: 3, bytes: wide },
+    { type: "credit", channel: 1, bytes: 512 * 1024 },
+    { type: "credit", channel: 3, bytes: 256 * 1024 },
+    { type: "credit", channel: 5, bytes: 128 * 1024 },
   ]);
+  stage.end.lost("gone");
+  assert.deepEqual(budget.counts(), { windows: 0, held: 0, evicted: 0 });
 });
 
 test("stream session: tiny frames cost more than their bytes", () => {
@@ -148,8 +153,11 @@ test("stream session: tiny frames cost more than their bytes", () => {
   for (let count = 0; count < fits; count += 1) stage.end.receive(data(1, 1));
   assert.deepEqual(stage.breaches, []);
   stage.end.receive(data(1, 1));
-  assert.equal(stage.breaches.length, 1);
-  assert.equal(stage.closed, true);
+  // Only the channel is over, and the peer hears why.
+  assert.deepEqual(stage.breaches, []);
+  assert.equal(stage.closed, false);
+  const last = stage.sent.at(-1);
+  assert.ok(last?.type === "abort" && /beyond the credit/.test(last.why));
 });
 
 test("stream session: what was received before the session was lost is still read", async () => {

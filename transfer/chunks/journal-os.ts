@@ -29,6 +29,7 @@ import {
   recordBytes,
 } from "./journal.ts";
 import { takeObjectLock } from "./object-lock-sqlite.ts";
+import type { Place } from "./seal.ts";
 
 export interface ChunkJournalOptions {
   /** In a folder that exists. */
@@ -98,8 +99,12 @@ class JournalFile implements ChunkJournal {
     else await this.#file.sync();
   }
 
-  entries(): Iterable<JournalEntry> {
-    return this.#table.entries();
+  entries(object?: number): Iterable<JournalEntry> {
+    return object === undefined ? this.#table.all() : this.#table.of(object);
+  }
+
+  get(place: Place): JournalEntry | undefined {
+    return this.#table.get(place);
   }
 
   find(digest: Digest): JournalEntry | undefined {
@@ -233,7 +238,7 @@ class JournalFile implements ChunkJournal {
   async #rewrite(): Promise<void> {
     const { path, transfer } = this.#options;
     const beside = besideOf(path);
-    const records = [...this.#table.entries()].map(encodeRecord);
+    const records = [...this.#table.all()].map(encodeRecord);
     const bytes = Buffer.concat([encodeJournalHeader(transfer), ...records]);
     const file = await open(beside, "w+", mode);
     try {

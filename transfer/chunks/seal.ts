@@ -15,6 +15,7 @@
 
 import { createCipheriv, createDecipheriv, createHmac, hash } from "node:crypto";
 import { assert, errorText, SkyError } from "../../model/errors.ts";
+import { letGo } from "./buffers.ts";
 import { type ChunkRef, chunkBytesMax } from "./chunk.ts";
 import { decodeChunk, type Encoded, type Encoding, encodeChunk } from "./encoding.ts";
 
@@ -163,7 +164,9 @@ function sealHashed(
   const cipher = createCipheriv(algorithm, keyOf(secret, header), nonce, sizes);
   cipher.setAAD(header);
   sealed.set(cipher.update(inner), headerBytes);
-  sealed.set(cipher.update(payload), headerBytes + innerBytes);
+  const encrypted = cipher.update(payload);
+  sealed.set(encrypted, headerBytes + innerBytes);
+  letGo(encrypted);
   cipher.final();
   sealed.set(cipher.getAuthTag(), sealed.length - tagBytes);
   return sealed;

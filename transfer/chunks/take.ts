@@ -32,7 +32,10 @@ export interface Take {
   run(): Promise<ExchangeResult>;
   /** Tells the supplier that these are safe at the destination. */
   delivered(digests: Iterable<Digest>): void;
-  /** A chunk that was safe is lost here: asks for it again, if the supplier still offers it. */
+  /**
+   * A chunk that was safe is lost here: asks for it again, at once, if the supplier still offers
+   * it. It passes the bounds of what is in flight, for all of that may wait for room behind it.
+   */
   again(ref: ChunkRef): void;
 }
 
@@ -92,8 +95,7 @@ class OfferTaker implements Take {
   again(ref: ChunkRef): void {
     if (this.#pending.has(ref.digest)) return;
     this.#pending.add(ref.digest);
-    this.#queue.push(ref);
-    this.#taker.pump();
+    this.#taker.urge(ref);
   }
 
   #next(bytesMax: number): ChunkRef | undefined {

@@ -50,6 +50,8 @@ interface Open {
   readonly ref: ChunkRef;
   phase: "wanted" | "arriving" | "kept";
   damaged: number;
+  /** It waits for no other chunk: others may be waiting for it. */
+  readonly isUrgent: boolean;
 }
 
 /** The taker's half: asks, proves, puts, acknowledges. What to ask for, its desk says. */
@@ -87,11 +89,25 @@ export class Taker implements PartyEars {
       const room = isIdle ? Number.POSITIVE_INFINITY : this.#inFlightBytesMax - this.#openBytes;
       const ref = this.#desk.take(room);
       if (ref === undefined) break;
-      this.#open.set(ref.digest, { ref, phase: "wanted", damaged: 0 });
-      this.#openBytes += ref.bytes;
-      this.#wants.push(ref);
+      this.#want(ref, false);
     }
     if (this.#wants.length > 0) this.party.wake();
+  }
+
+  /**
+   * Asks for a chunk at once, beyond what may otherwise be open. For what was here before: the
+   * caller has room for it, and sees to it that these are few.
+   */
+  urge(ref: ChunkRef): void {
+    if (this.#open.has(ref.digest)) return;
+    this.#want(ref, true);
+    this.party.wake();
+  }
+
+  #want(ref: ChunkRef, isUrgent: boolean): void {
+    this.#open.set(ref.digest, { ref, phase: "wanted", damaged: 0, isUrgent });
+    this.#openBytes += ref.bytes;
+    this.#wants.push(ref);
   }
 
   /** Tells the supplier what became of chunks. */
@@ -157,12 +173,8 @@ export class Taker implements PartyEars {
     if (open === undefined) throw unasked(`chunk ${frame.ref.digest}`);
     open.phase = "kept";
     this.party.work(async () => {
-      await this.#turns.take();
-      try {
-        await this.#keep(open, frame);
-      } finally {
-        this.#turns.give();
-      }
+      if (open.isUrgent) await this.#keep(open, frame);
+      else await this.#turns.run(() => this.#keep(open, frame));
       this.pump();
     });
   }
@@ -210,12 +222,17 @@ class Turns {
     this.#free = count;
   }
 
-  async take(): Promise<void> {
+  async run(work: () => Promise<void>): Promise<void> {
     if (this.#free > 0) this.#free -= 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      await work();
+    } finally {
+      this.#give();
+    }
   }
 
-  give(): void {
+  #give(): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#free += 1;
     else next();

@@ -4,6 +4,7 @@
 // finds nothing, here as there.
 
 import { SkyError } from "../../model/errors.ts";
+import { ownsBuffer } from "./buffers.ts";
 import { type ChunkWork, workOn, workOver } from "./work.ts";
 
 export function createInlineWork(): ChunkWork {
@@ -20,7 +21,7 @@ export function createInlineWork(): ChunkWork {
 }
 
 /** The same bytes without a copy, where they have a buffer of their own. */
-function taken({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
-  const isWhole = buffer instanceof ArrayBuffer && buffer.byteLength === length;
-  return isWhole ? new Uint8Array(buffer.transfer()) : new Uint8Array(buffer, byteOffset, length);
+function taken(bytes: Uint8Array): Uint8Array {
+  if (!ownsBuffer(bytes) || !(bytes.buffer instanceof ArrayBuffer)) return bytes;
+  return new Uint8Array(bytes.buffer.transfer());
 }

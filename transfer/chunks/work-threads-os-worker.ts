@@ -1,10 +1,11 @@
 // A thread that works on chunks: takes a request, does it, sends the answer; in order, one by one.
 //
-// The answer's buffer moves to the other side. A buffer that came in and does not go back is let go
-// at once: this thread's collector, which sees a small heap, would leave it lying for long.
+// The answer's buffer moves to the other side. A buffer that came in and does not go back is given
+// back to the system at once.
 
 import { parentPort } from "node:worker_threads";
 import { assert, errorText, isSkyError } from "../../model/errors.ts";
+import { letGo } from "./buffers.ts";
 import { bytesOf, type WorkAnswers, type WorkKind, workOn } from "./work.ts";
 import type { WorkFailure, WorkLetter, WorkReply } from "./work-threads-os.ts";
 
@@ -26,10 +27,6 @@ function send(id: number, answer: WorkAnswers[WorkKind]): void {
   // A small part of a buffer (of Node's pool, which must not move) is copied with the whole.
   const moves = buffer instanceof ArrayBuffer && length * 2 > buffer.byteLength;
   port.postMessage({ id, answer } satisfies WorkReply, moves ? [buffer] : []);
-}
-
-function letGo({ buffer }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
 }
 
 function failureOf(error: unknown): WorkFailure {

@@ -11,6 +11,7 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { assert, errorText, SkyError, skyErrorFrom } from "../../model/errors.ts";
+import { ownsBuffer } from "./buffers.ts";
 import {
   type ChunkWork,
   type WorkAnswers,
@@ -213,9 +214,9 @@ function bytesWorked(request: WorkRequest): number {
 
 /** With a buffer of its own, which may move: others may still need the rest of a larger one. */
 function movable(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const { buffer, byteOffset, length } = bytes;
-  const isWhole = buffer instanceof ArrayBuffer && buffer.byteLength === length;
-  return isWhole ? new Uint8Array(buffer, byteOffset, length) : new Uint8Array(bytes);
+  const { buffer } = bytes;
+  const moves = ownsBuffer(bytes) && buffer instanceof ArrayBuffer;
+  return moves ? new Uint8Array(buffer) : new Uint8Array(bytes);
 }
 
 function cancelled(): SkyError {

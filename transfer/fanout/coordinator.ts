@@ -100,7 +100,10 @@ class Core {
     }
   }
 
-  #hear(member: Member, event: Exclude<FanOutEvent, { type: "tick" | "expected" | "joined" }>) {
+  #hear(
+    member: Member,
+    event: Exclude<FanOutEvent, { type: "tick" | "expected" | "joined" }>,
+  ): void {
     if (event.type === "progress") this.#progress(member, event);
     else if (event.type === "parent-failed") this.#parentFailed(member, event);
     else this.#leave(member, event);
@@ -128,7 +131,8 @@ class Core {
     this.#noteDone(member);
   }
 
-  #progress(member: Member, { safe, at }: { readonly safe: number; readonly at: number }): void {
+  #progress(member: Member, event: Extract<FanOutEvent, { type: "progress" }>): void {
+    const { safe, found, at } = event;
     const bytes = this.#within(safe);
     if (bytes > member.safe) {
       member.progressAt = at;
@@ -137,7 +141,8 @@ class Core {
       if (parent !== undefined && parent !== source) parent.complaints.delete(member.id);
     }
     member.safe = bytes;
-    member.pace.note({ at, bytes });
+    if (found === true) member.pace.restart({ at, bytes });
+    else member.pace.note({ at, bytes });
     this.#noteDone(member);
   }
 

@@ -1,4 +1,7 @@
-// The numbers that a fan-out's coordinator goes by, and what it hears and decides.
+// What the coordinator of a fan-out hears and decides, and the numbers that it goes by.
+//
+// Every number has a reason to be what it is and none is known to be best; the simulation of
+// fan-outs runs with these. Bytes decide, not chunks: chunks differ in size.
 
 import type { SinkId } from "./tree.ts";
 
@@ -13,7 +16,13 @@ export type FanOutEvent = { readonly at: number } & (
       readonly safe: number;
     }
   /** All bytes that it has safe; fewer than before if some were found damaged. All = done. */
-  | { readonly type: "progress"; readonly sink: SinkId; readonly safe: number }
+  | {
+      readonly type: "progress";
+      readonly sink: SinkId;
+      readonly safe: number;
+      /** It was on its disk already: this says nothing of its pace. */
+      readonly found?: boolean;
+    }
   /** What it was told to do in `move` cannot go on. */
   | {
       readonly type: "parent-failed";
@@ -27,6 +36,9 @@ export type FanOutEvent = { readonly at: number } & (
   /** Time has passed: at least once in `rules.windowMs / 5`. */
   | { readonly type: "tick" }
 );
+
+/** An event as it is told, before its time is taken. */
+export type WithoutTime<E> = E extends unknown ? Omit<E, "at"> : never;
 
 export type Decision =
   /** Take from `parent`: a sink, `source`, or for now nobody. */
