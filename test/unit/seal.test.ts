@@ -10,6 +10,7 @@ import type { ChunkRef } from "../../transfer/chunks/chunk.ts";
 import { type Encoded, encodeChunk } from "../../transfer/chunks/encoding.ts";
 import {
   manifestIndex,
+  nameAndSeal,
   openChunk,
   type Place,
   readSealHeader,
@@ -70,6 +71,17 @@ test("seal: the same again gives the same bytes", () => {
   fc.assert(
     fc.property(anyBytes, anyPlace, (bytes, place) => {
       assert.deepEqual(seal(bytes, place), seal(Buffer.from(bytes), { ...place }));
+    }),
+  );
+});
+
+test("seal: naming and sealing at once comes to the same", () => {
+  fc.assert(
+    fc.property(anyBytes, anyPlace, (bytes, place) => {
+      const { ref, sealed, sealedRef } = nameAndSeal(bytes, { secret, place });
+      assert.deepEqual(ref, refOf(bytes));
+      assert.deepEqual(sealed, seal(bytes, place));
+      assert.deepEqual(sealedRef, refOf(sealed));
     }),
   );
 });
