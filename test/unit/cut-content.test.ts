@@ -45,6 +45,72 @@ function* always(size: number): Generator<number> {
 
 const whole = cut([file]);
 
+/** The rule in its plainest form, to compare with. */
+function lengthsByRule(bytes: Uint8Array): readonly number[] {
+  const lengths: number[] = [];
+  let [length, sum] = [0, 0];
+  for (const byte of bytes) {
+    length += 1;
+    if (length > contentBytesMin) sum = ((sum << 1) + (gear[byte] ?? 0)) >>> 0;
+    const zeros = length <= contentBytesUsual ? 22 : 18;
+    const isCut = length > contentBytesMin && sum < 2 ** (32 - zeros);
+    if (!isCut && length < contentBytesMax) continue;
+    lengths.push(length);
+    [length, sum] = [0, 0];
+  }
+  return length > 0 ? [...lengths, length] : lengths;
+}
+
+const gear = Array.from({ length: 256 }, (_, byte) =>
+  createHash("sha256").update(Uint8Array.of(byte)).digest().readUInt32BE(0),
+);
+
+test("cut by content: the cuts are those of the rule", () => {
+  assert.deepEqual(lengthsOf(whole), lengthsByRule(file));
+  const files = [noise("rule", 12 * mib), noise("rule", 5 * mib).map((byte) => byte & 1)];
+  for (const bytes of files) assert.deepEqual(lengthsOf(cut([bytes])), lengthsByRule(bytes));
+});
+
+test("cut by content: what would be a cut is none within the minimum", () => {
+  const [first = 0, second = 0] = ends(whole).filter((_, index) => lengthBelowUsual(whole[index]));
+  for (const end of [first, second].filter((at) => at > 0)) {
+    const [chunk] = cut([file.subarray(end - 32)]);
+    assert.ok((chunk?.length ?? 0) > contentBytesMin);
+  }
+  assert.ok(first > 0, "a cut by the strict mask");
+});
+
+test("cut by content: nothing of a chunk is remembered in the next", () => {
+  // A word that is a cut right behind the minimum, if it is hashed from the beginning.
+  const word = wordThatCuts();
+  const once = Buffer.concat([Buffer.alloc(contentBytesMin), word]);
+  const twice = Buffer.concat([once, once]);
+  const lengths = [once.length, once.length];
+  assert.deepEqual(lengthsOf(cut([twice])), lengths);
+  assert.deepEqual(lengthsOf(cut(split(twice, [contentBytesMin + 1, mib]))), lengths);
+});
+
+/** Three bytes after which the strict mask is zero, begun with a sum of zero. */
+function wordThatCuts(): Buffer {
+  for (let word = 0; word < 2 ** 24; word += 1) {
+    const [a = 0, b = 0, c = 0] = [gear[word >> 16], gear[(word >> 8) & 255], gear[word & 255]];
+    if (((a << 2) + (b << 1) + c) >>> 10 === 0) return Buffer.from([word >> 16, word >> 8, word]);
+  }
+  throw new Error("no word of three bytes cuts");
+}
+
+function ends(chunks: readonly Uint8Array[]): readonly number[] {
+  let at = 0;
+  return chunks.map(({ length }) => {
+    at += length;
+    return at;
+  });
+}
+
+function lengthBelowUsual(chunk: Uint8Array | undefined): boolean {
+  return chunk !== undefined && chunk.length < contentBytesUsual;
+}
+
 test("cut by content: the chunks are the file, and their sizes keep their bounds", () => {
   assert.ok(Buffer.concat(whole).equals(file));
   for (const { length } of whole.slice(0, -1)) {
@@ -53,8 +119,8 @@ test("cut by content: the chunks are the file, and their sizes keep their bounds
 });
 
 test("cut by content: the mean size is about the usual one", () => {
-  const chunks = cut([noise("mean", 200 * mib)]);
-  const mean = (200 * mib) / chunks.length;
+  const chunks = cut([noise("mean", 96 * mib)]);
+  const mean = (96 * mib) / chunks.length;
   assert.ok(mean > contentBytesUsual * 0.9 && mean < contentBytesUsual * 1.4, `${mean}`);
 });
 

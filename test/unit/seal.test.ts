@@ -1,12 +1,12 @@
 // A sealed chunk opens with its key, at its place, as it was sealed; everything else is damage.
 
 import assert from "node:assert/strict";
-import { hash } from "node:crypto";
+import { createCipheriv, createHmac, hash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import { createMemoryRandom } from "../../runtime/random-memory.ts";
-import type { ChunkRef } from "../../transfer/chunks/chunk.ts";
+import { type ChunkRef, chunkBytesMax } from "../../transfer/chunks/chunk.ts";
 import { type Encoded, encodeChunk } from "../../transfer/chunks/encoding.ts";
 import {
   manifestIndex,
@@ -185,6 +185,58 @@ test("seal: an end that lies about a digest or a length is found", () => {
   const long = { ...refOf(bytes), bytes: 501 };
   refuses(sealChunk({ secret, place, ref: long, chunk }), { secret }, /500 bytes of 501/);
 });
+
+test("seal: a relay reads no header of what is no sealed chunk", () => {
+  const sealed = Buffer.from(seal(Buffer.from("a chunk"), { object: 1, index: 2 }));
+  const wrong: readonly (() => Uint8Array)[] = [
+    () => sealed.subarray(0, -1),
+    () => sealed.subarray(0, 20),
+    () => Buffer.concat([sealed, Buffer.alloc(1)]),
+    () => Buffer.concat([sealed, Buffer.alloc(chunkBytesMax)]),
+    ...[0, 4, 5, 6, 7, 32, 35].map((at) => () => flipped(sealed, at)),
+  ];
+  for (const [index, make] of wrong.entries()) {
+    assert.throws(
+      () => readSealHeader(make()),
+      (error) => isSkyError(error, "codec/invalid"),
+      `${index}`,
+    );
+  }
+  assert.deepEqual(readSealHeader(sealed).place, { object: 1, index: 2 });
+});
+
+test("seal: an end of a version to come, with an encoding of its own, is refused", () => {
+  const bytes = Buffer.from("a chunk");
+  const sealed = Buffer.from(seal(bytes, { object: 1, index: 2 }));
+  const inner = Buffer.alloc(40);
+  inner.write(refOf(bytes).digest, 0, "hex");
+  inner.writeUInt32BE(bytes.length, 32);
+  assert.equal(openChunk(sealedByHand(sealed, inner, bytes), { secret }).bytes.length, 7);
+  for (const at of [36, 37, 39]) {
+    const other = sealedByHand(sealed, flipped(inner, at, 2), bytes);
+    refuses(other, { secret }, /its encoding is not known/);
+  }
+});
+
+/** What an end that holds the key makes of this content, whatever is in it. */
+function sealedByHand(like: Buffer, inner: Uint8Array, payload: Uint8Array): Buffer {
+  const header = like.subarray(0, 68);
+  const hmac = createHmac("sha256", secret.key).update("skylet seal 1: key\0");
+  const cipher = createCipheriv(
+    "aes-256-gcm",
+    hmac.update(header.subarray(36)).digest(),
+    Buffer.alloc(12),
+  );
+  cipher.setAAD(header);
+  const parts = [cipher.update(inner), cipher.update(payload), cipher.final()];
+  return Buffer.concat([header, ...parts, cipher.getAuthTag()]);
+}
+
+function flipped(bytes: Uint8Array, at: number, bit = 1): Buffer {
+  const changed = Buffer.from(bytes);
+  changed[at] = (changed[at] ?? 0) ^ bit;
+  return changed;
+}
 
 test("seal: what a relay sees holds nothing of the chunk or its digest", () => {
   const marker = Buffer.from("MARKER-of-what-nobody-may-read");

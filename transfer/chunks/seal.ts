@@ -252,7 +252,6 @@ function contentOf(content: Buffer): { readonly ref: ChunkRef; readonly chunk: E
   const bytes = content.readUInt32BE(32);
   const zero = content.readUIntBE(37, 3);
   if (encoding === undefined || zero !== 0) throw new Error("its encoding is not known");
-  if (bytes > chunkBytesMax) throw new Error(`its chunk has ${bytes} bytes`);
   const ref = { digest: content.toString("hex", 0, 32), bytes };
   return { ref, chunk: { encoding, payload: content.subarray(innerBytes) } };
 }
