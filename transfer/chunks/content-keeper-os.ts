@@ -55,6 +55,7 @@ export class ContentKeeper {
   #notices: IndexNotice[] = [];
   #index: ContentIndex | undefined;
   #generation = 0;
+  #inode = 0n;
   /** The index was begun, and filled from the files, by this opener. */
   #isFresh = false;
   #isRenewing = false;
@@ -68,6 +69,7 @@ export class ContentKeeper {
     this.#writer = this.#lock.whileHeld(() => this.#enter());
     this.#lock.whileHeld(() => this.#current());
     if (!this.#isFresh) this.#repair();
+    this.#count();
   }
 
   get root(): string {
@@ -97,8 +99,7 @@ export class ContentKeeper {
       request: IndexRequest,
     ) => IndexAnswers[RequestKind];
     const answer = handler(request);
-    const totals = this.#index?.totals();
-    if (totals !== undefined) this.#totals = { ...totals, evicted: this.#room.evicted };
+    this.#count();
     return answer;
   }
 
@@ -205,6 +206,11 @@ export class ContentKeeper {
     return index.dropNeeds(droppedMax);
   }
 
+  #count(): void {
+    const totals = this.#index?.totals();
+    if (totals !== undefined) this.#totals = { ...totals, evicted: this.#room.evicted };
+  }
+
   #enter(): Writer {
     layFolders(this.#layout, (path) => this.#notePlanted(path));
     const writer = enterWriter(this.#layout.incoming);
@@ -265,11 +271,9 @@ export class ContentKeeper {
     this.#index = undefined;
     const newest = this.#newest();
     try {
-      this.#index = this.#open(Math.max(1, newest));
+      this.#open(newest === 0 ? this.#next() : newest);
     } catch (error) {
       if (!isDamage(error)) throw error;
-      this.#index = undefined;
-      this.#generation = newest;
       this.#giveUp(String(error));
     }
     // Set by now, by either way.
@@ -278,8 +282,7 @@ export class ContentKeeper {
   }
 
   #isCurrent(): boolean {
-    const path = join(this.#layout.root, indexName(this.#generation));
-    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+    return inodeOf(join(this.#layout.root, indexName(this.#generation))) === this.#inode;
   }
 
   #newest(): number {
@@ -287,16 +290,20 @@ export class ContentKeeper {
     return Math.max(0, ...numbers);
   }
 
-  #open(generation: number): ContentIndex {
+  /** A number that no index had before, also if somebody has removed them all. */
+  #next(): number {
+    return Math.max(Date.now(), this.#generation + 1, this.#newest() + 1);
+  }
+
+  #open(generation: number): void {
     const path = join(this.#layout.root, indexName(generation));
-    const isNew = lstatSync(path, { throwIfNoEntry: false }) === undefined;
+    const isNew = inodeOf(path) === undefined;
     createOnce(path);
+    this.#index = new ContentIndex(path);
     this.#generation = generation;
-    const index = new ContentIndex(path);
-    this.#index = index;
+    this.#inode = inodeOf(path) ?? 0n;
     this.#isFresh = isNew;
     if (isNew) this.#repair();
-    return index;
   }
 
   /** Under the lock: begins the next generation; whoever has this one open will find it gone. */
@@ -314,7 +321,7 @@ export class ContentKeeper {
     this.#notice({ message: "the index was damaged and is read anew", fields: { why } });
     this.#index?.close();
     this.#index = undefined;
-    const next = Math.max(this.#generation, this.#newest()) + 1;
+    const next = this.#next();
     for (const name of readdirSync(this.#layout.root)) {
       const generation = generationOf(name);
       if (generation === undefined || generation >= next) continue;
@@ -345,6 +352,10 @@ function prepareRoot(path: string): string {
   }
   if ((mode & 0o777) !== 0o700) chmodSync(root, 0o700);
   return root;
+}
+
+function inodeOf(path: string): bigint | undefined {
+  return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
 }
 
 function isDamage(error: unknown): boolean {

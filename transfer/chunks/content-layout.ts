@@ -59,6 +59,6 @@ export function indexName(generation: number): string {
 
 /** The generation that a file of an index belongs to, be it the database or what goes with it. */
 export function generationOf(fileName: string): number | undefined {
-  const found = /^index-(\d{1,12})\.db(-wal|-shm|-journal)?$/.exec(fileName)?.[1];
+  const found = /^index-(\d{1,15})\.db(-wal|-shm|-journal)?$/.exec(fileName)?.[1];
   return found === undefined ? undefined : Number(found);
 }

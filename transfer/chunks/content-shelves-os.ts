@@ -38,11 +38,20 @@ export type Found =
   | { readonly kind: "odd" };
 
 export function lookAt(root: string, digest: Digest): Found {
-  const stats = lstatSync(chunkPath(root, digest), { bigint: true, throwIfNoEntry: false });
+  const stats = statsOf(chunkPath(root, digest));
   if (stats === undefined) return { kind: "absent" };
   const bytes = Number(stats.size);
   if (!stats.isFile() || bytes < 1 || bytes > chunkBytesMax) return { kind: "odd" };
   return { kind: "chunk", bytes, identity: identityOf(stats), mtimeMs: Number(stats.mtimeMs) };
+}
+
+function statsOf(path: string): BigIntStats | undefined {
+  try {
+    return lstatSync(path, { bigint: true });
+  } catch (error) {
+    if (isCode(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
 }
 
 /** Which file it is: it keeps this over a rename, and another file of that name has another. */

@@ -1,0 +1,141 @@
+// The content store under `kill -9` of its writers, two at a time, at any moment: nothing that was
+// acknowledged is lost, and nothing that was not done looks as if it were.
+//
+// `SKY_CONTENT_KILLS=1000` kills that often; `SKY_TEST_SEED` repeats a run's choices.
+
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { createMemoryRandom } from "../../runtime/random-memory.ts";
+import type { ContentStore } from "../../transfer/chunks/content-store.ts";
+import { openContentStore } from "../../transfer/chunks/content-store-os.ts";
+import { auditFacts, auditFolder, Facts } from "./content-store-audit.ts";
+
+const kills = Number(process.env["SKY_CONTENT_KILLS"] ?? 56);
+const seed = process.env["SKY_TEST_SEED"] ?? String(Date.now());
+const program = fileURLToPath(new URL("./content-store-writer.ts", import.meta.url));
+const episodeKills = 14;
+/** What was compiled once need not be again: writers start faster. */
+const cache = mkdtempSync(join(tmpdir(), "sky-chunks-cache-"));
+after(() => rmSync(cache, { recursive: true, force: true }));
+
+/** Where there is a limit, what nobody pins may be gone. */
+const isBounded = (name: string): boolean => name.startsWith("bounded");
+
+interface Writer {
+  readonly name: string;
+  readonly process: ChildProcess;
+  /** Resolves when everything that it said was heard. */
+  readonly ended: Promise<unknown>;
+  readonly opened: Promise<void>;
+}
+
+function startWriter(facts: Facts, name: string, args: readonly string[]): Writer {
+  const child = spawn(process.execPath, [program, ...args], {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, NODE_COMPILE_CACHE: cache },
+  });
+  const opened = Promise.withResolvers<void>();
+  const lines = createInterface({ input: child.stdout });
+  lines.on("line", (line) => {
+    if (line === "open") opened.resolve();
+    facts.hear(line);
+  });
+  const ended = Promise.all([once(child, "exit"), once(lines, "close")]);
+  void ended.then(() => opened.resolve());
+  return { name, process: child, ended, opened: opened.promise };
+}
+
+/** Two writers; one after the other is killed and replaced. Then both are, and all is looked at. */
+async function episode(name: string, bytesMax: number): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), "sky-chunks-"));
+  const random = createMemoryRandom(`${seed}/${name}`);
+  const facts = new Facts();
+  let count = 0;
+  const start = (): Writer => {
+    count += 1;
+    return startWriter(facts, `${name}-${count}`, [dir, `${name}-${count}`, String(bytesMax)]);
+  };
+  const writers = [start(), start()];
+  const end = (): Promise<unknown> => {
+    for (const writer of writers) writer.process.kill("SIGKILL");
+    return Promise.all(writers.map(({ ended }) => ended));
+  };
+  try {
+    await using(dir, bytesMax, async (store) => {
+      while (count < episodeKills) {
+        const victim = writers.shift();
+        // Some die while they open the store.
+        if (random.unit() < 0.8) await victim?.opened;
+        await pause(random.below(60));
+        victim?.process.kill("SIGKILL");
+        await victim?.ended;
+        writers.push(start());
+        await auditAndTidy(store, facts, victim?.name ?? "");
+      }
+    });
+    await end();
+    await using(dir, bytesMax, async (store) => {
+      for (const { name: dead } of writers) await auditAndTidy(store, facts, dead);
+    });
+    auditFolder(dir, bytesMax);
+    assert.ok(facts.puts.size > 0, "there was something to lose");
+  } finally {
+    await end();
+    rmSync(dir, { recursive: true });
+  }
+}
+
+async function using(
+  dir: string,
+  bytesMax: number,
+  run: (store: ContentStore) => Promise<void>,
+): Promise<void> {
+  const store = await openContentStore({ dir, bytesMax, reserveBytes: 0 });
+  try {
+    await run(store);
+  } finally {
+    await store.close();
+  }
+}
+
+/** Looks, and takes away what the dead one pinned, as whoever started it would. */
+async function auditAndTidy(store: ContentStore, facts: Facts, dead: string): Promise<void> {
+  await auditFacts(store, facts.of(dead), isBounded(dead));
+  for (const name of await store.pins(`${dead}/`)) {
+    await store.unpin(name);
+    facts.pins.delete(name);
+  }
+}
+
+console.log(`# SKY_TEST_SEED=${seed}`);
+describe("content store: writers killed", { concurrency: 2 }, () => {
+  for (let done = 0; done < kills; done += episodeKills) {
+    const name = `${(done / episodeKills) % 2 === 0 ? "bounded" : "unbounded"}-${done}`;
+    test(name, { timeout: 120_000 }, async () => {
+      await episode(name, isBounded(name) ? 2_500_000 : 2 ** 40);
+    });
+  }
+});
+
+test("content store: writers that are told to end leave nothing of their own", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "sky-chunks-"));
+  const facts = new Facts();
+  const writers = [1, 2].map((i) => startWriter(facts, `w${i}`, [dir, `w${i}`, "2500000"]));
+  await Promise.all(writers.map(({ opened }) => opened));
+  await pause(300);
+  for (const { process } of writers) process.stdin?.end();
+  await Promise.all(writers.map(({ ended }) => ended));
+  for (const { process } of writers) assert.equal(process.exitCode, 0);
+  assert.deepEqual(readdirSync(join(dir, "incoming")), []);
+  auditFolder(dir, 2_500_000);
+  await using(dir, 2_500_000, (store) => auditFacts(store, facts, true));
+  rmSync(dir, { recursive: true });
+});
