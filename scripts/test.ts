@@ -39,6 +39,7 @@ const layers: readonly Layer[] = [
   })),
   // The machine to itself: what it kills must not be starved by other tests besides.
   { name: "chaos", files: testFiles("test/chaos"), concurrency: 1, fileTimeoutMs: 240_000 },
+  { name: "proofs", files: testFiles("test/proofs") },
   { name: "skew", files: testFiles("test/skew"), fileTimeoutMs: 240_000 },
   { name: "replay", files: testFiles("test/replay") },
 ];

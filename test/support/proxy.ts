@@ -13,6 +13,8 @@ export interface ProxyOptions {
   readonly listen: { readonly port: number } | { readonly path: string };
   /** Where the next connection goes; `undefined` refuses it. */
   readonly target: () => NetConnectOpts | undefined;
+  /** May change bytes that pass, in place. */
+  readonly change?: (bytes: Buffer, way: "out" | "back") => void;
 }
 
 export interface FaultProxy {
@@ -124,6 +126,7 @@ class Relay implements FaultProxy {
   }
 
   #passed(bytes: Buffer, outward: boolean): Buffer {
+    this.#options.change?.(bytes, outward ? "out" : "back");
     if (!outward || !this.#corrupting) return bytes;
     this.#corrupting = false;
     const at = bytes.length >> 1;
