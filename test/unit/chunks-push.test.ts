@@ -126,6 +126,21 @@ test("what was offered and is not there is named by both", limits, async () => {
   assert.deepEqual((await taking).missing, result.missing);
 });
 
+test("a chunk that arrives damaged each time ends the push, and is named", limits, async () => {
+  const pair = await pairOf();
+  const [good, bad] = chunksOf(2);
+  assert.ok(good && bad);
+  const into = new MemorySink();
+  const taking = taken(pair, { into, safeMeans: "safe" });
+  const lies = sourceOf([good, { ref: bad.ref, bytes: Buffer.alloc(bad.ref.bytes, 1) }]);
+  const named = (error: unknown): boolean =>
+    isSkyError(error, "chunk/damaged") && error.params["digest"] === bad.ref.digest;
+  const pushing = push(pair, { offer: refsOf([good, bad]), from: lies, until: "safe" });
+  await assert.rejects(pushing, named);
+  await assert.rejects(taking, named);
+  assert.deepEqual([...into.held.keys()], [good.ref.digest]);
+});
+
 test("a taker gets what it was offered, and nothing else by its digest", limits, async () => {
   const pair = await pairOf();
   const [offered, secret] = chunksOf(2);

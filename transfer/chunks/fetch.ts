@@ -152,6 +152,7 @@ class Fetch {
         damaged: () => {
           wants.damaged += 1;
         },
+        hopeless: (ref) => wants.lacking(index, ref, "damaged"),
         ended: () => {
           if (wants.settled) return;
           throw new SkyError("stream/closed", { why: "the supplier ended before it gave all" });

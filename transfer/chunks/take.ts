@@ -8,7 +8,7 @@ import { SkyError } from "../../model/errors.ts";
 import type { StreamChannel } from "../../runtime/stream.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
 import type { ChunkCodec, ChunkSink, ExchangeResult, MissingChunk } from "./exchange.ts";
-import { openChunksMax, Taker } from "./taker.ts";
+import { damagedMax, openChunksMax, Taker } from "./taker.ts";
 
 export interface TakeOptions {
   readonly channel: StreamChannel;
@@ -27,7 +27,7 @@ export interface TakeOptions {
 export interface Take {
   /**
    * Until the supplier ends. `missing` is what it offered and does not have undamaged.
-   * @throws SkyError as `serveChunks`.
+   * @throws SkyError as `serveChunks`; `chunk/damaged` if a chunk arrives damaged each time.
    */
   run(): Promise<ExchangeResult>;
   /** Tells the supplier that these are safe at the destination. */
@@ -70,6 +70,11 @@ class OfferTaker implements Take {
         lacking: (ref, why) => this.#lacking(ref, why),
         damaged: () => {
           this.#damaged += 1;
+        },
+        hopeless: ({ digest }) => {
+          // The supplier waits for it to be safe: it has to hear that it never will be.
+          const why = `it arrived damaged ${damagedMax} times`;
+          throw new SkyError("chunk/damaged", { digest, where: "on arrival", why });
         },
         offered: (refs) => this.#offered(refs),
         ended: () => this.#ended(),

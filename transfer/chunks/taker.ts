@@ -27,9 +27,12 @@ export interface TakerDesk {
   take(bytesMax: number): ChunkRef | undefined;
   /** The chunk is safe. */
   moved(ref: ChunkRef): void;
+  /** The supplier says that it does not have it. */
   lacking(ref: ChunkRef, why: MissingChunk["why"]): void;
-  /** It arrived damaged and is asked for again, or is then `lacking`. */
-  damaged?(ref: ChunkRef): void;
+  /** It arrived damaged, and is asked for again. */
+  damaged(ref: ChunkRef): void;
+  /** It arrived damaged for the last time. A throw ends the exchange. */
+  hopeless(ref: ChunkRef): void;
   offered?(refs: readonly ChunkRef[]): void;
   /** The supplier ended. Throws if that is too early. */
   ended(): void;
@@ -196,14 +199,14 @@ export class Taker implements PartyEars {
 
   #again(open: Open): void {
     open.damaged += 1;
-    this.#desk.damaged?.(open.ref);
+    this.#desk.damaged(open.ref);
     if (open.damaged < damagedMax) {
       open.phase = "wanted";
       this.#wants.push(open.ref);
       this.party.wake();
     } else {
       this.#close(open);
-      this.#desk.lacking(open.ref, "damaged");
+      this.#desk.hopeless(open.ref);
     }
   }
 
