@@ -31,6 +31,7 @@ import type { RankEffect, RankEvent, RankState } from "./rank.ts";
 import { isOver, isSweeping, isUnheard, mayBeLeft, rankStep } from "./rank.ts";
 import { stopUnheard } from "./rank-moves.ts";
 import type { RankRecords } from "./rank-records.ts";
+import type { NodeWorkdir } from "./workdir-os.ts";
 
 export type AgentActorMessage = AgentMessage | OwnMessage;
 
@@ -82,6 +83,7 @@ export interface AgentPorts {
   readonly files: Files;
   readonly records: RankRecords;
   readonly logs: LogShipper;
+  readonly workdir: NodeWorkdir;
   readonly log: Log;
 }
 

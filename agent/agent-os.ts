@@ -17,14 +17,17 @@ import type { Log } from "../runtime/log.ts";
 import type { ProcessPort, ProcessReport } from "../runtime/process.ts";
 import type { Random } from "../runtime/random.ts";
 import type { StreamPort, StreamTarget } from "../runtime/stream.ts";
+import type { ContentStore } from "../transfer/chunks/content-store.ts";
 import type { AgentActorMessage } from "./agent-actor.ts";
 import { agentActor } from "./agent-actor.ts";
 import { startBeats } from "./beat-actor.ts";
+import { HeadSession } from "./head-session.ts";
 import type { OpenLog } from "./log-ship-actor.ts";
 import { createLogShipper } from "./log-ship-actor.ts";
 import { startProcessOs } from "./process-os.ts";
 import { rankFiles } from "./rank-files.ts";
 import { rankRecordsAt } from "./rank-records.ts";
+import { createNodeWorkdir } from "./workdir-os.ts";
 
 export interface AgentOptions {
   readonly cluster: string;
@@ -34,7 +37,9 @@ export interface AgentOptions {
   /** Made for this agent and closed with it. Absent = real processes. */
   readonly process?: ProcessPort | (() => Promise<ProcessPort>);
   readonly streams: StreamPort;
-  /** Where the head takes logs. */
+  /** The node's content store; whoever opened it closes it. */
+  readonly chunks: ContentStore;
+  /** Where the head takes logs and gives chunks. */
   readonly streamTarget: StreamTarget;
   readonly files: Files;
   readonly home: NodeHome;
@@ -60,13 +65,16 @@ const mailboxMax = 8_192;
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { system, bus, files, home, node, clock, log } = options;
   for (const dir of [home.home, home.state, home.ranks]) await files.makeDir(dir, 0o700);
-  await files.makeDir(`${home.home}/sky_workdir`, 0o755);
+  const target = `${home.home}/sky_workdir`;
+  await files.makeDir(target, 0o755);
   const process = await openProcesses(options);
   const isTaken = (dir: string) => process.forget?.(dir) === true;
   const records = rankRecordsAt({ home, node, files, isTaken });
+  const session = new HeadSession(options.streams, options.streamTarget);
+  const workdir = createNodeWorkdir({ ...options, target, session: () => session.get() });
   const logs = createLogShipper({
     ...options,
-    target: options.streamTarget,
+    session: () => session.get(),
     pathOf: (key) => `${rankDir(home, key)}/${rankFiles.log}`,
     secretsOf: records.readSecrets,
   });
@@ -81,7 +89,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const found = await process.inventory();
   const ranks = await records.resume(found, clock.now().wallMs);
   const leases = leasesOf(found);
-  const actor = agentActor({ home, node, process, files, records, logs, log });
+  const actor = agentActor({ home, node, process, files, records, logs, workdir, log });
   const { cluster, capacity, version } = options;
   const ref = system.spawn(
     actor,
@@ -106,6 +114,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       await stopBeats();
       await system.stop(ref, "the agent ends");
       logs.close();
+      await workdir.close();
+      session.close();
       await process.close();
     },
   };

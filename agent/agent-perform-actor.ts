@@ -27,6 +27,7 @@ export async function performAgent(
       process.go(rankDir(home, effect.key), effect.lease);
       break;
     case "terminate":
+      ports.workdir.cancel(effect.key);
       await terminateRank(ports, effect, context.clock.now().wallMs);
       break;
     case "sweep":
@@ -44,10 +45,11 @@ export async function performAgent(
     case "forget":
       process.release(rankDir(home, effect.key));
       logs.forget(effect.key);
+      ports.workdir.forget(effect.key);
       await records.remove(effect.key);
       break;
     case "answer":
-      context.tell(effect.to, { kind: "inspection", json: effect.json });
+      context.tell(effect.to, { kind: "inspection", json: inspected(ports, effect.json) });
       break;
   }
 }
@@ -68,7 +70,7 @@ async function terminateRank(
 
 /** Never throws: what goes wrong is the answer. */
 async function prepareRank(
-  { home, process, files, records }: AgentPorts,
+  { home, process, files, records, workdir }: AgentPorts,
   { key, spec }: Extract<AgentEffect, { readonly kind: "prepare" }>,
   context: Context,
 ): Promise<void> {
@@ -76,7 +78,8 @@ async function prepareRank(
   const answer = (event: RankEvent): void => context.tellSelf({ kind: "rank-event", key, event });
   try {
     await records.writeSecrets(key, Object.values(spec.secrets));
-    if (spec.workdirSource !== undefined) await files.copyTree(spec.workdirSource, cwd);
+    if (spec.workdirTree !== undefined) await workdir.lay(key, spec.workdirTree);
+    else if (spec.workdirSource !== undefined) await files.copyTree(spec.workdirSource, cwd);
     await process.prepare({
       dir: rankDir(home, key),
       script: spec.script,
@@ -90,6 +93,11 @@ async function prepareRank(
   } catch (error) {
     answer({ kind: "refused", why: errorText(error) });
   }
+}
+
+/** With what only the ports know. */
+function inspected({ workdir }: AgentPorts, json: string): string {
+  return JSON.stringify({ ...JSON.parse(json), workdir: workdir.counts() });
 }
 
 /** Never throws: a sweep that failed found nothing and proved nothing, and is repeated. */

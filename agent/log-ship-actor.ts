@@ -20,13 +20,14 @@ import { backoff, backoffMs } from "../runtime/backoff.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
-import type { StreamChannel, StreamPort, StreamSession, StreamTarget } from "../runtime/stream.ts";
+import type { StreamChannel, StreamSession } from "../runtime/stream.ts";
 import type { Masker } from "./mask.ts";
 import { createMasker } from "./mask.ts";
+import { pause } from "./pause.ts";
 
 export interface LogShipOptions {
-  readonly streams: StreamPort;
-  readonly target: StreamTarget;
+  /** With the head. */
+  readonly session: () => Promise<StreamSession>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -77,8 +78,7 @@ class Shipper implements LogShipper {
   readonly #options: LogShipOptions;
   readonly #shipments = new Map<string, Shipment>();
   readonly #scratch = Buffer.allocUnsafe(pieceBytesMax);
-  readonly #closing = new AbortController();
-  #session: Promise<StreamSession> | undefined;
+  #closed = false;
   #sentBytes = 0;
 
   constructor(options: LogShipOptions) {
@@ -108,13 +108,11 @@ class Shipper implements LogShipper {
   }
 
   close(): void {
-    this.#closing.abort();
+    this.#closed = true;
     for (const shipment of this.#shipments.values()) {
       shipment.cancel.abort();
       wake(shipment);
     }
-    // A dial that fails after this has told whoever waited for it.
-    this.#session?.then((session) => session.close()).catch(() => {});
   }
 
   #shipmentOf(key: RankKey): Shipment {
@@ -130,7 +128,7 @@ class Shipper implements LogShipper {
       done: false,
     };
     this.#shipments.set(rankKeyText(key), shipment);
-    if (this.#closing.signal.aborted) cancel.abort();
+    if (this.#closed) cancel.abort();
     else void this.#carry(shipment);
     return shipment;
   }
@@ -182,7 +180,7 @@ class Shipper implements LogShipper {
 
   async #ship(reading: Reading): Promise<void> {
     const { shipment } = reading;
-    const session = await this.#dialled();
+    const session = await this.#options.session();
     const secrets = await this.#options.secretsOf(shipment.key);
     if (shipment.cancel.signal.aborted) return;
     const channel = session.open(logHeader(shipment.key));
@@ -280,19 +278,6 @@ class Shipper implements LogShipper {
     }
     return new Uint8Array(0);
   }
-
-  /** The node's one session; a new one after the last has ended. */
-  #dialled(): Promise<StreamSession> {
-    if (this.#session) return this.#session;
-    const { streams, target } = this.#options;
-    const dialling = streams.dial(target, this.#closing.signal);
-    this.#session = dialling;
-    const forgetIt = (): void => {
-      if (this.#session === dialling) this.#session = undefined;
-    };
-    dialling.then((session) => session.closed.then(forgetIt), forgetIt);
-    return dialling;
-  }
 }
 
 interface Reading {
@@ -373,17 +358,4 @@ async function lastOf(offsets: AsyncGenerator<number, undefined>): Promise<numbe
   let last: number | undefined;
   for await (const offset of offsets) last = offset;
   return last;
-}
-
-async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const finish = (): void => {
-      cancel();
-      signal.removeEventListener("abort", finish);
-      resolve();
-    };
-    const cancel = clock.after(ms, finish);
-    signal.addEventListener("abort", finish, { once: true });
-  });
 }

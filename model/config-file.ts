@@ -75,6 +75,7 @@ const schema = z.strictObject({
       archive_bytes: count,
     })
     .optional(),
+  chunks: z.strictObject({ bytes: count }).optional(),
   debug: z.strictObject({ history: z.boolean().optional() }).optional(),
   bus: bus.optional(),
   bulk: z
@@ -111,6 +112,7 @@ export function parseConfig(file: string, text: string): Config {
     },
     history: historyOf(history),
     debug: { history: debug?.history ?? defaultConfig.debug.history },
+    chunks: { bytes: parsed.data.chunks?.bytes ?? defaultConfig.chunks.bytes },
     bus: busOf(parsed.data.bus ?? {}),
     bulk: { port, ...(advertise === undefined ? {} : { advertise }) },
     join: join?.advertise === undefined ? {} : { advertise: join.advertise },

@@ -38,6 +38,11 @@ export interface Config {
     readonly archives: number;
     readonly archiveBytes: number;
   };
+  /** The content store of the home, and of each node that has its own. */
+  readonly chunks: {
+    /** What it may hold. What a job needs is never removed to make room. */
+    readonly bytes: number;
+  };
   readonly bus: {
     /** The nats-server to start in `process` isolation; absent = looked for. */
     readonly binary?: string;
@@ -90,6 +95,7 @@ export const defaultConfig: Config = {
     archiveBytes: 10 * 1024 ** 3,
   },
   debug: { history: false },
+  chunks: { bytes: 10 * 1024 ** 3 },
   bus: {},
   bulk: { port: 0 },
   join: {},

@@ -16,6 +16,8 @@ export interface Home {
   readonly journal: string;
   readonly headLog: string;
   readonly bus: string;
+  /** The content store of the head, for all its clusters; embedded nodes share it. */
+  readonly chunks: string;
   /** Logs that outlive their cluster, and what `logs --sync-down` fetched. */
   readonly logs: string;
   /** One folder for each cluster. */
@@ -27,7 +29,7 @@ export interface ClusterHome {
   readonly root: string;
   /** The head's copies of the ranks' logs. */
   readonly logs: string;
-  /** Workdirs as they were when their jobs were submitted. */
+  /** Copies of workdirs for nodes that cannot take chunks; else they are in the content store. */
   readonly workdirs: string;
   /** Secrets of jobs that have not ended; 0600, never in the journal. */
   readonly secrets: string;
@@ -42,6 +44,8 @@ export interface NodeHome {
   readonly state: string;
   /** One directory per rank: its truth on the node. */
   readonly ranks: string;
+  /** Its content store, where it does not share the head's. */
+  readonly chunks: string;
 }
 
 export function homeAt(root: string): Home {
@@ -55,6 +59,7 @@ export function homeAt(root: string): Home {
     journal: `${head}/journal.db`,
     headLog: `${head}/skyhead.log`,
     bus: `${head}/bus`,
+    chunks: `${root}/chunks`,
     logs: `${root}/logs`,
     clusters: `${root}/clusters`,
     cluster: (name) => clusterHomeAt(`${root}/clusters/${name}`),
@@ -72,7 +77,10 @@ function clusterHomeAt(root: string): ClusterHome {
 }
 
 export function nodeHomeAt(root: string): NodeHome {
-  return { root, home: `${root}/home`, state: `${root}/state`, ranks: `${root}/ranks` };
+  return {
+    ...{ root, home: `${root}/home`, state: `${root}/state`, ranks: `${root}/ranks` },
+    chunks: `${root}/chunks`,
+  };
 }
 
 /** The directory of one rank on its node. */

@@ -8,8 +8,11 @@
 export const wireVersion = 1;
 export const wireVersionOldest = 1;
 
-/** What this program can do beyond its version: `lease`, a node that ends ranks by itself. */
-export const wireCapabilities: readonly string[] = ["lease"];
+/**
+ * What this program can do beyond its version. `lease`: a node that ends ranks by itself. `chunks`:
+ * a node that fetches what it lacks of a workdir; others get a folder's path.
+ */
+export const wireCapabilities: readonly string[] = ["lease", "chunks"];
 
 export type Agreement =
   | { readonly agreed: true; readonly version: number; readonly capabilities: readonly string[] }

@@ -6,6 +6,7 @@
 import type { Address } from "../model/address.ts";
 import type { Exit, RankKey, RankRecord, SweepRecord } from "../model/job.ts";
 import type { Accelerators, Capacity } from "../model/resources.ts";
+import type { TreeRef } from "../model/tree.ts";
 import { rankPhases, rankReportPhases, stopCauses } from "./enums.ts";
 import { given, needed } from "./fields.ts";
 import type { sky } from "./gen/sky.js";
@@ -24,6 +25,14 @@ export function rankKeyToProto(key: RankKey): sky.v1.RankKey.$Properties {
 export function rankKeyFromProto(key: sky.v1.RankKey | null): RankKey {
   const { job, attempt, phase, index } = needed(key, "RankKey");
   return { job, attempt, phase: rankPhases.fromProto(phase), index };
+}
+
+export function treeToProto({ digest, bytes }: TreeRef): sky.v1.Tree.$Properties {
+  return { digest, bytes };
+}
+
+export function treeFromProto({ digest, bytes }: sky.v1.Tree): TreeRef {
+  return { digest, bytes };
 }
 
 export function addressToProto(address: Address): sky.v1.Address.$Properties {

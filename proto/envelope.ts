@@ -17,6 +17,8 @@ import {
   rankReportToProto,
   sweepFromProto,
   sweepToProto,
+  treeFromProto,
+  treeToProto,
 } from "./converters-rank.ts";
 import { stopCauses } from "./enums.ts";
 import { given, needed, oneOf, recordFrom } from "./fields.ts";
@@ -194,22 +196,24 @@ const refusalCodes = Object.keys({
 } satisfies Record<Refusal["code"], true>) as readonly Refusal["code"][];
 
 function rankSpecToProto(spec: RankSpec): sky.v1.RankSpec.$Properties {
-  const { taskName, script, env, secrets, workdirSource, goWhenReady, leaseMs } = spec;
+  const { taskName, script, env, secrets, workdirSource, workdirTree, goWhenReady, leaseMs } = spec;
   return {
     ...{ taskName, script, env, secrets, goWhenReady },
     ...given("workdirSource", workdirSource),
+    ...given("workdirTree", workdirTree && treeToProto(workdirTree)),
     ...given("leaseMs", leaseMs),
   };
 }
 
 function rankSpecFromProto(message: sky.v1.RankSpec | null): RankSpec {
   const spec = needed(message, "RankSpec");
-  const { taskName, script, env, secrets, workdirSource, goWhenReady, leaseMs } = spec;
+  const { taskName, script, env, secrets, workdirSource, workdirTree, goWhenReady, leaseMs } = spec;
   return {
     ...{ taskName, script, goWhenReady },
     env: recordFrom(env),
     secrets: recordFrom(secrets),
     ...given("workdirSource", workdirSource),
+    ...given("workdirTree", workdirTree && treeFromProto(workdirTree)),
     ...given("leaseMs", leaseMs),
   };
 }

@@ -7,6 +7,7 @@
 import type { Address } from "../model/address.ts";
 import type { Exit, RankKey, StopCause, SweepRecord } from "../model/job.ts";
 import type { Capacity } from "../model/resources.ts";
+import type { TreeRef } from "../model/tree.ts";
 
 /** Head → the actor `agent/main` of a node. */
 export type AgentMessage =
@@ -58,7 +59,9 @@ export interface RankSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Joined to `env`, and masked in the log when it leaves the node. */
   readonly secrets: Readonly<Record<string, string>>;
-  /** A folder on this machine whose content belongs in `~/sky_workdir`; absent = leave it alone. */
+  /** What belongs in `~/sky_workdir`; without this and the next, it is left alone. */
+  readonly workdirTree?: TreeRef;
+  /** The same as a folder on this machine, for a node that cannot fetch chunks. */
   readonly workdirSource?: string;
   /** One rank, no barrier: start as soon as it stands ready. */
   readonly goWhenReady: boolean;

@@ -1,6 +1,6 @@
 // JobService: submit, list, get, cancel, logs, events, why.
 //
-// A submit is on disk before it is answered: workdirs are copied first, then the scheduler commits
+// A submit is on disk before it is answered: workdirs are packed first, then the scheduler commits
 // the jobs, all or none. Where the disk is full it is refused; one that is under way when the disk
 // becomes full is told so, and passes when there is room. Reads come from the board, which holds
 // committed state only, so they ask nobody and never wait.
@@ -23,6 +23,7 @@ import { demandValid, headOf, jobOf, upHeadOf } from "./lookup.ts";
 import type { CancelReply, SchedulerMessage, SubmitReply } from "./messages.ts";
 import type { FieldProblem } from "./submission.ts";
 import { keptCommand, labelBytesMax, lengthProblem, submissionProblem } from "./submission.ts";
+import type { Snapshot } from "./workdirs-os.ts";
 
 const submitMs = 60_000;
 /** Graces, kills and sweeps: a cancel has ended long before. */
@@ -70,7 +71,7 @@ async function submit(
   return jobs;
 }
 
-/** Whatever becomes of who asked: the copies find out whose they are. */
+/** Whatever becomes of who asked: the workdirs find out whose they are. */
 async function take(options: ApiOptions, submission: Submission): Promise<readonly number[]> {
   const { head, workdirs } = submission;
   const reply = await askSubmit(options, submission);
@@ -95,7 +96,7 @@ interface Submission {
   readonly head: Head;
   readonly request: sky.v1.SubmitRequest;
   readonly tasks: readonly Task[];
-  readonly workdirs: readonly (string | undefined)[];
+  readonly workdirs: readonly (Snapshot | undefined)[];
 }
 
 async function askSubmit(options: ApiOptions, submission: Submission): Promise<SubmitReply> {
@@ -105,12 +106,14 @@ async function askSubmit(options: ApiOptions, submission: Submission): Promise<S
   // Without a key of the client's, no other submit is the same one.
   const idempotencyKey = request.idempotencyKey || hexToken(options.random, keyBytes);
   try {
-    // A caller who goes away does not end it: the copies must still find out whose they are.
+    // A caller who goes away does not end it: the workdirs must still find out whose they are.
     return await head.system.ask<SchedulerMessage, SubmitReply>(
       head.scheduler,
       (replyTo) => ({
         kind: "submit",
-        ...{ tasks, workdirs, idempotencyKey, user, noSetup, replyTo },
+        ...{ tasks, idempotencyKey, user, noSetup, replyTo },
+        workdirs: workdirs.map((snapshot) => snapshot?.copy),
+        trees: workdirs.map((snapshot) => snapshot?.tree),
         ...given("autostop", setting),
       }),
       { timeoutMs: submitMs },

@@ -30,6 +30,7 @@ export function boardInMemory(
   const jobs = new BoardJobs(history, limits);
   const phases = new Map<string, NodePhase>();
   const misfits = new Map<string, string | undefined>();
+  const chunkless = new Set<string>();
   const listeners = new Set<(announcement: Announcement) => void>();
   const waiters = new Map<number, Set<Waiter>>();
   let autostop: AutostopView | undefined;
@@ -50,6 +51,7 @@ export function boardInMemory(
     page: (page) => jobs.page(page),
     nodePhase: (node) => phases.get(node) ?? "absent",
     misfit: (node) => misfits.get(node),
+    needsCopies: () => chunkless.size > 0,
     autostop: () => autostop,
     onAnnouncement: (hear) => {
       listeners.add(hear);
@@ -62,9 +64,11 @@ export function boardInMemory(
     },
     apply: (announcement) => {
       jobs.take(announcement);
-      for (const { id, phase, misfit } of announcement.nodes ?? []) {
+      for (const { id, phase, misfit, needsCopies } of announcement.nodes ?? []) {
         phases.set(id, phase);
         misfits.set(id, misfit);
+        if (needsCopies) chunkless.add(id);
+        else chunkless.delete(id);
       }
       if (announcement.autostop !== undefined) autostop = announcement.autostop ?? undefined;
       for (const hear of [...listeners]) hear(announcement);

@@ -35,6 +35,8 @@ export interface NodeSeen {
   readonly phase: NodePhase;
   /** Why its agent may not join. */
   readonly misfit?: string | undefined;
+  /** Its agent cannot take chunks: it gets the paths of copies. */
+  readonly needsCopies?: true;
 }
 
 /** Some of a cluster's jobs, newest first. */
@@ -56,6 +58,8 @@ export interface Board {
   nodePhase(node: string): NodePhase;
   /** Why its agent may not join, if it tried and may not. */
   misfit(node: string): string | undefined;
+  /** Whether some node cannot take chunks. */
+  needsCopies(): boolean;
   autostop(): AutostopView | undefined;
   /** Hears of every announcement after it was applied. Returns what stops hearing. */
   onAnnouncement(hear: (announcement: Announcement) => void): () => void;

@@ -11,6 +11,7 @@ import type { Files } from "../runtime/files.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { Store } from "../runtime/store.ts";
+import type { ContentStore } from "../transfer/chunks/content-store.ts";
 import type { ArchiveLimits } from "./log-archive-os.ts";
 import type { HistoryLimits } from "./retention.ts";
 import type { SchedulerOptions } from "./table.ts";
@@ -18,6 +19,8 @@ import type { SchedulerOptions } from "./table.ts";
 export interface HeadsOptions {
   readonly home: Home;
   readonly store: Store;
+  /** Of the home: all its heads share it. */
+  readonly chunks: ContentStore;
   readonly files: Files;
   readonly clock: Clock;
   readonly log: Log;

@@ -18,6 +18,8 @@ import { batchOf } from "../runtime/journal.ts";
 import type { Store } from "../runtime/store.ts";
 import { prefixEnd } from "../runtime/store-keys.ts";
 import type { StreamSession } from "../runtime/stream.ts";
+import type { ExchangeChannels } from "../transfer/chunks/exchange-channels.ts";
+import { clusterPins } from "../transfer/tree/pins.ts";
 import type { Head } from "./head.ts";
 import type { HeadsOptions } from "./heads-options.ts";
 import type { Misfit } from "./join-grpc.ts";
@@ -26,6 +28,7 @@ import type { LogStore } from "./log-store-os.ts";
 import type { Done, SchedulerMessage } from "./messages.ts";
 import { openHead } from "./open-head-os.ts";
 import { recordKeys } from "./records.ts";
+import { serveWorkdirs } from "./workdir-serving.ts";
 
 export interface Heads extends HeadsPort {
   get(cluster: string): Head | undefined;
@@ -56,9 +59,11 @@ class HeadTable implements Heads {
   readonly #heads = new Map<string, Head>();
   readonly #opening = new Map<string, Promise<Head>>();
   readonly #waiting = new Set<() => void>();
+  readonly #exchanges: ExchangeChannels;
 
   constructor(options: HeadsOptions) {
     this.#options = options;
+    this.#exchanges = serveWorkdirs(options);
   }
 
   get(cluster: string): Head | undefined {
@@ -127,7 +132,7 @@ class HeadTable implements Heads {
   }
 
   async clear({ name }: ClusterRecord): Promise<string> {
-    const { home, store, clock } = this.#options;
+    const { home, store, chunks, clock } = this.#options;
     const head = this.#heads.get(name);
     this.#heads.delete(name);
     await head?.close("the cluster is gone");
@@ -140,6 +145,7 @@ class HeadTable implements Heads {
     }
     await store.forget(name);
     await store.commit(batchOf({ deletePrefixes: [`${name}/`] }));
+    for (const pin of await chunks.pins(clusterPins(name))) await chunks.unpin(pin);
     await rm(home.cluster(name).root, { recursive: true, force: true });
     return kept ? archive : "";
   }
@@ -153,12 +159,17 @@ class HeadTable implements Heads {
     const [cluster = "", node = ""] = session.peer.split("/");
     const head = this.#heads.get(cluster);
     if (head === undefined) session.close();
-    else session.onChannel((channel) => head.logs.receive(node, channel));
+    else {
+      session.onChannel((channel) => {
+        if (!this.#exchanges.take(session, channel)) head.logs.receive(node, channel);
+      });
+    }
   }
 
   async closeAll(reason: string): Promise<void> {
     const heads = [...this.#heads.values()];
     this.#heads.clear();
+    await this.#exchanges.close();
     await Promise.all(heads.map((head) => head.close(reason)));
   }
 }

@@ -7,6 +7,7 @@
 import type { Ref } from "../model/address.ts";
 import type { Node, NodePhase } from "../model/node.ts";
 import type { Task } from "../model/task.ts";
+import type { TreeRef } from "../model/tree.ts";
 import type { AgentReport } from "../proto/messages.ts";
 
 export type SchedulerMessage = AgentReport | NodeReport | ApiRequest | SchedulerTimer;
@@ -38,8 +39,12 @@ export type ApiRequest =
   | {
       readonly kind: "submit";
       readonly tasks: readonly Task[];
-      /** Per task: the head's snapshot of its workdir, or undefined. Same length as `tasks`. */
+      /**
+       * Per task: where a copy of its workdir is for nodes that need one. Same length as `tasks`.
+       */
       readonly workdirs: readonly (string | undefined)[];
+      /** The same workdirs as trees; absent in histories of earlier versions. */
+      readonly trees?: readonly (TreeRef | undefined)[];
       readonly idempotencyKey: string;
       readonly user: string;
       readonly noSetup: boolean;

@@ -66,6 +66,7 @@ export function noteCapabilities(draft: Draft, node: NodeEntry, said: readonly s
   if (shared.join() === node.capabilities.join()) return;
   node.capabilities = shared;
   draft.nodeRecords.add(node);
+  draft.nodePhases.set(node.node.id, node.phase);
 }
 
 /** It tries again and again: told once. */

@@ -15,10 +15,12 @@ import { headNode } from "../model/address.ts";
 import { defaultConfig } from "../model/config.ts";
 import { SkyError } from "../model/errors.ts";
 import type { Node } from "../model/node.ts";
+import type { TreeRef } from "../model/tree.ts";
 import { given } from "../proto/fields.ts";
 import type { Bus } from "../runtime/bus.ts";
 import { insistence } from "../runtime/insistence.ts";
 import { splitJournal } from "../runtime/journal.ts";
+import type { StoreRecord } from "../runtime/store.ts";
 import type { Supervisor } from "../runtime/supervise-actor.ts";
 import { supervise } from "../runtime/supervise-actor.ts";
 import type { ActorSystem } from "../runtime/system-actor.ts";
@@ -35,7 +37,7 @@ import { removeLogs } from "./log-archive-os.ts";
 import type { LogDisk } from "./log-disk-os.ts";
 import type { LogStore } from "./log-store-os.ts";
 import { openLogStore } from "./log-store-os.ts";
-import { recordsAtStart } from "./records.ts";
+import { readRecords, recordsAtStart } from "./records.ts";
 import { keepRetention } from "./retention-actor.ts";
 import { joinedNodes } from "./scheduler.ts";
 import { schedulerActor } from "./scheduler-actor.ts";
@@ -163,7 +165,10 @@ async function withFiles(parts: HeadParts, supervisor: Supervisor): Promise<Head
   const liveness: Ref<LivenessMessage> = { ...scheduler, kind: "liveness" };
   tellWhoIsAlive(board, (ids) => options.onAlive(cluster, ids));
   const logs = await keepLogs(parts);
-  const workdirs = await openWorkdirs({ dir: folder.workdirs, board, log });
+  const workdirs = await openWorkdirs({
+    ...{ cluster, dir: folder.workdirs, board, chunks: options.chunks, log },
+    recorded: async () => treesOf(cluster, await options.store.read(`${cluster}/job/`)),
+  });
   const retention = keepRetention({
     ...{ cluster, board, log, store: options.store, clock: options.clock },
     limits: options.history ?? defaultConfig.history,
@@ -203,6 +208,13 @@ export function keepLogs(parts: HeadParts, disk?: LogDisk): Promise<LogStore> {
     ...{ board, clock: options.clock, log: options.log.child({ cluster }), ...given("disk", disk) },
     onComplete: (job, attempt, bytes) => tell({ kind: "logs-complete", job, attempt, bytes }),
   });
+}
+
+function treesOf(cluster: string, records: readonly StoreRecord[]): ReadonlyMap<number, TreeRef> {
+  const { jobs } = readRecords(cluster, records);
+  return new Map(
+    jobs.flatMap(({ spec: { id, tree } }) => (tree === undefined ? [] : [[id, tree] as const])),
+  );
 }
 
 function tellWhoIsAlive(board: WritableBoard, tell: (nodes: readonly string[]) => void): void {

@@ -6,7 +6,9 @@ import { given } from "../proto/fields.ts";
 import type { RankSpec } from "../proto/messages.ts";
 import { runEnv, setupEnv } from "./env.ts";
 import { processOf } from "./gang-state.ts";
+import type { JobSpec } from "./records.ts";
 import type { JobEntry, SchedulerState } from "./table.ts";
+import { nodeCan } from "./table.ts";
 
 /** The name under which the lines of a job without one are shown. Source: SkyPilot's log prefix. */
 const namelessTask = "task";
@@ -29,8 +31,21 @@ export function rankSpec(state: SchedulerState, entry: JobEntry, key: RankKey): 
     script: (isSetup ? task.setup : task.run) ?? "",
     env: isSetup ? setupEnv(input) : runEnv({ ...input, devices: process.devices, nodeHasDevices }),
     secrets: state.secrets.get(spec.id) ?? {},
-    ...(spec.workdir === undefined ? {} : { workdirSource: spec.workdir }),
+    ...workdirOf(state, spec, process.node),
     goWhenReady: gang.phase === "preparing" && gang.goWhenReady,
     ...given("leaseMs", process.leaseMs),
   };
+}
+
+/** A node of an earlier version gets the path of a copy: see `workdirs-os.ts`. */
+function workdirOf(
+  state: SchedulerState,
+  { tree, workdir }: JobSpec,
+  id: string,
+): Pick<RankSpec, "workdirTree" | "workdirSource"> {
+  const node = state.nodesById.get(id);
+  const takesChunks = node !== undefined && nodeCan(node, "chunks");
+  return tree !== undefined && takesChunks
+    ? { workdirTree: tree }
+    : given("workdirSource", workdir);
 }

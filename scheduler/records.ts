@@ -9,6 +9,7 @@ import { headNode } from "../model/address.ts";
 import { SkyError } from "../model/errors.ts";
 import type { Job } from "../model/job.ts";
 import type { Task } from "../model/task.ts";
+import type { TreeRef } from "../model/tree.ts";
 import type { Store, StoreRecord } from "../runtime/store.ts";
 import type { AutostopState } from "./autostop.ts";
 import type { GangRank, GangState, PastAttempt, PlacedState } from "./gang-state.ts";
@@ -20,6 +21,9 @@ export interface JobSpec {
   /** Without its secrets. */
   readonly task: Task;
   readonly hasSecrets: boolean;
+  /** Its workdir as it was when it was submitted; absent also in records of 0.1.0. */
+  readonly tree?: TreeRef;
+  /** The same as a folder, for nodes that cannot take chunks. */
   readonly workdir?: string;
   readonly user: string;
   readonly noSetup: boolean;

@@ -5,6 +5,7 @@
 // them. The same idempotency key again is answered with the same ids.
 
 import { assert } from "../model/errors.ts";
+import { given } from "../proto/fields.ts";
 import { advance, adviseAutostop, setWaiting } from "./advance.ts";
 import { demandOf, demandProblem, needOf, shapeOf, tooBig } from "./demand.ts";
 import { itsTurn, keepFor } from "./dispatch.ts";
@@ -243,11 +244,13 @@ function take(
 ): void {
   for (const [at, task] of request.tasks.entries()) {
     const workdir = request.workdirs[at];
+    const tree = request.trees?.[at];
     takeOne(state, draft, {
       id: first + at,
       task: { ...task, secrets: {} },
       hasSecrets: Object.keys(task.secrets).length > 0,
-      ...(workdir === undefined ? {} : { workdir }),
+      ...given("tree", tree),
+      ...given("workdir", workdir),
       user: request.user,
       noSetup: request.noSetup,
       submittedAt: draft.at.wallMs,

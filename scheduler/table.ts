@@ -211,6 +211,11 @@ export function nodeCan({ capabilities }: NodeEntry, name: string): boolean {
   return capabilities.includes(name);
 }
 
+/** Whether it is known that a node's agent cannot take chunks. */
+export function needsCopies(node: NodeEntry): boolean {
+  return node.bootId !== "" && !nodeCan(node, "chunks");
+}
+
 /** Whether a node counts for what could ever run: it lives, or may come back in a moment. */
 export function isLiving(node: NodeEntry): boolean {
   return node.phase === "alive" || node.phase === "suspect";

@@ -20,7 +20,7 @@ import type { SchedulerMessage, SubmitReply } from "./messages.ts";
 import type { ClusterRecord, NodeRecord } from "./records.ts";
 import { recordKeys, stateRecord } from "./records.ts";
 import type { NodeEntry, SchedulerState } from "./table.ts";
-import { entryOf } from "./table.ts";
+import { entryOf, needsCopies } from "./table.ts";
 import type { Secrets } from "./vault.ts";
 import { verdict } from "./why.ts";
 
@@ -148,7 +148,8 @@ function announcementOf(state: SchedulerState, draft: Draft): Announcement | und
   const count = changed.size + lastViews.length + settled.length + events.length + nodePhases.size;
   if (count === 0 && !autostopChanged && !isFirst) return undefined;
   const nodes = [...nodePhases].map(([id, phase]) => {
-    return { id, phase, misfit: state.nodesById.get(id)?.misfit };
+    const node = state.nodesById.get(id);
+    return { id, phase, misfit: node?.misfit, ...(node && needsCopies(node) ? copies : {}) };
   });
   return {
     jobs: [...changed]
@@ -161,6 +162,8 @@ function announcementOf(state: SchedulerState, draft: Draft): Announcement | und
     ...(autostopChanged ? { autostop: autostopView(state, draft) } : {}),
   };
 }
+
+const copies = { needsCopies: true } as const;
 
 function autostopView({ autostop }: SchedulerState, { at }: Draft): AutostopView | null {
   if (autostop.phase === "off") return null;

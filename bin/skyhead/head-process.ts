@@ -43,6 +43,7 @@ import { packageVersion } from "../../runtime/version-os.ts";
 import { addHeadServices } from "../../scheduler/api-grpc.ts";
 import type { Heads } from "../../scheduler/heads-os.ts";
 import { createHeads } from "../../scheduler/heads-os.ts";
+import { chunksAt } from "../skylet/chunks.ts";
 import type { IdleWatch } from "./idle.ts";
 import { watchIdle } from "./idle.ts";
 import type { LanePorts } from "./lane.ts";
@@ -72,7 +73,9 @@ export async function startHeadProcess(options: HeadProcessOptions): Promise<Hea
   journal.onShortage?.(() => tellShortage(options.log, journal));
   const incarnation = await nextIncarnation(journal, Date.now());
   const world = { clock: createOsClock(), random: createOsRandom(), metrics: createMetrics() };
-  const ports = { ...world, log: options.log, incarnation };
+  const { log } = options;
+  const chunks = chunksAt({ dir: home.chunks, bytesMax: config.chunks.bytes, log });
+  const ports = { ...world, log, incarnation, chunks };
   const replica =
     replicaDir === undefined ? undefined : await replicaOf(journal, replicaDir, ports);
   const store = replica ? replicated(journal, replica) : journal;
@@ -180,6 +183,7 @@ export class HeadProcess {
     await this.#cloud.close();
     await this.#heads.closeAll(why);
     await this.#lanes.close();
+    await this.#ports.chunks.close();
     await this.#store.close();
   }
 
@@ -195,6 +199,7 @@ export class HeadProcess {
       rssBytes: process.memoryUsage.rss(),
       memory: process.memoryUsage(),
       cpu: process.cpuUsage(),
+      chunks: this.#ports.chunks.counts(),
       store: { ...this.#store.counts(), shortage: this.#store.shortage?.() },
       replica: this.#options.replica?.status(),
       actors: this.#system.inspect(),

@@ -14,6 +14,7 @@ import type { Metrics } from "../../runtime/metrics.ts";
 import type { Random } from "../../runtime/random.ts";
 import type { StreamSession } from "../../runtime/stream.ts";
 import type { Misfit } from "../../scheduler/join-grpc.ts";
+import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 
 export interface Lane {
   /** The head's own end of the bus of one cluster. The caller closes it. */
@@ -31,6 +32,8 @@ export interface LanePorts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly incarnation: number;
+  /** The home's content store. */
+  readonly chunks: ContentStore;
   /** Takes a session of the bulk wire that a node dialled. */
   readonly onSession: (session: StreamSession) => void;
   /** Hears of each node that may join and speaks no wire version of ours. */

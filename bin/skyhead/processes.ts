@@ -109,7 +109,8 @@ function laneOf(parts: Parts, desk: JoinDesk): Lane {
       const { root } = node.home;
       starts += 1;
       const incarnation = skyletIncarnation(options.incarnation, starts);
-      const orders = { cluster, node: id, capacity, root, socket, token, incarnation };
+      const chunkBytes = config.chunks.bytes;
+      const orders = { cluster, node: id, capacity, root, socket, token, incarnation, chunkBytes };
       const skylet = await startSkylet(node, orders);
       skylets.add(skylet);
       const forget = (): Promise<void> => {

@@ -17,6 +17,8 @@ export interface Orders {
   readonly token: string;
   /** Rises with every start of the node's skylet, whichever head starts it. */
   readonly incarnation: number;
+  /** What its content store may hold; heads of 0.1.0 do not say. */
+  readonly chunkBytes?: number;
 }
 
 /** Heads never start as many skylets as this. */

@@ -3,6 +3,7 @@
 import type { RunningAgent } from "../../agent/agent-os.ts";
 import { startAgent } from "../../agent/agent-os.ts";
 import type { Credentials } from "../../agent/credentials.ts";
+import { defaultConfig } from "../../model/config.ts";
 import { nodeHomeAt } from "../../model/home.ts";
 import type { Bus } from "../../runtime/bus.ts";
 import { connectNats, identityIn, nkeyIdentity } from "../../runtime/bus-nats.ts";
@@ -14,6 +15,7 @@ import { createOsRandom } from "../../runtime/random-os.ts";
 import { createTcpStreams } from "../../runtime/stream-tcp.ts";
 import { createSystem } from "../../runtime/system-actor.ts";
 import { packageVersion } from "../../runtime/version-os.ts";
+import { chunksAt } from "./chunks.ts";
 import { joinInProcess } from "./join-process.ts";
 import type { Orders } from "./orders.ts";
 
@@ -27,6 +29,7 @@ export async function startSkyletProcess(
   { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
 ): Promise<RunningAgent> {
   const { cluster, node, capacity, incarnation } = orders;
+  const { chunkBytes: bytesMax = defaultConfig.chunks.bytes } = orders;
   const home = nodeHomeAt(orders.root);
   const files = createOsFiles(home.root);
   const joined = await joinInProcess(orders, { files, signal });
@@ -36,6 +39,7 @@ export async function startSkyletProcess(
     clock,
   });
   const system = createSystem({ cluster, node, incarnation, clock, bus, log });
+  const chunks = chunksAt({ dir: home.chunks, bytesMax, log });
   const agent = await startAgent({
     ...{ cluster, node, system, bus, streams, files, home, capacity, clock, random, log },
     streamTarget: {
@@ -43,10 +47,12 @@ export async function startSkyletProcess(
       peer: peerText(headPeer),
     },
     version: packageVersion(),
+    chunks,
   });
   return {
     close: async () => {
       await agent.close();
+      await chunks.close();
       await system.close("the skylet ends");
       await bus.close();
     },

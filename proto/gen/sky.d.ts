@@ -127,6 +127,7 @@ export namespace sky {
             workdirSource: (string|null);
             goWhenReady: boolean;
             leaseMs: (number|null);
+            workdirTree: (sky.v1.Tree|null);
             static encode(message: sky.v1.RankSpec.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.RankSpec & sky.v1.RankSpec.$Shape;
         }
@@ -140,9 +141,31 @@ export namespace sky {
                 workdirSource?: (string|null);
                 goWhenReady?: boolean;
                 leaseMs?: (number|null);
+                workdirTree?: (sky.v1.Tree.$Properties|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.RankSpec.$Properties;
+        }
+
+        interface ITree extends sky.v1.Tree.$Properties {
+        }
+
+        class Tree {
+            constructor(properties?: sky.v1.Tree.$Properties);
+            $unknowns?: Uint8Array[];
+            digest: string;
+            bytes: number;
+            static encode(message: sky.v1.Tree.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Tree & sky.v1.Tree.$Shape;
+        }
+
+        namespace Tree {
+            interface $Properties {
+                digest?: string;
+                bytes?: number;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.Tree.$Properties;
         }
 
         interface IGo extends sky.v1.Go.$Properties {

@@ -432,6 +432,7 @@ export const sky = $root.sky = (() => {
             RankSpec.prototype.workdirSource = null;
             RankSpec.prototype.goWhenReady = false;
             RankSpec.prototype.leaseMs = null;
+            RankSpec.prototype.workdirTree = null;
 
             let $oneOfFields;
 
@@ -444,6 +445,12 @@ export const sky = $root.sky = (() => {
             // Virtual OneOf for proto3 optional field
             $Object.defineProperty(RankSpec.prototype, "_leaseMs", {
                 get: $util.oneOfGetter($oneOfFields = ["leaseMs"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(RankSpec.prototype, "_workdirTree", {
+                get: $util.oneOfGetter($oneOfFields = ["workdirTree"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -470,6 +477,8 @@ export const sky = $root.sky = (() => {
                     writer.uint32(48).bool(message.goWhenReady);
                 if (message.leaseMs != null && $Object.hasOwnProperty.call(message, "leaseMs"))
                     writer.uint32(56).int64(message.leaseMs);
+                if (message.workdirTree != null && $Object.hasOwnProperty.call(message, "workdirTree"))
+                    $root.sky.v1.Tree.encode(message.workdirTree, writer.uint32(66).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -616,6 +625,13 @@ export const sky = $root.sky = (() => {
                             message._leaseMs = "leaseMs";
                             continue;
                         }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            message.workdirTree = $root.sky.v1.Tree.decode(reader, reader.size(), $undefined, _depth + 1, message.workdirTree);
+                            message._workdirTree = "workdirTree";
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -634,6 +650,100 @@ export const sky = $root.sky = (() => {
             };
 
             return RankSpec;
+        })();
+
+        v1.Tree = (function() {
+
+            const Tree = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Tree.prototype.digest = "";
+            Tree.prototype.bytes = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+
+            Tree.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.digest != null && $Object.hasOwnProperty.call(message, "digest") && message.digest !== "")
+                    writer.uint32(10).string(message.digest);
+                if (message.bytes != null && $Object.hasOwnProperty.call(message, "bytes") && (typeof message.bytes === "object" ? message.bytes.low || message.bytes.high : message.bytes !== 0))
+                    writer.uint32(16).int64(message.bytes);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Tree.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.sky.v1.Tree();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.digest = value;
+                            else
+                                delete message.digest;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.int64()) === "object" ? value.low || value.high : value !== 0)
+                                message.bytes = value;
+                            else
+                                delete message.bytes;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Tree;
         })();
 
         v1.Go = (function() {

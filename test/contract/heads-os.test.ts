@@ -18,6 +18,7 @@ import { createMemoryLog } from "../../runtime/log-memory.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
 import { createMemoryStore } from "../../runtime/store-memory.ts";
 import { createHeads } from "../../scheduler/heads-os.ts";
+import { createMemoryContentStore } from "../../transfer/chunks/content-store-memory.ts";
 
 const record: ClusterRecord = newRecord(
   {
@@ -37,7 +38,14 @@ function stage(context: TestContext) {
   const log = createMemoryLog();
   const broken: string[] = [];
   const heads = createHeads({
-    ...{ home, store: createMemoryStore(), files: createOsFiles(root), clock, log },
+    ...{
+      home,
+      store: createMemoryStore(),
+      chunks: createMemoryContentStore(),
+      files: createOsFiles(root),
+      clock,
+      log,
+    },
     ...{ metrics: createMetrics(), incarnation: 1 },
     busOf: async () => hub.connect(headNode, headPermissions("demo")),
     onAlive: () => {},

@@ -72,13 +72,13 @@ function newCutter(): Cutter {
   const size = 64 * 1024;
   let rest = Buffer.alloc(0);
   return {
-    push: (bytes) => {
+    push: (bytes, take) => {
       rest = Buffer.concat([rest, bytes]);
-      const whole: Buffer[] = [];
-      for (; rest.length >= size; rest = rest.subarray(size)) whole.push(rest.subarray(0, size));
-      return whole;
+      for (; rest.length >= size; rest = rest.subarray(size)) take(rest.subarray(0, size));
     },
-    end: () => (rest.length === 0 ? [] : [rest]),
+    end: (take) => {
+      if (rest.length > 0) take(rest);
+    },
   };
 }
 

@@ -1,134 +1,260 @@
-// Snapshots of workdirs: as they were, shared within a call, gone with their last job.
+// Workdirs, from the user's folder to the job's: the real programs, in both isolations.
+//
+// What a job finds is compared with what was submitted, name by name and bit by bit, and what moved
+// is told by the counts of the content stores.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import {
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  readlink,
-  rm,
-  stat,
-  symlink,
-  writeFile,
-} from "node:fs/promises";
-import { tmpdir } from "node:os";
+  appendFileSync,
+  chmodSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { isSkyError } from "../../model/errors.ts";
-import type { Job } from "../../model/job.ts";
-import type { Task } from "../../model/task.ts";
-import { silentLog } from "../../runtime/log.ts";
-import { openWorkdirs } from "../../scheduler/workdirs-os.ts";
-import { shownBoard } from "../support/board.ts";
-import { until } from "../support/until.ts";
+import { isolation, type Place, place, until } from "../support/programs.ts";
+import { type SownEntries, sow, treeSeen } from "../support/trees.ts";
+import { jobOf, phaseReached } from "./jobs.ts";
 
-const plain: Task = {
-  numNodes: 1,
-  resources: {},
-  envs: {},
-  secrets: {},
-  priority: 0,
-  maxRestarts: 0,
-};
+const odd: SownEntries = [
+  ["run.sh", { kind: "file", content: "#!/bin/sh\necho ran\n", mode: 0o755 }],
+  ["private", { kind: "file", content: "p", mode: 0o600 }],
+  ["empty file", { kind: "file", content: "" }],
+  [Buffer.from([0xff, 0xfe, 0x0a]), { kind: "file", content: "raw" }],
+  ["new\nline", { kind: "file", content: "n" }],
+  ["ünï cödé", { kind: "file", content: "u" }],
+  ["dangling", { kind: "link", target: "/nowhere" }],
+  ["link", { kind: "link", target: "run.sh" }],
+  ["empty", { kind: "folder", entries: [], mode: 0o700 }],
+  ["deep", { kind: "folder", entries: [["er", { kind: "folder", entries: [] }]] }],
+  [".git", { kind: "folder", entries: [["HEAD", { kind: "file", content: "ref" }]] }],
+];
 
-function job(id: number, phase: Job["phase"]): Job {
-  return {
-    id,
-    phase,
-    name: "t",
-    user: "u",
-    status: phase === "ended" ? "SUCCEEDED" : "PENDING",
-    submittedAt: 0,
-    resources: "",
-    numNodes: 1,
-    attempt: 1,
-    ranks: [],
-    setups: [],
-    sweeps: [],
-  };
-}
+const isGit = (name: string): boolean => name === ".git";
 
-async function inFolder(check: (root: string) => Promise<void>): Promise<void> {
-  const root = await mkdtemp(join(tmpdir(), "sky-workdirs-"));
-  try {
-    await check(root);
-  } finally {
-    await rm(root, { recursive: true, force: true });
+/** Bytes that do not compress and do not repeat. */
+function noise(bytes: number, seed: number): Buffer {
+  const out = Buffer.alloc(bytes);
+  let state = seed;
+  for (let i = 0; i < bytes; i += 4) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    out.writeUInt32LE(state, i);
   }
+  return out;
 }
 
-test("a copy has everything as it was, but no version control", async () => {
-  await inFolder(async (root) => {
-    const workdir = join(root, "user");
-    await mkdir(join(workdir, ".git"), { recursive: true });
-    await mkdir(join(workdir, "empty"));
-    await writeFile(join(workdir, "run.sh"), "#!/bin/sh\n", { mode: 0o755 });
-    await writeFile(join(workdir, "ünï cödé"), "x");
-    await symlink("run.sh", join(workdir, "link"));
-    const board = shownBoard();
-    const workdirs = await openWorkdirs({ dir: join(root, "copies"), board, log: silentLog });
-    const [copy = ""] = await workdirs.snapshot([{ ...plain, workdir }]);
-    await writeFile(join(workdir, "run.sh"), "changed");
-    assert.deepEqual((await readdir(copy)).sort(), ["empty", "link", "run.sh", "ünï cödé"]);
-    assert.equal((await stat(join(copy, "run.sh"))).mode & 0o777, 0o755);
-    assert.equal(await readlink(join(copy, "link")), "run.sh");
-    assert.equal(await readFile(join(copy, "run.sh"), "utf8"), "#!/bin/sh\n");
-    await workdirs.close();
+function nodeDirs(here: Place, cluster: string): readonly string[] {
+  const nodes = join(here.home, "clusters", cluster, "nodes");
+  return readdirSync(nodes).map((node) => join(nodes, node));
+}
+
+function workdirOf(node: string): string {
+  return join(node, "home/sky_workdir");
+}
+
+interface Counts {
+  readonly chunks: number;
+  readonly stored: number;
+  readonly pinnedBytes: number;
+}
+
+interface NodeSeen {
+  readonly workdir: { readonly moved: number };
+}
+
+interface Seen {
+  /** Of the head's store. */
+  readonly store: Counts;
+  /** Chunks that the nodes fetched. */
+  readonly moved: number;
+}
+
+/** What `sky debug` tells of the stores. */
+async function counts(here: Place, cluster: string): Promise<Seen> {
+  const { code, stdout, stderr } = await here.sky(["debug", cluster, "-o", "json"]);
+  assert.equal(code, 0, stderr);
+  const { inside } = JSON.parse(stdout);
+  const nodes: readonly NodeSeen[] = Object.values(inside.clusters[cluster].nodes);
+  const moved = nodes.reduce((sum, { workdir }) => sum + workdir.moved, 0);
+  return { store: inside.process.chunks, moved };
+}
+
+async function ok(here: Place, args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await here.sky(args);
+  assert.equal(code, 0, `sky ${args.join(" ")}: ${stdout}${stderr}`);
+  return stdout;
+}
+
+test("a gang finds the tree as it was; the next launch moves what changed", async (t) => {
+  const here = place(t);
+  const work = join(here.folder, "work");
+  sow(work, [...odd, ["large", { kind: "file", content: noise(8 * 1024 * 1024, 1) }]]);
+  const task = here.file("t.yaml", `workdir: ${work}\nnum_nodes: 2\nrun: sh run.sh\n`);
+  const before = treeSeen(work, isGit);
+  await ok(here, ["launch", "-y", "-c", "demo", "--cpus", "4", task]);
+  for (const node of nodeDirs(here, "demo")) {
+    assert.deepEqual(treeSeen(workdirOf(node)), before);
+  }
+  const first = await counts(here, "demo");
+  const isShared = isolation === "embedded";
+  // Embedded nodes share the home's store; others fetch every chunk once.
+  assert.equal(first.moved, isShared ? 0 : 2 * first.store.chunks);
+
+  await ok(here, ["exec", "demo", task]);
+  const same = await counts(here, "demo");
+  assert.equal(same.moved, first.moved);
+  assert.equal(same.store.stored, first.store.stored);
+
+  appendFileSync(join(work, "run.sh"), "echo again\n");
+  const log = await ok(here, ["exec", "demo", task]);
+  assert.match(log, /again/);
+  const changed = await counts(here, "demo");
+  const stored = changed.store.stored - same.store.stored;
+  // Small files, description and manifest; the root's counts may have changed too.
+  assert.ok(stored >= 3 && stored <= 4, `${stored} stored`);
+  assert.equal(changed.moved - same.moved, isShared ? 0 : 2 * stored);
+  for (const node of nodeDirs(here, "demo")) {
+    assert.deepEqual(treeSeen(workdirOf(node)), treeSeen(work, isGit));
+  }
+  assert.equal(changed.store.pinnedBytes, 0);
+});
+
+test("a job sees the version that it was submitted with, also after `kill -9`", async (t) => {
+  const here = place(t);
+  const work = join(here.folder, "work");
+  sow(work, [["version", { kind: "file", content: "one" }]]);
+  const hold = holding(here);
+  const task = here.file("t.yaml", `workdir: ${work}\nresources:\n  cpus: 1\nrun: cat version\n`);
+  const cpus = ["--cpus", "1"];
+  await ok(here, ["launch", "-y", "-d", "-c", "demo", ...cpus, hold]);
+  await ok(here, ["exec", "-d", "demo", task]);
+  writeFileSync(join(work, "version"), "two");
+  const both = await Promise.all([
+    here.sky(["exec", "-d", "demo", task]),
+    here.sky(["exec", "-d", "demo", task]),
+  ]);
+  assert.deepEqual(
+    both.map(({ code }) => code),
+    [0, 0],
+  );
+  rmSync(work, { recursive: true });
+  for (const { pid } of here.heads()) process.kill(pid, "SIGKILL");
+  await until("the head is gone", () => here.heads().length === 0);
+  writeFileSync(join(here.folder, "go"), "");
+  await ok(here, ["queue", "demo"]);
+  for (const [id, version] of [
+    ["2", "one"],
+    ["3", "two"],
+    ["4", "two"],
+  ] as const) {
+    const log = await here.sky(["logs", "demo", id]);
+    assert.match(log.stdout, new RegExp(version), log.stderr);
+  }
+  await until("nothing is pinned", async () => {
+    return (await counts(here, "demo")).store.pinnedBytes === 0;
   });
 });
 
-test("tasks share a copy; it goes when the last of its jobs has ended", async () => {
-  await inFolder(async (root) => {
-    const dir = join(root, "copies");
-    await mkdir(join(root, "user"));
-    const board = shownBoard();
-    const workdirs = await openWorkdirs({ dir, board, log: silentLog });
-    const task = { ...plain, workdir: join(root, "user") };
-    const copies = await workdirs.snapshot([task, plain, task]);
-    assert.equal(copies[0], copies[2]);
-    assert.equal(copies[1], undefined);
-    board.show(job(1, "queued"), job(2, "queued"), job(3, "queued"));
-    await workdirs.assign(copies, [1, 2, 3]);
-    board.show(job(1, "ended"), job(2, "ended"));
-    assert.equal((await readdir(dir)).length, 2);
-    board.show(job(3, "ended"));
-    await until("nothing is left", async () => (await readdir(dir)).length === 0);
-    await workdirs.close();
-  });
+test("`kill -9` of the head and of a skylet while a tree is on its way", async (t) => {
+  const here = place(t);
+  const work = join(here.folder, "work");
+  sow(work, [
+    ...Array.from({ length: 400 }, (_, i) => {
+      return [`file ${i}`, { kind: "file", content: noise(100_000, i + 1) }] as const;
+    }),
+    ["large", { kind: "file", content: noise(96 * 1024 * 1024, 7) }],
+  ]);
+  const before = treeSeen(work);
+  await ok(here, ["launch", "-y", "-c", "demo", "--num-nodes", "2", "--cpus", "4", "true"]);
+  const task = here.file("t.yaml", `workdir: ${work}\nnum_nodes: 2\nrun: ls | wc -l\n`);
+  await ok(here, ["exec", "-d", "demo", task]);
+  const { id } = await jobOf(here, "demo");
+  const started = (): boolean =>
+    nodeDirs(here, "demo").some((node) => readdirSync(workdirOf(node)).length > 0) ||
+    nodeDirs(here, "demo").some((node) => readdirSync(node).includes("chunks"));
+  await until("it is on its way", started);
+  const skylet = here.processes().find(({ command }) => /skylet(-main)?\.(js|ts)/.test(command));
+  if (skylet !== undefined) process.kill(skylet.pid, "SIGKILL");
+  for (const { pid } of here.heads()) process.kill(pid, "SIGKILL");
+  await until("the head is gone", () => here.heads().length === 0);
+  const log = await here.sky(["logs", "demo", String(id)], { timeoutMs: 120_000 });
+  assert.match(log.stdout, /401/, log.stdout + log.stderr);
+  assert.equal((await jobOf(here, "demo")).status, "SUCCEEDED");
+  for (const node of nodeDirs(here, "demo")) {
+    assert.deepEqual(treeSeen(workdirOf(node)), before);
+  }
 });
 
-test("a later head keeps what living jobs need, and removes what none needs", async () => {
-  await inFolder(async (root) => {
-    const dir = join(root, "copies");
-    await mkdir(join(root, "user"));
-    const board = shownBoard();
-    const first = await openWorkdirs({ dir, board, log: silentLog });
-    const task = { ...plain, workdir: join(root, "user") };
-    board.show(job(1, "queued"), job(2, "queued"));
-    await first.assign(await first.snapshot([task]), [1]);
-    await first.assign(await first.snapshot([task]), [2]);
-    await first.close();
-    board.show(job(1, "ended"));
-    const later = await openWorkdirs({ dir, board, log: silentLog });
-    await until("one copy is left", async () => (await readdir(dir)).length === 2);
-    board.show(job(2, "ended"));
-    await until("nothing is left", async () => (await readdir(dir)).length === 0);
-    await later.close();
+/** A job that has the whole machine until a file is there. */
+function holding(here: Place): string {
+  const run = `until [ -e ${here.folder}/go ]; do sleep 0.05; done`;
+  return here.file("hold.yaml", `resources:\n  cpus: 1\nrun: ${run}\n`);
+}
+
+function chunkFiles(dir: string): readonly string[] {
+  return execFileSync("find", [dir, "-type", "f", "-size", "+1000k"], { encoding: "utf8" })
+    .split("\n")
+    .filter((path) => /\/[0-9a-f]{64}$/.test(path));
+}
+
+function flip(path: string): void {
+  chmodSync(path, 0o600);
+  const bytes = readFileSync(path);
+  bytes[100] = (bytes[100] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+}
+
+test("a flipped bit on a node is healed by the head, one on the head is named", async (t) => {
+  const here = place(t);
+  const work = join(here.folder, "work");
+  sow(work, [["large", { kind: "file", content: noise(8 * 1024 * 1024, 3) }]]);
+  const task = here.file("t.yaml", `workdir: ${work}\nrun: cksum large\n`);
+  const right = await ok(here, ["launch", "-y", "-c", "demo", "--cpus", "1", task]);
+  const [sum] = /\d+ 8388608 large/.exec(right) ?? [];
+  assert.ok(sum, right);
+  const [node = ""] = nodeDirs(here, "demo");
+  const stores = isolation === "embedded" ? [] : chunkFiles(join(node, "chunks"));
+  for (const path of stores.slice(0, 1)) {
+    flip(path);
+    rmSync(join(workdirOf(node), "large"));
+    const healed = await ok(here, ["exec", "demo", task]);
+    assert.ok(healed.includes(sum), healed);
+  }
+  const [atHead = ""] = chunkFiles(join(here.home, "chunks"));
+  const digest = atHead.slice(-64);
+  if (isolation === "process")
+    flip(join(node, "chunks", atHead.slice(`${here.home}/chunks/`.length)));
+  rmSync(join(workdirOf(node), "large"));
+  const hold = holding(here);
+  await ok(here, ["exec", "-d", "demo", hold]);
+  await ok(here, ["exec", "-d", "demo", task]);
+  flip(atHead);
+  writeFileSync(join(here.folder, "go"), "");
+  const { id } = await jobOf(here, "demo");
+  await until("it says which chunk is missing", async () => {
+    return (await ok(here, ["why", "demo", String(id)])).includes(digest);
   });
+  await ok(here, ["cancel", "-y", "demo", String(id)]);
+  // A submit of the same folder makes it whole again.
+  const mended = await ok(here, ["exec", "demo", task]);
+  assert.ok(mended.includes(sum), mended);
 });
 
-test("a refused submit leaves no copy, and a missing folder is the user's to mend", async () => {
-  await inFolder(async (root) => {
-    const dir = join(root, "copies");
-    await mkdir(join(root, "user"));
-    const board = shownBoard();
-    const workdirs = await openWorkdirs({ dir, board, log: silentLog });
-    await workdirs.assign(await workdirs.snapshot([{ ...plain, workdir: join(root, "user") }]), []);
-    await until("nothing is left", async () => (await readdir(dir)).length === 0);
-    await assert.rejects(workdirs.snapshot([{ ...plain, workdir: join(root, "none") }]), (error) =>
-      isSkyError(error, "request/invalid"),
-    );
-    await workdirs.close();
-  });
+test("a cancelled job waits for no tree, and down leaves nothing", async (t) => {
+  const here = place(t);
+  const work = join(here.folder, "work");
+  sow(work, [["large", { kind: "file", content: noise(64 * 1024 * 1024, 5) }]]);
+  const task = here.file("t.yaml", `workdir: ${work}\nrun: sleep 1000.25\n`);
+  await ok(here, ["launch", "-y", "-d", "-c", "demo", "--cpus", "1", task]);
+  await ok(here, ["exec", "-d", "demo", task]);
+  await phaseReached(here, { cluster: "demo", id: 1 }, "RUNNING");
+  await ok(here, ["cancel", "-y", "demo", "-a"]);
+  const seen = await counts(here, "demo");
+  assert.ok(seen.store.chunks > 0);
+  await ok(here, ["exec", "-d", "demo", task]);
+  await ok(here, ["down", "-y", "demo"]);
+  assert.deepEqual(readdirSync(join(here.home, "clusters")), []);
 });

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { jobOf, jobsOf, phaseReached, submit } from "../integration/jobs.ts";
 import {
@@ -64,6 +64,7 @@ for (const [name, mix] of Object.entries(mixes)) {
     const says = inside.stdout.match(/"capabilities": \[/g) ?? [];
     assert.equal(says.length, mix.skylet === "today" ? 2 : 0, "earlier nodes do not say theirs");
     await aGangRuns(here);
+    await aGangFinds(here);
     await aGangFails(here);
     await aGangIsCancelled(here);
     await aGangStartsAnew(here);
@@ -120,6 +121,15 @@ async function aGangRuns(here: Place): Promise<void> {
   const ran = await here.sky(["exec", cluster, here.file("runs.yaml", task)]);
   assert.equal(ran.code, 0, ran.stdout + ran.stderr);
   for (const rank of [0, 1]) assert.match(ran.stdout, new RegExp(`rank ${rank} of 2`));
+}
+
+/** Its workdir: as chunks where head and nodes can both do that, and as a copy elsewhere. */
+async function aGangFinds(here: Place): Promise<void> {
+  const what = here.file("work/what", "found it\n");
+  const task = `workdir: ${dirname(what)}\nnum_nodes: 2\nrun: cat what\n`;
+  const ran = await here.sky(["exec", cluster, here.file("finds.yaml", task)]);
+  assert.equal(ran.code, 0, ran.stdout + ran.stderr);
+  assert.equal(ran.stdout.match(/found it/g)?.length, 2, ran.stdout);
 }
 
 async function aGangFails(here: Place): Promise<void> {

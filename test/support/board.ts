@@ -6,12 +6,13 @@ import type { Announcement, Board } from "../../scheduler/board.ts";
 
 export interface ShownBoard extends Board {
   show(...jobs: readonly Job[]): void;
-  showNode(id: string, phase: NodePhase): void;
+  showNode(id: string, phase: NodePhase, about?: { readonly needsCopies: true }): void;
 }
 
 export function shownBoard(): ShownBoard {
   const jobs = new Map<number, Job>();
   const phases = new Map<string, NodePhase>();
+  const chunkless = new Set<string>();
   const hearers = new Set<(announcement: Announcement) => void>();
   const tell = (announcement: Announcement): void => {
     for (const hear of [...hearers]) hear(announcement);
@@ -21,8 +22,10 @@ export function shownBoard(): ShownBoard {
       for (const job of shown) jobs.set(job.id, job);
       tell({ jobs: shown, events: [] });
     },
-    showNode: (id, phase) => {
+    showNode: (id, phase, about) => {
       phases.set(id, phase);
+      if (about?.needsCopies) chunkless.add(id);
+      else chunkless.delete(id);
       tell({ jobs: [], events: [], nodes: [{ id, phase }] });
     },
     job: (id) => jobs.get(id),
@@ -36,6 +39,7 @@ export function shownBoard(): ShownBoard {
     jobs: () => [...jobs.values()].sort((a, b) => b.id - a.id),
     nodePhase: (node) => phases.get(node) ?? "alive",
     misfit: () => undefined,
+    needsCopies: () => chunkless.size > 0,
     autostop: () => undefined,
     onAnnouncement: (hear) => {
       hearers.add(hear);

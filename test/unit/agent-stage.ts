@@ -24,6 +24,7 @@ import type { StreamChannel, StreamPort } from "../../runtime/stream.ts";
 import { createStreamHub } from "../../runtime/stream-memory.ts";
 import type { ActorSystem } from "../../runtime/system-actor.ts";
 import { createSystem } from "../../runtime/system-actor.ts";
+import { createMemoryContentStore } from "../../transfer/chunks/content-store-memory.ts";
 
 export const key: RankKey = { job: 7, attempt: 1, phase: "run", index: 0 };
 
@@ -55,7 +56,7 @@ export async function openStage(): Promise<Stage> {
   const clock = createMemoryClock();
   const bus = createBusHub();
   const streams = createStreamHub();
-  const files = createMemoryFiles("/node");
+  const [files, chunks] = [createMemoryFiles("/node"), createMemoryContentStore()];
   const { machine, openLog } = machineWithLogs(clock);
   const stage = { heard: [] as Heard[], beats: [] as Beat[], ...(await headLogs(streams)) };
   const head = headOf(bus, clock, stage);
@@ -76,7 +77,7 @@ export async function openStage(): Promise<Stage> {
       process: machine.open(),
       streams: whileAlive(streams.connect("demo/worker1"), alive(incarnation)),
       streamTarget: target,
-      files,
+      ...{ files, chunks },
       home: nodeHomeAt("/node"),
       capacity: { cpus: 4, memoryBytes: 1e9, accelerators: [] },
       clock,

@@ -15,10 +15,10 @@ export interface TreeChunk {
 
 /** Finds where a stream is cut, by its content. */
 export interface Cutter {
-  /** The chunks that are whole by now. */
-  push(bytes: Uint8Array): Iterable<Uint8Array>;
-  /** The rest. */
-  end(): Iterable<Uint8Array>;
+  /** Gives the chunks that are whole by now. */
+  push(bytes: Uint8Array, take: (chunk: Uint8Array) => void): void;
+  /** Gives the rest, if there is one. */
+  end(take: (chunk: Uint8Array) => void): void;
 }
 
 /** Makes chunks safe; the same ones may come again. */
@@ -44,12 +44,16 @@ export class RegionWriter {
 
   /** The bytes must not be changed afterwards. */
   async write(bytes: Uint8Array): Promise<void> {
-    for (const chunk of this.#cutter.push(bytes)) await this.#add(chunk);
+    const chunks: Uint8Array[] = [];
+    this.#cutter.push(bytes, (chunk) => chunks.push(chunk));
+    for (const chunk of chunks) await this.#add(chunk);
   }
 
   /** Ends a chunk here, whatever the content says. */
   async cut(): Promise<void> {
-    for (const chunk of this.#cutter.end()) await this.#add(chunk);
+    const chunks: Uint8Array[] = [];
+    this.#cutter.end((chunk) => chunks.push(chunk));
+    for (const chunk of chunks) await this.#add(chunk);
     this.#cutter = this.#newCutter();
   }
 

@@ -20,6 +20,7 @@ import { jobHistory } from "../../../scheduler/job-history.ts";
 import type { LogStore } from "../../../scheduler/log-store-os.ts";
 import type { HeadParts } from "../../../scheduler/open-head-os.ts";
 import { keepLogs, startActors } from "../../../scheduler/open-head-os.ts";
+import { createMemoryContentStore } from "../../../transfer/chunks/content-store-memory.ts";
 import { HeadDisk, mortalFiles, type SimStore, simLogDisk, simStore } from "./disk.ts";
 import { freezable, withSmallMailboxes } from "./process.ts";
 import { clusterName, logTarget, schedulerOptions } from "./setting.ts";
@@ -209,6 +210,7 @@ export class SimHead {
           latencyMs: () => this.#sim.latencyMs(),
           full: () => this.disk.full,
         }),
+        chunks: createMemoryContentStore(),
         incarnation: this.#incarnation,
         busOf: async () => bus,
         onAlive: () => {},

@@ -20,6 +20,7 @@ import { createMemoryMachine } from "../../../runtime/process-memory.ts";
 import type { StreamPort } from "../../../runtime/stream.ts";
 import type { ActorSystem } from "../../../runtime/system-actor.ts";
 import { createSystem } from "../../../runtime/system-actor.ts";
+import { createMemoryContentStore } from "../../../transfer/chunks/content-store-memory.ts";
 import { mortalFiles, noRoomAt } from "./disk.ts";
 import { freezable, ofEarlierVersion, withSmallMailboxes } from "./process.ts";
 import { clusterName, logTarget } from "./setting.ts";
@@ -99,6 +100,7 @@ export class SimNode {
       process: mutant.process(this.#processes(life), this.#machine),
       streams: mutant.streams(whileAlive(this.#sim.streams.connect(`${clusterName}/${id}`), life)),
       streamTarget: logTarget,
+      chunks: createMemoryContentStore(),
       files: mortalFiles(this.#files, life, {
         latencyMs: () => this.#latencyMs(),
         full: () => this.full,

@@ -1,0 +1,109 @@
+// Fetches what a node's content store lacks of a tree.
+//
+// The manifest comes first and is pinned, so that what has come stays until the tree is laid out,
+// and then what it names and is not here. What broke on the way is asked for again while there is
+// progress; what came before is here and is not moved again. What no party has is an answer, not a
+// reason to go on.
+
+import { isSkyError, SkyError } from "../model/errors.ts";
+import type { TreeRef } from "../model/tree.ts";
+import { backoff, backoffMs } from "../runtime/backoff.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import type { Random } from "../runtime/random.ts";
+import type { StreamSession } from "../runtime/stream.ts";
+import type { ChunkRef } from "../transfer/chunks/chunk.ts";
+import type { ContentStore, PinName } from "../transfer/chunks/content-store.ts";
+import { fetchChunks } from "../transfer/chunks/fetch.ts";
+import { decodeManifest } from "../transfer/chunks/manifest.ts";
+import { storeSink } from "../transfer/chunks/store-parties.ts";
+import { pause } from "./pause.ts";
+
+export interface TreeFetchOptions {
+  readonly tree: TreeRef;
+  readonly store: ContentStore;
+  /** What keeps its chunks here. */
+  readonly pin: PinName;
+  /** What the head is asked by. */
+  readonly scope: PinName;
+  readonly session: () => Promise<StreamSession>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Hears of each chunk that came. */
+  readonly onMoved: (ref: ChunkRef) => void;
+}
+
+/** Without any progress for so long, it is given up. */
+const patienceMs = 120_000;
+/** Digests that the store is asked about at a time. */
+const askedMax = 1_000;
+const retry = backoff({ initialMs: 100, capMs: 5_000 });
+
+/**
+ * @throws SkyError `chunk/missing`, `disk/full`, `chunks/full`, `stream/closed`; what `signal`
+ *   says.
+ */
+export async function fetchTree(options: TreeFetchOptions): Promise<void> {
+  const { clock, random, signal, log } = options;
+  let failures = 0;
+  let since = clock.now().monoMs;
+  const onMoved = (ref: ChunkRef): void => {
+    failures = 0;
+    since = clock.now().monoMs;
+    options.onMoved(ref);
+  };
+  for (;;) {
+    try {
+      await fetchOnce({ ...options, onMoved });
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      const isBroken = isSkyError(error, "stream/closed");
+      if (!isBroken || clock.now().monoMs - since > patienceMs) throw error;
+      log.info("fetching a workdir broke off, and goes on", { tree: options.tree.digest, error });
+    }
+    failures += 1;
+    await pause(clock, backoffMs(retry, failures, random), signal);
+  }
+}
+
+async function fetchOnce(options: TreeFetchOptions): Promise<void> {
+  const { store, pin, tree } = options;
+  await store.pin(pin, [tree]);
+  await fetchLacking(options, [tree]);
+  const { chunks } = decodeManifest(await store.get(tree.digest));
+  await store.pin(pin, chunks);
+  await fetchLacking(options, chunks);
+}
+
+async function fetchLacking(options: TreeFetchOptions, refs: readonly ChunkRef[]): Promise<void> {
+  const { store, scope, signal, onMoved } = options;
+  const want = await lackingOf(store, refs);
+  if (want.length === 0) return;
+  signal.throwIfAborted();
+  const session = await options.session();
+  const { missing } = await fetchChunks({
+    ...{ session, scope, want, into: storeSink(store), signal },
+    onSafe: onMoved,
+  });
+  const [first] = missing;
+  if (first === undefined) return;
+  const count = `${missing.length} of ${refs.length} chunks`;
+  const where = `asked for at the head, which lacks ${count}: ${first.why}`;
+  throw new SkyError("chunk/missing", { digest: first.digest, where });
+}
+
+async function lackingOf(
+  store: ContentStore,
+  refs: readonly ChunkRef[],
+): Promise<readonly ChunkRef[]> {
+  const lacking: ChunkRef[] = [];
+  for (let i = 0; i < refs.length; i += askedMax) {
+    const some = refs.slice(i, i + askedMax);
+    const here = await store.has(some.map(({ digest }) => digest));
+    lacking.push(...some.filter(({ digest }) => !here.has(digest)));
+  }
+  return lacking;
+}
