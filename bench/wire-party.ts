@@ -1,23 +1,23 @@
 // One party of the wire benchmark: a process of its own, so that it has a core of its own.
 //
-// It reads its part as one line of JSON, listens or dials, and says what it saw as lines of JSON.
+// It reads its parts as lines of JSON, listens or dials, and says what it saw as lines of JSON.
 // Who dials opens channels whose header is an order; who listens carries them out. So the side
 // that dials is the receiver when it orders `give`, and the sender when it orders `take`.
 
-import { createHash, randomFillSync } from "node:crypto";
 import { createInterface } from "node:readline";
-import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { createOsClock } from "../runtime/clock-os.ts";
 import type { StreamChannel, StreamSession } from "../runtime/stream.ts";
-import { createTcpStreams, type StreamSecurity } from "../runtime/stream-tcp.ts";
+import {
+  createTcpStreams,
+  type StreamSecurity,
+  type StreamTcpPort,
+} from "../runtime/stream-tcp.ts";
+import { ChunkCheck, type ChunkForm, giveChunks } from "./wire-chunks.ts";
 
-export interface Order {
-  readonly kind: "give" | "take" | "echo";
-  readonly bytes: number;
-  readonly data: "random" | "text";
-  /** What is proven beside the frames: a SHA-256 after each chunk; zstd-1 before it. */
-  readonly digests: boolean;
-  readonly packed: boolean;
+export interface Order extends ChunkForm {
+  /** `report`: tell what the process has come to. */
+  readonly kind: "give" | "take" | "echo" | "report";
+  readonly seconds: number;
   /** A reader that takes no more than this a second. */
   readonly bytesPerSecond?: number;
 }
@@ -25,37 +25,43 @@ export interface Order {
 export interface Part {
   readonly role: "listener" | "dialler";
   readonly security: StreamSecurity;
+  readonly host: string;
   readonly port: number;
   readonly order: Order;
-  readonly sessions: number;
+  readonly connections: number;
+  readonly as: "lanes" | "sessions";
+  /** DATA without a checksum. */
   readonly bare: boolean;
-  readonly seconds: number;
 }
 
+/** What a party did, from the first byte to the last. */
 export interface Seen {
   readonly bytes: number;
   readonly seconds: number;
-  readonly cpuSeconds: number;
-  readonly rssBytes: number;
+  /** After the first second, when windows have grown. */
+  readonly steadyBytesPerSecond: number;
   readonly roundTripsMs: readonly number[];
+  readonly here: Usage;
+  readonly there: Usage;
 }
 
-const chunkBytes = 4 * 1024 * 1024;
-const digestBytes = 32;
-const lengthBytes = 4;
+export interface Usage {
+  readonly cpuSeconds: number;
+  readonly rssBytesMax: number;
+  readonly frames: number;
+  readonly credits: number;
+  readonly reads: number;
+  readonly writes: number;
+}
+
+const steadyAfterMs = 1_000;
+const wordBytes = 64;
 const clock = createOsClock();
-
-function say(what: object): void {
-  process.stdout.write(`${JSON.stringify(what)}\n`);
-}
-
-function portOf({ security, bare }: Part) {
-  return createTcpStreams({ security, clock, ...(bare ? { bare } : {}) });
-}
+const ports: StreamTcpPort[] = [];
 
 async function listen(part: Part): Promise<void> {
   const listener = await portOf(part).listen({
-    target: { host: "127.0.0.1", port: part.port },
+    target: { host: part.host, port: part.port },
     onSession: (session) => session.onChannel((channel) => void obey(channel)),
   });
   say({ port: listener.target.port });
@@ -64,157 +70,165 @@ async function listen(part: Part): Promise<void> {
 async function obey(channel: StreamChannel): Promise<void> {
   const order = JSON.parse(Buffer.from(channel.header).toString()) as Order;
   try {
-    if (order.kind === "give") await give(channel, order);
+    const untilMs = performance.now() + order.seconds * 1_000;
+    if (order.kind === "give") await giveChunks(channel, { ...order, untilMs });
     else if (order.kind === "take") await take(channel, order);
+    else if (order.kind === "report") await channel.write(Buffer.from(JSON.stringify(usage())));
     else for await (const part of channel) await channel.write(part);
     channel.end();
-  } catch (error) {
-    say({ failed: String(error) });
+  } catch {
+    // The dialler has seen enough; it says so if it has not.
   }
 }
 
 async function dial(part: Part): Promise<void> {
-  const { order, sessions } = part;
+  const { order } = part;
   const port = portOf(part);
-  const target = { host: "127.0.0.1", port: part.port };
-  const dials = Array.from({ length: sessions }, () => port.dial(target, AbortSignal.timeout(9e3)));
-  const joined: readonly StreamSession[] = await Promise.all(dials);
+  const sessions = await dialled(port, part);
+  const [first] = sessions;
+  if (first === undefined) throw new Error("no session");
+  const [here, there] = [usage(), await reported(first)];
   const startedAt = performance.now();
-  const cpu = process.cpuUsage();
-  const share = { ...order, bytes: order.bytes / sessions };
+  const untilMs = startedAt + order.seconds * 1_000;
   const roundTripsMs: number[] = [];
-  const received = await Promise.all(
-    joined.map(async (session) => {
-      const channel = session.open(Buffer.from(JSON.stringify(share)));
-      if (order.kind === "give") return await take(channel, share);
-      if (order.kind === "echo") return await pingPong(channel, share.bytes, roundTripsMs);
-      await give(channel, share);
+  const meter = new Meter(startedAt);
+  await Promise.all(
+    sessions.map(async (session) => {
+      const channel = session.open(Buffer.from(JSON.stringify(order)));
+      if (order.kind === "echo") await pingPong(channel, order.seconds, roundTripsMs);
+      else if (order.kind === "give") await take(channel, order, meter);
+      else await giveChunks(channel, { ...order, untilMs, sent: meter.add });
       channel.end();
-      for await (const _ of channel);
-      return share.bytes;
+      // What was given counts when the other side has taken it.
+      if (order.kind === "take") await channel.lend(() => {});
     }),
   );
-  const { user, system } = process.cpuUsage(cpu);
-  const bytes = received.reduce((sum, count) => sum + count, 0);
-  const seconds = (performance.now() - startedAt) / 1000;
-  const rssBytes = process.memoryUsage.rss();
-  say({ bytes, seconds, cpuSeconds: (user + system) / 1e6, rssBytes, roundTripsMs });
-  for (const session of joined) session.close();
+  const seconds = (performance.now() - startedAt) / 1_000;
+  const seen: Seen = {
+    ...{ bytes: meter.bytes, seconds, steadyBytesPerSecond: meter.steady(), roundTripsMs },
+    here: difference(usage(), here),
+    there: difference(await reported(first), there),
+  };
+  for (const session of sessions) session.close();
+  say(seen);
 }
 
-async function give(channel: StreamChannel, order: Order): Promise<void> {
-  const chunks = chunksOf(order.data);
-  for (let sent = 0, turn = 0; sent < order.bytes; turn += 1) {
-    const chunk = chunks[turn % chunks.length] ?? Buffer.alloc(0);
-    const body = order.packed ? packed(chunk) : chunk;
-    if (order.packed) await channel.write(lengthOf(body));
-    await channel.write(body);
-    if (order.digests) await channel.write(createHash("sha256").update(chunk).digest());
-    sent += chunk.length;
-  }
-  channel.end();
+async function dialled(port: StreamTcpPort, part: Part): Promise<readonly StreamSession[]> {
+  const target = { host: part.host, port: part.port };
+  const signal = AbortSignal.timeout(10_000);
+  if (part.as === "lanes") return [await port.dial(target, signal, { lanes: part.connections })];
+  return await Promise.all(
+    Array.from({ length: part.connections }, () => port.dial(target, signal)),
+  );
 }
 
-async function take(channel: StreamChannel, order: Order): Promise<number> {
+async function take(channel: StreamChannel, order: Order, meter?: Meter): Promise<void> {
   const check = order.digests || order.packed ? new ChunkCheck(order) : undefined;
+  const startedAt = performance.now();
   let bytes = 0;
-  await channel.lend((part) => {
+  const look = (part: Uint8Array): void | Promise<void> => {
     bytes += part.length;
-    check?.push(part);
-  });
-  channel.end();
-  return check?.bytes ?? bytes;
+    const proven = check?.push(part);
+    // What is packed counts as what it is; what is not, as it comes.
+    meter?.add(order.packed ? (proven ?? 0) : part.length);
+    if (order.bytesPerSecond === undefined) return;
+    const dueAt = startedAt + (bytes / order.bytesPerSecond) * 1_000;
+    if (dueAt > startedAt + order.seconds * 1_000) {
+      channel.abort("enough");
+      return;
+    }
+    return new Promise((resolve) => setTimeout(resolve, dueAt - performance.now()));
+  };
+  try {
+    await channel.lend(look);
+  } catch (error) {
+    if (order.bytesPerSecond === undefined) throw error;
+  }
 }
 
-async function pingPong(channel: StreamChannel, rounds: number, ms: number[]): Promise<number> {
-  const word = Buffer.alloc(64, 1);
+async function pingPong(channel: StreamChannel, seconds: number, ms: number[]): Promise<void> {
+  const word = Buffer.alloc(wordBytes, 1);
   const answers = channel[Symbol.asyncIterator]();
-  for (let round = 0; round < rounds; round += 1) {
+  const until = performance.now() + seconds * 1_000;
+  while (performance.now() < until) {
     const sentAt = performance.now();
     await channel.write(word);
-    for (let got = 0; got < word.length; ) got += (await answers.next()).value?.length ?? 64;
+    for (let got = 0; got < word.length; ) {
+      const { value, done } = await answers.next();
+      if (done) throw new Error("the echo ended");
+      got += value.length;
+    }
     ms.push(performance.now() - sentAt);
   }
-  channel.end();
-  return rounds * word.length;
 }
 
-/** Proves chunks as they come: lengths if they are packed, digests if they have them. */
-class ChunkCheck {
-  readonly #order: Order;
-  readonly #head = Buffer.alloc(Math.max(digestBytes, lengthBytes));
-  readonly #body = Buffer.alloc(2 * chunkBytes);
-  #state: "length" | "body" | "digest";
-  #missing: number;
-  #filled = 0;
-  #hash = createHash("sha256");
-  /** Of whole chunks. */
+/** Bytes over time. */
+class Meter {
+  readonly #startedAt: number;
   bytes = 0;
+  #steadyBytes = 0;
+  #lastAt = 0;
 
-  constructor(order: Order) {
-    this.#order = order;
-    this.#state = order.packed ? "length" : "body";
-    this.#missing = order.packed ? lengthBytes : chunkBytes;
+  constructor(startedAt: number) {
+    this.#startedAt = startedAt;
   }
 
-  push(part: Uint8Array): void {
-    for (let at = 0; at < part.length; ) {
-      const piece = part.subarray(at, at + this.#missing);
-      at += piece.length;
-      this.#missing -= piece.length;
-      if (this.#state !== "body") this.#head.set(piece, this.#filled);
-      else if (this.#order.packed) this.#body.set(piece, this.#filled);
-      else this.#hash.update(piece);
-      this.#filled += piece.length;
-      if (this.#missing === 0) this.#next();
-    }
-  }
+  readonly add = (bytes: number): void => {
+    this.bytes += bytes;
+    const atMs = performance.now() - this.#startedAt;
+    if (atMs < steadyAfterMs) return;
+    this.#steadyBytes += bytes;
+    this.#lastAt = atMs;
+  };
 
-  #next(): void {
-    if (this.#state === "length") this.#begin("body", this.#head.readUInt32BE());
-    else if (this.#state === "body") this.#endBody();
-    else this.#endChunk();
-  }
-
-  #endBody(): void {
-    const body = this.#body.subarray(0, this.#filled);
-    if (this.#order.packed) this.#hash.update(zstdDecompressSync(body));
-    this.#begin("digest", digestBytes);
-  }
-
-  #endChunk(): void {
-    const said = this.#head.subarray(0, digestBytes);
-    if (!this.#hash.digest().equals(said)) throw new Error("a chunk is not what it was");
-    this.#hash = createHash("sha256");
-    this.bytes += chunkBytes;
-    if (this.#order.packed) this.#begin("length", lengthBytes);
-    else this.#begin("body", chunkBytes);
-  }
-
-  #begin(state: "length" | "body" | "digest", missing: number): void {
-    this.#state = state;
-    this.#missing = missing;
-    this.#filled = 0;
+  steady(): number {
+    const ms = this.#lastAt - steadyAfterMs;
+    return ms > 0 ? (this.#steadyBytes / ms) * 1_000 : 0;
   }
 }
 
-function chunksOf(data: Order["data"]): readonly Buffer[] {
-  const random = randomFillSync(Buffer.alloc(2 * chunkBytes));
-  if (data === "random") return [random.subarray(0, chunkBytes), random.subarray(chunkBytes)];
-  const line = "2026-01-01T00:00:00.000Z worker 17 step 1042 loss 0.3121 tokens/s 18234\n";
-  const text = Buffer.alloc(chunkBytes, line);
-  for (let at = 0; at < text.length; at += 97) text[at] = random[at] ?? 0;
-  return [text];
+function usage(): Usage {
+  const { user, system } = process.cpuUsage();
+  const traffic = ports.map((port) => port.counts().traffic);
+  const sum = (of: (one: (typeof traffic)[number]) => number): number =>
+    traffic.reduce((total, one) => total + of(one), 0);
+  return {
+    cpuSeconds: (user + system) / 1e6,
+    rssBytesMax: process.resourceUsage().maxRSS * 1024,
+    frames: sum((one) => one.framesReceived + one.framesSent),
+    credits: sum((one) => one.creditsSent),
+    reads: sum((one) => one.reads),
+    writes: sum((one) => one.writes),
+  };
 }
 
-function packed(chunk: Buffer): Buffer {
-  return zstdCompressSync(chunk, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
+async function reported(session: StreamSession): Promise<Usage> {
+  const channel = session.open(Buffer.from(JSON.stringify({ kind: "report" })));
+  channel.end();
+  const parts: Uint8Array[] = [];
+  for await (const part of channel) parts.push(part);
+  return JSON.parse(Buffer.concat(parts).toString()) as Usage;
 }
 
-function lengthOf(body: Buffer): Buffer {
-  const out = Buffer.alloc(4);
-  out.writeUInt32BE(body.length);
-  return out;
+function difference(after: Usage, before: Usage): Usage {
+  return {
+    cpuSeconds: after.cpuSeconds - before.cpuSeconds,
+    rssBytesMax: after.rssBytesMax,
+    frames: after.frames - before.frames,
+    credits: after.credits - before.credits,
+    reads: after.reads - before.reads,
+    writes: after.writes - before.writes,
+  };
+}
+
+function portOf({ security, bare }: Part): StreamTcpPort {
+  const port = createTcpStreams({ security, clock, bare });
+  ports.push(port);
+  return port;
+}
+
+function say(what: object): void {
+  process.stdout.write(`${JSON.stringify(what)}\n`);
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
@@ -222,3 +236,4 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (part.role === "listener") await listen(part);
   else await dial(part);
 }
+process.exit(0);
