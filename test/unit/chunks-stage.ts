@@ -63,7 +63,7 @@ export function sourceOf(chunks: readonly Chunk[]): ChunkSource {
     get: async (digest) => {
       const bytes = held.get(digest);
       if (bytes === undefined) throw new SkyError("chunk/missing", { digest, where: "a test" });
-      return bytes;
+      return Uint8Array.from(bytes);
     },
   };
 }

@@ -144,10 +144,10 @@ export class Party {
 
   async #read(): Promise<void> {
     const parser = new MessageParser(this.#ears);
-    for await (const part of this.#channel) {
+    await this.#channel.lend((part) => {
       // After a failure the rest is read and dropped, until the peer has heard of it and ends.
       if (this.#failure === undefined) this.#push(parser, part);
-    }
+    });
     if (this.#failure === undefined && !parser.idle()) {
       throw new SkyError("stream/protocol", { why: "an exchange ended inside a message" });
     }

@@ -5,7 +5,7 @@
 // they are ready, which for a store is the order of the wants; one that has yet to come holds up
 // nothing but its share of the bound. What is not here, or damaged, is said and not waited for.
 
-import { isSkyError, SkyError } from "../../model/errors.ts";
+import { assert, isSkyError, SkyError } from "../../model/errors.ts";
 import type { StreamChannel } from "../../runtime/stream.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
 import { type ExchangeMessage, listMax } from "./chunk-frames.ts";
@@ -143,6 +143,7 @@ export class SupplierHalf implements PartyEars {
     if (!this.#desk.mayGive(ref)) return { type: "missing", ref, why: "missing" };
     try {
       const bytes = await this.#options.from.get(ref.digest, this.party.signal);
+      assert(bytes.length > 0, "a source gives bytes that it did not give to anybody before");
       // Who names it with another length does not mean this chunk.
       if (bytes.length !== ref.bytes) return { type: "missing", ref, why: "missing" };
       return { type: "chunk", ref, ...(await this.#codec.encode(bytes)) };

@@ -11,13 +11,14 @@ import type { ChunkRef, Digest } from "./chunk.ts";
 import { type ChunkFrame, type ChunkHead, type ExchangeMessage, listMax } from "./chunk-frames.ts";
 import { type ChunkCodec, type ChunkSink, codecInPlace, type MissingChunk } from "./exchange.ts";
 import { Party, type PartyEars } from "./exchange-channel.ts";
+import { Slots } from "./slots.ts";
 
 /** What may be asked for and not yet be safe, unless the caller says otherwise. */
 export const inFlightBytesUsual = 64 * 1024 * 1024;
 /** The most chunks that may be asked for, or be offered, and not yet be safe. */
 export const openChunksMax = 4_096;
 /** Chunks that are proven and put at a time; the others wait their turn. */
-export const putsMax = 32;
+export const putsMax = 64;
 /** How often a chunk may arrive damaged from one supplier before it counts as missing there. */
 export const damagedMax = 3;
 
@@ -66,7 +67,7 @@ export class Taker implements PartyEars {
   readonly #inFlightBytesMax: number;
   readonly #open = new Map<Digest, Open>();
   #openBytes = 0;
-  readonly #turns = new Turns(putsMax);
+  readonly #slots = new Slots(putsMax);
   #wants: ChunkRef[] = [];
   #safe: Digest[] = [];
   #delivered: Digest[] = [];
@@ -177,7 +178,7 @@ export class Taker implements PartyEars {
     open.phase = "kept";
     this.party.work(async () => {
       if (open.isUrgent) await this.#keep(open, frame);
-      else await this.#turns.run(() => this.#keep(open, frame));
+      else await this.#slots.use(() => this.#keep(open, frame));
       this.pump();
     });
   }
@@ -213,32 +214,6 @@ export class Taker implements PartyEars {
   #close(open: Open): void {
     this.#open.delete(open.ref.digest);
     this.#openBytes -= open.ref.bytes;
-  }
-}
-
-/** Lets so many in at a time, in order of arrival. */
-class Turns {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  async run(work: () => Promise<void>): Promise<void> {
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      await work();
-    } finally {
-      this.#give();
-    }
-  }
-
-  #give(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free += 1;
-    else next();
   }
 }
 
