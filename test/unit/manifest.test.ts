@@ -156,6 +156,10 @@ test("manifest: the largest one fits into a chunk, sealed too; one chunk more is
   const encoded = encodeManifest({ bytes: manifestChunksMax * chunkBytesMax, chunks });
   assert.ok(encoded.length <= sealedPayloadBytesMax);
   assert.equal(decodeManifest(encoded).chunks.length, manifestChunksMax);
+  const more = Buffer.concat([encoded, encoded.subarray(20, 56)]);
+  more.writeBigUInt64BE(BigInt((manifestChunksMax + 1) * chunkBytesMax), 8);
+  more.writeUInt32BE(manifestChunksMax + 1, 16);
+  assert.throws(() => decodeManifest(more), /465001 chunks; the limit is 465000/);
 });
 
 test("manifest: its form does not change: every store and every peer reads it", () => {
