@@ -139,7 +139,10 @@ class SessionCore implements ChannelHost {
     if (clock === undefined) return;
     this.#silence = new SilenceWatch(clock, this.#limits, {
       ping: () => this.#send({ type: "ping" }),
-      silent: (why) => this.over(why),
+      silent: (why) => {
+        options.onFault?.(why, "silent");
+        this.over(why);
+      },
     });
   }
 

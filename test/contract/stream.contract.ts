@@ -6,32 +6,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isSkyError } from "../../model/errors.ts";
-import type {
-  StreamChannel,
-  StreamListener,
-  StreamPort,
-  StreamSession,
-  StreamTarget,
-} from "../../runtime/stream.ts";
+import type { StreamChannel } from "../../runtime/stream.ts";
+import {
+  a,
+  b,
+  type Check,
+  channelBetween,
+  is,
+  join,
+  pattern,
+  readAll,
+  type StreamWorld,
+  settled,
+  signal,
+  take,
+} from "./stream-joining.ts";
+import { loadContract } from "./stream-load.contract.ts";
 
-export interface StreamWorld {
-  port(peer: string): StreamPort;
-  /** Where to listen. */
-  readonly target: StreamTarget;
-  /** Breaks the connection of all sessions of `peer`, as a broken network would. */
-  cut(peer: string): void;
-  close(): Promise<void>;
-}
-
-interface Joined {
-  readonly a: StreamSession;
-  readonly b: StreamSession;
-  readonly listener: StreamListener;
-}
-
-const a = "demo/a";
-const b = "demo/b";
-const signal = (): AbortSignal => AbortSignal.timeout(20_000);
+export type { StreamWorld };
 
 export function streamContract(name: string, open: () => Promise<StreamWorld>): void {
   const check = (what: string, run: (world: StreamWorld) => Promise<void>): void => {
@@ -48,9 +40,8 @@ export function streamContract(name: string, open: () => Promise<StreamWorld>): 
   orderAndEnds(check);
   creditAndFairness(check);
   failures(check);
+  loadContract(check);
 }
-
-type Check = (what: string, run: (world: StreamWorld) => Promise<void>) => void;
 
 function identityAndHeaders(check: Check): void {
   check("each side knows who the other is", async (world) => {
@@ -245,69 +236,4 @@ function failures(check: Check): void {
     assert.ok((await joined.a.closed).length > 0);
     assert.ok((await joined.b.closed).length > 0);
   });
-}
-
-// ---- support
-
-async function join(world: StreamWorld): Promise<Joined> {
-  let accept: (session: StreamSession) => void = () => {};
-  const accepted = new Promise<StreamSession>((resolve) => {
-    accept = resolve;
-  });
-  const listener = await world.port(b).listen({ target: world.target, onSession: accept });
-  const dialled = await world.port(a).dial(listener.target, signal());
-  return { a: dialled, b: await accepted, listener };
-}
-
-async function channelBetween(world: StreamWorld): Promise<{
-  readonly here: StreamChannel;
-  readonly there: StreamChannel;
-  readonly joined: Joined;
-}> {
-  const joined = await join(world);
-  const here = joined.a.open(Buffer.from("channel"));
-  const [there] = await take(joined.b, 1);
-  return { here, there, joined };
-}
-
-/** The next channels that the peer opens, in the order in which they arrive. */
-function take(session: StreamSession, count: 1): Promise<readonly [StreamChannel]>;
-function take(session: StreamSession, count: 2): Promise<readonly [StreamChannel, StreamChannel]>;
-function take(session: StreamSession, count: number): Promise<readonly StreamChannel[]>;
-function take(session: StreamSession, count: number): Promise<readonly StreamChannel[]> {
-  return new Promise((resolve) => {
-    const taken: StreamChannel[] = [];
-    session.onChannel((channel) => {
-      taken.push(channel);
-      if (taken.length === count) resolve(taken);
-    });
-  });
-}
-
-async function readAll(channel: StreamChannel): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
-  for await (const part of channel) parts.push(part);
-  return Buffer.concat(parts);
-}
-
-/** Bytes that tell where they belong. */
-function pattern(length: number, seed: number): Buffer {
-  const bytes = Buffer.alloc(length);
-  for (let at = 0; at < length; at += 1) bytes[at] = (at * 31 + seed * 17 + (at >> 8)) & 0xff;
-  return bytes;
-}
-
-/** Waits until a count has stood still for many turns of the event loop. */
-async function settled(count: () => number): Promise<void> {
-  let last = -1;
-  let still = 0;
-  for (let turn = 0; turn < 200_000 && still < 2_000; turn += 1) {
-    still = count() === last && last > 0 ? still + 1 : 0;
-    last = count();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
-
-function is(code: "stream/closed" | "stream/denied" | "stream/protocol") {
-  return (error: unknown): boolean => isSkyError(error, code);
 }

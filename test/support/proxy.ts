@@ -181,10 +181,11 @@ class Half {
 
   flow(): void {
     const { frozen } = this.#ports;
+    // First what is due goes: once nothing is held, nobody would come back to look again.
+    if (!frozen()) this.#release();
     const full = this.#heldBytes > heldBytesMax || this.#to.writableNeedDrain;
     if (frozen() || full) this.from.pause();
     else this.from.resume();
-    if (!frozen()) this.#release();
   }
 
   #hold(bytes: Buffer | undefined): void {
