@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 import { checkout, place } from "../support/programs.ts";
 
@@ -64,6 +64,21 @@ test("the package brings nothing but itself", () => {
   assert.deepEqual(readdirSync(skylet).sort(), [
     ...["CHANGELOG.md", "LICENSE", "README.md", "dist", "package.json"],
   ]);
+});
+
+test("the package has the program of each thread, by its name alone", () => {
+  const folders = ["runtime", "transfer", "scheduler", "agent", "client"];
+  const programs = folders
+    .flatMap((folder) => readdirSync(join(checkout, folder), { recursive: true, encoding: "utf8" }))
+    .filter((path) => path.endsWith("-worker.ts"))
+    .map((path) => `${basename(path, ".ts")}.js`);
+  assert.ok(programs.length >= 2);
+  assert.equal(new Set(programs).size, programs.length, "they lie in one folder");
+  const packed = readdirSync(join(consumer, "node_modules/skylet/dist"));
+  assert.deepEqual(
+    programs.filter((name) => !packed.includes(name)),
+    [],
+  );
 });
 
 for (const resolution of ["nodenext", "bundler"]) {
