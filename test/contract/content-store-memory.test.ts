@@ -6,9 +6,15 @@ import {
   createMemoryContentStore,
   MemoryContentDisk,
 } from "../../transfer/chunks/content-store-memory.ts";
-import { contentStoreContract, putSample, sample } from "./content-store.contract.ts";
+import {
+  type ContentWorld,
+  contentStoreContract,
+  putSample,
+  sample,
+} from "./content-store.contract.ts";
+import { modelHolds } from "./content-store-model.ts";
 
-contentStoreContract("content-store-memory", async () => {
+async function makeWorld(): Promise<ContentWorld> {
   const disk = new MemoryContentDisk();
   return {
     open: async (options = {}) => createMemoryContentStore({ ...options, disk }),
@@ -18,6 +24,12 @@ contentStoreContract("content-store-memory", async () => {
     },
     close: async () => {},
   };
+}
+
+contentStoreContract("content-store-memory", makeWorld);
+
+test("content-store-memory: any commands leave what they leave in the model", async () => {
+  await modelHolds(makeWorld, 200);
 });
 
 test("content-store-memory: puts wait for a slow disk, and fail with a failing one", async () => {

@@ -163,7 +163,8 @@ async function readWhole(
   size: number,
   identity: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(size);
+  // Its own memory, which can be given away; all of it is written before anybody sees it.
+  const bytes = Buffer.allocUnsafeSlow(size);
   try {
     for (let at = 0; at < size; ) {
       const { bytesRead } = await file.read(bytes, at, size - at, at);

@@ -25,7 +25,7 @@ export type IndexRequest =
   | { readonly kind: "admit"; readonly chunks: readonly ChunkRef[]; readonly used: Digest[] }
   | { readonly kind: "record"; readonly chunks: readonly PlacedChunk[]; readonly used: Digest[] }
   /** A chunk that was admitted will not be recorded. */
-  | { readonly kind: "release"; readonly bytes: number }
+  | { readonly kind: "release"; readonly digest: Digest; readonly bytes: number }
   /** Evicts for as many bytes, because the disk turned out to be full. */
   | { readonly kind: "clear"; readonly bytes: number }
   | { readonly kind: "use"; readonly used: Digest[] }

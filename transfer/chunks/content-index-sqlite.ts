@@ -13,6 +13,8 @@ import type { PinName } from "./content-store.ts";
 
 const schemaVersion = 1;
 const logBytesMax = 4_194_304;
+/** Readers meet whoever opens or closes the index: SQLite then locks it for a moment. */
+const waitMs = 10_000;
 
 const schema = `
   CREATE TABLE IF NOT EXISTS chunks (
@@ -59,7 +61,7 @@ export class ContentIndex {
 
   /** @throws what SQLite throws if the file is no index, or a damaged one. */
   constructor(path: string) {
-    this.#database = new DatabaseSync(path);
+    this.#database = new DatabaseSync(path, { timeout: waitMs });
     try {
       prepareDatabase(this.#database);
       this.#statements = statementsOf(this.#database);

@@ -1,14 +1,16 @@
 // The keeper of a content store: does what is asked of the index's thread, turn by turn.
 //
 // A turn that changes anything holds the store's lock and is one transaction of the index, so
-// that put, pin and evict of two processes exclude each other. An index that turns out to be
-// damaged, or that another process has given up, is left: the next generation is opened, or begun
-// and filled from the files, and the turn is done again. Synchronous.
+// that put, pin and evict of two processes exclude each other. On a full disk it is done once more
+// without the ballast: to unpin and to evict must be possible when there is no room for anything.
+// Synchronous.
 
-import { chmodSync, lstatSync, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, lstatSync, mkdirSync, realpathSync } from "node:fs";
 import { SkyError } from "../../model/errors.ts";
-import type { ChunkRef } from "./chunk.ts";
+import { dropBallast, layBallast } from "../../runtime/ballast-os.ts";
+import { freeBytes, isNoRoom } from "../../runtime/room-os.ts";
+import type { ChunkRef, Digest } from "./chunk.ts";
+import { ContentGenerations, isDamage } from "./content-generations-sqlite.ts";
 import type {
   IndexAnswers,
   IndexNotice,
@@ -18,26 +20,22 @@ import type {
   RequestKind,
   RequestOf,
 } from "./content-index-requests.ts";
-import { ContentIndex, DamagedIndex } from "./content-index-sqlite.ts";
-import {
-  type ContentLayout,
-  chunkPath,
-  generationOf,
-  indexName,
-  layoutOf,
-  shelfOf,
-} from "./content-layout.ts";
-import { ContentLock, createOnce, sqliteCode } from "./content-lock-sqlite.ts";
+import type { ContentIndex } from "./content-index-sqlite.ts";
+import { type ContentLayout, chunkPath, layoutOf, shelfOf } from "./content-layout.ts";
+import { ContentLock, sqliteCode } from "./content-lock-sqlite.ts";
 import { addToPin, removePin } from "./content-pins-os.ts";
 import { repairAll } from "./content-repair-os.ts";
 import { ContentRoom } from "./content-room-os.ts";
-import { layFolders, layShelf, lookAt, setAside } from "./content-shelves-os.ts";
+import { layFolders, layShelf, lookAt, removeChunk, setAside } from "./content-shelves-os.ts";
 import type { PinName } from "./content-store.ts";
 import { enterWriter, sweepWriters, type Writer } from "./content-writers-os.ts";
 
-/** Result codes of SQLite. Source: sqlite.org/rescode.html. */
-const sqliteCorrupt = 11;
-const sqliteNoDatabase = 26;
+/** Source: sqlite.org/rescode.html. */
+const sqliteFull = 13;
+
+/** Given up when the disk is full; and what must be free besides before it is laid again. */
+const ballastMib = 1;
+const spareBytes = 8_388_608;
 
 /** Needs of a removed pin that one turn drops. */
 const droppedMax = 2_000;
@@ -52,13 +50,9 @@ export class ContentKeeper {
   readonly #lock: ContentLock;
   readonly #room: ContentRoom;
   readonly #writer: Writer;
+  readonly #generations: ContentGenerations;
   #notices: IndexNotice[] = [];
-  #index: ContentIndex | undefined;
-  #generation = 0;
-  #inode = 0n;
-  /** The index was begun, and filled from the files, by this opener. */
-  #isFresh = false;
-  #isRenewing = false;
+  #isBallastGone = false;
   #totals: IndexTotals = { chunks: 0, bytes: 0, pinnedBytes: 0, pins: 0, evicted: 0 };
 
   /** @throws SkyError `chunks/failed`, and what the file system throws. */
@@ -66,9 +60,19 @@ export class ContentKeeper {
     this.#layout = layoutOf(prepareRoot(setup.root));
     this.#lock = new ContentLock(this.#layout.lock, this.#layout.root);
     this.#room = new ContentRoom(this.#layout, setup);
-    this.#writer = this.#lock.whileHeld(() => this.#enter());
-    this.#lock.whileHeld(() => this.#current());
-    if (!this.#isFresh) this.#repair();
+    let isFilled = false;
+    this.#generations = new ContentGenerations({
+      root: this.#layout.root,
+      fill: () => {
+        isFilled = true;
+        this.#repair();
+      },
+      hear: (why) =>
+        this.#notice({ message: "the index was damaged and is read anew", fields: { why } }),
+    });
+    this.#writer = this.#withRoom(() => this.#enter());
+    this.#turn(() => {});
+    if (!isFilled) this.#repair();
     this.#count();
   }
 
@@ -108,10 +112,7 @@ export class ContentKeeper {
       this.#read((index) => digests.filter((digest) => index.bytesOf(digest) !== undefined)),
     admit: (request) => this.#admit(request),
     record: (request) => this.#record(request),
-    release: ({ bytes }) => {
-      this.#room.release(bytes);
-      return null;
-    },
+    release: (request) => this.#release(request),
     clear: ({ bytes }) => this.#turn((index) => this.#room.clear(index, bytes)),
     use: ({ used }) => {
       this.#turn((index) => index.use(used));
@@ -125,6 +126,7 @@ export class ContentKeeper {
       return null;
     },
     shelf: ({ digest }) => {
+      this.#demandOwnFolder();
       const path = shelfOf(this.#layout.root, digest);
       this.#turn(() => layShelf(this.#layout, path, (what) => this.#notePlanted(what)));
       return null;
@@ -147,6 +149,7 @@ export class ContentKeeper {
   };
 
   #admit({ chunks, used }: RequestOf<"admit">): IndexAnswers["admit"] {
+    if (this.#isBallastGone) this.#layBallast();
     const admissions = this.#turn((index) => {
       index.use(used);
       return this.#room.admit(index, chunks);
@@ -166,13 +169,28 @@ export class ContentKeeper {
       });
       return recordings;
     } catch (error) {
-      this.#lock.whileHeld(() => this.#room.abandon(this.#current(), chunks));
+      for (const { digest } of chunks) this.#dropUnknown(digest);
       throw error;
     } finally {
       for (const [at, { bytes }] of chunks.entries()) {
         if (recordings[at] !== "more") this.#room.release(bytes);
       }
     }
+  }
+
+  /** A file that has its name already and could not be recorded goes: nobody was told of it. */
+  #release({ digest, bytes }: RequestOf<"release">): null {
+    this.#room.release(bytes);
+    this.#dropUnknown(digest);
+    return null;
+  }
+
+  /** Should another process be about to record it, that one will find it gone and begin again. */
+  #dropUnknown(digest: Digest): void {
+    this.#lock.whileHeld(() => {
+      if (this.#generations.current().bytesOf(digest) !== undefined) return;
+      if (lookAt(this.#layout.root, digest).kind === "chunk") removeChunk(this.#layout, digest);
+    });
   }
 
   #condemn({ digest, identity }: RequestOf<"condemn">): boolean {
@@ -207,12 +225,13 @@ export class ContentKeeper {
   }
 
   #count(): void {
-    const totals = this.#index?.totals();
+    const totals = this.#generations.open?.totals();
     if (totals !== undefined) this.#totals = { ...totals, evicted: this.#room.evicted };
   }
 
   #enter(): Writer {
     layFolders(this.#layout, (path) => this.#notePlanted(path));
+    this.#layBallast();
     const writer = enterWriter(this.#layout.incoming);
     const dead = sweepWriters(this.#layout.incoming, writer.folder);
     const message = "what dead writers left in the content store was swept";
@@ -224,8 +243,15 @@ export class ContentKeeper {
     repairAll({
       layout: this.#layout,
       turn: (work) => this.#turn(work),
+      trim: (index) => this.#room.trim(index),
       notice: (notice) => this.#notice(notice),
     });
+  }
+
+  #demandOwnFolder(): void {
+    if (lstatSync(this.incoming, { throwIfNoEntry: false }) !== undefined) return;
+    const why = `${this.incoming} was taken away while it was open`;
+    throw new SkyError("chunks/failed", { dir: this.root, why });
   }
 
   #notice(notice: IndexNotice): void {
@@ -238,106 +264,48 @@ export class ContentKeeper {
   }
 
   #turn<T>(work: (index: ContentIndex) => T): T {
-    return this.#lock.whileHeld(() => this.#sound((index) => index.transaction(() => work(index))));
+    return this.#withRoom(() =>
+      this.#generations.sound((index) => index.transaction(() => work(index))),
+    );
+  }
+
+  /** Under the lock; once more without the ballast if there was no room. */
+  #withRoom<T>(work: () => T): T {
+    return this.#lock.whileHeld(() => {
+      try {
+        return work();
+      } catch (error) {
+        if (!isFull(error) || !dropBallast(this.#layout.ballast)) throw error;
+        this.#isBallastGone = true;
+        return work();
+      }
+    });
   }
 
   /** Without the lock, unless another index has to be found. */
   #read<T>(work: (index: ContentIndex) => T): T {
-    if (this.#index === undefined || !this.#isCurrent()) return this.#turn(work);
+    const { open } = this.#generations;
+    if (open === undefined) return this.#turn(work);
     try {
-      return work(this.#index);
+      return work(open);
     } catch (error) {
       if (!isDamage(error)) throw error;
       return this.#turn(work);
     }
   }
 
-  /** Under the lock. With the next index, once, if this one is damaged. */
-  #sound<T>(work: (index: ContentIndex) => T): T {
-    const index = this.#current();
-    try {
-      return work(index);
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-      this.#giveUp(String(error));
-      return work(this.#current());
-    }
-  }
-
-  /** Under the lock: the index that all who have the store open use. */
-  #current(): ContentIndex {
-    if (this.#index !== undefined && this.#isCurrent()) return this.#index;
-    this.#index?.close();
-    this.#index = undefined;
-    const newest = this.#newest();
-    try {
-      this.#open(newest === 0 ? this.#next() : newest);
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-      this.#giveUp(String(error));
-    }
-    // Set by now, by either way.
-    if (this.#index === undefined) throw new DamagedIndex("a new index cannot be opened");
-    return this.#index;
-  }
-
-  #isCurrent(): boolean {
-    return inodeOf(join(this.#layout.root, indexName(this.#generation))) === this.#inode;
-  }
-
-  #newest(): number {
-    const numbers = readdirSync(this.#layout.root).map((name) => generationOf(name) ?? 0);
-    return Math.max(0, ...numbers);
-  }
-
-  /** A number that no index had before, also if somebody has removed them all. */
-  #next(): number {
-    return Math.max(Date.now(), this.#generation + 1, this.#newest() + 1);
-  }
-
-  #open(generation: number): void {
-    const path = join(this.#layout.root, indexName(generation));
-    const isNew = inodeOf(path) === undefined;
-    createOnce(path);
-    this.#index = new ContentIndex(path);
-    this.#generation = generation;
-    this.#inode = inodeOf(path) ?? 0n;
-    this.#isFresh = isNew;
-    if (isNew) this.#repair();
-  }
-
-  /** Under the lock: begins the next generation; whoever has this one open will find it gone. */
-  #giveUp(why: string): void {
-    if (this.#isRenewing) throw new DamagedIndex(`a new index is damaged at once: ${why}`);
-    this.#isRenewing = true;
-    try {
-      this.#renew(why);
-    } finally {
-      this.#isRenewing = false;
-    }
-  }
-
-  #renew(why: string): void {
-    this.#notice({ message: "the index was damaged and is read anew", fields: { why } });
-    this.#index?.close();
-    this.#index = undefined;
-    const next = this.#next();
-    for (const name of readdirSync(this.#layout.root)) {
-      const generation = generationOf(name);
-      if (generation === undefined || generation >= next) continue;
-      rmSync(join(this.#layout.root, name), { force: true, recursive: true });
-    }
-    this.#open(next);
+  #layBallast(): void {
+    const { root, ballast } = this.#layout;
+    if (freeBytes(root) < ballastMib * 1_048_576 + spareBytes) return;
+    this.#isBallastGone = !this.#lock.whileHeld(() => layBallast(ballast, ballastMib));
   }
 
   #close(): void {
-    try {
-      this.#lock.whileHeld(() => this.#writer.leave());
-    } finally {
-      this.#index?.close();
-      this.#index = undefined;
-      this.#lock.close();
-    }
+    this.#lock.whileHeld(() => {
+      this.#writer.leave();
+      this.#generations.close();
+    });
+    this.#lock.close();
   }
 }
 
@@ -354,12 +322,6 @@ function prepareRoot(path: string): string {
   return root;
 }
 
-function inodeOf(path: string): bigint | undefined {
-  return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
-}
-
-function isDamage(error: unknown): boolean {
-  if (error instanceof DamagedIndex) return true;
-  const code = sqliteCode(error);
-  return code === sqliteCorrupt || code === sqliteNoDatabase;
+function isFull(error: unknown): boolean {
+  return isNoRoom(error) || sqliteCode(error) === sqliteFull;
 }

@@ -5,6 +5,7 @@
 //   pins/<sha256 of name> who needs which chunks: the truth about pins
 //   damaged/              chunks that were found damaged, a few, to be looked at
 //   index-<n>.db          sizes, last uses and a copy of the pins; may be lost at any time
+//   ballast               room that is given up when there is none
 //   lock                  whoever changes names or the index holds it
 //
 // Names of chunks change hands only by `rename` and `unlink` within this folder, so all of it must
@@ -26,6 +27,7 @@ export interface ContentLayout {
   readonly incoming: string;
   readonly pins: string;
   readonly damaged: string;
+  readonly ballast: string;
   readonly lock: string;
 }
 
@@ -35,6 +37,7 @@ export function layoutOf(root: string): ContentLayout {
     incoming: join(root, "incoming"),
     pins: join(root, "pins"),
     damaged: join(root, "damaged"),
+    ballast: join(root, "ballast"),
     lock: join(root, "lock"),
   };
 }

@@ -21,7 +21,9 @@ import type { PinName } from "./content-store.ts";
 export interface Repair {
   readonly layout: ContentLayout;
   /** Runs a turn under the lock and in a transaction of the index as it is then. */
-  readonly turn: (work: (index: ContentIndex) => void) => void;
+  readonly turn: <T>(work: (index: ContentIndex) => T) => T;
+  /** Evicts what is too much, some of it. Whether there is more. */
+  readonly trim: (index: ContentIndex) => boolean;
   readonly notice: (notice: IndexNotice) => void;
 }
 
@@ -37,6 +39,7 @@ export function repairAll(repair: Repair): void {
   }
   repair.turn((index) => index.recount());
   if (taken + dropped === 0) return;
+  while (repair.turn((index) => repair.trim(index)));
   const message = "the index of the content store was behind its files";
   repair.notice({ message, fields: { taken, dropped } });
 }

@@ -55,13 +55,11 @@ export class ContentRoom {
     return chunks.map((chunk) => this.#record(turn, chunk));
   }
 
-  /** Takes away the files of what could not be recorded. */
-  abandon(index: ContentIndex, chunks: readonly PlacedChunk[]): void {
-    for (const { digest, identity } of chunks) {
-      const found = lookAt(this.#layout.root, digest);
-      const isOurs = found.kind === "chunk" && found.identity === identity;
-      if (isOurs && index.bytesOf(digest) === undefined) removeChunk(this.#layout, digest);
-    }
+  /** Evicts what is too much, as far as one turn goes. Whether there may be more. */
+  trim(index: ContentIndex): boolean {
+    const turn = this.#turn(index);
+    const excess = index.totals().bytes - this.#setup.bytesMax;
+    return excess > 0 && this.#evict(turn, excess) < excess && turn.evicted >= evictedMax;
   }
 
   /** Evicts so many bytes, if there are, as far as one turn goes. How many chunks went. */

@@ -248,7 +248,7 @@ class OsContentStore {
     try {
       return await this.#parts.files.place(digest, bytes);
     } catch (error) {
-      await this.#parts.index.ask({ kind: "release", bytes: bytes.length });
+      await this.#parts.index.ask({ kind: "release", digest, bytes: bytes.length });
       if (await this.#isCleared(error, digest, bytes.length)) return undefined;
       throw error;
     }
