@@ -25,12 +25,16 @@ export interface KnownPin {
 /** What is known of one store from what its writers said. */
 export class Facts {
   readonly pins = new Map<string, KnownPin>();
+  /** Pins that were taken away, and not made again. */
+  readonly gone = new Set<string>();
   /** All puts that were acknowledged. */
   readonly puts = new Set<number>();
 
   hear(line: string): void {
     const [verb, subject = "", ...others] = line.split(" ");
     const numbers = others.filter(Boolean).map(Number);
+    if (verb === "unpinned") this.gone.add(subject);
+    else if (verb !== "put") this.gone.delete(subject);
     if (verb === "pinned") this.pins.set(subject, { numbers, put: new Set() });
     if (verb === "unpinned") this.pins.delete(subject);
     const isOpen = verb === "pinning" || verb === "unpinning";
@@ -45,6 +49,7 @@ export class Facts {
   of(writer: string): Facts {
     const facts = new Facts();
     for (const number of this.puts) facts.puts.add(number);
+    for (const name of this.gone) if (name.startsWith(`${writer}/`)) facts.gone.add(name);
     for (const [name, pin] of this.pins) {
       if (name.startsWith(`${writer}/`)) facts.pins.set(name, pin);
     }
@@ -59,6 +64,7 @@ export async function auditFacts(
   isBounded: boolean,
 ): Promise<void> {
   const needed = new Set(isBounded ? [] : facts.puts);
+  for (const name of facts.gone) assert.equal(await store.pinned(name), undefined, name);
   for (const [name, { numbers, put }] of facts.pins) {
     const refs = await store.pinned(name);
     if (numbers === undefined) continue;

@@ -6,10 +6,9 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -32,25 +31,32 @@ const isBounded = (name: string): boolean => name.startsWith("bounded");
 interface Writer {
   readonly name: string;
   readonly process: ChildProcess;
-  /** Resolves when everything that it said was heard. */
+  /** Resolves when it is gone. */
   readonly ended: Promise<unknown>;
   readonly opened: Promise<void>;
+  /** The file in which it says what was acknowledged. */
+  readonly said: string;
 }
 
-function startWriter(facts: Facts, name: string, args: readonly string[]): Writer {
-  const child = spawn(process.execPath, [program, ...args], {
+function startWriter(dir: string, name: string, bytesMax: number): Writer {
+  const said = join(cache, `${name}.said`);
+  const args = [program, dir, name, String(bytesMax), said];
+  const child = spawn(process.execPath, args, {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, NODE_COMPILE_CACHE: cache },
   });
   const opened = Promise.withResolvers<void>();
-  const lines = createInterface({ input: child.stdout });
-  lines.on("line", (line) => {
-    if (line === "open") opened.resolve();
-    facts.hear(line);
-  });
-  const ended = Promise.all([once(child, "exit"), once(lines, "close")]);
+  child.stdout.on("data", () => opened.resolve());
+  const ended = once(child, "close");
   void ended.then(() => opened.resolve());
-  return { name, process: child, ended, opened: opened.promise };
+  return { name, process: child, ended, opened: opened.promise, said };
+}
+
+/** What it said until it died. */
+function hearAll(facts: Facts, { said }: Writer): void {
+  if (!existsSync(said)) return;
+  // A line that was cut short says nothing.
+  for (const line of readFileSync(said, "utf8").split("\n").slice(0, -1)) facts.hear(line);
 }
 
 /** Two writers; one after the other is killed and replaced. Then both are, and all is looked at. */
@@ -61,7 +67,7 @@ async function episode(name: string, bytesMax: number): Promise<void> {
   let count = 0;
   const start = (): Writer => {
     count += 1;
-    return startWriter(facts, `${name}-${count}`, [dir, `${name}-${count}`, String(bytesMax)]);
+    return startWriter(dir, `${name}-${count}`, bytesMax);
   };
   const writers = [start(), start()];
   const end = (): Promise<unknown> => {
@@ -71,19 +77,23 @@ async function episode(name: string, bytesMax: number): Promise<void> {
   try {
     await using(dir, bytesMax, async (store) => {
       while (count < episodeKills) {
-        const victim = writers.shift();
+        const [victim, other] = writers.splice(0, 2) as [Writer, Writer];
+        writers.push(other, start());
         // Some die while they open the store.
-        if (random.unit() < 0.8) await victim?.opened;
+        if (random.unit() < 0.8) await victim.opened;
         await pause(random.below(60));
-        victim?.process.kill("SIGKILL");
-        await victim?.ended;
-        writers.push(start());
-        await auditAndTidy(store, facts, victim?.name ?? "");
+        victim.process.kill("SIGKILL");
+        await victim.ended;
+        hearAll(facts, victim);
+        await auditAndTidy(store, facts, victim.name);
       }
     });
     await end();
     await using(dir, bytesMax, async (store) => {
-      for (const { name: dead } of writers) await auditAndTidy(store, facts, dead);
+      for (const writer of writers) {
+        hearAll(facts, writer);
+        await auditAndTidy(store, facts, writer.name);
+      }
     });
     auditFolder(dir, bytesMax);
     assert.ok(facts.puts.size > 0, "there was something to lose");
@@ -128,12 +138,13 @@ describe("content store: writers killed", { concurrency: 2 }, () => {
 test("content store: writers that are told to end leave nothing of their own", async () => {
   const dir = mkdtempSync(join(tmpdir(), "sky-chunks-"));
   const facts = new Facts();
-  const writers = [1, 2].map((i) => startWriter(facts, `w${i}`, [dir, `w${i}`, "2500000"]));
+  const writers = [1, 2].map((i) => startWriter(dir, `bounded-w${i}`, 2_500_000));
   await Promise.all(writers.map(({ opened }) => opened));
   await pause(300);
   for (const { process } of writers) process.stdin?.end();
   await Promise.all(writers.map(({ ended }) => ended));
   for (const { process } of writers) assert.equal(process.exitCode, 0);
+  for (const writer of writers) hearAll(facts, writer);
   assert.deepEqual(readdirSync(join(dir, "incoming")), []);
   auditFolder(dir, 2_500_000);
   await using(dir, 2_500_000, (store) => auditFacts(store, facts, true));

@@ -1,5 +1,5 @@
-// The content store on a disk of its own that can be filled: a tmpfs of a few MiB. The contract holds
-// there, a full disk is said to be one, nothing half written is left, and room can be made.
+// The content store on a disk of its own that can be filled: a tmpfs of a few MiB. The contract
+// holds there, a full disk is said to be one, nothing half written is left, and room can be made.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";

@@ -1,8 +1,8 @@
-// A process that pins, puts, reads and unpins in a content store, and says what was acknowledged,
-// until it is told to stop or killed.
-// `node content-store-writer.ts <dir> <seed> <bytesMax>`
+// A process that pins, puts, reads and unpins in a content store, until it is told to stop or killed.
+// What was acknowledged it says in a file: a pipe may be full, and then it would be lost.
+// `node content-store-writer.ts <dir> <seed> <bytesMax> <file>`
 
-import { writeSync } from "node:fs";
+import { openSync, writeSync } from "node:fs";
 import { isSkyError } from "../../model/errors.ts";
 import { createMemoryRandom } from "../../runtime/random-memory.ts";
 import { openContentStore } from "../../transfer/chunks/content-store-os.ts";
@@ -12,20 +12,20 @@ import { sharedMax, sizeOf } from "./content-store-audit.ts";
 const sideBySide = 8;
 const pinsMax = 4;
 
-const [, , dir = "", seed = "0", bytesMax = "0"] = process.argv;
+const [, , dir = "", seed = "0", bytesMax = "0", said = ""] = process.argv;
 const random = createMemoryRandom(seed);
-const say = (line: string): void => void writeSync(1, `${line}\n`);
+const saying = openSync(said, "a");
+const say = (line: string): void => void writeSync(saying, `${line}\n`);
 const store = await openContentStore({ dir, bytesMax: Number(bytesMax), reserveBytes: 0 });
 let isOver = false;
 process.stdin.on("end", () => {
   isOver = true;
 });
 process.stdin.resume();
-say("open");
+process.stdout.write("open\n");
 
 await Promise.all(Array.from({ length: sideBySide }, (_, lane) => work(lane)));
 await store.close();
-say("closed");
 
 async function work(lane: number): Promise<void> {
   for (let round = 0; !isOver; round += 1) {
