@@ -1,5 +1,5 @@
-// A process that pins, puts, reads and unpins in a content store, until it is told to stop or killed.
-// What was acknowledged it says in a file: a pipe may be full, and then it would be lost.
+// A process that pins, puts, reads and unpins in a content store, until it is told to stop or is
+// killed. What was acknowledged it says in a file: a pipe may be full, and then it would be lost.
 // `node content-store-writer.ts <dir> <seed> <bytesMax> <file>`
 
 import { openSync, writeSync } from "node:fs";

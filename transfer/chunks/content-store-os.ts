@@ -29,9 +29,9 @@ import { Slots } from "./slots.ts";
 import type { ChunkWork } from "./work.ts";
 
 /** What a store may hold unless whoever opens it says otherwise. */
-export const contentBytesMax = 100 * 1024 ** 3;
+export const storeBytesMax = 100 * 1024 ** 3;
 /** What stays free of its disk, for all the others who write there. */
-export const contentReserveBytes = 256 * 1024 ** 2;
+export const storeReserveBytes = 256 * 1024 ** 2;
 
 /** Chunks that are written, and that are read, at a time; further ones wait. */
 const writesMax = 64;
@@ -62,7 +62,7 @@ export interface ContentStoreOptions {
 
 /** @throws SkyError `chunks/failed`, `disk/full`. */
 export async function openContentStore(options: ContentStoreOptions): Promise<ContentStore> {
-  const { dir, bytesMax = contentBytesMax, reserveBytes = contentReserveBytes } = options;
+  const { dir, bytesMax = storeBytesMax, reserveBytes = storeReserveBytes } = options;
   const log = options.log ?? silentLog;
   const index = startIndexThread({ root: dir, bytesMax, reserveBytes }, ({ message, fields }) =>
     log.warn(message, { dir, ...fields }),
