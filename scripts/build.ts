@@ -124,7 +124,7 @@ async function bundleScripts(outdir: string): Promise<void> {
 /** Files that run on a thread of their own are found by name, so each is an entry of its own. */
 async function workers(): Promise<readonly string[]> {
   const found: string[] = [];
-  for (const folder of ["runtime", "transfer", "transfer/chunks", "scheduler", "agent", "client"]) {
+  for (const folder of ["runtime", "transfer", "scheduler", "agent", "client"]) {
     for (const path of await filesBelow(join(root, folder))) {
       if (path.endsWith("-worker.ts")) found.push(relative(root, path));
     }
