@@ -4,6 +4,7 @@
 // that ran on. What it cannot find are things of clusters that are gone.
 
 import { at, type Checks, counted, ok, problem, someOf, type Verdict, warning } from "./doctor.ts";
+import { storeVerdict } from "./doctor-chunks.ts";
 import { quoted } from "./doctor-home.ts";
 import { replicaVerdict, roomVerdict } from "./doctor-journal.ts";
 
@@ -79,6 +80,8 @@ export const headChecks: Checks<HeadReading> = {
   "journal room": ({ inside }) => roomVerdict(inside),
   "journal replica": ({ inside, isReplicaBeside = false }) =>
     replicaVerdict(inside, isReplicaBeside),
+
+  "content store": ({ inside }) => storeVerdict(inside),
 
   leftovers: leftoverVerdict,
   "left cgroups": cgroupVerdict,

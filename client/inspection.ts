@@ -12,6 +12,7 @@ interface Account {
     readonly rssBytes?: number;
     readonly cpu?: { readonly user: number; readonly system: number };
     readonly store?: { readonly commits: number; readonly transactions: number };
+    readonly chunks?: StoreAccount;
     readonly actors?: readonly ActorReport[];
     readonly lanes?: unknown;
     readonly metricsText?: string;
@@ -26,12 +27,27 @@ interface ClusterAccount {
   readonly nodes?: Readonly<Record<string, NodeAccount>>;
 }
 
+/** A content store. */
+interface StoreAccount {
+  readonly chunks?: number;
+  readonly bytes?: number;
+  readonly pinnedBytes?: number;
+  readonly limitBytes?: number;
+  readonly damaged?: number;
+}
+
 interface NodeAccount {
   readonly unreachable?: string;
   readonly version?: string;
   readonly bootId?: string;
   readonly strangers?: number;
   readonly ranks?: readonly { readonly rank: string; readonly phase: string }[];
+  readonly workdir?: {
+    readonly trees?: number;
+    readonly moved?: number;
+    readonly movedBytes?: number;
+    readonly store?: StoreAccount;
+  };
 }
 
 const bytesInMib = 1_048_576;
@@ -41,7 +57,11 @@ const microsInSecond = 1_000_000;
 export function inspectionText(head: HeadVersion, inside: unknown, nowMs: number): string {
   const { process: facts = {}, clusters = {} } = accountOf(inside);
   const parts = [
-    [processLine(head, facts, nowMs), `lanes: ${JSON.stringify(facts.lanes ?? {})}`].join("\n"),
+    [
+      processLine(head, facts, nowMs),
+      ...(facts.chunks === undefined ? [] : [`content store: ${storeText(facts.chunks)}`]),
+      `lanes: ${JSON.stringify(facts.lanes ?? {})}`,
+    ].join("\n"),
     actorTable(facts.actors ?? []),
     ...Object.entries(clusters).map(([name, cluster]) => clusterText(name, cluster)),
   ];
@@ -88,9 +108,29 @@ function clusterText(name: string, { record, actors, logs, nodes }: ClusterAccou
   return `${lines.join("\n")}\n${actorTable(actors ?? [])}`;
 }
 
-function nodeLine(id: string, { unreachable, version, bootId, ranks, strangers }: NodeAccount) {
+/** `83 chunks, 101 MiB of 10240, 12 pinned`. */
+export function storeText(store: StoreAccount): string {
+  const { chunks = 0, bytes = 0, pinnedBytes = 0, limitBytes, damaged = 0 } = store;
+  const mib = (count: number): number => Math.ceil(count / bytesInMib);
+  const limit = limitBytes === undefined ? "" : ` of ${mib(limitBytes)}`;
+  const bad = damaged === 0 ? "" : `, ${damaged} found damaged`;
+  return `${chunks} chunks, ${mib(bytes)} MiB${limit}, ${mib(pinnedBytes)} pinned${bad}`;
+}
+
+function workdirText({ trees = 0, moved = 0, movedBytes = 0, store = {} }: Workdir): string {
+  if (trees === 0 && moved === 0) return "";
+  const fetched = `${moved} chunks (${Math.ceil(movedBytes / bytesInMib)} MiB) fetched`;
+  return `\n  workdirs: ${trees} in use, ${fetched}; content store: ${storeText(store)}`;
+}
+
+type Workdir = NonNullable<NodeAccount["workdir"]>;
+
+function nodeLine(id: string, node: NodeAccount): string {
+  const { unreachable, version, bootId, ranks, strangers, workdir = {} } = node;
   if (unreachable !== undefined) return `${id}: ${unreachable}`;
   const running = (ranks ?? []).map(({ rank, phase }) => `${rank} ${phase}`).join(", ");
   const refused = strangers === undefined || strangers === 0 ? "" : `, ${strangers} strangers`;
-  return `${id}: skylet ${version}, boot ${bootId}${refused}, ranks: ${running || "none"}`;
+  return `${id}: skylet ${version}, boot ${bootId}${refused}, ranks: ${
+    running || "none"
+  }${workdirText(workdir)}`;
 }

@@ -28,6 +28,7 @@ import { createOsClock } from "../../runtime/clock-os.ts";
 import { createOsFiles } from "../../runtime/files-os.ts";
 import { batchOf } from "../../runtime/journal.ts";
 import type { Log } from "../../runtime/log.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
 import { createOsRandom } from "../../runtime/random-os.ts";
 import type { Replica } from "../../runtime/replica.ts";
@@ -43,6 +44,7 @@ import { packageVersion } from "../../runtime/version-os.ts";
 import { addHeadServices } from "../../scheduler/api-grpc.ts";
 import type { Heads } from "../../scheduler/heads-os.ts";
 import { createHeads } from "../../scheduler/heads-os.ts";
+import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { chunksAt } from "../skylet/chunks.ts";
 import type { IdleWatch } from "./idle.ts";
 import { watchIdle } from "./idle.ts";
@@ -75,6 +77,7 @@ export async function startHeadProcess(options: HeadProcessOptions): Promise<Hea
   const world = { clock: createOsClock(), random: createOsRandom(), metrics: createMetrics() };
   const { log } = options;
   const chunks = chunksAt({ dir: home.chunks, bytesMax: config.chunks.bytes, log });
+  showChunks(world.metrics, chunks);
   const ports = { ...world, log, incarnation, chunks };
   const replica =
     replicaDir === undefined ? undefined : await replicaOf(journal, replicaDir, ports);
@@ -199,7 +202,7 @@ export class HeadProcess {
       rssBytes: process.memoryUsage.rss(),
       memory: process.memoryUsage(),
       cpu: process.cpuUsage(),
-      chunks: this.#ports.chunks.counts(),
+      chunks: { ...this.#ports.chunks.counts(), limitBytes: this.#options.config.chunks.bytes },
       store: { ...this.#store.counts(), shortage: this.#store.shortage?.() },
       replica: this.#options.replica?.status(),
       actors: this.#system.inspect(),
@@ -208,6 +211,15 @@ export class HeadProcess {
       metricsText: this.#ports.metrics.text(),
     };
   }
+}
+
+function showChunks(metrics: Metrics, chunks: ContentStore): void {
+  metrics.gauge("content_chunks", {}, () => chunks.counts().chunks);
+  metrics.gauge("content_bytes", {}, () => chunks.counts().bytes);
+  metrics.gauge("content_pinned_bytes", {}, () => chunks.counts().pinnedBytes);
+  metrics.gauge("content_stored_total", {}, () => chunks.counts().stored);
+  metrics.gauge("content_evicted_total", {}, () => chunks.counts().evicted);
+  metrics.gauge("content_damaged_total", {}, () => chunks.counts().damaged);
 }
 
 /**

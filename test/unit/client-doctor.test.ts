@@ -182,6 +182,7 @@ const folder = { path: "/cg/skylet-1", processCount: 0 };
 
 const inside = (fields: object): HeadReading => ({ ...head, inside: { process: fields } });
 const replica = { dir: "/mnt/r", phase: "current", why: "", lagMs: 200 };
+const chunks = { chunks: 3, bytes: 60, pinnedBytes: 50, limitBytes: 100, damaged: 0 };
 const shortage = { level: "full", path: "/srv/journal.db", freeBytes: 0 };
 
 const headFaults: readonly (readonly [HeadReading, Record<string, Grade>])[] = [
@@ -199,6 +200,9 @@ const headFaults: readonly (readonly [HeadReading, Record<string, Grade>])[] = [
   [inside({ replica: { ...replica, lagMs: 60_000 } }), { "journal replica": "warning" }],
   [inside({ replica: { ...replica, phase: "away" } }), { "journal replica": "problem" }],
   [{ ...inside({ replica }), isReplicaBeside: true }, { "journal replica": "warning" }],
+  [inside({ chunks: { ...chunks, damaged: 1 } }), { "content store": "warning" }],
+  [inside({ chunks: { ...chunks, pinnedBytes: 95 } }), { "content store": "warning" }],
+  [inside({ chunks }), {}],
   [{ ...head, processes: [ranks] }, {}],
   [{ ...gone, processes: [ranks] }, { leftovers: "warning" }],
   [{ ...head, processes: [{ ...ranks, clusterExists: false }] }, { leftovers: "problem" }],
