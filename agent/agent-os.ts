@@ -41,6 +41,8 @@ export interface AgentOptions {
   readonly chunks: ContentStore;
   /** Where the head takes logs and gives chunks. */
   readonly streamTarget: StreamTarget;
+  /** Where other nodes of the cluster reach this one; absent: they do not. */
+  readonly host?: string;
   readonly files: Files;
   readonly home: NodeHome;
   readonly capacity: Capacity;

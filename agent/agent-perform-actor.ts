@@ -78,7 +78,8 @@ async function prepareRank(
   const answer = (event: RankEvent): void => context.tellSelf({ kind: "rank-event", key, event });
   try {
     await records.writeSecrets(key, Object.values(spec.secrets));
-    if (spec.workdirTree !== undefined) await workdir.lay(key, spec.workdirTree);
+    const { workdirTree, workdirTakers } = spec;
+    if (workdirTree !== undefined) await workdir.lay(key, workdirTree, workdirTakers);
     else if (spec.workdirSource !== undefined) await files.copyTree(spec.workdirSource, cwd);
     await process.prepare({
       dir: rankDir(home, key),

@@ -5,18 +5,19 @@
 // progress; what came before is here and is not moved again. What no party has is an answer, not a
 // reason to go on.
 
-import { isSkyError, SkyError } from "../model/errors.ts";
+import { errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { TreeRef } from "../model/tree.ts";
 import { backoff, backoffMs } from "../runtime/backoff.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
-import type { StreamSession } from "../runtime/stream.ts";
+import type { StreamPort, StreamSession } from "../runtime/stream.ts";
 import type { ChunkRef } from "../transfer/chunks/chunk.ts";
 import type { ContentStore, PinName } from "../transfer/chunks/content-store.ts";
 import { fetchChunks } from "../transfer/chunks/fetch.ts";
 import { decodeManifest } from "../transfer/chunks/manifest.ts";
 import { storeSink } from "../transfer/chunks/store-parties.ts";
+import { joinFanOut } from "../transfer/fanout/join.ts";
 import { pause } from "./pause.ts";
 
 export interface TreeFetchOptions {
@@ -27,6 +28,8 @@ export interface TreeFetchOptions {
   /** What the head is asked by. */
   readonly scope: PinName;
   readonly session: () => Promise<StreamSession>;
+  /** For getting it from nodes that get it too; absent: from the head alone. */
+  readonly fanOut?: FanOutPlace | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -35,6 +38,18 @@ export interface TreeFetchOptions {
   readonly onMoved: (ref: ChunkRef) => void;
 }
 
+/** Where this node takes part in fan-outs. */
+export interface FanOutPlace {
+  readonly streams: StreamPort;
+  /** Where it listens for other nodes, and they dial it. */
+  readonly host: string;
+  readonly scope: PinName;
+}
+
+/** What lacks less than so much is sooner had from the head than its way to others is found. */
+const fanOutBytesMin = 16 * 1024 * 1024;
+/** Without a word of the head for so long, a fan-out is given up for a plain fetch. */
+const fanOutSilenceMs = 20_000;
 /** Without any progress for so long, it is given up. */
 const patienceMs = 120_000;
 /** Digests that the store is asked about at a time. */
@@ -75,7 +90,34 @@ async function fetchOnce(options: TreeFetchOptions): Promise<void> {
   await fetchLacking(options, [tree]);
   const { chunks } = decodeManifest(await store.get(tree.digest));
   await store.pin(pin, chunks);
+  const lacking = await lackingOf(store, chunks);
+  const lackingBytes = lacking.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (options.fanOut !== undefined && lackingBytes >= fanOutBytesMin) {
+    await joinOthers(options, options.fanOut, lacking);
+  }
   await fetchLacking(options, chunks);
+}
+
+/** Never throws for what the plain fetch that follows can still do, or say better. */
+async function joinOthers(
+  options: TreeFetchOptions,
+  { streams, host, scope }: FanOutPlace,
+  lacking: readonly ChunkRef[],
+): Promise<void> {
+  const { store, session, clock, signal, log, onMoved } = options;
+  try {
+    await joinFanOut({
+      ...{ connect: session, streams, listen: { host }, scope, store, clock, signal, log },
+      rules: { silenceMs: fanOutSilenceMs },
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    log.info("a workdir is fetched from the head alone", { why: errorText(error) });
+  } finally {
+    await store.unpin(scope);
+  }
+  const here = await store.has(lacking.map(({ digest }) => digest));
+  for (const ref of lacking) if (here.has(ref.digest)) onMoved(ref);
 }
 
 async function fetchLacking(options: TreeFetchOptions, refs: readonly ChunkRef[]): Promise<void> {

@@ -13,11 +13,11 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
 import { isNoRoom, noRoom } from "../runtime/room-os.ts";
-import type { StreamSession } from "../runtime/stream.ts";
+import type { StreamPort, StreamSession } from "../runtime/stream.ts";
 import type { ContentCounts, ContentStore } from "../transfer/chunks/content-store.ts";
-import { nodePin, nodePins, workdirPin } from "../transfer/tree/pins.ts";
+import { fanOutPin, nodePin, nodePins, workdirPin } from "../transfer/tree/pins.ts";
 import { unpackTree } from "../transfer/tree/unpack-os.ts";
-import { fetchTree } from "./tree-fetch.ts";
+import { type FanOutPlace, fetchTree } from "./tree-fetch.ts";
 
 export interface NodeWorkdirOptions {
   readonly cluster: string;
@@ -26,14 +26,20 @@ export interface NodeWorkdirOptions {
   readonly target: string;
   readonly chunks: ContentStore;
   readonly session: () => Promise<StreamSession>;
+  readonly streams: StreamPort;
+  /** Where other nodes reach this one; absent: it takes trees from the head alone. */
+  readonly host?: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
 export interface NodeWorkdir {
-  /** Resolves when the tree is there. @throws what says why it is not. */
-  lay(key: RankKey, tree: TreeRef): Promise<void>;
+  /**
+   * Resolves when the tree is there. `takers`: so many nodes get it now.
+   * @throws what says why it is not.
+   */
+  lay(key: RankKey, tree: TreeRef, takers?: number): Promise<void>;
   /** The rank is to end: what is being laid out for it is given up. */
   cancel(key: RankKey): void;
   /** The rank needs nothing any more. */
@@ -60,6 +66,8 @@ export function createNodeWorkdir(options: NodeWorkdirOptions): NodeWorkdir {
 /** A tree that ranks need. */
 interface Needed {
   readonly tree: TreeRef;
+  /** So many nodes get it with us. */
+  readonly takers: number;
   readonly ranks: Set<string>;
   fetch: Fetch | undefined;
   /** All of it has come and is pinned. */
@@ -89,14 +97,14 @@ class Workdir implements NodeWorkdir {
     this.#options = options;
   }
 
-  async lay(key: RankKey, tree: TreeRef): Promise<void> {
+  async lay(key: RankKey, tree: TreeRef, takers = 1): Promise<void> {
     const name = rankKeyText(key);
     const cancel = new AbortController();
     const signal = AbortSignal.any([cancel.signal, this.#closing.signal]);
     this.#laying.set(name, cancel);
     try {
       signal.throwIfAborted();
-      await this.#lay(name, tree, signal);
+      await this.#lay(this.#neededOf(tree, takers), name, signal);
     } catch (cause) {
       this.#release(name);
       const { target } = this.#options;
@@ -129,10 +137,12 @@ class Workdir implements NodeWorkdir {
     await this.#pinTurn;
   }
 
-  async #lay(name: string, tree: TreeRef, signal: AbortSignal): Promise<void> {
+  async #lay(first: Needed, name: string, signal: AbortSignal): Promise<void> {
+    const { tree, takers } = first;
     const { target, log, chunks: source } = this.#options;
     for (let heals = 0; ; heals += 1) {
-      await this.#fetched(name, tree, signal);
+      const needed = this.#neededOf(tree, takers);
+      await this.#fetched(needed, name, signal);
       try {
         await this.#inLayTurn(() => unpackTree(target, { source, tree, signal }));
         return;
@@ -140,14 +150,13 @@ class Workdir implements NodeWorkdir {
         const isHealable = isSkyError(error, "chunk/damaged") || isSkyError(error, "chunk/missing");
         if (!isHealable || heals >= healsMax || signal.aborted) throw error;
         log.warn("a chunk of a workdir is fetched again", { why: errorText(error) });
-        this.#neededOf(tree).isHere = false;
+        needed.isHere = false;
       }
     }
   }
 
   /** Resolves when the store has the tree; ranks that wait for the same one share the way. */
-  async #fetched(name: string, tree: TreeRef, signal: AbortSignal): Promise<void> {
-    const needed = this.#neededOf(tree);
+  async #fetched(needed: Needed, name: string, signal: AbortSignal): Promise<void> {
     needed.ranks.add(name);
     if (needed.isHere) return;
     // One that nobody waited for any more is on its way out.
@@ -176,6 +185,7 @@ class Workdir implements NodeWorkdir {
       await this.#pinTurn;
       await fetchTree({
         ...{ tree, store, session, clock, random, log },
+        fanOut: this.#fanOutOf(needed),
         pin: nodePin(cluster, node, tree.digest),
         scope: workdirPin(cluster, tree.digest),
         signal: AbortSignal.any([cancel.signal, this.#closing.signal]),
@@ -196,10 +206,16 @@ class Workdir implements NodeWorkdir {
     return fetch;
   }
 
-  #neededOf(tree: TreeRef): Needed {
+  #fanOutOf({ tree, takers }: Needed): FanOutPlace | undefined {
+    const { cluster, streams, host } = this.#options;
+    if (host === undefined || takers < 2) return undefined;
+    return { streams, host, scope: fanOutPin(cluster, tree.digest) };
+  }
+
+  #neededOf(tree: TreeRef, takers: number): Needed {
     const known = this.#needed.get(tree.digest);
     if (known !== undefined) return known;
-    const needed: Needed = { tree, ranks: new Set(), fetch: undefined, isHere: false };
+    const needed: Needed = { tree, takers, ranks: new Set(), fetch: undefined, isHere: false };
     this.#needed.set(tree.digest, needed);
     return needed;
   }

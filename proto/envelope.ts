@@ -196,24 +196,28 @@ const refusalCodes = Object.keys({
 } satisfies Record<Refusal["code"], true>) as readonly Refusal["code"][];
 
 function rankSpecToProto(spec: RankSpec): sky.v1.RankSpec.$Properties {
-  const { taskName, script, env, secrets, workdirSource, workdirTree, goWhenReady, leaseMs } = spec;
+  const { taskName, script, env, secrets, goWhenReady, leaseMs } = spec;
+  const { workdirSource, workdirTree, workdirTakers } = spec;
   return {
     ...{ taskName, script, env, secrets, goWhenReady },
     ...given("workdirSource", workdirSource),
     ...given("workdirTree", workdirTree && treeToProto(workdirTree)),
+    ...given("workdirTakers", workdirTakers),
     ...given("leaseMs", leaseMs),
   };
 }
 
 function rankSpecFromProto(message: sky.v1.RankSpec | null): RankSpec {
   const spec = needed(message, "RankSpec");
-  const { taskName, script, env, secrets, workdirSource, workdirTree, goWhenReady, leaseMs } = spec;
+  const { taskName, script, env, secrets, goWhenReady, leaseMs } = spec;
+  const { workdirSource, workdirTree, workdirTakers } = spec;
   return {
     ...{ taskName, script, goWhenReady },
     env: recordFrom(env),
     secrets: recordFrom(secrets),
     ...given("workdirSource", workdirSource),
     ...given("workdirTree", workdirTree && treeFromProto(workdirTree)),
+    ...given("workdirTakers", workdirTakers),
     ...given("leaseMs", leaseMs),
   };
 }

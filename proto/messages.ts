@@ -61,6 +61,8 @@ export interface RankSpec {
   readonly secrets: Readonly<Record<string, string>>;
   /** What belongs in `~/sky_workdir`; without this and the next, it is left alone. */
   readonly workdirTree?: TreeRef;
+  /** How many nodes get it now, if more than one: they may get it from each other. */
+  readonly workdirTakers?: number;
   /** The same as a folder on this machine, for a node that cannot fetch chunks. */
   readonly workdirSource?: string;
   /** One rank, no barrier: start as soon as it stands ready. */

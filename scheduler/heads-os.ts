@@ -18,7 +18,6 @@ import { batchOf } from "../runtime/journal.ts";
 import type { Store } from "../runtime/store.ts";
 import { prefixEnd } from "../runtime/store-keys.ts";
 import type { StreamSession } from "../runtime/stream.ts";
-import type { ExchangeChannels } from "../transfer/chunks/exchange-channels.ts";
 import { clusterPins } from "../transfer/tree/pins.ts";
 import type { Head } from "./head.ts";
 import type { HeadsOptions } from "./heads-options.ts";
@@ -28,7 +27,7 @@ import type { LogStore } from "./log-store-os.ts";
 import type { Done, SchedulerMessage } from "./messages.ts";
 import { openHead } from "./open-head-os.ts";
 import { recordKeys } from "./records.ts";
-import { serveWorkdirs } from "./workdir-serving.ts";
+import { serveWorkdirs, type WorkdirServing } from "./workdir-serving.ts";
 
 export interface Heads extends HeadsPort {
   get(cluster: string): Head | undefined;
@@ -59,11 +58,11 @@ class HeadTable implements Heads {
   readonly #heads = new Map<string, Head>();
   readonly #opening = new Map<string, Promise<Head>>();
   readonly #waiting = new Set<() => void>();
-  readonly #exchanges: ExchangeChannels;
+  readonly #serving: WorkdirServing;
 
   constructor(options: HeadsOptions) {
     this.#options = options;
-    this.#exchanges = serveWorkdirs(options);
+    this.#serving = serveWorkdirs(options);
   }
 
   get(cluster: string): Head | undefined {
@@ -161,7 +160,7 @@ class HeadTable implements Heads {
     if (head === undefined) session.close();
     else {
       session.onChannel((channel) => {
-        if (!this.#exchanges.take(session, channel)) head.logs.receive(node, channel);
+        if (!this.#serving.take(session, channel)) head.logs.receive(node, channel);
       });
     }
   }
@@ -169,7 +168,7 @@ class HeadTable implements Heads {
   async closeAll(reason: string): Promise<void> {
     const heads = [...this.#heads.values()];
     this.#heads.clear();
-    await this.#exchanges.close();
+    await this.#serving.close();
     await Promise.all(heads.map((head) => head.close(reason)));
   }
 }

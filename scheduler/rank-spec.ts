@@ -5,6 +5,7 @@ import type { RankKey } from "../model/job.ts";
 import { given } from "../proto/fields.ts";
 import type { RankSpec } from "../proto/messages.ts";
 import { runEnv, setupEnv } from "./env.ts";
+import type { GangRank } from "./gang-state.ts";
 import { processOf } from "./gang-state.ts";
 import type { JobSpec } from "./records.ts";
 import type { JobEntry, SchedulerState } from "./table.ts";
@@ -31,7 +32,7 @@ export function rankSpec(state: SchedulerState, entry: JobEntry, key: RankKey): 
     script: (isSetup ? task.setup : task.run) ?? "",
     env: isSetup ? setupEnv(input) : runEnv({ ...input, devices: process.devices, nodeHasDevices }),
     secrets: state.secrets.get(spec.id) ?? {},
-    ...workdirOf(state, spec, process.node),
+    ...workdirOf(state, spec, { node: process.node, peers }),
     goWhenReady: gang.phase === "preparing" && gang.goWhenReady,
     ...given("leaseMs", process.leaseMs),
   };
@@ -41,11 +42,11 @@ export function rankSpec(state: SchedulerState, entry: JobEntry, key: RankKey): 
 function workdirOf(
   state: SchedulerState,
   { tree, workdir }: JobSpec,
-  id: string,
-): Pick<RankSpec, "workdirTree" | "workdirSource"> {
+  { node: id, peers }: { readonly node: string; readonly peers: readonly GangRank[] },
+): Pick<RankSpec, "workdirTree" | "workdirTakers" | "workdirSource"> {
   const node = state.nodesById.get(id);
   const takesChunks = node !== undefined && nodeCan(node, "chunks");
-  return tree !== undefined && takesChunks
-    ? { workdirTree: tree }
-    : given("workdirSource", workdir);
+  if (tree === undefined || !takesChunks) return given("workdirSource", workdir);
+  const takers = new Set(peers.map((peer) => peer.node)).size;
+  return { workdirTree: tree, ...(takers > 1 ? { workdirTakers: takers } : {}) };
 }

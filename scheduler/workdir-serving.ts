@@ -5,8 +5,10 @@
 
 import { headNode } from "../model/address.ts";
 import { SkyError } from "../model/errors.ts";
+import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Metrics } from "../runtime/metrics.ts";
+import type { StreamChannel, StreamSession } from "../runtime/stream.ts";
 import type { ContentStore } from "../transfer/chunks/content-store.ts";
 import type { ChunkSource } from "../transfer/chunks/exchange.ts";
 import type {
@@ -17,16 +19,36 @@ import type {
 import { exchangeChannels } from "../transfer/chunks/exchange-channels.ts";
 import { scopedSource } from "../transfer/chunks/store-parties.ts";
 import { workdirIn } from "../transfer/tree/pins.ts";
+import { WorkdirFanOuts } from "./workdir-fanout.ts";
 
 export interface WorkdirServingOptions {
   readonly chunks: ContentStore;
   readonly metrics: Metrics;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
-export function serveWorkdirs(options: WorkdirServingOptions): ExchangeChannels {
-  const { chunks, log } = options;
+export interface WorkdirServing {
+  /** A channel that a node opened; false, and untouched, if it is for no chunks. */
+  take(session: StreamSession, channel: StreamChannel): boolean;
+  close(): Promise<void>;
+}
+
+export function serveWorkdirs(options: WorkdirServingOptions): WorkdirServing {
   const from = counted(options);
+  const exchanges = exchangesOf(options, from);
+  const fanOuts = new WorkdirFanOuts({ ...options, from });
+  return {
+    take: (session, channel) =>
+      fanOuts.receive(session, channel) || exchanges.take(session, channel),
+    close: async () => {
+      await fanOuts.close("the head ends");
+      await exchanges.close();
+    },
+  };
+}
+
+function exchangesOf({ chunks, log }: WorkdirServingOptions, from: ChunkSource): ExchangeChannels {
   const admit = async ({ peer, verb, scope }: ExchangeRequest): Promise<Admitted> => {
     const [cluster = ""] = peer.split("/");
     if (verb !== "fetch") return { refused: `${headNode} takes no chunks` };

@@ -109,8 +109,9 @@ function laneOf(parts: Parts, desk: JoinDesk): Lane {
       const { root } = node.home;
       starts += 1;
       const incarnation = skyletIncarnation(options.incarnation, starts);
+      const about = { cluster, node: id, capacity, root, host };
       const chunkBytes = config.chunks.bytes;
-      const orders = { cluster, node: id, capacity, root, socket, token, incarnation, chunkBytes };
+      const orders = { ...about, socket, token, incarnation, chunkBytes };
       const skylet = await startSkylet(node, orders);
       skylets.add(skylet);
       const forget = (): Promise<void> => {

@@ -19,6 +19,8 @@ export interface Orders {
   readonly incarnation: number;
   /** What its content store may hold; heads of 0.1.0 do not say. */
   readonly chunkBytes?: number;
+  /** Where other nodes of its cluster reach it; heads of 0.1.0 do not say. */
+  readonly host?: string;
 }
 
 /** Heads never start as many skylets as this. */

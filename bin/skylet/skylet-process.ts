@@ -48,6 +48,7 @@ export async function startSkyletProcess(
     },
     version: packageVersion(),
     chunks,
+    ...(orders.host === undefined ? {} : { host: orders.host }),
   });
   return {
     close: async () => {

@@ -128,6 +128,7 @@ export namespace sky {
             goWhenReady: boolean;
             leaseMs: (number|null);
             workdirTree: (sky.v1.Tree|null);
+            workdirTakers: (number|null);
             static encode(message: sky.v1.RankSpec.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.RankSpec & sky.v1.RankSpec.$Shape;
         }
@@ -142,6 +143,7 @@ export namespace sky {
                 goWhenReady?: boolean;
                 leaseMs?: (number|null);
                 workdirTree?: (sky.v1.Tree.$Properties|null);
+                workdirTakers?: (number|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.RankSpec.$Properties;

@@ -433,6 +433,7 @@ export const sky = $root.sky = (() => {
             RankSpec.prototype.goWhenReady = false;
             RankSpec.prototype.leaseMs = null;
             RankSpec.prototype.workdirTree = null;
+            RankSpec.prototype.workdirTakers = null;
 
             let $oneOfFields;
 
@@ -451,6 +452,12 @@ export const sky = $root.sky = (() => {
             // Virtual OneOf for proto3 optional field
             $Object.defineProperty(RankSpec.prototype, "_workdirTree", {
                 get: $util.oneOfGetter($oneOfFields = ["workdirTree"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(RankSpec.prototype, "_workdirTakers", {
+                get: $util.oneOfGetter($oneOfFields = ["workdirTakers"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -479,6 +486,8 @@ export const sky = $root.sky = (() => {
                     writer.uint32(56).int64(message.leaseMs);
                 if (message.workdirTree != null && $Object.hasOwnProperty.call(message, "workdirTree"))
                     $root.sky.v1.Tree.encode(message.workdirTree, writer.uint32(66).fork(), _depth + 1).ldelim();
+                if (message.workdirTakers != null && $Object.hasOwnProperty.call(message, "workdirTakers"))
+                    writer.uint32(72).int32(message.workdirTakers);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -630,6 +639,13 @@ export const sky = $root.sky = (() => {
                                 break;
                             message.workdirTree = $root.sky.v1.Tree.decode(reader, reader.size(), $undefined, _depth + 1, message.workdirTree);
                             message._workdirTree = "workdirTree";
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 0)
+                                break;
+                            message.workdirTakers = reader.int32();
+                            message._workdirTakers = "workdirTakers";
                             continue;
                         }
                     }

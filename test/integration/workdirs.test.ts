@@ -70,6 +70,8 @@ interface Seen {
   readonly store: Counts;
   /** Chunks that the nodes fetched. */
   readonly moved: number;
+  /** Bytes of chunks that the head read to send them. */
+  readonly servedBytes: number;
 }
 
 /** What `sky debug` tells of the stores. */
@@ -79,7 +81,8 @@ async function counts(here: Place, cluster: string): Promise<Seen> {
   const { inside } = JSON.parse(stdout);
   const nodes: readonly NodeSeen[] = Object.values(inside.clusters[cluster].nodes);
   const moved = nodes.reduce((sum, { workdir }) => sum + workdir.moved, 0);
-  return { store: inside.process.chunks, moved };
+  const servedBytes = inside.process.metrics.chunks_served_bytes_total ?? 0;
+  return { store: inside.process.chunks, moved, servedBytes };
 }
 
 async function ok(here: Place, args: readonly string[]): Promise<string> {
@@ -120,6 +123,24 @@ test("a gang finds the tree as it was; the next launch moves what changed", asyn
     assert.deepEqual(treeSeen(workdirOf(node)), treeSeen(work, isGit));
   }
   assert.equal(changed.store.pinnedBytes, 0);
+});
+
+test("a large tree leaves the head about once, however many nodes get it", async (t) => {
+  const here = place(t);
+  const work = join(here.folder, "work");
+  const treeBytes = 48 * 1024 * 1024;
+  sow(work, [["large", { kind: "file", content: noise(treeBytes, 11) }]]);
+  const before = treeSeen(work);
+  const many = ["--num-nodes", "4", "--cpus", "4"];
+  await ok(here, ["launch", "-y", "-c", "demo", ...many, "true"]);
+  const task = here.file("t.yaml", `workdir: ${work}\nnum_nodes: 4\nrun: cksum large\n`);
+  const log = await ok(here, ["exec", "demo", task]);
+  assert.equal(log.match(/\d+ 50331648 large/g)?.length, 4, log);
+  for (const node of nodeDirs(here, "demo")) assert.deepEqual(treeSeen(workdirOf(node)), before);
+  const served = (await counts(here, "demo")).servedBytes;
+  if (isolation === "embedded") assert.equal(served, 0);
+  // Who joins late, or is moved in between, may be sent a part twice.
+  else assert.ok(served >= treeBytes && served < 2 * treeBytes, `${served} of ${treeBytes}`);
 });
 
 test("a job sees the version that it was submitted with, also after `kill -9`", async (t) => {

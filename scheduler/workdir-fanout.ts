@@ -1,0 +1,116 @@
+// Gives one workdir to several nodes of a gang, so that each byte leaves the head about once.
+//
+// Nodes that were told that others get the tree too join its fan-out (`transfer/fanout/`); it
+// begins with the first of them and ends with the last. Who comes when it is over begins another.
+// Who may join is who may fetch the tree (`workdir-serving.ts`).
+
+import { errorText, SkyError } from "../model/errors.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Log } from "../runtime/log.ts";
+import type { StreamChannel, StreamSession } from "../runtime/stream.ts";
+import type { ContentStore, PinName } from "../transfer/chunks/content-store.ts";
+import type { ChunkSource } from "../transfer/chunks/exchange.ts";
+import { isExchange, parseExchangeHeader } from "../transfer/chunks/exchange.ts";
+import { decodeManifest } from "../transfer/chunks/manifest.ts";
+import { parseFanOutHeader } from "../transfer/fanout/control.ts";
+import { type FanOut, startFanOut } from "../transfer/fanout/fan-out.ts";
+import { fanOutIn, workdirPin } from "../transfer/tree/pins.ts";
+
+export interface WorkdirFanOutOptions {
+  readonly chunks: ContentStore;
+  readonly from: ChunkSource;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** For so long the others wait for a node that left: when it comes again, it begins anew. */
+const absentMs = 15_000;
+
+interface Running {
+  readonly opening: Promise<FanOut>;
+}
+
+export class WorkdirFanOuts {
+  readonly #options: WorkdirFanOutOptions;
+  readonly #running = new Map<PinName, Running>();
+
+  constructor(options: WorkdirFanOutOptions) {
+    this.#options = options;
+  }
+
+  /** A channel that a node opened; false, and untouched, if it is of no fan-out. */
+  receive(session: StreamSession, channel: StreamChannel): boolean {
+    const { header } = channel;
+    const joins = parseFanOutHeader(header);
+    const scope = joins ?? (isExchange(header) ? scopeOf(header) : undefined);
+    const [cluster = ""] = session.peer.split("/");
+    const digest = scope === undefined ? undefined : fanOutIn(cluster, scope);
+    if (scope === undefined || digest === undefined) return false;
+    const about = { scope, pin: workdirPin(cluster, digest), digest, joins: joins !== undefined };
+    this.#admit(about, session, channel).catch((error: unknown) => {
+      const why = errorText(error);
+      this.#options.log.info("a node takes no part in a fan-out", { peer: session.peer, why });
+      channel.abort(why);
+    });
+    return true;
+  }
+
+  async close(why: string): Promise<void> {
+    const running = [...this.#running.values()];
+    for (const one of await Promise.allSettled(running.map(({ opening }) => opening))) {
+      if (one.status === "fulfilled") one.value.close(why);
+    }
+  }
+
+  async #admit(about: About, session: StreamSession, channel: StreamChannel): Promise<void> {
+    const known = this.#running.get(about.scope);
+    if (known === undefined && !about.joins) throw over();
+    const fanOut = await (known ?? this.#start(about)).opening;
+    if (about.joins) fanOut.expect(session.peer);
+    if (!fanOut.receive(session, channel)) throw over();
+  }
+
+  #start(about: About): Running {
+    const running: Running = { opening: this.#open(about) };
+    this.#running.set(about.scope, running);
+    const end = (): void => {
+      if (this.#running.get(about.scope) === running) this.#running.delete(about.scope);
+    };
+    running.opening.then(({ done }) => done.then(end, end), end);
+    return running;
+  }
+
+  async #open({ scope, pin, digest }: About): Promise<FanOut> {
+    const { chunks, from, clock, log } = this.#options;
+    const pinned = await chunks.pinned(pin);
+    if (pinned === undefined) {
+      throw new SkyError("chunk/missing", { digest, where: "what jobs of the cluster need" });
+    }
+    const { chunks: refs } = decodeManifest(await chunks.get(digest));
+    const here = await chunks.has(refs.map((ref) => ref.digest));
+    const lacking = refs.find((ref) => !here.has(ref.digest));
+    if (lacking !== undefined) {
+      throw new SkyError("chunk/missing", { digest: lacking.digest, where: "the head" });
+    }
+    return startFanOut({ scope, refs, from, sinks: [], clock, log, rules: { absentMs } });
+  }
+}
+
+interface About {
+  readonly scope: PinName;
+  readonly pin: PinName;
+  readonly digest: string;
+  readonly joins: boolean;
+}
+
+function scopeOf(header: Uint8Array): PinName | undefined {
+  try {
+    return parseExchangeHeader(header).scope;
+  } catch {
+    return undefined; // It is refused with the reason where exchanges are.
+  }
+}
+
+function over(): SkyError {
+  return new SkyError("stream/closed", { why: "that fan-out is over" });
+}
