@@ -6,15 +6,17 @@ import { isSkyError, SkyError } from "../../model/errors.ts";
 import { createMemoryLog } from "../../runtime/log-memory.ts";
 import type { ChunkRef, Digest } from "../../transfer/chunks/chunk.ts";
 import { type ExchangeMessage, encodeMessage } from "../../transfer/chunks/chunk-frames.ts";
-import { encodeExchangeHeader } from "../../transfer/chunks/exchange.ts";
+import { type ChunkSource, encodeExchangeHeader } from "../../transfer/chunks/exchange.ts";
 import { type Admitted, exchangeChannels } from "../../transfer/chunks/exchange-channels.ts";
 import { fetchChunks } from "../../transfer/chunks/fetch.ts";
 import { type PushOptions, pushChunks } from "../../transfer/chunks/push.ts";
+import { SharedBytes } from "../../transfer/chunks/shared-bytes.ts";
 import { openTake, type Take, type TakeOptions, takeChunks } from "../../transfer/chunks/take.ts";
 import { openChunksMax } from "../../transfer/chunks/taker.ts";
 import { until } from "../support/until.ts";
 import {
   channelOf,
+  chunkOf,
   chunksOf,
   MemorySink,
   neverAborts,
@@ -317,7 +319,10 @@ test("closing ends the exchanges that run; too many at a time are refused", limi
     fetchChunks({ session: pair.a, scope: "x", want, into: new MemorySink(), signal }),
   );
   const [first, second, third] = fetching;
-  await assert.rejects(third ?? first ?? Promise.resolve(), /2 exchanges run here already/);
+  await assert.rejects(
+    third ?? first ?? Promise.resolve(),
+    /2 exchanges of demo\/a run here already, and 2 in all/,
+  );
   assert.equal(exchanges.counts().running, 2);
   const closed = exchanges.close();
   for (const one of [first, second]) {
@@ -325,6 +330,70 @@ test("closing ends the exchanges that run; too many at a time are refused", limi
   }
   await closed;
   assert.equal(exchanges.counts().running, 0);
+});
+
+test("a peer has a share of the exchanges, and they share what they hold", limits, async () => {
+  const first = await pairOf();
+  const second = await pairOf("demo/c");
+  // Even seeds do not compress.
+  const chunks = Array.from({ length: 40 }, (_, index) => chunkOf(2 * index, 200_000));
+  const source = sourceOf(chunks);
+  let got = 0;
+  const from: ChunkSource = {
+    get: async (digest, stop) => {
+      got += 1;
+      return await source.get(digest, stop);
+    },
+  };
+  const limited = { exchangesOfPeerMax: 3, aheadBytesMax: 2_000_000 };
+  const exchanges = exchangeChannels({ admit: () => ({ source: from }), ...limited });
+  for (const { b } of [first, second]) b.onChannel((channel) => void exchanges.take(b, channel));
+  const stalled = [first, first, first, second].map(({ a }) => {
+    const channel = a.open(encodeExchangeHeader({ verb: "fetch", scope: "x" }));
+    for (const piece of encodeMessage({ type: "want", refs: refsOf(chunks) })) {
+      unobserved(channel.write(piece));
+    }
+    return channel;
+  });
+  await until("nobody reads on", async () => {
+    const before = got;
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((wake) => setImmediate(wake));
+    return got > 0 && got === before;
+  });
+  // What the windows of the channels took; for each exchange one more; what they share.
+  const windowChunks = Math.ceil((1024 * 1024) / 200_000);
+  assert.ok(got <= 4 * (windowChunks + 1) + 10, `${got}`);
+  assert.equal(exchanges.counts().running, 4);
+  const want = refsOf(chunks).slice(0, 1);
+  const fetchOn = ({ a }: Pair) =>
+    fetchChunks({ session: a, scope: "x", want, into: new MemorySink(), signal });
+  await assert.rejects(fetchOn(first), /3 exchanges of demo\/a/);
+  for (const channel of stalled) channel.abort("enough");
+  await until("they are over", () => exchanges.counts().running === 0);
+  assert.equal((await fetchOn(first)).moved, 1);
+  await exchanges.close();
+});
+
+test("what an exchange took of shared bytes is given back, however it ends", limits, async () => {
+  const shared = new SharedBytes(100_000);
+  const chunks = chunksOf(200, 3_000);
+  for (const isBroken of [true, false]) {
+    const pair = await pairOf();
+    const into = new MemorySink();
+    let most = 0;
+    into.gate = async () => {
+      most = Math.max(most, shared.taken);
+      await new Promise((wake) => setImmediate(wake));
+      if (isBroken && into.puts.length > 50) pair.hub.cut("demo/b");
+    };
+    const taking = taken(pair, { into, safeMeans: "safe", shared });
+    const pushing = push(pair, { offer: refsOf(chunks), from: sourceOf(chunks), until: "safe" });
+    const [first, second] = await Promise.allSettled([taking, pushing]);
+    const expected = isBroken ? "rejected" : "fulfilled";
+    assert.deepEqual([first.status, second.status], [expected, expected]);
+    assert.ok(most > 0 && most <= 100_000, `${most}`);
+    assert.equal(shared.taken, 0);
+  }
 });
 
 function aborted(stop: AbortSignal): Promise<never> {

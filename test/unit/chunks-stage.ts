@@ -10,16 +10,17 @@ import type { ChunkSink, ChunkSource } from "../../transfer/chunks/exchange.ts";
 
 export interface Pair {
   readonly hub: StreamHub;
-  /** Of the one who dialled, `demo/a`, and of the one who listens, `demo/b`. */
+  /** Of the one who dialled, `demo/a` unless it has another name; of who listens, `demo/b`. */
   readonly a: StreamSession;
   readonly b: StreamSession;
 }
 
-export async function pairOf(hub = createStreamHub({ defer: fairDefer() })): Promise<Pair> {
+export async function pairOf(dialler = "demo/a"): Promise<Pair> {
+  const hub = createStreamHub({ defer: fairDefer() });
   const joined = Promise.withResolvers<StreamSession>();
   const target = { host: "b", port: 0 };
   const listener = await hub.connect("demo/b").listen({ target, onSession: joined.resolve });
-  const a = await hub.connect("demo/a").dial(target, AbortSignal.timeout(5_000));
+  const a = await hub.connect(dialler).dial(target, AbortSignal.timeout(5_000));
   const b = await joined.promise;
   await listener.close();
   return { hub, a, b };

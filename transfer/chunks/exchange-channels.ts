@@ -16,11 +16,16 @@ import {
   isExchange,
   parseExchangeHeader,
 } from "./exchange.ts";
+import { SharedBytes } from "./shared-bytes.ts";
 import { serveChunks } from "./supply.ts";
 import { takeChunks } from "./take.ts";
 
-/** Exchanges that are served at a time, unless the caller says otherwise. */
+/** Exchanges that are served at a time, of all peers and of one, unless it is said otherwise. */
 export const exchangesMax = 256;
+export const exchangesOfPeerMax = 64;
+/** What all of them may hold, beyond one chunk each: read and not sent; asked for and not safe. */
+export const aheadBytesMax = 256 * 1024 * 1024;
+export const inFlightBytesMax = 512 * 1024 * 1024;
 
 export interface ExchangeRequest extends ExchangeHeader {
   /** `<cluster>/<node>`, proven. */
@@ -43,9 +48,10 @@ export interface ExchangeChannelsOptions {
   /** A throw refuses with that error. */
   readonly admit: (request: ExchangeRequest) => Admitted | Promise<Admitted>;
   readonly work?: ChunkCodec;
-  readonly inFlightBytesMax?: number;
-  readonly readAheadBytesMax?: number;
   readonly exchangesMax?: number;
+  readonly exchangesOfPeerMax?: number;
+  readonly aheadBytesMax?: number;
+  readonly inFlightBytesMax?: number;
   readonly log?: Log;
 }
 
@@ -75,7 +81,10 @@ export function exchangeChannels(options: ExchangeChannelsOptions): ExchangeChan
 class Desk implements ExchangeChannels {
   readonly #options: ExchangeChannelsOptions;
   readonly #log: Log;
-  readonly #running = new Set<Promise<void>>();
+  /** With their peers. */
+  readonly #running = new Map<Promise<void>, string>();
+  readonly #ahead: SharedBytes;
+  readonly #inFlight: SharedBytes;
   readonly #stop = new AbortController();
   #done = 0;
   #failed = 0;
@@ -84,12 +93,14 @@ class Desk implements ExchangeChannels {
   constructor(options: ExchangeChannelsOptions) {
     this.#options = options;
     this.#log = options.log ?? silentLog;
+    this.#ahead = new SharedBytes(options.aheadBytesMax ?? aheadBytesMax);
+    this.#inFlight = new SharedBytes(options.inFlightBytesMax ?? inFlightBytesMax);
   }
 
   take(session: StreamSession, channel: StreamChannel): boolean {
     if (!isExchange(channel.header)) return false;
     const running = this.#serve(session.peer, channel).finally(() => this.#running.delete(running));
-    this.#running.add(running);
+    this.#running.set(running, session.peer);
     return true;
   }
 
@@ -100,7 +111,7 @@ class Desk implements ExchangeChannels {
 
   async close(): Promise<void> {
     this.#stop.abort(new SkyError("stream/closed", { why: "no more chunks are exchanged here" }));
-    await Promise.all(this.#running);
+    await Promise.all(this.#running.keys());
   }
 
   async #serve(peer: string, channel: StreamChannel): Promise<void> {
@@ -127,28 +138,34 @@ class Desk implements ExchangeChannels {
   async #admit(peer: string, channel: StreamChannel): Promise<Admitted> {
     this.#stop.signal.throwIfAborted();
     const header = parseExchangeHeader(channel.header);
-    const max = this.#options.exchangesMax ?? exchangesMax;
-    // This one is not counted yet: it is added when the first await of `#serve` is reached.
-    if (this.#running.size >= max) {
-      throw new SkyError("stream/closed", { why: `${max} exchanges run here already` });
-    }
+    this.#demandRoom(peer);
     const admitted = await this.#options.admit({ peer, ...header });
     const isFitting = header.verb === "fetch" ? !("sink" in admitted) : !("source" in admitted);
     if (isFitting) return admitted;
     throw new SkyError("stream/denied", { why: `${header.scope} is not for a ${header.verb}` });
   }
 
+  /** The new one is not counted yet: it is when the first await of `#serve` is reached. */
+  #demandRoom(peer: string): void {
+    const options = this.#options;
+    const all = this.#running.size;
+    const ofPeer = [...this.#running.values()].filter((other) => other === peer).length;
+    const isFull = all >= (options.exchangesMax ?? exchangesMax);
+    if (!isFull && ofPeer < (options.exchangesOfPeerMax ?? exchangesOfPeerMax)) return;
+    const why = `${ofPeer} exchanges of ${peer} run here already, and ${all} in all`;
+    throw new SkyError("stream/closed", { why });
+  }
+
   async #run(admitted: Exclude<Admitted, { refused: string }>, channel: StreamChannel) {
     const { signal } = this.#stop;
-    const { inFlightBytesMax, readAheadBytesMax } = this.#options;
     const work = ("work" in admitted ? admitted.work : undefined) ?? this.#options.work;
     if ("run" in admitted) await admitted.run(channel, signal);
     else if ("source" in admitted) {
       const { source: from } = admitted;
-      await serveChunks({ channel, from, signal, work, readAheadBytesMax });
+      await serveChunks({ channel, from, signal, work, shared: this.#ahead });
     } else {
       const { sink: into, safeMeans } = admitted;
-      await takeChunks({ channel, into, signal, safeMeans, work, inFlightBytesMax });
+      await takeChunks({ channel, into, signal, safeMeans, work, shared: this.#inFlight });
     }
   }
 

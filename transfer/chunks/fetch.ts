@@ -17,6 +17,7 @@ import {
   encodeExchangeHeader,
 } from "./exchange.ts";
 import { Wants } from "./fetch-wants.ts";
+import type { SharedBytes } from "./shared-bytes.ts";
 import { Taker } from "./taker.ts";
 
 export interface FetchOptions {
@@ -30,6 +31,8 @@ export interface FetchOptions {
   readonly work?: ChunkCodec;
   /** What is asked for and not yet safe. Memory may be twice that: payloads, and their content. */
   readonly inFlightBytesMax?: number;
+  /** With other exchanges of this process: what is in flight beyond one chunk. */
+  readonly shared?: SharedBytes;
   /** Hears of each chunk that is safe now and was not before. */
   readonly onSafe?: (ref: ChunkRef) => void;
 }
@@ -123,7 +126,7 @@ class Fetch {
       this.#takers.set(index, taker);
       taker.pump();
       this.#wake();
-      await taker.party.run();
+      await taker.run();
     } catch (error) {
       this.#broken.push(error);
       this.#options.onBroken?.(supplier, error);
@@ -133,7 +136,7 @@ class Fetch {
   }
 
   #open({ session, scope }: Supplier, index: number): Taker {
-    const { into, work, inFlightBytesMax, onSafe } = this.#options;
+    const { into, work, inFlightBytesMax, shared, onSafe } = this.#options;
     const wants = this.#wants;
     const channel = session.open(encodeExchangeHeader({ verb: "fetch", scope }));
     const sink: ChunkSink = {
@@ -141,7 +144,7 @@ class Fetch {
       put: (ref, bytes, signal) => this.#put(() => into.put(ref, bytes, signal), signal),
     };
     return new Taker(
-      { channel, role: "asks", sink, signal: this.#signal, work, inFlightBytesMax },
+      { channel, role: "asks", sink, signal: this.#signal, work, inFlightBytesMax, shared },
       {
         take: (bytesMax) => wants.take(index, bytesMax),
         moved: (ref) => {

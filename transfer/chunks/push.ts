@@ -97,7 +97,7 @@ class Push {
   async run(): Promise<ExchangeResult> {
     const { party } = this.#half;
     party.work(() => this.#offer());
-    await party.run();
+    await this.#half.run();
     return {
       moved: this.#moved,
       movedBytes: this.#movedBytes,

@@ -11,6 +11,7 @@ import type { ChunkRef, Digest } from "./chunk.ts";
 import { type ExchangeMessage, listMax } from "./chunk-frames.ts";
 import { type ChunkCodec, type ChunkSource, codecInPlace, type MissingChunk } from "./exchange.ts";
 import { Party, type PartyEars } from "./exchange-channel.ts";
+import { BytesShare, type SharedBytes } from "./shared-bytes.ts";
 import { openChunksMax } from "./taker.ts";
 
 /** Chunks that are read and not yet taken by the channel, unless the caller says otherwise. */
@@ -24,6 +25,8 @@ export interface SupplierOptions {
   readonly signal: AbortSignal;
   readonly work?: ChunkCodec | undefined;
   readonly readAheadBytesMax?: number | undefined;
+  /** With the other exchanges of this process: what is read ahead beyond one chunk. */
+  readonly shared?: SharedBytes | undefined;
 }
 
 /** What the supplier's half hears. */
@@ -45,6 +48,7 @@ export class SupplierHalf implements PartyEars {
   readonly #desk: SupplierDesk;
   readonly #codec: ChunkCodec;
   readonly #readAheadBytesMax: number;
+  readonly #share: BytesShare;
   /** Wanted, and not yet being read. */
   readonly #wanted: ChunkRef[] = [];
   /** Wanted, and not yet sent. */
@@ -63,7 +67,16 @@ export class SupplierHalf implements PartyEars {
     this.#desk = desk;
     this.#codec = options.work ?? codecInPlace;
     this.#readAheadBytesMax = options.readAheadBytesMax ?? readAheadBytesUsual;
+    this.#share = new BytesShare(options.shared);
     this.party = new Party(options, this);
+  }
+
+  async run(): Promise<void> {
+    try {
+      await this.party.run();
+    } finally {
+      this.#share.give(this.#aheadBytes);
+    }
   }
 
   offer(refs: readonly ChunkRef[]): void {
@@ -81,6 +94,7 @@ export class SupplierHalf implements PartyEars {
     this.#open -= 1;
     this.#ahead -= 1;
     this.#aheadBytes -= message.ref.bytes;
+    this.#share.give(message.ref.bytes);
     if (message.type === "chunk") this.#desk.sent(message.ref);
     else this.#desk.missing(message.ref, message.why);
     this.#pump();
@@ -127,8 +141,9 @@ export class SupplierHalf implements PartyEars {
       const ref = this.#wanted[0];
       if (ref === undefined) return;
       // One chunk may always be read, however large.
-      const fits = this.#aheadBytes + ref.bytes <= this.#readAheadBytesMax;
-      if (this.#ahead > 0 && (!fits || this.#ahead >= readsMax)) return;
+      const isFirst = this.#ahead === 0;
+      if (!isFirst && !this.#hasRoom(ref)) return;
+      if (!isFirst) this.#share.take(ref.bytes);
       this.#wanted.shift();
       this.#ahead += 1;
       this.#aheadBytes += ref.bytes;
@@ -137,6 +152,11 @@ export class SupplierHalf implements PartyEars {
         this.party.wake();
       });
     }
+  }
+
+  #hasRoom({ bytes }: ChunkRef): boolean {
+    const fits = this.#aheadBytes + bytes <= this.#readAheadBytesMax;
+    return fits && this.#ahead < readsMax && bytes <= this.#share.spare;
   }
 
   async #read(ref: ChunkRef): Promise<ExchangeMessage> {

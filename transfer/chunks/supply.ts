@@ -46,6 +46,6 @@ export async function serveChunks(options: SupplierOptions): Promise<SupplyResul
       ended: () => undefined,
     },
   );
-  await supplier.party.run();
+  await supplier.run();
   return { sent, sentBytes, safe, missing: [...missing.values()] };
 }

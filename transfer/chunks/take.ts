@@ -8,6 +8,7 @@ import { SkyError } from "../../model/errors.ts";
 import type { StreamChannel } from "../../runtime/stream.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
 import type { ChunkCodec, ChunkSink, ExchangeResult, MissingChunk } from "./exchange.ts";
+import type { SharedBytes } from "./shared-bytes.ts";
 import { damagedMax, openChunksMax, Taker } from "./taker.ts";
 
 export interface TakeOptions {
@@ -18,6 +19,7 @@ export interface TakeOptions {
   readonly safeMeans: "safe" | "delivered";
   readonly work?: ChunkCodec | undefined;
   readonly inFlightBytesMax?: number | undefined;
+  readonly shared?: SharedBytes | undefined;
   /** For a relay: those of these that are safe at the destination, and not needed here. */
   readonly delivered?: ((refs: readonly ChunkRef[]) => ReadonlySet<Digest>) | undefined;
   readonly onSafe?: ((ref: ChunkRef) => void) | undefined;
@@ -61,9 +63,9 @@ class OfferTaker implements Take {
 
   constructor(options: TakeOptions) {
     this.#options = options;
-    const { channel, into: sink, signal, work, inFlightBytesMax, safeMeans } = options;
+    const { channel, into: sink, signal, work, inFlightBytesMax, shared, safeMeans } = options;
     this.#taker = new Taker(
-      { channel, role: "answers", sink, signal, work, inFlightBytesMax, safeMeans },
+      { channel, role: "answers", sink, signal, work, inFlightBytesMax, shared, safeMeans },
       {
         take: (bytesMax) => this.#next(bytesMax),
         moved: (ref) => this.#safe(ref),
@@ -83,7 +85,7 @@ class OfferTaker implements Take {
   }
 
   async run(): Promise<ExchangeResult> {
-    await this.#taker.party.run();
+    await this.#taker.run();
     return {
       moved: this.#moved,
       movedBytes: this.#movedBytes,

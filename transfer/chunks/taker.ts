@@ -11,6 +11,7 @@ import type { ChunkRef, Digest } from "./chunk.ts";
 import { type ChunkFrame, type ChunkHead, type ExchangeMessage, listMax } from "./chunk-frames.ts";
 import { type ChunkCodec, type ChunkSink, codecInPlace, type MissingChunk } from "./exchange.ts";
 import { Party, type PartyEars } from "./exchange-channel.ts";
+import { BytesShare, type SharedBytes } from "./shared-bytes.ts";
 import { Slots } from "./slots.ts";
 
 /** What may be asked for and not yet be safe, unless the caller says otherwise. */
@@ -46,6 +47,8 @@ export interface TakerOptions {
   readonly signal: AbortSignal;
   readonly work?: ChunkCodec | undefined;
   readonly inFlightBytesMax?: number | undefined;
+  /** With the other exchanges of this process: what is in flight beyond one chunk. */
+  readonly shared?: SharedBytes | undefined;
   /** What a safe chunk is said to be. A destination says `delivered`. */
   readonly safeMeans?: "safe" | "delivered" | undefined;
 }
@@ -67,6 +70,7 @@ export class Taker implements PartyEars {
   readonly #inFlightBytesMax: number;
   readonly #open = new Map<Digest, Open>();
   #openBytes = 0;
+  readonly #share: BytesShare;
   readonly #slots = new Slots(putsMax);
   #wants: ChunkRef[] = [];
   #safe: Digest[] = [];
@@ -77,7 +81,16 @@ export class Taker implements PartyEars {
     this.#desk = desk;
     this.#codec = options.work ?? codecInPlace;
     this.#inFlightBytesMax = options.inFlightBytesMax ?? inFlightBytesUsual;
+    this.#share = new BytesShare(options.shared);
     this.party = new Party(options, this);
+  }
+
+  async run(): Promise<void> {
+    try {
+      await this.party.run();
+    } finally {
+      this.#share.give(this.#openBytes);
+    }
   }
 
   /** What was asked for and is not settled. */
@@ -90,9 +103,10 @@ export class Taker implements PartyEars {
     while (!this.party.failed && this.#open.size < openChunksMax) {
       // One chunk may always be on its way, however large.
       const isIdle = this.#open.size === 0;
-      const room = isIdle ? Number.POSITIVE_INFINITY : this.#inFlightBytesMax - this.#openBytes;
-      const ref = this.#desk.take(room);
+      const room = Math.min(this.#inFlightBytesMax - this.#openBytes, this.#share.spare);
+      const ref = this.#desk.take(isIdle ? Number.POSITIVE_INFINITY : room);
       if (ref === undefined) break;
+      if (!isIdle) this.#share.take(ref.bytes);
       this.#want(ref, false);
     }
     if (this.#wants.length > 0) this.party.wake();
@@ -214,6 +228,7 @@ export class Taker implements PartyEars {
   #close(open: Open): void {
     this.#open.delete(open.ref.digest);
     this.#openBytes -= open.ref.bytes;
+    this.#share.give(open.ref.bytes);
   }
 }
 
