@@ -88,8 +88,9 @@ function check(mirror: Mirror, at: number): void {
   }
   for (const parent of [source, ...living.keys()]) {
     const children = coordinator.childrenOf(parent);
-    const { sourceChildren, lastResorts, children: most } = mirror.rules;
-    assert.ok(children.size <= (parent === source ? sourceChildren + lastResorts : most));
+    const { sourceChildren, lastResorts, children: usual, spareChildren } = mirror.rules;
+    const most = parent === source ? sourceChildren + lastResorts : usual + spareChildren;
+    assert.ok(children.size <= most);
     assert.ok(children.size === 0 || parent === source || living.get(parent)?.serves);
     assert.deepEqual([...children].sort(), [...(mirror.served.get(parent) ?? [])].sort());
   }

@@ -135,7 +135,7 @@ class Core {
     const { safe, found, at } = event;
     const bytes = this.#within(safe);
     if (bytes > member.safe) {
-      member.progressAt = at;
+      member.barrenFrom = at;
       member.patienceMs = this.#rules.stallMs;
       const parent = this.roster.parentOf(member);
       if (parent !== undefined && parent !== source) parent.complaints.delete(member.id);
@@ -188,10 +188,11 @@ class Core {
   /** Whether it stands still though its parent has more for it. */
   #look(member: Member, at: number): void {
     const parent = this.roster.parentOf(member);
-    const idleMs = at - Math.max(member.progressAt, member.attachedAt);
-    if (parent === undefined || idleMs < member.patienceMs) return;
-    if (parent !== source && !parent.done && parent.safe <= member.safe) return;
-    if (at - member.progressAt >= this.#rules.giveUpMs) {
+    const isFed =
+      parent === source || (parent !== undefined && (parent.done || parent.safe > member.safe));
+    if (!isFed) member.barrenFrom = at;
+    if (at - Math.max(member.barrenFrom, member.attachedAt) < member.patienceMs) return;
+    if (at - member.barrenFrom >= this.#rules.giveUpMs) {
       this.#remove(member);
       this.#drop(member.id, `it made no progress for ${this.#rules.giveUpMs} ms`);
       return;

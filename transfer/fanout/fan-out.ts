@@ -18,6 +18,7 @@ import { encodeManifest, objectDigest } from "../chunks/manifest.ts";
 import { serveChunks } from "../chunks/supply.ts";
 import {
   childrenMax,
+  encodeLine,
   LineParser,
   type Place,
   parseFanOutHeader,
@@ -130,7 +131,7 @@ class Head {
   receive(session: StreamSession, channel: StreamChannel): boolean {
     const scope = parseFanOutHeader(channel.header) ?? scopeOfFetch(channel.header);
     if (scope !== this.#options.scope) return false;
-    if (this.#over) channel.abort("the fan-out is over");
+    if (this.#over) this.#answerLate(session.peer, channel);
     else if (!this.#sinks.has(session.peer)) channel.abort(`${session.peer} takes no part`);
     else if (parseFanOutHeader(channel.header) === undefined) void this.#serve(session, channel);
     else this.#link(session.peer, channel);
@@ -161,6 +162,22 @@ class Head {
   }
 
   // ---- control
+
+  /** Who lost its connection before the end still hears how it ended. */
+  #answerLate(peer: SinkId, channel: StreamChannel): void {
+    const outcome = this.#coordinator.outcomes().get(peer);
+    if (parseFanOutHeader(channel.header) === undefined || outcome?.outcome !== "done") {
+      channel.abort("the fan-out is over");
+      return;
+    }
+    const over: readonly SourceMessage[] = [
+      { type: "welcome", list: this.#list.ref },
+      { type: "release" },
+    ];
+    // A channel that breaks is opened again by the sink.
+    for (const message of over) channel.write(encodeLine(message)).catch(() => undefined);
+    channel.end();
+  }
 
   #link(peer: SinkId, channel: StreamChannel): void {
     const before = this.#links.get(peer);

@@ -20,13 +20,16 @@ export interface Member {
   /** Of the newest `follow`, and when each of the last ones was. */
   move: number;
   moves: readonly number[];
-  /** When it was hung where it is, and when it last got on. */
+  /** When it was hung where it is. */
   attachedAt: number;
-  progressAt: number;
+  /** When it last got on, or had nothing to get. */
+  barrenFrom: number;
   /** How long it may stand still before it is given another parent. */
   patienceMs: number;
   /** Feeds others only where nobody else can, until then. */
   slowUntil: number;
+  /** When children of it were made leaves that had no siblings to be compared with. */
+  blamedAt: readonly number[];
   /** Until when it is not sent to whom again. */
   readonly unreached: Map<SinkId, number>;
   /** Who could not reach it, and when. */
@@ -61,7 +64,8 @@ export class Roster {
     const member: Member = {
       ...rest,
       ...{ pace, done: false, move: 0, moves: [], trials: 0 },
-      ...{ attachedAt: at, progressAt: at, patienceMs: stallMs, slowUntil: 0 },
+      ...{ attachedAt: at, barrenFrom: at, patienceMs: stallMs, slowUntil: 0 },
+      blamedAt: [],
       ...{ unreached: new Map(), complaints: new Map() },
     };
     this.members.set(member.id, member);

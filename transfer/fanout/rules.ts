@@ -64,16 +64,20 @@ export interface Rules {
   readonly sourceChildren: number;
   /** …and as many more of those that no sink can feed. */
   readonly lastResorts: number;
-  /** Sinks that one sink feeds at a time. */
+  /** Sinks that one sink feeds at a time… */
   readonly children: number;
+  /** …and as many more that nobody else has room for: before the source must feed them. */
+  readonly spareChildren: number;
   /** Over how long a pace is taken. */
   readonly windowMs: number;
-  /** Who makes less than this share of what its parent makes, and falls behind, is slow. */
+  /** Who makes less than this share of what others make, and falls behind, is slow. */
   readonly slowShare: number;
   /** For how long a slow one is not asked to feed others. */
   readonly slowMs: number;
   /** Another sink in the place of one must be so many times as fast to prove that one slow. */
   readonly trialGain: number;
+  /** How far behind one may be that is tried higher up: a share of all bytes. */
+  readonly overlapShare: number;
   /** The wait before the second trial of one place; it doubles, up to the second number. */
   readonly trialWaitMs: number;
   readonly trialWaitMsMax: number;
@@ -95,10 +99,12 @@ export const rulesDefault: Omit<Rules, "totalBytes" | "slackBytes"> = {
   sourceChildren: 1,
   lastResorts: 4,
   children: 2,
+  spareChildren: 1,
   windowMs: 4_000,
   slowShare: 0.5,
   slowMs: 60_000,
   trialGain: 1.25,
+  overlapShare: 0.1,
   trialWaitMs: 8_000,
   trialWaitMsMax: 120_000,
   stallMs: 20_000,
