@@ -10,6 +10,7 @@ import { execFileSync } from "node:child_process";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { chunksReport } from "./chunk-work.ts";
+import { contentReport } from "./content-store.ts";
 import { type Floor, floorReport, measureFloor } from "./floor.ts";
 import { checkout } from "./home.ts";
 import { idleReport } from "./idle.ts";
@@ -42,6 +43,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   tail: async () => [await tailReport()],
   placement: async () => [placementReport()],
   chunks: async () => [await chunksReport()],
+  content: async () => [await contentReport()],
   wire: () => wireReports(isLong ? 60 : 10),
   idle: async () => [await idleReport("embedded"), await idleReport("process")],
 };

@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { createMemoryRandom } from "../../runtime/random-memory.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { openContentStore } from "../../transfer/chunks/content-store-os.ts";
+import { until } from "../support/until.ts";
 import { auditFacts, auditFolder, Facts } from "./content-store-audit.ts";
 
 const kills = Number(process.env["SKY_CONTENT_KILLS"] ?? 56);
@@ -53,10 +54,13 @@ function startWriter(dir: string, name: string, bytesMax: number): Writer {
 }
 
 /** What it said until it died. */
-function hearAll(facts: Facts, { said }: Writer): void {
-  if (!existsSync(said)) return;
+function hearAll(facts: Facts, writer: Writer): void {
   // A line that was cut short says nothing.
-  for (const line of readFileSync(said, "utf8").split("\n").slice(0, -1)) facts.hear(line);
+  for (const line of saidBy(writer).split("\n").slice(0, -1)) facts.hear(line);
+}
+
+function saidBy({ said }: Writer): string {
+  return existsSync(said) ? readFileSync(said, "utf8") : "";
 }
 
 /** Two writers; one after the other is killed and replaced. Then both are, and all is looked at. */
@@ -79,8 +83,7 @@ async function episode(name: string, bytesMax: number): Promise<void> {
       while (count < episodeKills) {
         const [victim, other] = writers.splice(0, 2) as [Writer, Writer];
         writers.push(other, start());
-        // Some die while they open the store.
-        if (random.unit() < 0.8) await victim.opened;
+        await stageOf(victim, random.unit());
         await pause(random.below(60));
         victim.process.kill("SIGKILL");
         await victim.ended;
@@ -101,6 +104,12 @@ async function episode(name: string, bytesMax: number): Promise<void> {
     await end();
     rmSync(dir, { recursive: true });
   }
+}
+
+/** Some die while they open the store, some as soon as they have, most in the middle of it. */
+async function stageOf(writer: Writer, draw: number): Promise<void> {
+  if (draw > 0.2) await writer.opened;
+  if (draw > 0.4) await until("it has put something", () => /^put /m.test(saidBy(writer)));
 }
 
 async function using(
@@ -140,7 +149,9 @@ test("content store: writers that are told to end leave nothing of their own", a
   const facts = new Facts();
   const writers = [1, 2].map((i) => startWriter(dir, `bounded-w${i}`, 2_500_000));
   await Promise.all(writers.map(({ opened }) => opened));
-  await pause(300);
+  for (const writer of writers) {
+    await until("it has put something", () => /^put /m.test(saidBy(writer)));
+  }
   for (const { process } of writers) process.stdin?.end();
   await Promise.all(writers.map(({ ended }) => ended));
   for (const { process } of writers) assert.equal(process.exitCode, 0);

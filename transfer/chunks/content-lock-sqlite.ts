@@ -10,7 +10,12 @@ import { DatabaseSync } from "node:sqlite";
 import { SkyError } from "../../model/errors.ts";
 
 /** Bound the wait for another process that holds the lock and does not get on. */
-const waitMs = 30_000;
+const lockWaitMs = 30_000;
+/**
+ * How often it is tried. SQLite's own wait goes up to 100 ms a try, and whoever waits like that beside
+ * two that work hardly gets a turn.
+ */
+const tryEveryMs = 2;
 
 /** Result codes of SQLite. Source: sqlite.org/rescode.html. */
 const sqliteBusy = 5;
@@ -18,12 +23,14 @@ const sqliteBusy = 5;
 export class ContentLock {
   readonly #database: DatabaseSync;
   readonly #dir: string;
+  /** Nobody wakes it: a wait for it is a pause of this thread, which has nothing else to do. */
+  readonly #never = new Int32Array(new SharedArrayBuffer(4));
   #isHeld = false;
 
   constructor(path: string, dir: string) {
     this.#dir = dir;
     createOnce(path);
-    this.#database = new DatabaseSync(path, { timeout: waitMs });
+    this.#database = new DatabaseSync(path, { timeout: 0 });
     // The first transaction writes the file's first page; from then on none writes anything.
     this.#demandTurn();
     this.#database.exec("COMMIT");
@@ -47,12 +54,24 @@ export class ContentLock {
   }
 
   #demandTurn(): void {
+    const deadline = performance.now() + lockWaitMs;
+    while (!this.#take()) {
+      if (performance.now() > deadline) {
+        const why = `another process has held its lock for ${lockWaitMs / 1000} s`;
+        throw new SkyError("chunks/failed", { dir: this.#dir, why });
+      }
+      Atomics.wait(this.#never, 0, 0, tryEveryMs);
+    }
+  }
+
+  /** False if another process holds it. */
+  #take(): boolean {
     try {
       this.#database.exec("BEGIN EXCLUSIVE");
+      return true;
     } catch (error) {
-      if (sqliteCode(error) !== sqliteBusy) throw error;
-      const why = `another process has held its lock for ${waitMs / 1000} s`;
-      throw new SkyError("chunks/failed", { dir: this.#dir, why }, { cause: error });
+      if (sqliteCode(error) === sqliteBusy) return false;
+      throw error;
     }
   }
 }
