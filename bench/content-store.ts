@@ -1,9 +1,9 @@
 // The content store beside the disk that it is on: what proving, naming and remembering cost.
 //
-// The floor of a put is a bare write and fsync of the same bytes by the same number of writers; that
-// of a get is a bare read and SHA-256. All are measured in turns within one run, so ratios hold on a
-// machine that others use; rates do not. With a slow disk every flush takes longer, no more than
-// four at a time, as many as Node's threads wait for.
+// The floor of a put is a bare write and fsync of the same bytes by as many writers; that of a get
+// is a bare read and SHA-256. They take turns within one run, so ratios hold on a machine that
+// others use; rates do not. With a slow disk every flush takes longer, no more than four at a time,
+// as many as Node's threads wait for.
 
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

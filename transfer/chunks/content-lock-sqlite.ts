@@ -12,8 +12,8 @@ import { SkyError } from "../../model/errors.ts";
 /** Bound the wait for another process that holds the lock and does not get on. */
 const lockWaitMs = 30_000;
 /**
- * How often it is tried. SQLite's own wait goes up to 100 ms a try, and whoever waits like that beside
- * two that work hardly gets a turn.
+ * How often it is tried. SQLite's own wait goes up to 100 ms a try, and whoever waits like that
+ * beside two that work hardly gets a turn.
  */
 const tryEveryMs = 2;
 
