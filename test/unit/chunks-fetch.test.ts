@@ -307,10 +307,10 @@ test("an abort ends it promptly, with its reason, and leaves nothing at work", l
   const chunks = chunksOf(20);
   const serving = served(pair, sourceOf(chunks));
   const into = new MemorySink();
-  // A sink that waits for room until it is told to stop.
+  // A sink that waits for room until it is told to stop, and takes a moment then.
   into.gate = (_ref, stop) =>
     new Promise((_, reject) => {
-      stop.addEventListener("abort", () => reject(stop.reason), { once: true });
+      stop.addEventListener("abort", () => setImmediate(reject, stop.reason), { once: true });
     });
   const stop = new AbortController();
   const want = refsOf(chunks);

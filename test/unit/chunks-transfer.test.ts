@@ -388,6 +388,6 @@ test("what is sealed for another place, or another transfer, is not taken", limi
   await assert.rejects(stage.send("c", { objects: [longer] }), (error) =>
     isSkyError(error, "codec/invalid"),
   );
-  assert.deepEqual(stage.whole, []);
+  assert.deepEqual([stage.whole, stage.puts], [[], []]);
   await end();
 });

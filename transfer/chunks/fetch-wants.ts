@@ -22,9 +22,8 @@ export class Wants {
   /** Those that nobody was asked for, in order; taken from `#first` on. */
   #fresh: ChunkRef[] = [];
   #first = 0;
-  /** Those that come back from a supplier. They go first. */
-  readonly #returned = new Map<Digest, ChunkRef>();
-  readonly #live: Set<number>;
+  /** Those that came back, for each supplier that is left and may have them. They go first. */
+  readonly #returned: Map<number, Map<Digest, ChunkRef>>;
   readonly #missing: MissingChunk[] = [];
   readonly #changed: () => void;
   #isWhole = false;
@@ -35,7 +34,7 @@ export class Wants {
 
   /** `changed` hears when there may be something to take, and when all is settled. */
   constructor(suppliers: number, changed: () => void) {
-    this.#live = new Set(Array.from({ length: suppliers }, (_, index) => index));
+    this.#returned = new Map(Array.from({ length: suppliers }, (_, index) => [index, new Map()]));
     this.#changed = changed;
   }
 
@@ -64,11 +63,11 @@ export class Wants {
 
   /** The next chunk to ask that supplier for, if it has at most so many bytes. */
   take(supplier: number, bytesMax: number): ChunkRef | undefined {
-    for (const ref of this.#returned.values()) {
-      if (this.#wants.get(ref.digest)?.lackedBy.has(supplier) === true) continue;
-      if (ref.bytes > bytesMax) return undefined;
-      this.#returned.delete(ref.digest);
-      return ref;
+    const [returned] = this.#returned.get(supplier)?.values() ?? [];
+    if (returned !== undefined) {
+      if (returned.bytes > bytesMax) return undefined;
+      for (const list of this.#returned.values()) list.delete(returned.digest);
+      return returned;
     }
     const ref = this.#fresh[this.#first];
     if (ref === undefined || ref.bytes > bytesMax) return undefined;
@@ -93,11 +92,9 @@ export class Wants {
 
   /** That supplier is gone; `refs` is what it was asked for and did not give. */
   gone(supplier: number, refs: readonly ChunkRef[]): void {
-    this.#live.delete(supplier);
-    for (const ref of refs) this.#return(this.#find(ref));
-    if (this.#live.size > 0) {
-      for (const ref of [...this.#returned.values()]) this.#return(this.#find(ref));
-    }
+    const waiting = this.#returned.get(supplier)?.values() ?? [];
+    this.#returned.delete(supplier);
+    for (const ref of [...refs, ...waiting]) this.#return(this.#find(ref));
     this.#changed();
   }
 
@@ -113,16 +110,14 @@ export class Wants {
     };
   }
 
-  /** To another supplier, or if there is none, to the list of what is missing. */
+  /** To the suppliers that may have it; if all that are left do not, it is missing. */
   #return(want: Want): void {
     const { ref, lackedBy, why } = want;
-    const isHopeless = this.#live.size > 0 && [...this.#live].every((id) => lackedBy.has(id));
-    if (!isHopeless) {
-      this.#returned.set(ref.digest, ref);
-      return;
-    }
+    const left = [...this.#returned].filter(([supplier]) => !lackedBy.has(supplier));
+    for (const [, list] of left) list.set(ref.digest, ref);
+    // With nobody left at all it stays open: the last one may have had it, and broke.
+    if (left.length > 0 || this.#returned.size === 0) return;
     this.#settle(ref);
-    this.#returned.delete(ref.digest);
     this.#missing.push({ ...ref, why });
   }
 

@@ -3,7 +3,7 @@
 // It may ask several suppliers at a time; each chunk is asked of one. One that breaks, or lacks
 // something, costs what it was asked for, which the others are then asked for. Trying a broken one
 // again is up to the caller, and only to the caller: what was safe then is known, and not moved
-// again.
+// again. A supplier may wait for what is yet to come, so how long a fetch may take, `signal` says.
 
 import { SkyError } from "../../model/errors.ts";
 import type { StreamSession } from "../../runtime/stream.ts";
