@@ -250,6 +250,23 @@ test("what is no name of a file is refused, and nothing is made", async () => {
   assert.deepEqual(readdirSync(folder), []);
 });
 
+test("finish waits for puts under way, and nothing is written over what it proved", async () => {
+  const path = fresh();
+  const it = thing(createMemoryRandom(14), 9, 100_000);
+  const places = [...placesOf(it.manifest)];
+  const file = await openAt(path);
+  const puts = places.map((place) => file.put(place, it.chunks[place.index] ?? new Uint8Array()));
+  const finished = file.finish(it.manifest);
+  const [first] = places;
+  assert.ok(first !== undefined);
+  const other = Buffer.alloc(first.ref.bytes, 1);
+  const late = file.put({ ...first, ref: { ...first.ref, digest: hash("sha256", other) } }, other);
+  await assert.rejects(late, (error) => isSkyError(error, "core/cancelled"));
+  await Promise.all([...puts, finished]);
+  assert.ok(readFileSync(path).equals(it.whole));
+  assert.deepEqual(left(path), []);
+});
+
 test("an object of zero bytes", async () => {
   const path = fresh();
   const file = await openAt(path, { bytes: 0 });

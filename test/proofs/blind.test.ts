@@ -3,18 +3,22 @@
 
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { isSkyError } from "../../model/errors.ts";
 import { createMemoryRandom } from "../../runtime/random-memory.ts";
 import type { ChunkRef } from "../../transfer/chunks/chunk.ts";
-import type { TransferSecret } from "../../transfer/chunks/seal.ts";
+import { cutBySize } from "../../transfer/chunks/cut.ts";
+import { openChunkJournal } from "../../transfer/chunks/journal-os.ts";
+import { ManifestBuilder } from "../../transfer/chunks/manifest.ts";
+import { createReceiver } from "../../transfer/chunks/receive.ts";
+import { fileToReceive } from "../../transfer/chunks/receive-os.ts";
+import { manifestIndex, nameAndSeal, type TransferSecret } from "../../transfer/chunks/seal.ts";
+import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
 import { runBlind } from "./blind.ts";
-import { type Destination, openDestination } from "./destination.ts";
 import { flipBit } from "./flips.ts";
-import { SealedObject } from "./sealed-object.ts";
 import { objectOf, secretConfigOf, secretOf } from "./secret.ts";
 
 const seed = Number(process.env["SKY_PROOFS_SEED"] ?? 7);
@@ -30,30 +34,28 @@ test("neither the memory, the heap nor the disk of a relay shows what passes", a
 
 // ---- what a relay may do to a sealed chunk
 
-const chunkBytes = 16 * 1024;
-const object = objectOf(seed, 5 * chunkBytes);
+const mib = 1024 * 1024;
+/** Cut into three pieces. */
+const object = objectOf(seed, 2 * mib + 5);
 const secret = secretOf(secretConfigOf(seed));
-
-function sealed(whole: Buffer, of: TransferSecret = secret): SealedObject {
-  return new SealedObject({
-    secret: of,
-    ranges: Array.from({ length: 5 }, (_, index) => ({
-      at: index * chunkBytes,
-      bytes: chunkBytes,
-    })),
-    read: async ({ at, bytes }) => Buffer.from(whole.subarray(at, at + bytes)),
-  });
-}
 
 interface Sealed {
   readonly ref: ChunkRef;
   readonly bytes: Uint8Array;
 }
 
-async function allOf(source: SealedObject): Promise<readonly Sealed[]> {
-  const all: Sealed[] = [];
-  for await (const ref of source.offer()) all.push({ ref, bytes: await source.get(ref.digest) });
-  return all;
+/** All chunks of an object, and its manifest, as a source seals them. */
+function sealedOf(whole: Buffer, of: TransferSecret = secret): readonly Sealed[] {
+  const builder = new ManifestBuilder();
+  const seal = (bytes: Uint8Array, index: number): Sealed => {
+    const made = nameAndSeal(bytes, { secret: of, place: { object: 0, index } });
+    if (index !== manifestIndex) builder.add(index, made.ref);
+    return { ref: made.sealedRef, bytes: made.sealed };
+  };
+  const chunks = cutBySize(whole.length).map(({ at, bytes }, index) =>
+    seal(whole.subarray(at, at + bytes), index),
+  );
+  return [...chunks, seal(builder.finish().encoded, manifestIndex)];
 }
 
 /** As a relay would offer it: the digest fits the bytes, whatever they are. */
@@ -63,91 +65,102 @@ function forged(bytes: Uint8Array): Sealed {
 
 let places = 0;
 
-async function sinkOf(): Promise<{ readonly sink: Destination; readonly path: string }> {
+async function openSink() {
   places += 1;
   const folder = join(dir, `sink-${places}`);
   mkdirSync(folder);
+  const config = secretConfigOf(seed);
+  const journal = await openChunkJournal({
+    path: join(folder, "journal"),
+    transfer: config.transfer,
+  });
   const path = join(folder, "object");
-  const own = { path, transfer: "t-1", chunkBytes, secret, folder: join(folder, "own") };
-  return { path, sink: await openDestination({ ...own, onWord: () => {} }) };
+  const file = { path, bytes: object.length, transfer: config.transfer };
+  const work = createInlineWork();
+  const target = () => fileToReceive({ ...file, locks: join(folder, "locks") });
+  const receiver = createReceiver({ secret, journal, work, target });
+  const { signal } = new AbortController();
+  return {
+    path,
+    /** A copy: what is put is given away. */
+    put: ({ ref, bytes }: Sealed) => receiver.put(ref, Uint8Array.from(bytes), signal),
+    close: async () => {
+      await receiver.close();
+      await work.close();
+      await journal.close();
+    },
+  };
 }
 
-const { signal } = new AbortController();
-
-/** Puts all but what was done to one chunk, which must be refused by name; then the real one. */
-async function refuses(evil: Sealed, instead: number, why: RegExp): Promise<void> {
-  const all = await allOf(sealed(object));
-  const { sink, path } = await sinkOf();
-  await assert.rejects(sink.put(evil.ref, evil.bytes, signal), (error) => {
-    assert.ok(isSkyError(error, "chunk/damaged"), String(error));
-    assert.equal(error.params["digest"], evil.ref.digest);
-    assert.match(error.message, why);
-    return true;
-  });
-  for (const { ref, bytes } of all) {
-    assert.throws(() => statSync(path), `nothing has the name before chunk ${instead} came`);
-    await sink.put(ref, bytes, signal);
+/** Each is refused by its name; then the real ones come, and the object is whole. */
+async function refusesAll(evil: readonly Sealed[], why: RegExp): Promise<void> {
+  const sink = await openSink();
+  for (const one of evil) {
+    await assert.rejects(sink.put(one), (error) => {
+      assert.ok(isSkyError(error, "codec/invalid"), String(error));
+      assert.match(error.message, new RegExp(`the sealed chunk ${one.ref.digest}`));
+      assert.match(error.message, why);
+      return true;
+    });
+    assert.ok(!existsSync(sink.path));
   }
-  assert.ok(readFileSync(path).equals(object));
+  for (const one of sealedOf(object)) await sink.put(one);
+  assert.ok(readFileSync(sink.path).equals(object));
+  await sink.close();
 }
 
 test("a sealed chunk that a relay changed anywhere is refused", async () => {
-  const all = await allOf(sealed(object));
   const random = createMemoryRandom(`${seed}/evil`);
-  for (let round = 0; round < 40; round += 1) {
-    const [victim] = all.slice(round % all.length);
-    assert.ok(victim !== undefined);
-    const bytes = Buffer.from(victim.bytes);
-    flipBit(bytes, random.below(bytes.length), random.below(8));
-    await refuses(forged(bytes), round % all.length, /damaged \(opening\)/);
-  }
+  const all = sealedOf(object);
+  const evil = Array.from({ length: 120 }, (_, round) => {
+    const bytes = Buffer.from(all[round % all.length]?.bytes ?? []);
+    // Every other time in what a relay can read.
+    const among = round % 2 === 0 ? 68 : bytes.length;
+    flipBit(bytes, random.below(among), random.below(8));
+    return forged(bytes);
+  });
+  await refusesAll(evil, /the sealed chunk/);
 });
 
 test("a sealed chunk at another's place is refused", async () => {
-  const [first, second] = await allOf(sealed(object));
+  const [first, second] = sealedOf(object);
   assert.ok(first !== undefined && second !== undefined);
-  // Index and object are at bytes 24 to 31 of the clear header.
+  // Object and index are bytes 24 to 31 of the clear header.
   const bytes = Buffer.from(first.bytes);
   Buffer.from(second.bytes).copy(bytes, 24, 24, 32);
-  await refuses(forged(bytes), 0, /changed, or sealed with another key/);
+  await refusesAll([forged(bytes)], /changed, or sealed with another key/);
 });
 
 test("a chunk of an earlier transfer is refused when it is replayed", async () => {
-  const [old] = await allOf(sealed(object, secretOf(secretConfigOf(seed + 1))));
-  assert.ok(old !== undefined);
-  await refuses(old, 0, /it is of transfer/);
+  const old = sealedOf(object, secretOf(secretConfigOf(seed + 1)));
+  await refusesAll(old, /it is of transfer/);
 });
 
 test("a chunk that a relay made up is refused", async () => {
-  await refuses(forged(createMemoryRandom(`${seed}/made up`).bytes(chunkBytes)), 0, /begin as one/);
+  const made = createMemoryRandom(`${seed}/made up`).bytes(10_000);
+  await refusesAll([forged(made)], /begin as one/);
 });
 
 test("a chunk of another object at that place is not taken for this one's", async () => {
   const other = Buffer.from(object);
-  other.fill("x", 0, chunkBytes);
-  const [stale] = await allOf(sealed(other));
-  const all = await allOf(sealed(object));
-  const { sink, path } = await sinkOf();
-  assert.ok(stale !== undefined);
-  await sink.put(stale.ref, stale.bytes, signal);
-  for (const { ref, bytes } of all) await sink.put(ref, bytes, signal);
-  assert.ok(readFileSync(path).equals(object));
+  other.fill("x", 0, 1_000);
+  const [stale] = sealedOf(other);
+  const [first, ...others] = sealedOf(object);
+  assert.ok(stale !== undefined && first !== undefined);
+  const sink = await openSink();
+  await sink.put(stale);
+  await assert.rejects(Promise.all(others.map((one) => sink.put(one))), /chunk 0/);
+  assert.ok(!existsSync(sink.path));
+  for (const one of [first, ...others]) await sink.put(one);
+  assert.ok(readFileSync(sink.path).equals(object));
+  await sink.close();
 });
 
 test("a chunk that a relay keeps back is named, and nothing has the object's name", async () => {
-  const all = await allOf(sealed(object));
-  const { sink, path } = await sinkOf();
-  const [first, ...others] = all;
-  assert.ok(first !== undefined);
-  const ending = new AbortController();
-  const puts = others.map(({ ref, bytes }) => sink.put(ref, bytes, ending.signal));
-  await Promise.all(puts.slice(0, -1));
-  ending.abort(new Error("the relay says that this was all"));
-  await assert.rejects(Promise.all(puts), (error) => {
-    assert.ok(isSkyError(error, "chunk/missing"), String(error));
-    assert.equal(error.params["digest"], hash("sha256", object.subarray(0, chunkBytes)));
-    return true;
-  });
-  assert.throws(() => statSync(path));
+  const [, ...others] = sealedOf(object);
+  const sink = await openSink();
+  const kept = hash("sha256", object.subarray(0, mib));
+  await assert.rejects(Promise.all(others.map((one) => sink.put(one))), new RegExp(kept));
+  assert.ok(!existsSync(sink.path));
   await sink.close();
 });

@@ -34,28 +34,34 @@ export interface BlindOptions {
   readonly say: (text: string) => void;
 }
 
-const chunkBytes = 256 * 1024;
-const chunksUsual = 48;
+const objectBytes = 1_200_000;
+const objectsUsual = 10;
 /** Some seconds for all of it, whose chunks are smaller when they are sealed. */
 const bytesPerSecond = 512 * 1024;
 const snapshotName = /^Heap\..*\.heapsnapshot$/;
 const snapshotMs = 60_000;
 
 export async function runBlind({ folder, seed, say }: BlindOptions): Promise<readonly string[]> {
-  const object = join(folder, "source", "object");
-  const options = { folder, seed, chunkBytes, object, bytesPerSecond };
+  const sizes = Array.from({ length: objectsUsual }, () => objectBytes);
+  const options = { folder, seed, sizes, bytesPerSecond, isOnDisk: true };
   const chain = await Chain.open({ ...options, through: "relay" });
   const findings: string[] = [];
   const search = new Searches(chain, seed, say);
   try {
-    writeFileSync(object, objectOf(seed, chunksUsual * chunkBytes));
+    for (const object of sizes.keys()) {
+      // All of one seed: the marker is the same in all of them.
+      writeFileSync(
+        join(chain.place("objects"), String(object)),
+        objectOf(seed, objectBytes, object),
+      );
+    }
     for (const role of chain.roles) chain.start(role);
-    await chain.until("some of it has passed", () => chain.safe >= chunksUsual / 4);
+    await chain.until("some of it has passed", () => chain.safe >= objectsUsual / 4);
     findings.push(...search.memory("in flight"));
-    if (chain.safe >= chunksUsual) findings.push("nothing was in flight any more");
+    if (chain.isOver) findings.push("nothing was in flight any more");
     findings.push(...search.disk("in flight"));
     findings.push(...(await search.heap("in flight")));
-    await chain.until("the object is whole", () => chain.isOver);
+    await chain.until("all is whole", () => chain.isOver);
     findings.push(...search.memory("afterwards"), ...search.disk("afterwards"));
     findings.push(...(await search.heap("afterwards")));
     findings.push(...(await chain.end()));

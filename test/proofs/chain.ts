@@ -16,9 +16,9 @@ export interface ChainOptions {
   readonly folder: string;
   readonly seed: number;
   readonly through: "relay" | "nobody";
-  readonly chunkBytes: number;
-  /** What the source has; a file lies in the source's folder. */
-  readonly object: SourceConfig["object"];
+  readonly sizes: readonly number[];
+  /** The objects are files in the folder `objects`; else the source makes them. */
+  readonly isOnDisk: boolean;
   readonly spoolBytesMax?: number;
   readonly bytesPerSecond?: number;
   readonly change?: WiresOptions["change"];
@@ -54,18 +54,13 @@ export class Chain {
       folder: options.folder,
       onWord: (role, word) => this.#hear(role, word),
     });
-    for (const name of [...this.roles, "target"] as const) {
+    for (const name of [...this.roles, "objects", "target"] as const) {
       mkdirSync(this.place(name), { recursive: true });
     }
   }
 
-  place(name: Role | "target"): string {
+  place(name: Role | "objects" | "target"): string {
     return join(this.#options.folder, name);
-  }
-
-  /** The final name of the object. */
-  get path(): string {
-    return join(this.place("target"), "object");
   }
 
   start(role: Role): PartyProcess {
@@ -77,14 +72,14 @@ export class Chain {
     return this.words.get(role)?.filter((word) => word.says === says) ?? [];
   }
 
-  /** The most chunks that were safe at the sink. */
+  /** How many chunks have become safe at the sink, manifests counted. */
   get safe(): number {
-    return Math.max(0, ...this.said("sink", "safe").map((word) => Number(word["count"])));
+    return this.said("sink", "safe").length;
   }
 
-  /** The object has its name, and the source knows. */
+  /** All objects are whole at the sink, and the source knows. */
   get isOver(): boolean {
-    return this.said("sink", "whole").length > 0 && this.said("source", "delivered").length > 0;
+    return this.said("source", "delivered").length > 0;
   }
 
   async until(what: string, isSo: () => boolean, deadlineMs = deadlineUsualMs): Promise<void> {
@@ -99,6 +94,9 @@ export class Chain {
     const found: string[] = [];
     for (const role of this.roles) {
       const living = this.parties.living(role);
+      // One that has just begun would not hear it.
+      const isReady = (): boolean => living?.words.some(({ says }) => says === "ready") ?? true;
+      await this.until(`the ${role} is ready`, isReady);
       await this.parties.stop(role);
       if (living?.end !== "ended with 0") found.push(`the ${role}, asked to end, ${living?.end}`);
     }
@@ -127,19 +125,22 @@ export class Chain {
   }
 
   #configOf(role: Role): SourceConfig | RelayConfig | SinkConfig {
-    const { seed, chunkBytes, object, through, bytesPerSecond } = this.#options;
+    const { seed, sizes, isOnDisk, through, bytesPerSecond } = this.#options;
     const security = this.#wires.security(role);
     const folder = this.place(role);
     const secret = secretConfigOf(seed);
-    if (role === "source") return { security, secret, chunkBytes, object };
+    if (role === "source") {
+      const objects = isOnDisk ? { objects: this.place("objects") } : {};
+      return { security, folder, secret, seed, sizes, ...objects };
+    }
     if (role === "relay") {
       const { spoolBytesMax = spoolBytesUsual } = this.#options;
       const dialPort = this.#wires.before("source").port;
       return { security, folder, spoolBytesMax, dialPort, transfer: secret.transfer };
     }
     const dialPort = this.#wires.before(through === "relay" ? "relay" : "source").port;
-    const own = { security, secret, chunkBytes, folder, dialPort };
     const pace = bytesPerSecond === undefined ? {} : { bytesPerSecond };
-    return { ...own, ...pace, path: this.path, transfer: "t-1" };
+    const target = this.place("target");
+    return { security, secret, folder, dialPort, sizes, target, ...pace };
   }
 }

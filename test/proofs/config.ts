@@ -4,6 +4,8 @@ import type { StreamSecurity } from "../../runtime/stream-tcp.ts";
 
 export interface WireConfig {
   readonly security: StreamSecurity;
+  /** Its own folder: its journal, its spool, its locks. */
+  readonly folder: string;
   /** Where the party before it is, through whatever stands between. */
   readonly dialPort?: number;
 }
@@ -16,13 +18,13 @@ export interface SecretConfig {
 
 export interface SourceConfig extends WireConfig {
   readonly secret: SecretConfig;
-  readonly chunkBytes: number;
-  /** A file, or so many bytes made from the seed. */
-  readonly object: string | { readonly seed: number; readonly bytes: number };
+  /** Where its objects are, each under its number; without it they are made from the seed. */
+  readonly objects?: string;
+  readonly seed: number;
+  readonly sizes: readonly number[];
 }
 
 export interface RelayConfig extends WireConfig {
-  readonly folder: string;
   readonly spoolBytesMax: number;
   /** The id of the transfer, hexadecimal. Not its key. */
   readonly transfer: string;
@@ -30,14 +32,13 @@ export interface RelayConfig extends WireConfig {
 
 export interface SinkConfig extends WireConfig {
   readonly secret: SecretConfig;
-  readonly chunkBytes: number;
-  readonly path: string;
-  readonly folder: string;
-  readonly transfer: string;
+  /** Where its objects go, each under its number. */
+  readonly target: string;
+  readonly sizes: readonly number[];
   readonly proveAtEnd?: boolean;
   /** It takes no more than this; without, as fast as it can. */
   readonly bytesPerSecond?: number;
 }
 
 export const host = "127.0.0.1";
-export const scope = "proof/object";
+export const scope = "proof/objects";

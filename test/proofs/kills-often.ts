@@ -25,7 +25,7 @@ export async function runKillsOften(options: KillsOftenOptions) {
     left -= some;
     const mixed = transfer % directEvery === directEvery - 1 ? "nobody" : "relay";
     const place = join(folder, String(transfer));
-    mkdirSync(join(place, "source"), { recursive: true });
+    mkdirSync(place, { recursive: true });
     const way = through === "both" ? mixed : through;
     const result = await runKills({
       ...{ folder: place, seed, transfer, kills: some, through: way, say },
@@ -51,12 +51,15 @@ function summaryOf(
   const all = killed("source") + killed("relay") + killed("sink");
   const mib = (sum(({ bytes }) => bytes) / 1024 ** 2).toFixed(0);
   const chunks = sum((result) => result.chunks);
+  const objects = sum((result) => result.objects);
+  const looks = sum((result) => result.looks);
   return [
-    `kills, seed ${seed}: ${results.length} transfers (between the ends: ${through}), ${mib} MiB`,
+    `kills, seed ${seed}: ${results.length} transfers (between the ends: ${through})`,
     `  killed ${all} times: ${each(killed)}`,
     `  ${sum(({ resumed }) => resumed)} lives went on from what an earlier one had made safe`,
-    `  ${chunks} chunks to be stored; told to be safe: ${each(stored)}`,
-    `  stored twice: ${sum(({ twice }) => twice)}; moved again: ${sum(({ again }) => again)}`,
-    `  the final name was looked at ${sum(({ looks }) => looks)} times`,
+    `  ${objects} objects, ${mib} MiB, ${chunks} chunks; told to be safe: ${each(stored)}`,
+    `  stored twice: ${sum(({ twice }) => twice)}`,
+    `  read again by the source: ${sum(({ again }) => again)}`,
+    `  the final names were looked at ${looks} times`,
   ];
 }

@@ -1,21 +1,22 @@
 // One transfer under kills: parties are ended without a word at planned moments and started again,
-// until the object is whole; then everything that was promised is looked at.
+// until all objects are whole; then everything that was promised is looked at.
 //
-// What counts as stored: a put that was safe, as the party that keeps it says at once, over all its
-// lives. Each chunk is stored at most once. A chunk whose put was killed before it was safe was not
-// stored, and is moved again.
+// What counts as stored: a chunk that went on record as safe, as the party that keeps it says at
+// once, over all its lives. Each chunk is stored at most once. A chunk whose put was killed before
+// that was not stored, and is moved again.
 
 import { hash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { errorText } from "../../model/errors.ts";
+import { cutBySize } from "../../transfer/chunks/cut.ts";
 import { Chain } from "./chain.ts";
 import { filesBelow } from "./flips.ts";
 import { type Kill, killsOf } from "./plan.ts";
 import type { Role } from "./processes.ts";
-import { objectOf } from "./secret.ts";
-import { type Watcher, watchName } from "./watcher.ts";
+import { objectOf, sizesOf } from "./secret.ts";
+import { type Watcher, watchNames } from "./watcher.ts";
 
 export interface KillsOptions {
   /** Of this transfer alone. */
@@ -32,29 +33,31 @@ export interface KillsResult {
   readonly killed: ReadonlyMap<Role, number>;
   /** Lives that began with something of an earlier one. */
   readonly resumed: number;
+  /** Manifests counted. */
   readonly chunks: number;
-  /** Chunks whose safe put was told of, at each party that keeps them. */
+  readonly objects: number;
+  readonly bytes: number;
+  /** Chunks that were told to be safe, at each party that keeps them. */
   readonly stored: ReadonlyMap<Role, number>;
   readonly twice: number;
-  /** Chunks that the source sent for a second time: their puts had been cut off. */
+  /** Chunks that the source read again: it, or their puts, had been cut off. */
   readonly again: number;
-  readonly bytes: number;
-  /** How often the watcher looked at the final name. */
+  /** How often the watcher looked at a final name. */
   readonly looks: number;
 }
 
-const chunkBytes = 128 * 1024;
-const chunksUsual = 256;
+const objectsUsual = 20;
 /** Puts that may be under way when a party is killed: safe, and never told of. */
 const putsMax = 64;
 
 export async function runKills(options: KillsOptions): Promise<KillsResult> {
-  const { folder, seed, through } = options;
-  const name = join(folder, "source", "object");
-  const chain = await Chain.open({ folder, seed, through, chunkBytes, object: name });
-  const run = new Run(options, chain);
+  const { folder, seed, transfer, through } = options;
+  const sizes = sizesOf(seed * 1_000 + transfer, objectsUsual);
+  const objects = sizes.map((bytes, object) => objectOf(`${seed}/${transfer}/${object}`, bytes));
+  const chain = await Chain.open({ folder, seed, through, sizes, isOnDisk: true });
+  const run = new Run(options, chain, objects);
   try {
-    await run.all(name);
+    await run.all();
   } catch (error) {
     run.find(`the run broke off: ${errorText(error)}`);
   }
@@ -65,18 +68,19 @@ export async function runKills(options: KillsOptions): Promise<KillsResult> {
 class Run {
   readonly #options: KillsOptions;
   readonly #chain: Chain;
+  readonly #objects: readonly Buffer[];
+  /** Of all objects, their manifests counted. */
+  readonly #chunks: number;
   readonly #findings: string[] = [];
   readonly #killed = new Map<Role, number>();
-  readonly #object: Buffer;
   #watcher: Watcher | undefined;
   #twice = 0;
 
-  constructor(options: KillsOptions, chain: Chain) {
-    const { seed, transfer } = options;
+  constructor(options: KillsOptions, chain: Chain, objects: readonly Buffer[]) {
     this.#options = options;
     this.#chain = chain;
-    // The last chunk is shorter than the others, each time by another length.
-    this.#object = objectOf(seed * 1_000 + transfer, chunksUsual * chunkBytes - 1 - transfer);
+    this.#objects = objects;
+    this.#chunks = objects.reduce((sum, { length }) => sum + cutBySize(length).length + 1, 0);
   }
 
   find(text: string): void {
@@ -85,34 +89,47 @@ class Run {
 
   result(): KillsResult {
     const stored = new Map(this.#keepers().map((role) => [role, this.#stored(role).length]));
+    const bytes = this.#objects.reduce((sum, object) => sum + object.length, 0);
     return {
       ...{ findings: this.#findings, killed: this.#killed, resumed: this.#resumed(), stored },
-      ...{ twice: this.#twice, again: this.#again() },
-      ...{ chunks: chunksUsual, bytes: this.#object.length, looks: this.#watcher?.looks ?? 0 },
+      ...{ twice: this.#twice, again: this.#again(), chunks: this.#chunks, bytes },
+      ...{ objects: this.#objects.length, looks: this.#watcher?.looks ?? 0 },
     };
   }
 
-  async all(name: string): Promise<void> {
+  async all(): Promise<void> {
     const { seed, transfer, kills } = this.#options;
     const chain = this.#chain;
-    const old = Buffer.from("what had the name before");
-    writeFileSync(chain.path, old);
-    writeFileSync(name, this.#object);
-    this.#watcher = watchName(chain.path, [hash("sha256", old), hash("sha256", this.#object)]);
+    this.#watcher = watchNames(chain.place("target"), this.#lay());
     for (const role of chain.roles) chain.start(role);
-    const planned = { seed, transfer, kills, roles: chain.roles, chunks: chunksUsual };
+    const planned = { seed, transfer, kills, roles: chain.roles, chunks: this.#chunks };
     for (const kill of killsOf(planned)) await this.#carryOut(kill);
-    await chain.until("the object is whole, and the source knows", () => chain.isOver);
+    await chain.until("all objects are whole, and the source knows", () => chain.isOver);
     for (const found of await chain.end()) this.find(found);
     this.#watcher.close();
     for (const problem of this.#watcher.problems) this.find(problem);
-    if (this.#watcher.seen < 2) this.find("the watcher never saw the object");
+    const { changed } = this.#watcher;
+    if (changed < this.#objects.length) this.find(`the watcher saw ${changed} objects come`);
     this.#audit();
   }
 
   async close(): Promise<void> {
     this.#watcher?.close();
     await this.#chain.close();
+  }
+
+  /** Lays the objects, and what has the names of some before them; what may have each name. */
+  #lay(): ReadonlyMap<string, readonly (string | undefined)[]> {
+    const old = Buffer.from("what had the name before");
+    const may = new Map<string, readonly (string | undefined)[]>();
+    for (const [number, object] of this.#objects.entries()) {
+      const name = String(number);
+      writeFileSync(join(this.#chain.place("objects"), name), object);
+      const isThere = number % 2 === 0;
+      if (isThere) writeFileSync(join(this.#chain.place("target"), name), old);
+      may.set(name, [isThere ? hash("sha256", old) : undefined, hash("sha256", object)]);
+    }
+    return may;
   }
 
   async #carryOut({ victim, atSafe, afterMs, againMs }: Kill): Promise<void> {
@@ -128,7 +145,8 @@ class Run {
 
   async #kill(victim: Role): Promise<void> {
     const { transfer, say } = this.#options;
-    const stage = this.#chain.isOver ? "the end" : `${this.#chain.safe} of ${chunksUsual} chunks`;
+    const { isOver, safe } = this.#chain;
+    const stage = isOver ? "the end" : `${safe} of ${this.#chunks} chunks`;
     say(`transfer ${transfer}: the ${victim} is killed at ${stage}`);
     if (!(await this.#chain.parties.kill(victim))) this.find(`there was no ${victim} to kill`);
     this.#killed.set(victim, (this.#killed.get(victim) ?? 0) + 1);
@@ -144,8 +162,8 @@ class Run {
   }
 
   #again(): number {
-    const sent = this.#chain.said("source", "gave").map((word) => word["index"]);
-    return sent.length - new Set(sent).size;
+    const read = this.#chain.said("source", "read").map((word) => word["place"]);
+    return read.length - new Set(read).size;
   }
 
   #resumed(): number {
@@ -155,11 +173,17 @@ class Run {
 
   #audit(): void {
     const chain = this.#chain;
-    if (!readFileSync(chain.path).equals(this.#object)) this.find("the file is not the object");
-    const left = readdirSync(chain.place("target")).filter((name) => name !== "object");
-    if (left.length > 0) this.find(`beside the file: ${left.join(", ")}`);
+    for (const [number, object] of this.#objects.entries()) {
+      const got = readFileSync(join(chain.place("target"), String(number)));
+      if (!got.equals(object)) this.find(`file ${number} is not the object`);
+    }
+    const names = readdirSync(chain.place("target"));
+    const left = names.filter((name) => this.#objects[Number(name)] === undefined);
+    if (left.length > 0) this.find(`beside the files: ${left.join(", ")}`);
     const locks = filesBelow(chain.place("sink")).filter((path) => path.includes("/locks/"));
     if (locks.length > 0) this.find(`${locks.length} locks are left`);
+    const held = chain.said("relay", "counts").at(-1)?.["heldChunks"] ?? 0;
+    if (held !== 0) this.find(`the relay still holds ${held} chunks`);
     for (const role of this.#keepers()) this.#auditStored(role);
   }
 
@@ -170,7 +194,7 @@ class Run {
       if (times.length > 1) this.find(`the ${role} stored chunk ${index} ${times.length} times`);
     }
     const untold = (this.#killed.get(role) ?? 0) * putsMax;
-    if (groups.size + untold >= chunksUsual) return;
-    this.find(`the ${role} told of ${groups.size} chunks of ${chunksUsual}: who kept the others?`);
+    if (groups.size + untold >= this.#chunks) return;
+    this.find(`the ${role} told of ${groups.size} chunks of ${this.#chunks}: who has the others?`);
   }
 }

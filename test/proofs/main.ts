@@ -5,7 +5,7 @@
 // a sink that takes 1 MB a second). Exits with 0 if nothing was found.
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { env, execPath, exit } from "node:process";
@@ -30,8 +30,11 @@ const say = (text: string): void => console.log(text);
 
 const proofs: Readonly<Record<string, (folder: string) => Promise<readonly string[]>>> = {
   flips: async () => {
-    const file = join(import.meta.dirname, "flips.test.ts");
-    const { status } = spawnSync(execPath, ["--test", file], {
+    const files = readdirSync(import.meta.dirname).filter((name) =>
+      /^flips.*\.test\.ts$/.test(name),
+    );
+    const paths = files.map((name) => join(import.meta.dirname, name));
+    const { status } = spawnSync(execPath, ["--test", "--test-concurrency=2", ...paths], {
       stdio: "inherit",
       env: { ...env, SKY_PROOFS_FLIPS: values.flips, SKY_PROOFS_SEED: values.seed },
     });
@@ -43,7 +46,7 @@ const proofs: Readonly<Record<string, (folder: string) => Promise<readonly strin
     for (const through of ["nobody", "relay"] as const) {
       const options = {
         ...{ folder: join(folder, through), seed, through, seconds: Number(values.seconds) },
-        ...{ offeredBytes: Number(values.gb) * 1_000 * megabyte, bytesPerSecond: megabyte },
+        ...{ sizes: [Number(values.gb) * 1_000 * megabyte], bytesPerSecond: megabyte },
       };
       const result = await runThrottle(options);
       for (const line of throttleLines(result, options)) say(line);

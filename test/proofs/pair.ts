@@ -1,7 +1,7 @@
 // A source, perhaps a relay, and a sink in this process, joined by real connections that pass
 // through proxies: for many short transfers, each disturbed a little.
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createOsClock } from "../../runtime/clock-os.ts";
 import { createTcpStreams } from "../../runtime/stream-tcp.ts";
@@ -18,19 +18,20 @@ import { openWires, type Wires } from "./wires.ts";
 export interface PairOptions {
   readonly folder: string;
   readonly seed: number;
-  readonly object: Buffer;
-  readonly chunkBytes: number;
+  readonly objects: readonly Buffer[];
   readonly kind: "tls" | "plain";
   /** Also a relay between, which is made and told of in the same way. */
   readonly relayed?: boolean;
   readonly change?: ProxyOptions["change"];
   readonly wrap?: (sink: ChunkSink) => ChunkSink;
   readonly proveAtEnd?: boolean;
+  /** It is broken off when somebody has said this. */
+  readonly endAt?: string;
 }
 
 export interface PairResult {
-  /** What stands under the final name. */
-  readonly got: Buffer;
+  /** Whether what stands under the final names are the objects. */
+  readonly isWhole: boolean;
   /** What either party said, and how often. */
   readonly words: ReadonlyMap<string, number>;
   /** Peers and connections that broke the rules, at either end. */
@@ -41,12 +42,15 @@ export interface PairResult {
 const deadlineMs = 15_000;
 const spoolBytesMax = 16 * 1024 * 1024;
 
-/** Resolves when the object is whole and its source knows. */
+/** Resolves when all is whole and the source knows, or it was broken off. */
 export async function runPair(options: PairOptions): Promise<PairResult> {
-  const { folder, seed, object, chunkBytes, kind, change, wrap, proveAtEnd, relayed } = options;
-  const path = join(folder, "target", "object");
-  mkdirSync(join(folder, "target"), { recursive: true });
-  writeFileSync(join(folder, "object"), object);
+  const { folder, seed, objects, kind, change, wrap, proveAtEnd, relayed } = options;
+  const place = (name: string): string => join(folder, name);
+  for (const name of ["objects", "target"]) mkdirSync(place(name), { recursive: true });
+  for (const [number, object] of objects.entries()) {
+    writeFileSync(join(place("objects"), String(number)), object);
+  }
+  const own = { seed, secret: secretConfigOf(seed), sizes: objects.map(({ length }) => length) };
   const words = new Map<string, number>();
   const tale: string[] = [];
   const say = (says: string, about: object = {}): void => {
@@ -58,9 +62,11 @@ export async function runPair(options: PairOptions): Promise<PairResult> {
   const streams = (role: Role) =>
     createTcpStreams({ security: wires.security(role), clock: createOsClock() });
   const [near, far] = [streams("source"), streams("sink")];
-  const secret = secretConfigOf(seed);
   const source = await runSource(
-    { security: wires.security("source"), secret, chunkBytes, object: join(folder, "object") },
+    {
+      ...{ ...own, security: wires.security("source"), folder: place("source") },
+      objects: place("objects"),
+    },
     { streams: near, say },
   );
   wires.listens("source", source.port);
@@ -69,18 +75,15 @@ export async function runPair(options: PairOptions): Promise<PairResult> {
     : undefined;
   const sink = await runSink(
     {
-      ...{ security: wires.security("sink"), secret, chunkBytes, path, transfer: "t-1" },
-      ...{
-        folder: join(folder, "sink"),
-        dialPort: wires.before(relayed ? "relay" : "source").port,
-      },
+      ...{ ...own, security: wires.security("sink"), folder: place("sink") },
+      ...{ target: place("target"), dialPort: wires.before(relayed ? "relay" : "source").port },
       ...(proveAtEnd !== undefined && { proveAtEnd }),
     },
     { streams: far, say, ...(wrap && { wrap }) },
   );
   try {
-    const isOver = () => sink.destination.isWhole && words.has("delivered");
-    await until("the object is whole", isOver, {
+    const isOver = () => words.has("delivered") || words.has(options.endAt ?? "");
+    await until("all is whole", isOver, {
       deadlineMs,
       describe: () => tale.slice(-12).join("\n"),
     });
@@ -91,7 +94,11 @@ export async function runPair(options: PairOptions): Promise<PairResult> {
     await wires.close();
   }
   const breaches = near.counts().breaches + far.counts().breaches;
-  return { got: readFileSync(path), words, breaches, tale };
+  const isWhole = objects.every((object, number) => {
+    const path = join(place("target"), String(number));
+    return existsSync(path) && readFileSync(path).equals(object);
+  });
+  return { isWhole, words, breaches, tale };
 }
 
 async function relayOf(

@@ -33,6 +33,7 @@ process.once("SIGTERM", async () => {
   await run.close();
   clearInterval(alive);
 });
+say("ready");
 
 async function begin(): Promise<{ close(): Promise<void> }> {
   if (role === "source") {

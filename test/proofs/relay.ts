@@ -5,13 +5,13 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { StreamPort, StreamSession } from "../../runtime/stream.ts";
-import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { openContentStore } from "../../transfer/chunks/content-store-os.ts";
 import { exchangeChannels } from "../../transfer/chunks/exchange-channels.ts";
 import { openChunkJournal } from "../../transfer/chunks/journal-os.ts";
 import { openRelay } from "../../transfer/chunks/relay.ts";
 import { host, type RelayConfig, scope } from "./config.ts";
 import { keepDialled } from "./sink.ts";
+import { tellingStore } from "./telling.ts";
 
 export interface RelayPorts {
   readonly streams: StreamPort;
@@ -35,7 +35,7 @@ export async function runRelay(config: RelayConfig, ports: RelayPorts): Promise<
   const journal = await openChunkJournal({ path: join(folder, "journal"), transfer });
   const next = new NextHop();
   const relay = await openRelay({
-    ...{ transfer, store: telling(store, say), journal, bytesMax: spoolBytesMax, scope },
+    ...{ transfer, store: tellingStore(store, say), journal, bytesMax: spoolBytesMax, scope },
     next: (signal) => next.session(signal),
     pause: (_, signal) => pause(pauseMs, undefined, { signal }),
   });
@@ -100,23 +100,4 @@ class NextHop {
       signal.removeEventListener("abort", leave);
     }
   }
-}
-
-/** The same store, which tells of every chunk that it has made safe. */
-function telling(store: ContentStore, say: RelayPorts["say"]): ContentStore {
-  return {
-    has: (digests) => store.has(digests),
-    put: async (digest, bytes, options) => {
-      const outcome = await store.put(digest, bytes, options);
-      if (outcome === "stored") say("safe", { index: digest, count: store.counts().stored });
-      return outcome;
-    },
-    get: (digest) => store.get(digest),
-    pin: (name, chunks) => store.pin(name, chunks),
-    unpin: (name) => store.unpin(name),
-    pinned: (name) => store.pinned(name),
-    pins: (prefix) => store.pins(prefix),
-    counts: () => store.counts(),
-    close: () => store.close(),
-  };
 }

@@ -12,24 +12,34 @@ export const markerBytes = 32;
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-";
 const partBytes = 4_096;
 
-export function markerOf(seed: number): Buffer {
+export function markerOf(seed: number | string): Buffer {
   const random = createMemoryRandom(`${seed}/marker`);
   return Buffer.from(
     Array.from({ length: markerBytes }, () => alphabet[random.below(alphabet.length)]).join(""),
   );
 }
 
+/** Lengths of objects: none, one byte, some pieces, many pieces, and their neighbors. */
+export function sizesOf(seed: number, count: number): readonly number[] {
+  const random = createMemoryRandom(`${seed}/sizes`);
+  const mib = 1024 * 1024;
+  const odd = [0, 1, mib, mib + 1, 6 * mib - 1];
+  const others = Array.from({ length: count - odd.length }, () => 1 + random.below(2 * mib));
+  return [...odd, ...others];
+}
+
 /** Parts of three kinds: noise, repetition, and nothing but the marker. */
-export function objectOf(seed: number, bytes: number): Buffer {
-  const random = createMemoryRandom(`${seed}/object`);
+export function objectOf(seed: number | string, bytes: number, number = 0): Buffer {
+  const random = createMemoryRandom(`${seed}/object/${number}`);
   const marker = markerOf(seed);
   const whole = Buffer.alloc(bytes);
   for (let at = 0; at < bytes; at += partBytes) {
     const part = whole.subarray(at, at + partBytes);
     fill(part, random, marker);
+    if (part.length < 128 + 8) continue;
     part.write(marker.toString("latin1"), random.below(64), "latin1");
     // No two parts are alike, so no two chunks are.
-    if (part.length >= 128 + 8) part.writeDoubleLE(at, 128);
+    part.writeDoubleLE(at, 128);
   }
   return whole;
 }

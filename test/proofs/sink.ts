@@ -1,23 +1,30 @@
 // The sink of a transfer: dials whoever is before it, again whenever that ends, and takes what is
-// pushed into its destination.
+// pushed into files.
 
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { SkyError } from "../../model/errors.ts";
 import type { StreamPort, StreamSession } from "../../runtime/stream.ts";
 import type { ChunkSink } from "../../transfer/chunks/exchange.ts";
 import { exchangeChannels } from "../../transfer/chunks/exchange-channels.ts";
+import { openChunkJournal } from "../../transfer/chunks/journal-os.ts";
+import { openObjectFile } from "../../transfer/chunks/object-file-os.ts";
+import { createReceiver, type ObjectTarget } from "../../transfer/chunks/receive.ts";
+import { fileToReceive } from "../../transfer/chunks/receive-os.ts";
+import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
 import { host, type SinkConfig, scope } from "./config.ts";
-import { type Destination, openDestination } from "./destination.ts";
 import { secretOf } from "./secret.ts";
+import { type Say, tellingJournal } from "./telling.ts";
 
 export interface SinkPorts {
   readonly streams: StreamPort;
-  readonly say: (says: string, about?: object) => void;
-  /** What stands between the wire and the destination, if anything does. */
+  readonly say: Say;
+  /** What stands between the wire and the files, if anything does. */
   readonly wrap?: (sink: ChunkSink) => ChunkSink;
 }
 
 export interface SinkRun {
-  readonly destination: Destination;
   close(): Promise<void>;
 }
 
@@ -25,15 +32,20 @@ const inFlightBytesMax = 32 * 1024 * 1024;
 
 export async function runSink(config: SinkConfig, ports: SinkPorts): Promise<SinkRun> {
   const { streams, say, wrap = (sink) => sink } = ports;
-  const { path, transfer, chunkBytes, folder, dialPort = 0, bytesPerSecond } = config;
-  const destination = await openDestination({
-    ...{ path, transfer, chunkBytes, folder, secret: secretOf(config.secret) },
-    proveAtEnd: config.proveAtEnd ?? true,
-    onWord: (says, about) => say(says, about),
+  const { folder, secret, dialPort = 0, bytesPerSecond } = config;
+  mkdirSync(folder, { recursive: true });
+  const { transfer } = secret;
+  const opened = await openChunkJournal({ path: join(folder, "journal"), transfer });
+  const journal = tellingJournal(opened, say);
+  say("had", { count: [...journal.entries()].length });
+  const work = createInlineWork();
+  const receiver = createReceiver({
+    ...{ secret: secretOf(secret), journal, work },
+    target: (object) => targetOf(config, object),
+    onObject: (object) => say("whole", { object }),
   });
-  const sink = wrap(
-    bytesPerSecond === undefined ? destination : slowed(destination, bytesPerSecond),
-  );
+  const told = wrap(telling(receiver, say));
+  const sink = bytesPerSecond === undefined ? told : slowed(told, bytesPerSecond);
   const channels = exchangeChannels({
     admit: (request) => {
       if (request.scope !== scope) return { refused: `there is no ${request.scope}` };
@@ -47,11 +59,43 @@ export async function runSink(config: SinkConfig, ports: SinkPorts): Promise<Sin
     });
   });
   return {
-    destination,
     close: async () => {
       await dialler.close();
       await channels.close();
-      await destination.close();
+      await receiver.close();
+      await work.close();
+      await journal.close();
+    },
+  };
+}
+
+/** The file of an object, below the target, by its number. */
+export function targetOf(
+  { target, folder, sizes, secret, proveAtEnd = true }: SinkConfig,
+  object: number,
+): ObjectTarget {
+  const bytes = sizes[object];
+  if (bytes === undefined) throw new SkyError("request/invalid", { field: "object", why: "none" });
+  const path = join(target, String(object));
+  const file = { path, bytes, transfer: secret.transfer, locks: join(folder, "locks") };
+  const usual = fileToReceive(file);
+  if (proveAtEnd) return usual;
+  const open: ObjectTarget["open"] = (journal) =>
+    openObjectFile({ ...file, openJournal: async () => journal, proveAtEnd: false });
+  return { ...usual, open };
+}
+
+/** Tells of every chunk that was refused. */
+function telling(sink: ChunkSink, say: Say): ChunkSink {
+  return {
+    known: (refs) => sink.known(refs),
+    put: async (ref, bytes, signal) => {
+      try {
+        await sink.put(ref, bytes, signal);
+      } catch (error) {
+        say("refused", { index: ref.digest, why: String(error) });
+        throw error;
+      }
     },
   };
 }

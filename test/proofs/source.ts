@@ -1,50 +1,54 @@
-// The source of a transfer: listens, and pushes its object to whoever is admitted, until all of it
-// is delivered. An exchange that breaks is begun again on the next session, or on the same one.
+// The source of a transfer: listens, and sends its objects to whoever dials it, until all of them
+// are whole at the destination. What breaks is begun again with the next session, or on this one.
 
-import { open } from "node:fs/promises";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { isSkyError } from "../../model/errors.ts";
 import { createMemoryRandom } from "../../runtime/random-memory.ts";
 import type { StreamPort, StreamSession } from "../../runtime/stream.ts";
 import type { ByteRange } from "../../transfer/chunks/cut.ts";
-import { codecInPlace, type ExchangeResult, rawCodec } from "../../transfer/chunks/exchange.ts";
-import { pushChunks } from "../../transfer/chunks/push.ts";
+import { openChunkJournal } from "../../transfer/chunks/journal-os.ts";
+import { fileToSend } from "../../transfer/chunks/receive-os.ts";
+import { type SentObject, sendObjects } from "../../transfer/chunks/send.ts";
+import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
 import { host, type SourceConfig, scope } from "./config.ts";
-import { SealedObject } from "./sealed-object.ts";
 import { secretOf } from "./secret.ts";
-
-/** How often an exchange is begun again on a session that lives. */
-const exchangesMax = 10;
-
-export interface SourceRun {
-  readonly port: number;
-  close(): Promise<void>;
-}
 
 export interface SourcePorts {
   readonly streams: StreamPort;
   readonly say: (says: string, about?: object) => void;
 }
 
+export interface SourceRun {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** How often it is begun again on a session that lives. */
+const triesMax = 10;
+
 export async function runSource(config: SourceConfig, ports: SourcePorts): Promise<SourceRun> {
   const { streams, say } = ports;
-  const reader = await readerOf(config);
+  const { folder, secret } = config;
+  mkdirSync(folder, { recursive: true });
+  const journal = await openChunkJournal({
+    path: join(folder, "journal"),
+    transfer: secret.transfer,
+  });
+  const objects = await objectsOf(config, say);
+  const work = createInlineWork();
   const stop = new AbortController();
   const running = new Set<Promise<void>>();
-  const push = async (session: StreamSession): Promise<void> => {
-    const onGiven = (index: number): void => say("gave", { index });
-    const object = new SealedObject({ secret: secretOf(config.secret), ...reader, onGiven });
-    const from = { get: object.get.bind(object) };
-    const options = { session, scope, from, offer: object.offer(), until: "delivered" } as const;
-    const onSafe = (): void => object.safe();
-    const { signal } = stop;
-    const result = await pushChunks({ ...options, work: rawCodec(codecInPlace), onSafe, signal });
-    say("delivered", resultOf(result));
+  const send = async (session: StreamSession): Promise<void> => {
+    const all = { session, scope, secret: secretOf(secret), objects, journal, work };
+    const { moved, known } = await sendObjects({ ...all, signal: stop.signal });
+    say("delivered", { moved, known });
   };
   const serve = async (session: StreamSession): Promise<void> => {
     const over = session.closed.then(() => true);
-    for (let tried = 0; tried < exchangesMax; tried += 1) {
+    for (let tried = 0; tried < triesMax; tried += 1) {
       try {
-        return await push(session);
+        return await send(session);
       } catch (error) {
         say("broken", { why: String(error) });
         if (stop.signal.aborted || !isSkyError(error, "stream/closed")) return;
@@ -66,48 +70,46 @@ export async function runSource(config: SourceConfig, ports: SourcePorts): Promi
       stop.abort(new Error("the source ends"));
       await Promise.all(running);
       await listener.close();
-      await reader.close();
+      await work.close();
+      await journal.close();
+      for (const object of objects) await object.close?.();
     },
   };
 }
 
-function resultOf({ moved, movedBytes, known, damaged, missing }: ExchangeResult): object {
-  return { moved, movedBytes, known, damaged, missing: missing.length };
-}
+type Closable = SentObject & { close?(): Promise<void> };
 
-async function readerOf({ object, chunkBytes }: SourceConfig) {
-  if (typeof object !== "string") {
-    const { bytes, seed } = object;
-    const read = async (range: ByteRange) => madeOf(seed, range);
-    return { ranges: rangesOf(bytes, chunkBytes), read, close: async () => {} };
-  }
-  const file = await open(object, "r");
-  const { size } = await file.stat();
-  const read = async ({ at, bytes }: ByteRange): Promise<Uint8Array> => {
-    const buffer = Buffer.alloc(bytes);
-    await file.read(buffer, 0, bytes, at);
-    return buffer;
-  };
-  return { ranges: rangesOf(size, chunkBytes), read, close: () => file.close() };
-}
-
-/** Finer than an object is cut otherwise, so that a small one has many chunks. */
-function rangesOf(bytes: number, chunkBytes: number): readonly ByteRange[] {
-  return Array.from({ length: Math.ceil(bytes / chunkBytes) }, (_, index) => {
-    const at = index * chunkBytes;
-    return { at, bytes: Math.min(chunkBytes, bytes - at) };
-  });
+async function objectsOf(
+  { objects, sizes, seed }: SourceConfig,
+  say: SourcePorts["say"],
+): Promise<readonly Closable[]> {
+  const made = async (object: number, bytes: number): Promise<Closable> =>
+    objects === undefined
+      ? { object, bytes, read: async (range) => madeOf(seed + object, range) }
+      : await fileToSend(object, join(objects, String(object)));
+  return await Promise.all(
+    sizes.map(async (bytes, object) => {
+      const source = await made(object, bytes);
+      const read: SentObject["read"] = async (range, signal) => {
+        say("read", { place: `${object}/${range.at}` });
+        return await source.read(range, signal);
+      };
+      return { ...source, read };
+    }),
+  );
 }
 
 const noiseBytes = 1024 * 1024;
+let noise: Buffer | undefined;
 
-/** Bytes that cost little to make and do not compress: noise, and each piece another. */
+/** Bytes that cost little to make and do not compress: noise, and each range another. */
 function madeOf(seed: number, { at, bytes }: ByteRange): Uint8Array {
   noise ??= Buffer.from(createMemoryRandom(`${seed}/noise`).bytes(noiseBytes));
   const buffer = Buffer.allocUnsafeSlow(bytes);
   for (let from = 0; from < bytes; from += noiseBytes) noise.copy(buffer, from);
-  buffer.writeDoubleLE(at, 0);
+  if (bytes >= 16) {
+    buffer.writeDoubleLE(at, 0);
+    buffer.writeDoubleLE(seed, 8);
+  }
   return buffer;
 }
-
-let noise: Buffer | undefined;

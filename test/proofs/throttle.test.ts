@@ -19,7 +19,7 @@ test("nobody holds much for a slow sink, with a relay between and without", asyn
   const runs = (["nobody", "relay"] as const).map(async (through) => {
     const options = {
       ...{ folder: join(dir, through), seed: 7, through, seconds: 8 },
-      ...{ offeredBytes: 2_000 * mib, bytesPerSecond: mib },
+      ...{ sizes: Array.from({ length: 125 }, () => 16 * mib), bytesPerSecond: mib },
     };
     const result = await runThrottle(options);
     t.diagnostic(`TABLE ${throttleLines(result, options).join("\n")}`);

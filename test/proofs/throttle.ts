@@ -14,7 +14,8 @@ export interface ThrottleOptions {
   readonly seed: number;
   readonly through: "relay" | "nobody";
   readonly seconds: number;
-  readonly offeredBytes: number;
+  /** Of the objects that are offered. */
+  readonly sizes: readonly number[];
   readonly bytesPerSecond: number;
 }
 
@@ -36,7 +37,6 @@ export interface RssSeen {
   readonly boundMib: number;
 }
 
-const chunkBytes = 1024 * 1024;
 /** What may be on its way between two parties: asked for and not yet safe, and the windows. */
 const underWayBytesMax = 64 * 1024 * 1024;
 /**
@@ -50,11 +50,10 @@ const sampleMs = 500;
 const spoolBytesMax = 32 * 1024 * 1024;
 
 export async function runThrottle(options: ThrottleOptions): Promise<ThrottleResult> {
-  const { folder, seed, through, offeredBytes, bytesPerSecond, seconds } = options;
+  const { folder, seed, through, sizes, bytesPerSecond, seconds } = options;
   let sentBytes = 0;
   const chain = await Chain.open({
-    ...{ folder, seed, through, chunkBytes, bytesPerSecond, spoolBytesMax },
-    object: { seed, bytes: offeredBytes },
+    ...{ folder, seed, through, sizes, bytesPerSecond, spoolBytesMax, isOnDisk: false },
     change: (bytes, way) => {
       if (way === "back") sentBytes += bytes.length;
     },
@@ -73,7 +72,7 @@ export async function runThrottle(options: ThrottleOptions): Promise<ThrottleRes
       const { peakMib } = rssIn(chain, role);
       return { role, firstMib: samplesMib[0] ?? 0, peakMib, samplesMib, boundMib: boundMib[role] };
     });
-    const safeBytes = chain.safe * chunkBytes;
+    const safeBytes = safeIn(chain);
     const result = { seconds, safeBytes, sentBytes, rss };
     const findings = [...findingsOf(result, options), ...(await chain.end())];
     return { ...result, findings };
@@ -88,9 +87,17 @@ function rssIn(chain: Chain, role: Role) {
   return rssOf(pid);
 }
 
+function safeIn(chain: Chain): number {
+  return sumOf(chain.said("sink", "safe").map((word) => Number(word["bytes"])));
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
 function findingsOf(
   { safeBytes, sentBytes, rss }: Omit<ThrottleResult, "findings">,
-  { offeredBytes, through }: ThrottleOptions,
+  { sizes, through }: ThrottleOptions,
 ): readonly string[] {
   const found = rss.flatMap(({ role, firstMib, peakMib, boundMib: bound }) => [
     ...(peakMib > bound ? [`the ${role} held ${peakMib} MiB of ${bound}`] : []),
@@ -101,14 +108,14 @@ function findingsOf(
   const aheadMax = hops * underWayBytesMax + spoolBytes;
   const ahead = sentBytes - safeBytes;
   if (ahead > aheadMax) found.push(`${ahead} bytes left the source before there was room for them`);
-  if (safeBytes >= offeredBytes) found.push("the sink took all: nobody had to wait");
+  if (safeBytes >= sumOf(sizes)) found.push("the sink took all: nobody had to wait");
   return found;
 }
 
 export function throttleLines(result: ThrottleResult, options: ThrottleOptions): readonly string[] {
   const mib = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(0)} MiB`;
-  const { offeredBytes, bytesPerSecond, through } = options;
-  const offered = `${mib(offeredBytes)} offered for ${result.seconds} s`;
+  const { sizes, bytesPerSecond, through } = options;
+  const offered = `${mib(sumOf(sizes))} offered for ${result.seconds} s`;
   const way = through === "relay" ? "through the relay" : "directly";
   return [
     `${offered}, ${way}, to a sink that takes ${mib(bytesPerSecond)}/s`,

@@ -1,18 +1,19 @@
-// Watches a final name while its object comes in: whatever stands there at any moment is what was
-// there before, or the whole object.
+// Watches final names while their objects come in: whatever has one of them at any moment is what
+// had it before, or the whole object.
 //
-// It looks whenever its folder changes and again and again besides, reads the file and hashes it,
-// unless it is the same file as at the last look. What must always hold: it says how often it
-// looked, so that a run that was never watched does not pass for a good one.
+// It looks whenever the folder changes, and at one name after the other besides; it reads the file
+// and hashes it, unless it is the same file as at the last look. What must always hold: it says how
+// often it looked and what it saw, so that a run that was never watched does not pass for a good
+// one.
 
 import { hash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readFileSync, watch } from "node:fs";
-import { basename, dirname } from "node:path";
+import { join } from "node:path";
 
 export interface Watcher {
   readonly looks: number;
-  /** How many different files were seen there. */
-  readonly seen: number;
+  /** Names that were seen to change hands. */
+  readonly changed: number;
   /** Every look that found something else than it may be. */
   readonly problems: readonly string[];
   close(): void;
@@ -20,54 +21,64 @@ export interface Watcher {
 
 const everyMs = 2;
 
-/** `may`: the digests of what may be there; `undefined` among them: it may be missing. */
-export function watchName(path: string, may: readonly (string | undefined)[]): Watcher {
+/** For each name the digests of what may have it; `undefined` among them: it may be missing. */
+export function watchNames(
+  folder: string,
+  may: ReadonlyMap<string, readonly (string | undefined)[]>,
+): Watcher {
+  const names = [...may.keys()];
+  const last = new Map<string, string>();
+  const changed = new Set<string>();
   const problems: string[] = [];
   let looks = 0;
-  let seen = 0;
-  let last = "";
-  const look = (): void => {
+  const look = (name: string): void => {
     looks += 1;
-    const { same, digest } = lookAt(path, last);
-    if (same === last) return;
-    last = same;
-    seen += 1;
-    if (!may.includes(digest)) problems.push(`look ${looks}: ${digest ?? "nothing"} is there`);
+    const before = last.get(name);
+    const { same, digest } = lookAt(join(folder, name), before);
+    if (same === before) return;
+    last.set(name, same);
+    if (before !== undefined) changed.add(name);
+    if (may.get(name)?.includes(digest)) return;
+    problems.push(`look ${looks}: ${digest ?? "nothing"} is at ${name}`);
   };
-  const name = basename(path);
-  const watching = watch(dirname(path), (_, changed) => {
-    if (changed === name || changed === null) look();
+  const watching = watch(folder, (_, name) => {
+    if (name !== null && may.has(name)) look(name);
   });
-  const timer = setInterval(look, everyMs);
-  look();
+  let next = 0;
+  const timer = setInterval(() => {
+    const name = names[next % names.length];
+    next += 1;
+    if (name !== undefined) look(name);
+  }, everyMs);
+  for (const name of names) look(name);
   return {
     get looks() {
       return looks;
     },
-    get seen() {
-      return seen;
+    get changed() {
+      return changed.size;
     },
     problems,
     close: () => {
       clearInterval(timer);
       watching.close();
-      look();
+      for (const name of names) look(name);
     },
   };
 }
 
-function lookAt(path: string, last: string): { same: string; digest: string | undefined } {
+function lookAt(path: string, last: string | undefined): { same: string; digest?: string } {
   let file: number;
   try {
     file = openSync(path, "r");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    return { same: "nothing", digest: undefined };
+    return { same: "nothing" };
   }
   try {
     const { ino, size, mtimeNs, ctimeNs } = fstatSync(file, { bigint: true });
     const same = `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
-    return { same, digest: same === last ? undefined : hash("sha256", readFileSync(file)) };
+    return same === last ? { same } : { same, digest: hash("sha256", readFileSync(file)) };
   } finally {
     closeSync(file);
   }

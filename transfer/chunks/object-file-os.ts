@@ -58,7 +58,8 @@ export interface ObjectFile {
   /** What has yet to come. */
   missing(manifest: Manifest): readonly PlacedChunk[];
   /**
-   * Gives the whole file its final name. Nothing else of it is left then.
+   * Gives the whole file its final name, when all puts under way have settled; later ones wait.
+   * Nothing else of it is left then.
    * @throws SkyError `chunk/missing`; `chunk/damaged` for the first chunk whose bytes changed after
    *   it was put: all such are missing from then on. Put them again, and call this again.
    */
@@ -116,6 +117,8 @@ class PartialFile implements ObjectFile {
   #failure: unknown;
   #phase: "open" | "renamed" | "closed" = "open";
   #begun: Promise<unknown> | undefined;
+  /** Settles when `finish` has, whatever became of it. */
+  #finishing: Promise<unknown> | undefined;
 
   constructor(options: ObjectFileOptions, names: ObjectNames, lock: HomeLock) {
     this.#options = options;
@@ -171,6 +174,8 @@ class PartialFile implements ObjectFile {
 
   async put(place: PlacedChunk, bytes: Uint8Array): Promise<void> {
     assert(bytes.length === place.ref.bytes, `${bytes.length} bytes of ${place.ref.bytes}`);
+    // What was proven must not be written over before it has its name.
+    while (this.#finishing !== undefined) await this.#finishing;
     const under = this.#puts.get(place.index);
     if (under !== undefined) {
       assert(isSamePlace(under.place, place), `two chunks at once for place ${place.index}`);
@@ -234,9 +239,18 @@ class PartialFile implements ObjectFile {
   }
 
   async finish(manifest: Manifest, attributes: FileAttributes = {}): Promise<void> {
+    while (this.#finishing !== undefined) await this.#finishing;
+    const finishing = this.#finish(manifest, attributes);
+    this.#finishing = Promise.allSettled([finishing]).finally(() => {
+      this.#finishing = undefined;
+    });
+    await finishing;
+  }
+
+  async #finish(manifest: Manifest, attributes: FileAttributes): Promise<void> {
     await named(this.#names, async () => {
+      await Promise.allSettled([...this.#puts.values()].map(({ done }) => done));
       this.#demandOpen();
-      assert(this.#puts.size === 0, "finish while chunks are put");
       // More places than the object has: what lies under the name is another one.
       const isOther = this.known.size !== manifest.chunks.length;
       if (isOther) await this.#beginAnew();
@@ -325,7 +339,8 @@ class PartialFile implements ObjectFile {
 
   #demandOpen(): void {
     if (this.#failure !== undefined) throw this.#failure;
-    assert(this.#phase !== "closed", `${this.#options.path} is closed`);
+    if (this.#phase !== "closed") return;
+    throw new SkyError("core/cancelled", { what: `writing ${this.#options.path}` });
   }
 }
 
