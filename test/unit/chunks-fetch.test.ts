@@ -305,7 +305,9 @@ test(
 test("an abort ends it promptly, with its reason, and leaves nothing at work", limits, async () => {
   const pair = await pairOf();
   const chunks = chunksOf(20);
-  const serving = served(pair, sourceOf(chunks));
+  const broken = assert.rejects(served(pair, sourceOf(chunks)), (error) =>
+    isSkyError(error, "stream/closed"),
+  );
   const into = new MemorySink();
   // A sink that waits for room until it is told to stop, and takes a moment then.
   into.gate = (_ref, stop) =>
@@ -321,7 +323,7 @@ test("an abort ends it promptly, with its reason, and leaves nothing at work", l
   stop.abort(why);
   await assert.rejects(fetching, (error) => error === why);
   assert.equal(into.atWork, 0);
-  await assert.rejects(serving, (error) => isSkyError(error, "stream/closed"));
+  await broken;
   await assert.rejects(fetchChunks(options), (error) => error === why);
 });
 
