@@ -32,7 +32,7 @@ export const laneLimits: LaneLimits = {
   heldFramesMax: 16_384,
   waitBytes: 512 * 1024,
   laneBytesHigh: 512 * 1024,
-  ackBytes: 256 * 1024,
+  ackBytes: 512 * 1024,
   ackMs: 20,
   queueMs: 100,
   lateMs: 500,
