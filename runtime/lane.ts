@@ -21,10 +21,12 @@ export interface LaneLimits {
   /** An acknowledgement is due after so many bytes, or so long after the first of them. */
   readonly ackBytes: number;
   readonly ackMs: number;
-  /** A lane gets no more than it can carry in so long, or in two of its round trips. */
+  /** A lane gets less when its frames take so much longer than its shortest round trip. */
   readonly queueMs: number;
-  /** What a lane has not carried in so long, or in four round trips, goes out on another too. */
+  /** What a lane has not carried in so long, or in four round trips, goes out on another too… */
   readonly lateMs: number;
+  /** …and already after this where there is nothing else to send. */
+  readonly idleLateMs: number;
 }
 
 export const laneLimits: LaneLimits = {
@@ -36,6 +38,7 @@ export const laneLimits: LaneLimits = {
   ackMs: 20,
   queueMs: 100,
   lateMs: 500,
+  idleLateMs: 100,
 };
 
 /** What a frame costs beside its bytes while it is kept. */

@@ -12,49 +12,9 @@
 import { Fifo } from "./fifo.ts";
 import type { AckFrame, Frame } from "./framing.ts";
 import { frameCost, type LaneLimits } from "./lane.ts";
+import { type Held, SendingLane } from "./sending-lane.ts";
 import { streamFault } from "./stream-fault.ts";
 import type { FrameLink } from "./stream-session.ts";
-
-export interface Held {
-  readonly number: number;
-  /** Let go of once it is acknowledged, whoever still carries it. */
-  frame: Frame | undefined;
-  readonly cost: number;
-  state: "waiting" | "sent" | "arrived" | "acknowledged";
-  /** The lanes that carry it. */
-  carriers: readonly SendingLane[];
-}
-
-interface Carried {
-  readonly held: Held;
-  readonly atMs: number;
-}
-
-/** Until a lane has shown what it carries, it gets no more than this. */
-const firstBytes = 256 * 1024;
-/** A rate is measured over no less than this. */
-const sampleMsMin = 2;
-
-/** What the sender knows of one lane. */
-export class SendingLane {
-  readonly link: FrameLink;
-  readonly carried = new Fifo<Carried>();
-  /** Numbered frames that the peer says came on it. */
-  arrived = 0;
-  inFlightBytes = 0;
-  /** Bytes a millisecond; 0 = not known yet. */
-  rate = 0;
-  roundTripMs: number | undefined;
-  late = false;
-  /** It could have been given more since the last sample. */
-  pressed = false;
-  sampleBytes = 0;
-  sampleFromMs = 0;
-
-  constructor(link: FrameLink) {
-    this.link = link;
-  }
-}
 
 export class LaneSender {
   readonly #limits: LaneLimits;
@@ -135,29 +95,17 @@ export class LaneSender {
       throw streamFault("out-of-order", `${here} frames of a lane are acknowledged`);
     }
     while (lane.arrived < here) this.#arrive(lane, nowMs);
+    lane.blocked = false;
     this.acknowledge(received);
     const oldest = lane.carried.at(0);
     if (oldest === undefined || nowMs - oldest.atMs <= this.#lateMs(lane)) lane.late = false;
   }
 
   #arrive(lane: SendingLane, nowMs: number): void {
-    const carried = lane.carried.shift();
-    if (carried === undefined) return;
-    const { held, atMs } = carried;
-    lane.arrived += 1;
-    lane.inFlightBytes -= held.cost;
+    const held = lane.arrive(nowMs, this.#limits);
+    if (held === undefined) return;
     if (held.state !== "acknowledged") held.state = "arrived";
     held.carriers = held.carriers.filter((one) => one !== lane);
-    lane.roundTripMs = Math.min(lane.roundTripMs ?? Number.POSITIVE_INFINITY, nowMs - atMs);
-    lane.sampleBytes += held.cost;
-    const elapsedMs = nowMs - lane.sampleFromMs;
-    if (elapsedMs < sampleMsMin) return;
-    const sample = lane.sampleBytes / elapsedMs;
-    if (sample > lane.rate) lane.rate = sample;
-    else if (lane.pressed) lane.rate = lane.rate * 0.75 + sample * 0.25;
-    lane.pressed = false;
-    lane.sampleBytes = 0;
-    lane.sampleFromMs = nowMs;
   }
 
   /** @throws SkyError `stream/protocol` for numbers that were never sent. */
@@ -231,7 +179,7 @@ export class LaneSender {
   }
 
   #hasRoom(lane: SendingLane, cost: number): boolean {
-    const { queueMs, laneBytesHigh, heldFramesMax } = this.#limits;
+    const { laneBytesHigh, heldFramesMax } = this.#limits;
     // A peer that acknowledges and never counts would make us remember what it carries.
     if (lane.carried.length >= heldFramesMax) return false;
     if (lane.link.queuedBytes() >= laneBytesHigh) {
@@ -239,10 +187,9 @@ export class LaneSender {
       return false;
     }
     if (lane.inFlightBytes === 0 || this.#lanes.size === 1) return true;
-    const spanMs = Math.max(queueMs, 2 * (lane.roundTripMs ?? queueMs));
-    const allowed = Math.max(firstBytes, lane.rate * spanMs);
-    if (lane.inFlightBytes + cost <= allowed) return true;
+    if (lane.inFlightBytes + cost <= lane.allowedBytes) return true;
     lane.pressed = true;
+    lane.blocked = true;
     return false;
   }
 
@@ -252,14 +199,9 @@ export class LaneSender {
       this.#reached = held.number;
       this.#reachedBytes += held.cost;
     } else this.resent += 1;
-    if (lane.inFlightBytes === 0) {
-      lane.sampleFromMs = nowMs;
-      lane.sampleBytes = 0;
-    }
     held.state = "sent";
     held.carriers = [...held.carriers, lane];
-    lane.carried.push({ held, atMs: nowMs });
-    lane.inFlightBytes += held.cost;
+    lane.carry(held, nowMs);
     lane.link.send(held.frame, held.number);
   }
 
@@ -269,12 +211,7 @@ export class LaneSender {
   check(nowMs: number): void {
     for (const lane of this.#lanes) {
       const oldest = lane.carried.at(0);
-      const wasLate = lane.late;
-      lane.late = oldest !== undefined && nowMs - oldest.atMs > this.#lateMs(lane);
-      if (!lane.late) continue;
-      // It carries less than it was taken for.
-      lane.pressed = true;
-      if (!wasLate) lane.rate /= 2;
+      lane.isLate(oldest !== undefined && nowMs - oldest.atMs > this.#lateMs(lane));
     }
     if ([...this.#lanes].some(({ late }) => !late)) {
       for (const lane of this.#lanes) if (lane.late) this.#carryAgain(lane);
@@ -294,8 +231,20 @@ export class LaneSender {
     }
   }
 
+  /** How long a frame may take on a lane. One that is new may take as long as the others. */
   #lateMs({ roundTripMs }: SendingLane): number {
-    const { lateMs } = this.#limits;
-    return roundTripMs === undefined ? 2 * lateMs : Math.max(lateMs, 4 * roundTripMs);
+    const { lateMs, idleLateMs } = this.#limits;
+    const leastMs = this.#isIdle() ? idleLateMs : lateMs;
+    let tripMs = roundTripMs;
+    if (tripMs === undefined) {
+      for (const lane of this.#lanes) tripMs = Math.max(tripMs ?? 0, lane.roundTripMs ?? 0);
+    }
+    return Math.max(leastMs, 4 * (tripMs ?? leastMs / 2));
+  }
+
+  /** There is nothing that could go out. */
+  #isIdle(): boolean {
+    const next = this.#held.at(this.#waitingFrom - this.#acknowledged - 1);
+    return next === undefined || !this.mayReach(next);
   }
 }

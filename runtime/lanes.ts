@@ -12,7 +12,8 @@ import { errorText, isSkyError } from "../model/errors.ts";
 import type { AckFrame, Frame } from "./framing.ts";
 import { frameCost, type LaneLimits } from "./lane.ts";
 import { LaneReceiver } from "./lanes-receiver.ts";
-import { LaneSender, type SendingLane } from "./lanes-sender.ts";
+import { LaneSender } from "./lanes-sender.ts";
+import type { SendingLane } from "./sending-lane.ts";
 import { faultOf, type StreamFault } from "./stream-fault.ts";
 import type { FrameLink } from "./stream-session.ts";
 
@@ -187,6 +188,6 @@ export class Lanes {
 
   #planCheck(nowMs: number): void {
     if (!this.sender.needsChecks()) this.#checkAtMs = undefined;
-    else this.#checkAtMs ??= nowMs + this.#limits.lateMs / 4;
+    else this.#checkAtMs ??= nowMs + this.#limits.idleLateMs / 2;
   }
 }

@@ -205,19 +205,37 @@ test("lanes: what a lane carries for too long goes out on one that is not late",
   const stuck = slow.wire.numbers();
   lanes.take(quick.lane, ack(0, 2), 10);
   const before = quick.wire.sent.length;
-  for (let nowMs = 100; nowMs <= 1_500; nowMs += 100) lanes.tick(nowMs);
+  lanes.tick(60);
+  assert.equal(lanes.sender.resent, 0, "it is not late yet");
+  for (let nowMs = 110; nowMs <= 160; nowMs += 50) lanes.tick(nowMs);
   assert.deepEqual(quick.wire.numbers().slice(before), stuck);
   // The slow one gets nothing new meanwhile.
   const sent = slow.wire.sent.length;
-  lanes.send(data(1_000), 1_500);
+  lanes.send(data(1_000), 170);
   assert.equal(slow.wire.sent.length, sent);
   // It brings them in the end: it takes part again, and nothing goes out a third time.
-  lanes.take(quick.lane, ack(5, 5), 1_510);
-  lanes.take(slow.lane, ack(5, 2), 1_520);
-  for (let nowMs = 1_600; nowMs <= 3_000; nowMs += 100) lanes.tick(nowMs);
+  lanes.take(quick.lane, ack(5, 5), 180);
+  lanes.take(slow.lane, ack(5, 2), 190);
+  for (let nowMs = 200; nowMs <= 3_000; nowMs += 50) lanes.tick(nowMs);
   assert.equal(lanes.sender.resent, stuck.length);
   for (let count = 0; count < 40; count += 1) lanes.send(data(50_000), 3_000);
   assert.ok(slow.wire.sent.length > sent, "when there is enough for both");
+});
+
+test("lanes: a lane is given more time while there is something else to send", () => {
+  const { lanes, join } = stage();
+  const [slow, quick] = [join(), join()];
+  for (let count = 0; count < 4; count += 1) lanes.send(data(1_000), 0);
+  const before = quick.wire.numbers().length;
+  // The quick one's queue is full, so there is always a frame that waits.
+  quick.wire.queued = laneLimits.laneBytesHigh;
+  slow.wire.queued = laneLimits.laneBytesHigh;
+  lanes.send(data(1_000), 1);
+  lanes.take(quick.lane, ack(0, before), 10);
+  for (let nowMs = 50; nowMs <= 450; nowMs += 50) lanes.tick(nowMs);
+  assert.equal(slow.lane.sending.late, false);
+  for (let nowMs = 500; nowMs <= 600; nowMs += 50) lanes.tick(nowMs);
+  assert.equal(slow.lane.sending.late, true);
 });
 
 test("lanes: while all are late nothing goes out twice", () => {
