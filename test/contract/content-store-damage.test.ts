@@ -352,6 +352,17 @@ inFolder("an index that goes while two have it open: both take the next", async 
   auditFolder(dir, 5_000);
 });
 
+inFolder("a count of pins that is wrong evicts nothing that is pinned", async ({ dir, open }) => {
+  const store = await open(3_000);
+  await store.pin("job", [sample(0)]);
+  for (const number of [0, 1, 2]) await putSample(store, sample(number));
+  const index = new DatabaseSync(join(dir, indexOf(dir)[0] ?? ""));
+  index.exec("UPDATE chunks SET pins = 0");
+  index.close();
+  for (const number of [3, 4, 5]) await putSample(store, sample(number));
+  await assertAll(store, [sample(0)]);
+});
+
 inFolder("uses keep their order when the clock goes back", async ({ dir, open, using }) => {
   await using(async (store) => {
     await putSample(store, sample(0));
@@ -366,6 +377,20 @@ inFolder("uses keep their order when the clock goes back", async ({ dir, open, u
   assert.equal(here.has(sample(0).digest), false, "the oldest went, though its use lies ahead");
   assert.equal(here.size, 3);
   await store.close();
+});
+
+inFolder("a file among the pins that is none, or endless, is moved away", async (place) => {
+  const { dir, using } = place;
+  await using((store) => store.pin("job", [sample(0)]));
+  writeFileSync(join(dir, "pins", "notes.txt"), "notes");
+  writeFileSync(join(dir, "pins", `${"a".repeat(64)}.new`), "half of it");
+  writeFileSync(join(dir, "pins", "b".repeat(64)), "pin of nobody\n");
+  writeFileSync(join(dir, "pins", "c".repeat(64)), "");
+  truncateSync(join(dir, "pins", "c".repeat(64)), 2 ** 40);
+  mkdirSync(join(dir, "pins", "d".repeat(64)));
+  symlinkSync("/etc/passwd", join(dir, "pins", "e".repeat(64)));
+  await using(async (store) => assert.deepEqual(await store.pins(""), ["job"]));
+  assert.equal(readdirSync(join(dir, "pins")).length, 1);
 });
 
 inFolder("flipped bits in pins: the copy completes them", async ({ dir, using }) => {

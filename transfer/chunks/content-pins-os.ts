@@ -10,6 +10,7 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
+  lstatSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -19,11 +20,15 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { SkyError } from "../../model/errors.ts";
 import { type ChunkRef, digestPattern } from "./chunk.ts";
 import { type ContentLayout, pinFileName } from "./content-layout.ts";
 import { type PinText, pinRecord, readPinText } from "./content-pin-text.ts";
 import { isCode, setAside, syncFolder } from "./content-shelves-os.ts";
 import type { PinName } from "./content-store.ts";
+
+/** A file of 128 MiB says 1.8 million chunks. What is larger is no pin, and none grows so far. */
+const pinFileBytesMax = 134_217_728;
 
 /** `= `, the proof and the end of the line. */
 const proofBytes = 67;
@@ -45,7 +50,9 @@ function appendToPin(path: string, name: PinName, chunks: readonly ChunkRef[]): 
     const { size } = fstatSync(file);
     const proof = lastProof(file, size);
     if (proof === undefined) return false;
-    append(file, size, pinRecord(name, chunks, proof));
+    const record = pinRecord(name, chunks, proof);
+    if (size + record.length > pinFileBytesMax) throw tooLarge(name);
+    append(file, size, record);
     return true;
   } finally {
     closeSync(file);
@@ -83,7 +90,8 @@ export function pinFileNames(
 ): readonly string[] {
   return readdirSync(layout.pins, { withFileTypes: true }).flatMap((entry) => {
     const path = join(layout.pins, entry.name);
-    if (digestPattern.test(entry.name) && entry.isFile()) return [entry.name];
+    const isPin = digestPattern.test(entry.name) && entry.isFile();
+    if (isPin && lstatSync(path).size <= pinFileBytesMax) return [entry.name];
     // What was being written when its writer died was never acknowledged.
     if (entry.name.endsWith(".new") && entry.isFile()) rmSync(path);
     else {
@@ -102,6 +110,11 @@ export function readPin(layout: ContentLayout, fileName: string): PinText | unde
     if (isCode(error, "ENOENT")) return undefined;
     throw error;
   }
+}
+
+function tooLarge(name: PinName): SkyError<"request/invalid"> {
+  const why = `${name} would need more chunks than a pin can`;
+  return new SkyError("request/invalid", { field: "pin", why });
 }
 
 function append(file: number, size: number, record: string): void {
