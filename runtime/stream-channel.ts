@@ -78,6 +78,7 @@ export class ChannelCore {
   #received = new Fifo<Received>();
   readonly #waiters = new Fifo<Waiter>();
   readonly #window: CreditWindow;
+  #wasRead = false;
   #endReceived = false;
   #failure: SkyError | undefined;
   #finished = false;
@@ -259,6 +260,9 @@ export class ChannelCore {
   }
 
   #giveBack(cost: number): void {
+    // Somebody reads: from now on the peer may be further ahead.
+    if (!this.#wasRead) this.#window.widen();
+    this.#wasRead = true;
     this.#window.read(cost);
     if (this.#endReceived || this.#failure !== undefined) this.#window.close();
     else this.#grant();

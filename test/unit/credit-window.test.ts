@@ -109,6 +109,16 @@ test("credit window: a slow reader's window does not grow, whatever the path", (
   assert.ok(budget.counts().held <= limits.windowBytes);
 });
 
+test("credit window: it grows until its reader need not wait, and no further", () => {
+  const budget = new MemoryBudget();
+  const flow = new Flow({ tripMs: 100, bytesPerMs: gigabit, readPerMs: 60_000 }, budget);
+  run([flow], 10_000);
+  const before = flow.delivered;
+  run([flow], 3_000, 10_000);
+  assert.ok(flow.delivered - before > 0.95 * 3_000 * 60_000, "the reader is kept busy");
+  assert.ok(flow.window.bytes <= 8 * 1024 * 1024, `${flow.window.bytes}`);
+});
+
 test("credit window: a reader that becomes slow gives its window back", () => {
   const budget = new MemoryBudget();
   let readPerMs = Number.POSITIVE_INFINITY;

@@ -146,6 +146,20 @@ test("stream session: a session gets half of what is left for windows, and no mo
   assert.deepEqual(budget.counts(), { windows: 0, held: 0, evicted: 0 });
 });
 
+test("stream session: a peer that tells its round trip gets more once it is read", async () => {
+  const stage = listenerSide({
+    capabilities: new Set(["timed-pings"]),
+    clock: steppedClock().clock,
+  });
+  stage.end.receive(open(1));
+  const credits = (): readonly Frame[] => stage.sent.filter(({ type }) => type === "credit");
+  stage.end.receive(data(1, 1_000));
+  assert.deepEqual(credits(), []);
+  await stage.taken[0]?.[Symbol.asyncIterator]().next();
+  const bytes = sessionLimits.windowBytes - windowInitialBytes + 1_000 + frameCostBytes;
+  assert.deepEqual(credits(), [{ type: "credit", channel: 1, bytes }]);
+});
+
 test("stream session: tiny frames cost more than their bytes", () => {
   const stage = listenerSide({ limits: { windowBytes: windowInitialBytes } });
   stage.end.receive(open(1));
