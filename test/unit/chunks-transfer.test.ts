@@ -25,6 +25,7 @@ import { openRelay } from "../../transfer/chunks/relay.ts";
 import { manifestIndex } from "../../transfer/chunks/seal.ts";
 import { type SendOptions, type SentObject, sendObjects } from "../../transfer/chunks/send.ts";
 import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
+import { until } from "../support/until.ts";
 import { damagePartial } from "./chunks-damage.ts";
 import { chunkOf, neverAborts } from "./chunks-stage.ts";
 
@@ -66,6 +67,8 @@ class Stage {
   readonly dir: string;
   readonly disk = new MemoryContentDisk();
   readonly whole: string[] = [];
+  /** Awaited by each put into a file. */
+  gate: Promise<void> = Promise.resolve();
   /** The destination ends before it records that an object has its final name. */
   crashBeforeWord = false;
   /** Chunks that were put into files, over all lives. */
@@ -158,6 +161,7 @@ class Stage {
         const file = await target.open(journal);
         const put = file.put.bind(file);
         file.put = async (place, bytes) => {
+          await this.gate;
           await put(place, bytes);
           this.puts.push(`${object}/${place.index}`);
         };
@@ -329,6 +333,26 @@ test(
     await end();
   },
 );
+
+test("a sender seals no further than its bound, and reads each chunk once", limits, async () => {
+  const original = originalOf(1, 8 * mib);
+  const stage = new Stage([original]);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  stage.gate = promise;
+  const end = await stage.startDestination();
+  const sending = stage.send("c", { sealedBytesMax: 2 * mib });
+  await until("it seals no further", async () => {
+    const before = original.reads;
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((wake) => setImmediate(wake));
+    return before > 0 && before === original.reads;
+  });
+  assert.ok(original.reads <= 3, `${original.reads}`);
+  resolve();
+  await sending;
+  assert.equal(original.reads, 8);
+  stage.check();
+  await end();
+});
 
 test("a crash between the final name and the word for it costs nothing", limits, async () => {
   const originals = [originalOf(1, 2 * mib)];
