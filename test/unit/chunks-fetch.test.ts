@@ -349,6 +349,23 @@ test("what the sink or the supplier throws is what the fetch throws", limits, as
   await assert.rejects(failing, (error) => error === full);
 });
 
+test("what our own sink cannot take is asked of no other supplier", limits, async () => {
+  const chunks = chunksOf(20);
+  const pairs = [await pairOf(), await pairOf()];
+  for (const pair of pairs) unobserved(served(pair, sourceOf(chunks)));
+  const into = new MemorySink();
+  const full = new SkyError("disk/full", { path: "p", free: "0", hint: "h" });
+  let isFirst = true;
+  into.gate = async () => {
+    const isFull = isFirst;
+    isFirst = false;
+    if (isFull) throw full;
+  };
+  const suppliers = pairs.map(({ a: session }) => ({ session, scope: "x" }));
+  const options = { suppliers, want: refsOf(chunks), into, signal };
+  await assert.rejects(fetchFrom(options), (error) => error === full);
+});
+
 test("a supplier that ends early is a broken one", limits, async () => {
   const pair = await pairOf();
   const script = scripted(pair, () => {});
