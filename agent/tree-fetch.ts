@@ -87,8 +87,7 @@ export async function fetchTree(options: TreeFetchOptions): Promise<void> {
 async function fetchOnce(options: TreeFetchOptions): Promise<void> {
   const { store, pin, tree } = options;
   await store.pin(pin, [tree]);
-  await fetchLacking(options, [tree]);
-  const { chunks } = decodeManifest(await store.get(tree.digest));
+  const { chunks } = decodeManifest(await manifestOf(options));
   await store.pin(pin, chunks);
   const lacking = await lackingOf(store, chunks);
   const lackingBytes = lacking.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -96,6 +95,19 @@ async function fetchOnce(options: TreeFetchOptions): Promise<void> {
     await joinOthers(options, options.fanOut, lacking);
   }
   await fetchLacking(options, chunks);
+}
+
+/** One that turns out to be damaged here is lacking from then on. */
+async function manifestOf(options: TreeFetchOptions): Promise<Uint8Array> {
+  const { store, tree } = options;
+  await fetchLacking(options, [tree]);
+  try {
+    return await store.get(tree.digest);
+  } catch (error) {
+    if (!isSkyError(error, "chunk/damaged")) throw error;
+    await fetchLacking(options, [tree]);
+    return await store.get(tree.digest);
+  }
 }
 
 /** Never throws for what the plain fetch that follows can still do, or say better. */
