@@ -26,6 +26,7 @@ import { createMemoryRandom, type MemoryRandom } from "../../runtime/random-memo
 import type { Manifest } from "../../transfer/chunks/chunk.ts";
 import { holdsObject } from "../../transfer/chunks/object-bytes-os.ts";
 import { type ObjectFile, openObjectFile } from "../../transfer/chunks/object-file-os.ts";
+import { sweepObjectLocks } from "../../transfer/chunks/object-lock-sqlite.ts";
 import { objectNames, type PlaceJournal, placesOf } from "../../transfer/chunks/object-place.ts";
 import { openLineJournal } from "../support/place-journal.ts";
 import { smallDisk, whyNoDisk } from "../support/small-disk.ts";
@@ -342,6 +343,14 @@ test("a second writer of a name is refused, whatever its transfer and its proces
   await assert.rejects(openAt(path), locked);
   holder.kill("SIGKILL");
   await new Promise((resolve) => holder.once("exit", resolve));
+  const lockFiles = () => readdirSync(locks).filter((name) => !name.endsWith("-journal"));
+  const [killed] = lockFiles();
+  const other = await openAt(fresh());
+  assert.equal(lockFiles().length, 2);
+  sweepObjectLocks(locks);
+  assert.equal(lockFiles().length, 1, "that of a living one stays");
+  assert.ok(!readdirSync(locks).some((name) => name.startsWith(killed ?? "?")));
+  await other.abort();
   await (await openAt(path, { transfer: "t-9" })).abort();
   assert.deepEqual(left(path), []);
   assert.deepEqual(readdirSync(locks), []);

@@ -2,8 +2,8 @@
 // until all objects are whole; then everything that was promised is looked at.
 //
 // What counts as stored: a chunk that went on record as safe, as the party that keeps it says at
-// once, over all its lives. Each chunk is stored at most once. A chunk whose put was killed before
-// that was not stored, and is moved again.
+// once, over all its lives. Each chunk is stored at most once, and what the sink has stored never
+// comes again. A chunk whose put was killed before that was not stored, and is moved again.
 
 import { hash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -12,7 +12,6 @@ import { setTimeout as pause } from "node:timers/promises";
 import { errorText } from "../../model/errors.ts";
 import { cutBySize } from "../../transfer/chunks/cut.ts";
 import { Chain } from "./chain.ts";
-import { filesBelow } from "./flips.ts";
 import { type Kill, killsOf } from "./plan.ts";
 import type { Role } from "./processes.ts";
 import { objectOf, sizesOf } from "./secret.ts";
@@ -180,11 +179,22 @@ class Run {
     const names = readdirSync(chain.place("target"));
     const left = names.filter((name) => this.#objects[Number(name)] === undefined);
     if (left.length > 0) this.find(`beside the files: ${left.join(", ")}`);
-    const locks = filesBelow(chain.place("sink")).filter((path) => path.includes("/locks/"));
+    const locks = readdirSync(join(chain.place("sink"), "locks"));
     if (locks.length > 0) this.find(`${locks.length} locks are left`);
     const held = chain.said("relay", "counts").at(-1)?.["heldChunks"] ?? 0;
     if (held !== 0) this.find(`the relay still holds ${held} chunks`);
     for (const role of this.#keepers()) this.#auditStored(role);
+    this.#auditComing();
+  }
+
+  /** What the sink had stored in an earlier life, or in this one, it does not ask for. */
+  #auditComing(): void {
+    const safe = new Set<unknown>();
+    for (const { says, index } of this.#chain.words.get("sink") ?? []) {
+      if (says === "safe") safe.add(index);
+      if (says === "came" && safe.has(index)) this.find(`chunk ${index} came again`);
+    }
+    if (safe.size === 0) this.find("the sink told of nothing");
   }
 
   #auditStored(role: Role): void {

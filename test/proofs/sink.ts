@@ -10,6 +10,7 @@ import type { ChunkSink } from "../../transfer/chunks/exchange.ts";
 import { exchangeChannels } from "../../transfer/chunks/exchange-channels.ts";
 import { openChunkJournal } from "../../transfer/chunks/journal-os.ts";
 import { openObjectFile } from "../../transfer/chunks/object-file-os.ts";
+import { sweepObjectLocks } from "../../transfer/chunks/object-lock-sqlite.ts";
 import { createReceiver, type ObjectTarget } from "../../transfer/chunks/receive.ts";
 import { fileToReceive } from "../../transfer/chunks/receive-os.ts";
 import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
@@ -34,6 +35,7 @@ export async function runSink(config: SinkConfig, ports: SinkPorts): Promise<Sin
   const { streams, say, wrap = (sink) => sink } = ports;
   const { folder, secret, dialPort = 0, bytesPerSecond } = config;
   mkdirSync(folder, { recursive: true });
+  sweepObjectLocks(join(folder, "locks"));
   const { transfer } = secret;
   const opened = await openChunkJournal({ path: join(folder, "journal"), transfer });
   const journal = tellingJournal(opened, say);
@@ -85,11 +87,12 @@ export function targetOf(
   return { ...usual, open };
 }
 
-/** Tells of every chunk that was refused. */
+/** Tells of every chunk that comes, and of those that are refused. */
 function telling(sink: ChunkSink, say: Say): ChunkSink {
   return {
     known: (refs) => sink.known(refs),
     put: async (ref, bytes, signal) => {
+      say("came", { index: ref.digest });
       try {
         await sink.put(ref, bytes, signal);
       } catch (error) {

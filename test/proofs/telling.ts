@@ -13,9 +13,8 @@ export function tellingJournal(journal: ChunkJournal, say: Say): ChunkJournal {
     find: (digest) => journal.find(digest),
     record: async (entries) => {
       await journal.record(entries);
-      for (const { place, state, ref } of entries) {
-        const index = `${place.object}/${place.index}`;
-        if (state === "delivered") say("safe", { index, bytes: ref.bytes });
+      for (const { state, ref, sealed = ref } of entries) {
+        if (state === "delivered") say("safe", { index: sealed.digest, bytes: ref.bytes });
       }
     },
     damaged: journal.damaged,

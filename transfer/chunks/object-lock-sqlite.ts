@@ -9,10 +9,13 @@
 // What must always hold: a lock file that was removed while it was being taken locks nobody out.
 
 import { hash } from "node:crypto";
-import { rmSync, statSync } from "node:fs";
+import { readdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { SkyError } from "../../model/errors.ts";
 import { type HomeLock, takeLock } from "../../runtime/home-lock-sqlite.ts";
+
+/** SQLite may have a file beside each, which it removes itself. */
+const lockName = /^[0-9a-f]{64}$/;
 
 /** A lock file may vanish beneath whoever takes it, each time because another writer ended. */
 const triesMax = 100;
@@ -30,6 +33,27 @@ export function takeObjectLock(folder: string, target: string): HomeLock {
     lock.release();
   }
   throw new SkyError("store/locked", { path: target });
+}
+
+/**
+ * Removes the files of locks that nobody holds: those of writers that were killed, and whose
+ * objects nobody writes again. For whoever opens the home.
+ */
+export function sweepObjectLocks(folder: string): void {
+  for (const name of namesIn(folder).filter((one) => lockName.test(one))) {
+    const path = join(folder, name);
+    const lock = takeLock(path);
+    if (lock !== undefined) free(path, lock);
+  }
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
 }
 
 /** Its name goes while it is held: whoever opened it meanwhile sees that it has gone. */
