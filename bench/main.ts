@@ -11,6 +11,7 @@ import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { chunksReport } from "./chunk-work.ts";
 import { contentReport } from "./content-store.ts";
+import { exchangeReports } from "./exchange.ts";
 import { type Floor, floorReport, measureFloor } from "./floor.ts";
 import { checkout } from "./home.ts";
 import { idleReport } from "./idle.ts";
@@ -44,6 +45,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   placement: async () => [placementReport()],
   chunks: async () => [await chunksReport()],
   content: async () => [await contentReport()],
+  exchange: () => exchangeReports(),
   wire: () => wireReports(isLong ? 60 : 10),
   idle: async () => [await idleReport("embedded"), await idleReport("process")],
 };
