@@ -428,7 +428,7 @@ inFolder("flipped bits in pins, and no index: all that is legible counts", async
     const path = join(dir, "pins", readdirSync(join(dir, "pins"))[0] ?? "");
     const bytes = readFileSync(path);
     const at = random.below(bytes.length);
-    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
     writeFileSync(path, bytes);
     for (const name of indexOf(dir)) rmSync(join(dir, name));
     const seen = await using((store) => store.pinned("job"));

@@ -9,7 +9,7 @@
 // a pin costs a job.
 
 import { createHash } from "node:crypto";
-import { type ChunkRef, chunkBytesMax, type Digest, digestPattern } from "./chunk.ts";
+import { type ChunkRef, chunkBytesMax, type Digest } from "./chunk.ts";
 import { pinFileName } from "./content-layout.ts";
 import type { PinName } from "./content-store.ts";
 
@@ -24,7 +24,7 @@ export interface PinText {
   readonly whole: boolean;
 }
 
-const linePattern = /^([0-9a-f]{64}) ([1-9]\d{0,8})$/;
+const refPattern = /([0-9a-f]{64}) ([1-9]\d{0,8})/g;
 
 export function pinRecord(name: PinName, chunks: readonly ChunkRef[], proof: string): string {
   const lines = chunks.map(({ digest, bytes }) => `${digest} ${bytes}\n`).join("");
@@ -50,11 +50,9 @@ export function readPinText(text: string, fileName: string): PinText {
       continue;
     }
     body += `${line}\n`;
-    const ref = refOf(line);
-    const said = line.startsWith("pin ") ? line.slice(4) : "";
-    if (ref !== undefined) keep(legible, ref);
-    else if (pinFileName(said) === fileName) name = said;
-    else whole = false;
+    const said = line.startsWith("pin ") ? line.slice(4) : undefined;
+    if (said !== undefined && pinFileName(said) === fileName) name = said;
+    else for (const ref of refsIn(line)) keep(legible, ref);
   }
   const refs = [...legible.values()];
   whole &&= body === "" && name !== undefined;
@@ -65,10 +63,12 @@ function keep(refs: Map<Digest, ChunkRef>, ref: ChunkRef): void {
   if (!refs.has(ref.digest)) refs.set(ref.digest, ref);
 }
 
-function refOf(line: string): ChunkRef | undefined {
-  const [, digest = "", size = ""] = linePattern.exec(line) ?? [];
-  const bytes = Number(size);
-  return digestPattern.test(digest) && bytes <= chunkBytesMax ? { digest, bytes } : undefined;
+/** More than one where the end of a line is damaged. */
+function refsIn(line: string): readonly ChunkRef[] {
+  return Array.from(line.matchAll(refPattern), ([, digest = "", bytes]) => ({
+    digest,
+    bytes: Number(bytes),
+  })).filter(({ bytes }) => bytes <= chunkBytesMax);
 }
 
 function proofOf(before: string, body: string): string {
