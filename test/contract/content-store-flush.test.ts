@@ -17,6 +17,7 @@ import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 import { layoutOf, pinFileName } from "../../transfer/chunks/content-layout.ts";
 import { addToPin, removePin } from "../../transfer/chunks/content-pins-os.ts";
+import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { openContentStore } from "../../transfer/chunks/content-store-os.ts";
 import { until } from "../support/until.ts";
 import { putSample, type Sample, sample } from "./content-store.contract.ts";
@@ -65,16 +66,25 @@ after(() => {
   for (const one of restore) one();
 });
 
-const skip = process.platform === "linux" ? false : "the names of open files need /proc";
-
-test("content store: a put is flushed, named, flushed again and only then there", {
-  skip,
-}, async () => {
+async function withStore(run: (store: ContentStore, dir: string) => Promise<void>): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), "sky-chunks-"));
   const store = await openContentStore({ dir, reserveBytes: 0 });
-  const one = sample(1);
-  const shelf = one.digest.slice(0, 2);
+  done = [];
   try {
+    await run(store, dir);
+  } finally {
+    hold = async () => {};
+    await store.close();
+    rmSync(dir, { recursive: true });
+  }
+}
+
+const skip = process.platform === "linux" ? false : "the names of open files need /proc";
+
+test("content store: a put is flushed, named, flushed again, and only then there", { skip }, () =>
+  withStore(async (store, dir) => {
+    const one = sample(1);
+    const shelf = one.digest.slice(0, 2);
     for (const held of ["1", shelf]) {
       const gate = Promise.withResolvers<void>();
       let isAsked = false;
@@ -94,47 +104,35 @@ test("content store: a put is flushed, named, flushed again and only then there"
       assert.equal(readdirSync(join(dir, shelf)).length, held === "1" ? 0 : 1);
       gate.resolve();
       await put;
-      const wanted = ["flush N", `rename ${one.digest}`, `flush ${shelf}`];
-      assert.deepEqual(
-        done.map((line) => line.replace(/ \d$/, " N")),
-        wanted,
-      );
+      const seen = done.map((line) => line.replace(/ \d$/, " N"));
+      assert.deepEqual(seen, ["flush N", `rename ${one.digest}`, `flush ${shelf}`]);
       rmSync(join(dir, shelf, one.digest));
       await assert.rejects(store.get(one.digest));
     }
-  } finally {
-    hold = async () => {};
-    await store.close();
-    rmSync(dir, { recursive: true });
-  }
-});
+  }),
+);
 
-test("content store: a chunk that goes before it is recorded is put again", { skip }, async () => {
-  const dir = mkdtempSync(join(tmpdir(), "sky-chunks-"));
-  const store = await openContentStore({ dir, reserveBytes: 0 });
-  const one = sample(1);
-  const path = join(dir, one.digest.slice(0, 2), one.digest);
-  let count = 0;
-  hold = async (name) => {
-    if (name !== one.digest.slice(0, 2)) return;
-    count += 1;
-    // As another process would that evicts it, or that puts the same and fails.
-    if (count === 1) rmSync(path);
-    if (count === 2)
-      writeFileSync(path, "another file of that name, and not the one that was written");
-  };
-  assert.equal(await putSample(store, one), "stored");
-  assert.ok(one.content.equals(await store.get(one.digest)));
-  assert.equal(count, 3);
-  hold = async (name) => {
-    const { digest } = sample(2);
-    if (name === digest.slice(0, 2)) rmSync(join(dir, name, digest));
-  };
-  await assert.rejects(putSample(store, sample(2)), /taken away as often as it was put/);
-  hold = async () => {};
-  await store.close();
-  rmSync(dir, { recursive: true });
-});
+test("content store: a chunk that goes before it is recorded is put again", { skip }, () =>
+  withStore(async (store, dir) => {
+    const [one, other] = [sample(1), sample(2)];
+    const path = join(dir, one.digest.slice(0, 2), one.digest);
+    let count = 0;
+    hold = async (name) => {
+      if (name !== one.digest.slice(0, 2)) return;
+      count += 1;
+      // As another process would that evicts it, or that puts the same.
+      if (count === 1) rmSync(path);
+      if (count === 2) writeFileSync(path, "another file of that name");
+    };
+    assert.equal(await putSample(store, one), "stored");
+    assert.ok(one.content.equals(await store.get(one.digest)));
+    assert.equal(count, 3);
+    hold = async (name) => {
+      if (name === other.digest.slice(0, 2)) rmSync(join(dir, name, other.digest));
+    };
+    await assert.rejects(putSample(store, other), /taken away as often as it was put/);
+  }),
+);
 
 /** Chunks whose names begin alike. */
 function ofOneShelf(count: number): readonly Sample[] {
@@ -146,30 +144,24 @@ function ofOneShelf(count: number): readonly Sample[] {
   return found;
 }
 
-test("content store: chunks that come together share the flush of their folder", {
-  skip,
-}, async () => {
-  const dir = mkdtempSync(join(tmpdir(), "sky-chunks-"));
-  const store = await openContentStore({ dir, reserveBytes: 0 });
-  const all = ofOneShelf(60);
-  const gate = Promise.withResolvers<void>();
-  let flushes = 0;
-  hold = async (name) => {
-    if (name !== "a7") return;
-    flushes += 1;
-    if (flushes === 1) await gate.promise;
-  };
-  done = [];
-  const puts = Promise.all(all.map((one) => putSample(store, one)));
-  const renamed = (): number => done.filter((line) => line.startsWith("rename")).length;
-  await until("all have their names", () => renamed() === all.length);
-  gate.resolve();
-  await puts;
-  assert.equal(flushes, 2, "the one that ran, and one for all who came meanwhile");
-  hold = async () => {};
-  await store.close();
-  rmSync(dir, { recursive: true });
-});
+test("content store: chunks that come together share the flush of their folder", { skip }, () =>
+  withStore(async (store) => {
+    const all = ofOneShelf(60);
+    const gate = Promise.withResolvers<void>();
+    let flushes = 0;
+    hold = async (name) => {
+      if (name !== "a7") return;
+      flushes += 1;
+      if (flushes === 1) await gate.promise;
+    };
+    const puts = Promise.all(all.map((one) => putSample(store, one)));
+    const renamed = (): number => done.filter((line) => line.startsWith("rename")).length;
+    await until("all have their names", () => renamed() === all.length);
+    gate.resolve();
+    await puts;
+    assert.equal(flushes, 2, "the one that ran, and one for all who came meanwhile");
+  }),
+);
 
 test("content store: a pin is flushed before it is acknowledged, and its name", { skip }, () => {
   const layout = layoutOf(mkdtempSync(join(tmpdir(), "sky-chunks-")));

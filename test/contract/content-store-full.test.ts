@@ -7,6 +7,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { isSkyError } from "../../model/errors.ts";
+import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { openContentStore } from "../../transfer/chunks/content-store-os.ts";
 import { type SmallDisk, smallDisk, whyNoDisk } from "../support/small-disk.ts";
 import { contentStoreContract, putSample, sample } from "./content-store.contract.ts";
@@ -30,19 +31,34 @@ if (skip === false) {
   });
 }
 
-function onDisk(what: string, run: (dir: string, disk: SmallDisk) => Promise<void>): void {
+interface Place {
+  readonly dir: string;
+  readonly disk: SmallDisk;
+  /** Closed at the end, whatever happens. */
+  readonly open: (reserveBytes?: number) => Promise<ContentStore>;
+}
+
+function onDisk(what: string, run: (place: Place) => Promise<void>): void {
   test(`content store on a full disk: ${what}`, { skip, timeout: 60_000 }, async () => {
     const disk = smallDisk(24);
+    const dir = join(disk.path, "chunks");
+    const opened: ContentStore[] = [];
+    const open = async (reserveBytes = 0): Promise<ContentStore> => {
+      const store = await openContentStore({ dir, reserveBytes });
+      opened.push(store);
+      return store;
+    };
     try {
-      await run(join(disk.path, "chunks"), disk);
+      await run({ dir, disk, open });
     } finally {
+      await Promise.allSettled(opened.map((store) => store.close()));
       disk.close();
     }
   });
 }
 
-onDisk("what nobody pins makes room, and what is pinned stays", async (dir, disk) => {
-  const store = await openContentStore({ dir, reserveBytes: 0 });
+onDisk("what nobody pins makes room, and what is pinned stays", async ({ dir, disk, open }) => {
+  const store = await open();
   const pinned = sample(1_000, mib);
   await store.pin("job", [pinned]);
   await putSample(store, pinned);
@@ -55,8 +71,8 @@ onDisk("what nobody pins makes room, and what is pinned stays", async (dir, disk
 
 onDisk(
   "where all is pinned a put fails whole, and goes on when there is room",
-  async (dir, disk) => {
-    const store = await openContentStore({ dir, reserveBytes: 0 });
+  async ({ dir, disk, open }) => {
+    const store = await open();
     const all = Array.from({ length: 40 }, (_, number) => sample(number, mib));
     await store.pin("job", all);
     const ends = await Promise.allSettled(all.map((one) => putSample(store, one)));
@@ -82,8 +98,8 @@ onDisk(
   },
 );
 
-onDisk("the reserve stays free", async (dir, disk) => {
-  const store = await openContentStore({ dir, reserveBytes: 10 * mib });
+onDisk("the reserve stays free", async ({ disk, open }) => {
+  const store = await open(10 * mib);
   const all = Array.from({ length: 30 }, (_, number) => sample(number, mib));
   for (const one of all) await putSample(store, one);
   assert.ok(disk.freeBytes() >= 9.5 * mib, `${disk.freeBytes()} bytes are free`);
@@ -95,13 +111,13 @@ onDisk("the reserve stays free", async (dir, disk) => {
 
 onDisk(
   "it opens on a full disk that it was on before, and by its ballast writes",
-  async (dir, disk) => {
-    const before = await openContentStore({ dir, reserveBytes: 0 });
+  async ({ dir, disk, open }) => {
+    const before = await open();
     for (let number = 0; number < 4; number += 1) await putSample(before, sample(number, mib));
     await before.pin("job", [sample(0, mib)]);
     await before.close();
     disk.fill();
-    const store = await openContentStore({ dir, reserveBytes: 0 });
+    const store = await open();
     assert.ok(sample(0, mib).content.equals(await store.get(sample(0, mib).digest)));
     await store.unpin("job");
     await store.pin("other", [sample(1, mib)]);
@@ -111,17 +127,20 @@ onDisk(
   },
 );
 
-onDisk("a disk that cannot be written is refused, with the folder and why", async (dir, disk) => {
-  const before = await openContentStore({ dir, reserveBytes: 0 });
-  await putSample(before, sample(1));
-  await before.close();
-  assert.equal(spawnSync("mount", ["-o", "remount,ro", disk.path]).status, 0);
-  const isFailed = (error: unknown): boolean => isSkyError(error, "chunks/failed");
-  await assert.rejects(openContentStore({ dir, reserveBytes: 0 }), (error) => {
-    return isFailed(error) && String(error).includes(dir) && /EROFS|readonly/.test(String(error));
-  });
-  assert.equal(spawnSync("mount", ["-o", "remount,rw", disk.path]).status, 0);
-  const store = await openContentStore({ dir, reserveBytes: 0 });
-  assert.ok(sample(1).content.equals(await store.get(sample(1).digest)));
-  await store.close();
-});
+onDisk(
+  "a disk that cannot be written is refused, with the folder and why",
+  async ({ dir, disk, open }) => {
+    const before = await open();
+    await putSample(before, sample(1));
+    await before.close();
+    assert.equal(spawnSync("mount", ["-o", "remount,ro", disk.path]).status, 0);
+    const isFailed = (error: unknown): boolean => isSkyError(error, "chunks/failed");
+    await assert.rejects(open(), (error) => {
+      return isFailed(error) && String(error).includes(dir) && /EROFS|readonly/.test(String(error));
+    });
+    assert.equal(spawnSync("mount", ["-o", "remount,rw", disk.path]).status, 0);
+    const store = await open();
+    assert.ok(sample(1).content.equals(await store.get(sample(1).digest)));
+    await store.close();
+  },
+);
