@@ -18,6 +18,7 @@ import type { ProcessPort, ProcessReport } from "../runtime/process.ts";
 import type { Random } from "../runtime/random.ts";
 import type { StreamPort, StreamTarget } from "../runtime/stream.ts";
 import type { ContentStore } from "../transfer/chunks/content-store.ts";
+import type { ChunkWork } from "../transfer/chunks/work.ts";
 import type { AgentActorMessage } from "./agent-actor.ts";
 import { agentActor } from "./agent-actor.ts";
 import { startBeats } from "./beat-actor.ts";
@@ -39,6 +40,8 @@ export interface AgentOptions {
   readonly streams: StreamPort;
   /** The node's content store; whoever opened it closes it. */
   readonly chunks: ContentStore;
+  /** What takes long on chunks; whoever opened it closes it. */
+  readonly work: ChunkWork;
   /** Where the head takes logs and gives chunks. */
   readonly streamTarget: StreamTarget;
   /** Where other nodes of the cluster reach this one; absent: they do not. */

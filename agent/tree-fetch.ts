@@ -14,6 +14,7 @@ import type { Random } from "../runtime/random.ts";
 import type { StreamPort, StreamSession } from "../runtime/stream.ts";
 import type { ChunkRef } from "../transfer/chunks/chunk.ts";
 import type { ContentStore, PinName } from "../transfer/chunks/content-store.ts";
+import type { ChunkCodec } from "../transfer/chunks/exchange.ts";
 import { fetchChunks } from "../transfer/chunks/fetch.ts";
 import { decodeManifest } from "../transfer/chunks/manifest.ts";
 import { storeSink } from "../transfer/chunks/store-parties.ts";
@@ -28,6 +29,7 @@ export interface TreeFetchOptions {
   /** What the head is asked by. */
   readonly scope: PinName;
   readonly session: () => Promise<StreamSession>;
+  readonly work: ChunkCodec;
   /** For getting it from nodes that get it too; absent: from the head alone. */
   readonly fanOut?: FanOutPlace | undefined;
   readonly clock: Clock;
@@ -116,10 +118,11 @@ async function joinOthers(
   { streams, host, scope }: FanOutPlace,
   lacking: readonly ChunkRef[],
 ): Promise<void> {
-  const { store, session, clock, signal, log, onMoved } = options;
+  const { store, session, work, clock, signal, log, onMoved } = options;
   try {
     await joinFanOut({
-      ...{ connect: session, streams, listen: { host }, scope, store, clock, signal, log },
+      ...{ connect: session, streams, listen: { host }, scope, store, work },
+      ...{ clock, signal, log },
       rules: { silenceMs: fanOutSilenceMs },
     });
   } catch (error) {
@@ -133,13 +136,13 @@ async function joinOthers(
 }
 
 async function fetchLacking(options: TreeFetchOptions, refs: readonly ChunkRef[]): Promise<void> {
-  const { store, scope, signal, onMoved } = options;
+  const { store, scope, work, signal, onMoved } = options;
   const want = await lackingOf(store, refs);
   if (want.length === 0) return;
   signal.throwIfAborted();
   const session = await options.session();
   const { missing } = await fetchChunks({
-    ...{ session, scope, want, into: storeSink(store), signal },
+    ...{ session, scope, want, into: storeSink(store), work, signal },
     onSafe: onMoved,
   });
   const [first] = missing;

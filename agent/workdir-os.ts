@@ -15,6 +15,7 @@ import type { Random } from "../runtime/random.ts";
 import { isNoRoom, noRoom } from "../runtime/room-os.ts";
 import type { StreamPort, StreamSession } from "../runtime/stream.ts";
 import type { ContentCounts, ContentStore } from "../transfer/chunks/content-store.ts";
+import type { ChunkCodec } from "../transfer/chunks/exchange.ts";
 import { fanOutPin, nodePin, nodePins, workdirPin } from "../transfer/tree/pins.ts";
 import { unpackTree } from "../transfer/tree/unpack-os.ts";
 import { type FanOutPlace, fetchTree } from "./tree-fetch.ts";
@@ -25,6 +26,7 @@ export interface NodeWorkdirOptions {
   /** Where trees are laid out. */
   readonly target: string;
   readonly chunks: ContentStore;
+  readonly work: ChunkCodec;
   readonly session: () => Promise<StreamSession>;
   readonly streams: StreamPort;
   /** Where other nodes reach this one; absent: it takes trees from the head alone. */
@@ -177,14 +179,15 @@ class Workdir implements NodeWorkdir {
   }
 
   #fetch(needed: Needed): Fetch {
-    const { cluster, node, chunks: store, session, clock, random, log } = this.#options;
+    const { cluster, node, chunks: store, session, work } = this.#options;
+    const { clock, random, log } = this.#options;
     const { tree } = needed;
     const cancel = new AbortController();
     const fetching = async (): Promise<void> => {
       await this.#clear();
       await this.#pinTurn;
       await fetchTree({
-        ...{ tree, store, session, clock, random, log },
+        ...{ tree, store, session, work, clock, random, log },
         fanOut: this.#fanOutOf(needed),
         pin: nodePin(cluster, node, tree.digest),
         scope: workdirPin(cluster, tree.digest),

@@ -12,6 +12,7 @@ import type { Log } from "../runtime/log.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { Store } from "../runtime/store.ts";
 import type { ContentStore } from "../transfer/chunks/content-store.ts";
+import type { ChunkWork } from "../transfer/chunks/work.ts";
 import type { ArchiveLimits } from "./log-archive-os.ts";
 import type { HistoryLimits } from "./retention.ts";
 import type { SchedulerOptions } from "./table.ts";
@@ -21,6 +22,8 @@ export interface HeadsOptions {
   readonly store: Store;
   /** Of the home: all its heads share it. */
   readonly chunks: ContentStore;
+  /** What takes long on chunks. */
+  readonly work: ChunkWork;
   readonly files: Files;
   readonly clock: Clock;
   readonly log: Log;

@@ -9,7 +9,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { StreamChannel, StreamSession } from "../runtime/stream.ts";
 import type { ContentStore, PinName } from "../transfer/chunks/content-store.ts";
-import type { ChunkSource } from "../transfer/chunks/exchange.ts";
+import type { ChunkCodec, ChunkSource } from "../transfer/chunks/exchange.ts";
 import { isExchange, parseExchangeHeader } from "../transfer/chunks/exchange.ts";
 import { decodeManifest } from "../transfer/chunks/manifest.ts";
 import { parseFanOutHeader } from "../transfer/fanout/control.ts";
@@ -19,6 +19,7 @@ import { fanOutIn, workdirPin } from "../transfer/tree/pins.ts";
 export interface WorkdirFanOutOptions {
   readonly chunks: ContentStore;
   readonly from: ChunkSource;
+  readonly work: ChunkCodec;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -81,7 +82,7 @@ export class WorkdirFanOuts {
   }
 
   async #open({ scope, pin, digest }: About): Promise<FanOut> {
-    const { chunks, from, clock, log } = this.#options;
+    const { chunks, from, work, clock, log } = this.#options;
     const pinned = await chunks.pinned(pin);
     if (pinned === undefined) {
       throw new SkyError("chunk/missing", { digest, where: "what jobs of the cluster need" });
@@ -92,7 +93,7 @@ export class WorkdirFanOuts {
     if (lacking !== undefined) {
       throw new SkyError("chunk/missing", { digest: lacking.digest, where: "the head" });
     }
-    return startFanOut({ scope, refs, from, sinks: [], clock, log, rules: { absentMs } });
+    return startFanOut({ scope, refs, from, work, sinks: [], clock, log, rules: { absentMs } });
   }
 }
 

@@ -10,7 +10,7 @@ import type { Log } from "../runtime/log.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { StreamChannel, StreamSession } from "../runtime/stream.ts";
 import type { ContentStore } from "../transfer/chunks/content-store.ts";
-import type { ChunkSource } from "../transfer/chunks/exchange.ts";
+import type { ChunkCodec, ChunkSource } from "../transfer/chunks/exchange.ts";
 import type {
   Admitted,
   ExchangeChannels,
@@ -23,6 +23,7 @@ import { WorkdirFanOuts } from "./workdir-fanout.ts";
 
 export interface WorkdirServingOptions {
   readonly chunks: ContentStore;
+  readonly work: ChunkCodec;
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: Log;
@@ -48,7 +49,8 @@ export function serveWorkdirs(options: WorkdirServingOptions): WorkdirServing {
   };
 }
 
-function exchangesOf({ chunks, log }: WorkdirServingOptions, from: ChunkSource): ExchangeChannels {
+function exchangesOf(options: WorkdirServingOptions, from: ChunkSource): ExchangeChannels {
+  const { chunks, work, log } = options;
   const admit = async ({ peer, verb, scope }: ExchangeRequest): Promise<Admitted> => {
     const [cluster = ""] = peer.split("/");
     if (verb !== "fetch") return { refused: `${headNode} takes no chunks` };
@@ -58,7 +60,7 @@ function exchangesOf({ chunks, log }: WorkdirServingOptions, from: ChunkSource):
     if (refs !== undefined) return { source: scopedSource(from, refs) };
     throw new SkyError("chunk/missing", { digest, where: `no job of ${cluster} needs it` });
   };
-  return exchangeChannels({ admit, log });
+  return exchangeChannels({ admit, work, log });
 }
 
 function counted({ chunks, metrics }: WorkdirServingOptions): ChunkSource {

@@ -15,6 +15,7 @@ import type { Log } from "../runtime/log.ts";
 import { isNoRoom, noRoom } from "../runtime/room-os.ts";
 import type { ContentStore, PinName } from "../transfer/chunks/content-store.ts";
 import { ContentCutter } from "../transfer/chunks/cut-content.ts";
+import type { ChunkWork } from "../transfer/chunks/work.ts";
 import type { PackedTree } from "../transfer/tree/pack-os.ts";
 import { packTree } from "../transfer/tree/pack-os.ts";
 import {
@@ -52,6 +53,7 @@ export interface WorkdirsOptions {
   readonly dir: string;
   readonly board: Board;
   readonly chunks: ContentStore;
+  readonly work: Pick<ChunkWork, "name">;
   /** The trees of all jobs on record; asked for when something is pinned from before. */
   readonly recorded: () => Promise<ReadonlyMap<number, TreeRef>>;
   readonly log: Log;
@@ -185,7 +187,7 @@ class PackedWorkdirs implements Workdirs {
   }
 
   async #packInto(pin: PinName, workdir: string): Promise<PackedTree> {
-    const { chunks, log } = this.#options;
+    const { chunks, work, log } = this.#options;
     const keep = async (batch: readonly TreeChunk[]): Promise<void> => {
       // Pinned before it is put: what is known may otherwise be evicted a moment later.
       await chunks.pin(
@@ -197,7 +199,8 @@ class PackedWorkdirs implements Workdirs {
       );
     };
     const newCutter = () => new ContentCutter();
-    const packed = await packTree(workdir, { keep, newCutter, isLeftOut: (n) => n === leftOut });
+    const isLeftOut = (name: string): boolean => name === leftOut;
+    const packed = await packTree(workdir, { keep, newCutter, work, isLeftOut });
     const { skipped } = packed;
     if (skipped.length > 0) log.warn("not packed: sockets, pipes and devices", { skipped });
     return packed;

@@ -45,6 +45,7 @@ import { addHeadServices } from "../../scheduler/api-grpc.ts";
 import type { Heads } from "../../scheduler/heads-os.ts";
 import { createHeads } from "../../scheduler/heads-os.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
+import { createThreadWork } from "../../transfer/chunks/work-threads-os.ts";
 import { chunksAt } from "../skylet/chunks.ts";
 import type { IdleWatch } from "./idle.ts";
 import { watchIdle } from "./idle.ts";
@@ -76,9 +77,10 @@ export async function startHeadProcess(options: HeadProcessOptions): Promise<Hea
   const incarnation = await nextIncarnation(journal, Date.now());
   const world = { clock: createOsClock(), random: createOsRandom(), metrics: createMetrics() };
   const { log } = options;
-  const chunks = chunksAt({ dir: home.chunks, bytesMax: config.chunks.bytes, log });
+  const work = createThreadWork();
+  const chunks = chunksAt({ dir: home.chunks, bytesMax: config.chunks.bytes, work, log });
   showChunks(world.metrics, chunks);
-  const ports = { ...world, log, incarnation, chunks };
+  const ports = { ...world, log, incarnation, chunks, work };
   const replica =
     replicaDir === undefined ? undefined : await replicaOf(journal, replicaDir, ports);
   const store = replica ? replicated(journal, replica) : journal;
@@ -187,6 +189,7 @@ export class HeadProcess {
     await this.#heads.closeAll(why);
     await this.#lanes.close();
     await this.#ports.chunks.close();
+    await this.#ports.work.close();
     await this.#store.close();
   }
 

@@ -15,6 +15,7 @@ import type { Random } from "../../runtime/random.ts";
 import type { StreamSession } from "../../runtime/stream.ts";
 import type { Misfit } from "../../scheduler/join-grpc.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
+import type { ChunkWork } from "../../transfer/chunks/work.ts";
 
 export interface Lane {
   /** The head's own end of the bus of one cluster. The caller closes it. */
@@ -34,6 +35,8 @@ export interface LanePorts {
   readonly incarnation: number;
   /** The home's content store. */
   readonly chunks: ContentStore;
+  /** What takes long on chunks, for all of this process. */
+  readonly work: ChunkWork;
   /** Takes a session of the bulk wire that a node dialled. */
   readonly onSession: (session: StreamSession) => void;
   /** Hears of each node that may join and speaks no wire version of ours. */

@@ -15,6 +15,7 @@ import { createOsRandom } from "../../runtime/random-os.ts";
 import { createTcpStreams } from "../../runtime/stream-tcp.ts";
 import { createSystem } from "../../runtime/system-actor.ts";
 import { packageVersion } from "../../runtime/version-os.ts";
+import { createThreadWork } from "../../transfer/chunks/work-threads-os.ts";
 import { chunksAt } from "./chunks.ts";
 import { joinInProcess } from "./join-process.ts";
 import type { Orders } from "./orders.ts";
@@ -39,7 +40,8 @@ export async function startSkyletProcess(
     clock,
   });
   const system = createSystem({ cluster, node, incarnation, clock, bus, log });
-  const chunks = chunksAt({ dir: home.chunks, bytesMax, log });
+  const work = createThreadWork();
+  const chunks = chunksAt({ dir: home.chunks, bytesMax, work, log });
   const agent = await startAgent({
     ...{ cluster, node, system, bus, streams, files, home, capacity, clock, random, log },
     streamTarget: {
@@ -47,13 +49,14 @@ export async function startSkyletProcess(
       peer: peerText(headPeer),
     },
     version: packageVersion(),
-    chunks,
+    ...{ chunks, work },
     ...(orders.host === undefined ? {} : { host: orders.host }),
   });
   return {
     close: async () => {
       await agent.close();
       await chunks.close();
+      await work.close();
       await system.close("the skylet ends");
       await bus.close();
     },

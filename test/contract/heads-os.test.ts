@@ -19,6 +19,7 @@ import { createMetrics } from "../../runtime/metrics.ts";
 import { createMemoryStore } from "../../runtime/store-memory.ts";
 import { createHeads } from "../../scheduler/heads-os.ts";
 import { createMemoryContentStore } from "../../transfer/chunks/content-store-memory.ts";
+import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
 
 const record: ClusterRecord = newRecord(
   {
@@ -42,6 +43,7 @@ function stage(context: TestContext) {
       home,
       store: createMemoryStore(),
       chunks: createMemoryContentStore(),
+      work: createInlineWork(),
       files: createOsFiles(root),
       clock,
       log,

@@ -26,6 +26,7 @@ import { isSkyError } from "../../model/errors.ts";
 import type { ChunkRef, Digest } from "../../transfer/chunks/chunk.ts";
 import { createMemoryContentStore } from "../../transfer/chunks/content-store-memory.ts";
 import { encodeManifest, objectDigest } from "../../transfer/chunks/manifest.ts";
+import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
 import { encodeEntry, type TreeEntry } from "../../transfer/tree/entries.ts";
 import { packTree } from "../../transfer/tree/pack-os.ts";
 import type { Cutter, TreeChunk } from "../../transfer/tree/region-writer.ts";
@@ -34,6 +35,7 @@ import { unpackTree } from "../../transfer/tree/unpack-os.ts";
 import { below, type Sown, type SownEntries, sow, treeSeen } from "../support/trees.ts";
 
 const mib = 1024 * 1024;
+const work = createInlineWork();
 
 function placeFor(context: TestContext): string {
   const root = mkdtempSync(join(tmpdir(), "sky-tree-"));
@@ -57,7 +59,7 @@ function stage() {
   const isLeftOut = (name: string): boolean => name === ".git";
   return {
     store,
-    pack: (path: string) => packTree(path, { keep, newCutter, isLeftOut }),
+    pack: (path: string) => packTree(path, { keep, newCutter, work, isLeftOut }),
     unpack: (target: string, tree: ChunkRef) => unpackTree(target, { source, tree, signal }),
     newChunks: () => {
       const count = kept;
@@ -393,7 +395,7 @@ test("a file that changes while it is read is read again, or named", async (cont
   let changes = 0;
   const packing = (changesMax: number) =>
     packTree(`${root}/a`, {
-      newCutter,
+      ...{ newCutter, work },
       keep: async (chunks) => {
         if (changes < changesMax) {
           changes += 1;

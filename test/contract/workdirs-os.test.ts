@@ -16,6 +16,7 @@ import {
   createMemoryContentStore,
   MemoryContentDisk,
 } from "../../transfer/chunks/content-store-memory.ts";
+import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
 import { unpackTree } from "../../transfer/tree/unpack-os.ts";
 import { shownBoard } from "../support/board.ts";
 import { sow, treeSeen } from "../support/trees.ts";
@@ -69,6 +70,7 @@ function stage(context: TestContext): Stage {
       openWorkdirs({
         ...{ cluster: "demo", dir: `${root}/copies`, board, log },
         chunks: createMemoryContentStore({ disk }),
+        work: createInlineWork(),
         recorded: async () => recorded,
       }),
   };

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createMemoryRandom } from "../../runtime/random-memory.ts";
 import { decodeChunk } from "../../transfer/chunks/encoding.ts";
-import { type ChunkCodec, type ChunkSource, codecInPlace } from "../../transfer/chunks/exchange.ts";
+import type { ChunkCodec, ChunkSource } from "../../transfer/chunks/exchange.ts";
 import { fetchChunks } from "../../transfer/chunks/fetch.ts";
 import { serveChunks } from "../../transfer/chunks/supply.ts";
 import {
@@ -18,6 +18,7 @@ import {
   pairOf,
   refsOf,
   sourceOf,
+  work,
 } from "../unit/chunks-stage.ts";
 import { flipBit } from "./flips.ts";
 
@@ -27,7 +28,7 @@ const random = createMemoryRandom(`${seed}/arrival`);
 
 /** Takes whatever comes for the chunk. */
 const trusting: ChunkCodec = {
-  encode: codecInPlace.encode,
+  encode: work.encode,
   decode: async (ref, chunk) => decodeChunk(chunk, ref),
 };
 
@@ -46,7 +47,7 @@ function flipping(chunks: readonly Chunk[], victim: Chunk, times: number): Chunk
   };
 }
 
-async function fetched(times: number, work: ChunkCodec) {
+async function fetched(times: number, codec: ChunkCodec) {
   const chunks = chunksOf(8, 500);
   const victim = chunks[random.below(chunks.length)];
   assert.ok(victim !== undefined);
@@ -55,12 +56,12 @@ async function fetched(times: number, work: ChunkCodec) {
   const sink = new MemorySink();
   const [result] = await Promise.all([
     fetchChunks({
-      ...{ session: a, scope: "proof/object", want: refsOf(chunks), into: sink, work },
+      ...{ session: a, scope: "proof/object", want: refsOf(chunks), into: sink, work: codec },
       signal: neverAborts(),
     }),
     channel.then((opened) =>
       serveChunks({
-        ...{ channel: opened, from: flipping(chunks, victim, times), signal: neverAborts() },
+        ...{ channel: opened, from: flipping(chunks, victim, times), work, signal: neverAborts() },
       }),
     ),
   ]);
@@ -74,7 +75,7 @@ async function fetched(times: number, work: ChunkCodec) {
 
 test("a bit that flips at a source is found on arrival, and the chunk comes again", async () => {
   for (let round = 0; round < rounds * 4; round += 1) {
-    const { result, wrong } = await fetched(1, codecInPlace);
+    const { result, wrong } = await fetched(1, work);
     assert.deepEqual(wrong, []);
     assert.equal(result.damaged, 1);
     assert.deepEqual(result.missing, []);
@@ -82,7 +83,7 @@ test("a bit that flips at a source is found on arrival, and the chunk comes agai
 });
 
 test("a chunk whose bits flip every time is named, and kept by nobody", async () => {
-  const { result, victim, wrong } = await fetched(Number.POSITIVE_INFINITY, codecInPlace);
+  const { result, victim, wrong } = await fetched(Number.POSITIVE_INFINITY, work);
   assert.deepEqual(wrong, []);
   assert.deepEqual(result.missing, [{ ...victim.ref, why: "damaged" }]);
 });

@@ -9,6 +9,7 @@ import { openContentStore } from "../../transfer/chunks/content-store-os.ts";
 import { exchangeChannels } from "../../transfer/chunks/exchange-channels.ts";
 import { openChunkJournal } from "../../transfer/chunks/journal-os.ts";
 import { openRelay } from "../../transfer/chunks/relay.ts";
+import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
 import { host, type RelayConfig, scope } from "./config.ts";
 import { keepDialled } from "./sink.ts";
 import { tellingStore } from "./telling.ts";
@@ -33,9 +34,10 @@ export async function runRelay(config: RelayConfig, ports: RelayPorts): Promise<
   mkdirSync(dir, { recursive: true });
   const store = await openContentStore({ dir, bytesMax: spoolBytesMax * 2, reserveBytes: 0 });
   const journal = await openChunkJournal({ path: join(folder, "journal"), transfer });
+  const work = createInlineWork();
   const next = new NextHop();
   const relay = await openRelay({
-    ...{ transfer, store: tellingStore(store, say), journal, bytesMax: spoolBytesMax, scope },
+    ...{ transfer, store: tellingStore(store, say), journal, bytesMax: spoolBytesMax, scope, work },
     next: (signal) => next.session(signal),
     pause: (_, signal) => pause(pauseMs, undefined, { signal }),
   });
@@ -50,6 +52,7 @@ export async function runRelay(config: RelayConfig, ports: RelayPorts): Promise<
     allow: (peer) => peer === sinkPeer,
   });
   const channels = exchangeChannels({
+    work,
     admit: (request) => (request.scope === scope ? relay.admit() : { refused: "no such object" }),
   });
   const dialler = keepDialled({ streams, port: dialPort, say }, (session) => {

@@ -53,7 +53,7 @@ export async function runSink(config: SinkConfig, ports: SinkPorts): Promise<Sin
       if (request.scope !== scope) return { refused: `there is no ${request.scope}` };
       return { sink, safeMeans: "delivered" };
     },
-    inFlightBytesMax,
+    ...{ work, inFlightBytesMax },
   });
   const dialler = keepDialled({ streams, port: dialPort, say }, (session) => {
     session.onChannel((channel) => {

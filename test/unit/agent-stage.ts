@@ -25,6 +25,7 @@ import { createStreamHub } from "../../runtime/stream-memory.ts";
 import type { ActorSystem } from "../../runtime/system-actor.ts";
 import { createSystem } from "../../runtime/system-actor.ts";
 import { createMemoryContentStore } from "../../transfer/chunks/content-store-memory.ts";
+import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
 
 export const key: RankKey = { job: 7, attempt: 1, phase: "run", index: 0 };
 
@@ -77,7 +78,7 @@ export async function openStage(): Promise<Stage> {
       process: machine.open(),
       streams: whileAlive(streams.connect("demo/worker1"), alive(incarnation)),
       streamTarget: target,
-      ...{ files, chunks },
+      ...{ files, chunks, work: createInlineWork() },
       home: nodeHomeAt("/node"),
       capacity: { cpus: 4, memoryBytes: 1e9, accelerators: [] },
       clock,

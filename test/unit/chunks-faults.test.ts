@@ -17,6 +17,7 @@ import {
   pairOf,
   refsOf,
   unobserved,
+  work,
 } from "./chunks-stage.ts";
 
 const signal = neverAborts();
@@ -97,7 +98,8 @@ test("whatever breaks, lacks or lies: what somebody has arrives, once, and the r
         assert.deepEqual(digestsOf(result.missing), digestsOf(refsOf(nobody)));
         for (const [index, { ref, bytes }] of chunks.entries()) {
           const isThere = natures.some((one) => has(index, one));
-          assert.deepEqual(into.held.get(ref.digest), isThere ? bytes : undefined);
+          const found = into.held.get(ref.digest);
+          assert.deepEqual(found && Buffer.from(found), isThere ? bytes : undefined);
         }
       },
     ),
@@ -120,13 +122,13 @@ async function fetchRound(options: {
       const pair = await pairOf();
       const cut = (): void => pair.hub.cut("demo/b");
       const from = sourceWith(chunks, one, { cut, isLast });
-      unobserved(channelOf(pair.b).then((channel) => serveChunks({ channel, from, signal })));
+      unobserved(channelOf(pair.b).then((channel) => serveChunks({ work, channel, from, signal })));
       return { session: pair.a, scope: "x" };
     }),
   );
   try {
     const want = refsOf(chunks);
-    return await fetchFrom({ suppliers, want, into, signal, inFlightBytesMax });
+    return await fetchFrom({ work, suppliers, want, into, signal, inFlightBytesMax });
   } catch (error) {
     assert.ok(isSkyError(error, "stream/closed"), String(error));
     assert.ok(!isLast);

@@ -28,6 +28,7 @@ import {
   refsOf,
   sourceOf,
   unobserved,
+  work,
 } from "./chunks-stage.ts";
 
 const signal = neverAborts();
@@ -35,7 +36,7 @@ const limits = { timeout: 20_000 };
 
 async function served(pair: Pair, from: ChunkSource, readAheadBytesMax?: number) {
   const channel = await channelOf(pair.b);
-  return await serveChunks({ channel, from, signal, readAheadBytesMax });
+  return await serveChunks({ work, channel, from, signal, readAheadBytesMax });
 }
 
 /** A supplier that says what it likes. */
@@ -80,6 +81,7 @@ test(
     const want = [...refsOf(chunks), ...refsOf(chunks)];
     const onSafe = ({ digest }: ChunkRef): unknown => safe.push(digest);
     const result = await fetchChunks({
+      work,
       session: pair.a,
       scope: "x",
       want,
@@ -97,7 +99,9 @@ test(
     });
     assert.equal(new Set(sink.puts).size, sink.puts.length);
     assert.deepEqual(safe.toSorted(), sink.puts.toSorted());
-    for (const { ref, bytes } of chunks) assert.deepEqual(sink.held.get(ref.digest), bytes);
+    for (const { ref, bytes } of chunks) {
+      assert.deepEqual(Buffer.from(sink.held.get(ref.digest) ?? ""), bytes);
+    }
   },
 );
 
@@ -105,7 +109,7 @@ test("nothing wanted, or nothing lacking, is a fetch too", limits, async () => {
   const pair = await pairOf();
   const serving = served(pair, sourceOf([]));
   const into = new MemorySink();
-  const result = await fetchChunks({ session: pair.a, scope: "x", want: [], into, signal });
+  const result = await fetchChunks({ work, session: pair.a, scope: "x", want: [], into, signal });
   assert.deepEqual(result, { moved: 0, movedBytes: 0, known: 0, damaged: 0, missing: [] });
   await serving;
 });
@@ -128,7 +132,7 @@ test(
     });
     const into = new MemorySink();
     const want = refsOf(chunks);
-    const result = await fetchChunks({ session: pair.a, scope: "x", want, into, signal });
+    const result = await fetchChunks({ work, session: pair.a, scope: "x", want, into, signal });
     const missing = new Map(result.missing.map(({ digest, why }) => [digest, why]));
     const expected = [stranger.digest, rest.at(-1)?.digest].map((digest) => [digest, "missing"]);
     assert.deepEqual(missing, new Map([...expected, [damagedAt, "damaged"]] as never));
@@ -154,7 +158,7 @@ test("a chunk that arrives damaged is asked for again, a few times", limits, asy
   });
   const into = new MemorySink();
   const want = refsOf([once, always, other]);
-  const result = await fetchChunks({ session: pair.a, scope: "x", want, into, signal });
+  const result = await fetchChunks({ work, session: pair.a, scope: "x", want, into, signal });
   await script;
   assert.deepEqual(result.missing, [{ ...always.ref, why: "damaged" }]);
   assert.equal(result.moved, 2);
@@ -181,7 +185,7 @@ test("a chunk that nobody asked for ends it, whole or not, and is not kept", lim
     const into = new MemorySink();
     const want = [asked.ref];
     await assert.rejects(
-      fetchChunks({ session: pair.a, scope: "x", want, into, signal }),
+      fetchChunks({ work, session: pair.a, scope: "x", want, into, signal }),
       (error) => isSkyError(error, "stream/protocol"),
     );
     assert.equal(into.puts.length, 0);
@@ -211,7 +215,7 @@ test("what is asked for and not safe stays within its bound", limits, async () =
   const into = new MemorySink();
   into.gate = () => new Promise((resolve) => setImmediate(resolve));
   const want = refsOf(chunks);
-  const options = { session: pair.a, scope: "x", want, into, signal, inFlightBytesMax };
+  const options = { work, session: pair.a, scope: "x", want, into, signal, inFlightBytesMax };
   assert.equal((await fetchChunks(options)).moved, 200);
   assert.ok(most <= inFlightBytesMax, `${most}`);
   assert.ok(most > inFlightBytesMax / 2, `${most}`);
@@ -235,7 +239,7 @@ test(
     };
     const stop = new AbortController();
     const serving = channelOf(pair.b).then((channel) =>
-      serveChunks({ channel, from, signal: stop.signal, readAheadBytesMax: 500_000 }),
+      serveChunks({ work, channel, from, signal: stop.signal, readAheadBytesMax: 500_000 }),
     );
     const channel = pair.a.open(Buffer.from("chunks fetch x"));
     for (const piece of encodeMessage({ type: "want", refs: refsOf(chunks) })) {
@@ -267,7 +271,14 @@ test("a source may wait for what is yet to come, and holds up nothing else", lim
     },
   });
   const into = new MemorySink();
-  const fetching = fetchChunks({ session: pair.a, scope: "x", want: refsOf(chunks), into, signal });
+  const fetching = fetchChunks({
+    work,
+    session: pair.a,
+    scope: "x",
+    want: refsOf(chunks),
+    into,
+    signal,
+  });
   await until("the others are here", () => into.held.size === 19);
   come.resolve();
   assert.equal((await fetching).moved, 20);
@@ -283,7 +294,7 @@ test(
     const fetchAll = async (pair: Pair, onSafe: () => void) => {
       unobserved(served(pair, sourceOf(chunks)));
       const want = refsOf(chunks);
-      const options = { session: pair.a, scope: "x", want, into, signal, onSafe };
+      const options = { work, session: pair.a, scope: "x", want, into, signal, onSafe };
       return await fetchChunks({ ...options, inFlightBytesMax: 50_000 });
     };
     const pair = await pairOf();
@@ -316,7 +327,7 @@ test("an abort ends it promptly, with its reason, and leaves nothing at work", l
     });
   const stop = new AbortController();
   const want = refsOf(chunks);
-  const options = { session: pair.a, scope: "x", want, into, signal: stop.signal };
+  const options = { work, session: pair.a, scope: "x", want, into, signal: stop.signal };
   const fetching = fetchChunks(options);
   await until("puts wait", () => into.atWork === 20);
   const why = new SkyError("core/cancelled", { what: "the test" });
@@ -335,13 +346,13 @@ test("what the sink or the supplier throws is what the fetch throws", limits, as
   const serving = served(pair, sourceOf(chunks));
   const into = new MemorySink();
   into.gate = () => Promise.reject(full);
-  const options = { session: pair.a, scope: "x", want, into, signal };
+  const options = { work, session: pair.a, scope: "x", want, into, signal };
   await assert.rejects(fetchChunks(options), (error) => error === full);
   await assert.rejects(serving, (error) => isSkyError(error, "stream/closed"));
 
   const other = await pairOf();
   const failing = served(other, { get: () => Promise.reject(full) });
-  const caught = { session: other.a, scope: "x", want, into: new MemorySink(), signal };
+  const caught = { work, session: other.a, scope: "x", want, into: new MemorySink(), signal };
   await assert.rejects(
     fetchChunks(caught),
     (error) => isSkyError(error, "disk/full") && error.params["path"] === "p",
@@ -370,6 +381,7 @@ test("a supplier that ends early is a broken one", limits, async () => {
   const pair = await pairOf();
   const script = scripted(pair, () => {});
   const fetching = fetchChunks({
+    work,
     session: pair.a,
     scope: "x",
     want: [chunkOf(1, 100).ref],
@@ -386,7 +398,7 @@ test("one digest with two lengths is refused", limits, async () => {
   const { ref } = chunkOf(1, 100);
   const want = [ref, { ...ref, bytes: 99 }];
   await assert.rejects(
-    fetchChunks({ session: pair.a, scope: "x", want, into: new MemorySink(), signal }),
+    fetchChunks({ work, session: pair.a, scope: "x", want, into: new MemorySink(), signal }),
     (error) => isSkyError(error, "chunk/damaged"),
   );
 });
@@ -401,6 +413,7 @@ test("from several suppliers, each chunk comes from one that has it", limits, as
   }
   const into = new MemorySink();
   const result = await fetchFrom({
+    work,
     suppliers: pairs.map(({ a: session }) => ({ session, scope: "x" })),
     want: [...refsOf(chunks), nobody.ref],
     into,
@@ -433,7 +446,7 @@ test("when one supplier breaks, the others give what it was asked for", limits, 
   const suppliers = pairs.map(({ a: session }) => ({ session, scope: "x" }));
   const onBroken = (_: unknown, error: unknown): unknown => broken.push(error);
   const want = refsOf(chunks);
-  const options = { suppliers, want, into, signal, onBroken, inFlightBytesMax: 20_000 };
+  const options = { work, suppliers, want, into, signal, onBroken, inFlightBytesMax: 20_000 };
   const result = await fetchFrom(options);
   assert.deepEqual([result.moved, result.missing.length], [300, 0]);
   assert.equal(into.puts.length, 300);

@@ -21,6 +21,7 @@ import {
   refsOf,
   sourceOf,
   unobserved,
+  work,
 } from "./chunks-stage.ts";
 
 const signal = neverAborts();
@@ -101,14 +102,16 @@ hostile("a supplier of a fetch says anything", async (one) => {
   const { a, b } = await pairOf();
   unobserved(channelOf(b).then((channel) => play(channel, one)));
   const into = new MemorySink();
-  await settled(fetchChunks({ session: a, scope: "x", want: refs.slice(0, 3), into, signal }));
+  await settled(
+    fetchChunks({ work, session: a, scope: "x", want: refs.slice(0, 3), into, signal }),
+  );
   return into;
 });
 
 hostile("a taker of a fetch says anything", async (one) => {
   const { a, b } = await pairOf();
   const serving = channelOf(b).then((channel) =>
-    serveChunks({ channel, from: sourceOf(chunks.slice(0, 3)), signal }),
+    serveChunks({ work, channel, from: sourceOf(chunks.slice(0, 3)), signal }),
   );
   const channel = a.open(encodeExchangeHeader({ verb: "fetch", scope: "x" }));
   await play(channel, one);
@@ -120,7 +123,7 @@ hostile("a supplier of a push says anything", async (one) => {
   const { a, b } = await pairOf();
   const into = new MemorySink();
   const taking = channelOf(b).then((channel) =>
-    takeChunks({ channel, into, signal, safeMeans: "safe" }),
+    takeChunks({ work, channel, into, signal, safeMeans: "safe" }),
   );
   const channel = a.open(encodeExchangeHeader({ verb: "push", scope: "x" }));
   await play(channel, one);
@@ -133,6 +136,6 @@ hostile("a taker of a push says anything", async (one) => {
   unobserved(channelOf(b).then((channel) => play(channel, one)));
   const from = sourceOf(chunks.slice(0, 3));
   const until = one.pauses[0] ? "safe" : "delivered";
-  await settled(pushChunks({ session: a, scope: "x", offer: refs, from, until, signal }));
+  await settled(pushChunks({ work, session: a, scope: "x", offer: refs, from, until, signal }));
   return undefined;
 });

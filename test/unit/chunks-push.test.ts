@@ -25,17 +25,18 @@ import {
   refsOf,
   sourceOf,
   unobserved,
+  work,
 } from "./chunks-stage.ts";
 
 const signal = neverAborts();
 const limits = { timeout: 20_000 };
 
-async function taken(pair: Pair, options: Omit<TakeOptions, "channel" | "signal">) {
-  return await takeChunks({ ...options, channel: await channelOf(pair.b), signal });
+async function taken(pair: Pair, options: Omit<TakeOptions, "channel" | "signal" | "work">) {
+  return await takeChunks({ work, ...options, channel: await channelOf(pair.b), signal });
 }
 
-function push(pair: Pair, options: Omit<PushOptions, "session" | "scope" | "signal">) {
-  return pushChunks({ ...options, session: pair.a, scope: "x", signal });
+function push(pair: Pair, options: Omit<PushOptions, "session" | "scope" | "signal" | "work">) {
+  return pushChunks({ work, ...options, session: pair.a, scope: "x", signal });
 }
 
 test("what the taker lacks is given, and what is safe is said", limits, async () => {
@@ -65,7 +66,7 @@ test("a chunk is settled when it is delivered, if that is asked for", limits, as
   const opened = Promise.withResolvers<Take>();
   const into = new MemorySink();
   void channelOf(pair.b).then((channel) => {
-    const take = openTake({ channel, into, signal, safeMeans: "safe" });
+    const take = openTake({ work, channel, into, signal, safeMeans: "safe" });
     unobserved(take.run());
     opened.resolve(take);
   });
@@ -102,6 +103,7 @@ test("what is offered may still be coming, and ends with the push", limits, asyn
   unobserved(taken(pair, { into, safeMeans: "delivered" }));
   const stop = new AbortController();
   const pushing = pushChunks({
+    work,
     session: pair.a,
     scope: "x",
     offer: (async function* () {
@@ -269,6 +271,7 @@ test("who is not admitted hears why, and is counted", limits, async () => {
     none: { refused: "nobody may have that" },
   };
   const exchanges = exchangeChannels({
+    work,
     admit: ({ peer, scope }) => {
       assert.equal(peer, "demo/a");
       const row = rows[scope];
@@ -283,9 +286,10 @@ test("who is not admitted hears why, and is counted", limits, async () => {
     if (!exchanges.take(pair.b, channel)) others.push(Buffer.from(channel.header).toString());
   });
   const fetchOf = (scope: string, sink = new MemorySink()) =>
-    fetchChunks({ session: pair.a, scope, want: refsOf(chunks), into: sink, signal });
+    fetchChunks({ work, session: pair.a, scope, want: refsOf(chunks), into: sink, signal });
   const pushTo = (scope: string) =>
     pushChunks({
+      work,
       session: pair.a,
       scope,
       offer: refsOf(chunks),
@@ -312,11 +316,11 @@ test("who is not admitted hears why, and is counted", limits, async () => {
 test("closing ends the exchanges that run; too many at a time are refused", limits, async () => {
   const pair = await pairOf();
   const never = { get: (_: Digest, stop: AbortSignal) => aborted(stop) };
-  const exchanges = exchangeChannels({ admit: () => ({ source: never }), exchangesMax: 2 });
+  const exchanges = exchangeChannels({ work, admit: () => ({ source: never }), exchangesMax: 2 });
   pair.b.onChannel((channel) => void exchanges.take(pair.b, channel));
   const want = refsOf(chunksOf(1));
   const fetching = Array.from({ length: 3 }, () =>
-    fetchChunks({ session: pair.a, scope: "x", want, into: new MemorySink(), signal }),
+    fetchChunks({ work, session: pair.a, scope: "x", want, into: new MemorySink(), signal }),
   );
   const [first, second, third] = fetching;
   await assert.rejects(
@@ -346,7 +350,7 @@ test("a peer has a share of the exchanges, and they share what they hold", limit
     },
   };
   const limited = { exchangesOfPeerMax: 3, aheadBytesMax: 2_000_000 };
-  const exchanges = exchangeChannels({ admit: () => ({ source: from }), ...limited });
+  const exchanges = exchangeChannels({ work, admit: () => ({ source: from }), ...limited });
   for (const { b } of [first, second]) b.onChannel((channel) => void exchanges.take(b, channel));
   const stalled = [first, first, first, second].map(({ a }) => {
     const channel = a.open(encodeExchangeHeader({ verb: "fetch", scope: "x" }));
@@ -366,7 +370,7 @@ test("a peer has a share of the exchanges, and they share what they hold", limit
   assert.equal(exchanges.counts().running, 4);
   const want = refsOf(chunks).slice(0, 1);
   const fetchOn = ({ a }: Pair) =>
-    fetchChunks({ session: a, scope: "x", want, into: new MemorySink(), signal });
+    fetchChunks({ work, session: a, scope: "x", want, into: new MemorySink(), signal });
   await assert.rejects(fetchOn(first), /3 exchanges of demo\/a/);
   for (const channel of stalled) channel.abort("enough");
   await until("they are over", () => exchanges.counts().running === 0);

@@ -24,11 +24,20 @@ import { pushChunks } from "../../transfer/chunks/push.ts";
 import { openRelay, type Relay } from "../../transfer/chunks/relay.ts";
 import { nameAndSeal } from "../../transfer/chunks/seal.ts";
 import { until } from "../support/until.ts";
-import { type Chunk, chunkOf, MemorySink, neverAborts, refsOf, sourceOf } from "./chunks-stage.ts";
+import {
+  type Chunk,
+  chunkOf,
+  MemorySink,
+  neverAborts,
+  refsOf,
+  sourceOf,
+  work,
+} from "./chunks-stage.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "chunk-relay-"));
 after(() => rmSync(folder, { recursive: true }));
 const limits = { timeout: 30_000 };
+const sendMs = 15_000;
 
 const secret = { transfer: Buffer.alloc(16, 7), key: Buffer.alloc(32, 9) };
 const transfer = secret.transfer.toString("hex");
@@ -67,7 +76,7 @@ class Stage {
 
   /** Whoever listens as `name` admits what `admit` says. */
   async listen(name: string, admit: () => Admitted): Promise<() => Promise<void>> {
-    const exchanges = exchangeChannels({ admit });
+    const exchanges = exchangeChannels({ work, admit });
     const sessions: StreamSession[] = [];
     const listener = await this.hub.connect(`demo/${name}`).listen({
       target: { host: name, port: 0 },
@@ -101,6 +110,7 @@ class Stage {
     });
     this.journal = await openChunkJournal({ path: this.#path, transfer });
     const relay = await openRelay({
+      work,
       transfer,
       scope: `relay/${transfer}`,
       store: this.store,
@@ -127,12 +137,14 @@ class Stage {
 
   /** Pushes until all is delivered, over as many sessions as it takes. */
   async send(chunks: readonly Chunk[], seen: Partial<Seen> = {}): Promise<ExchangeResult> {
-    for (let tried = 0; ; tried += 1) {
+    // The next relay listens once its journal is read, however busy the disk is.
+    const late = AbortSignal.timeout(sendMs);
+    for (;;) {
       try {
         const session = await this.dial("a", "b");
         return await this.sendOnce(session, chunks, seen);
       } catch (error) {
-        if (!isSkyError(error) || error.remedy !== "retry" || tried > 10_000) throw error;
+        if (!isSkyError(error) || error.remedy !== "retry" || late.aborted) throw error;
         await new Promise((resolve) => setImmediate(resolve));
       }
     }
@@ -140,6 +152,7 @@ class Stage {
 
   sendOnce(session: StreamSession, chunks: readonly Chunk[], seen: Partial<Seen> = {}) {
     return pushChunks({
+      work,
       session,
       scope: `relay/${transfer}`,
       offer: refsOf(chunks),

@@ -7,6 +7,10 @@ import type { StreamChannel, StreamSession } from "../../runtime/stream.ts";
 import { createStreamHub, type StreamHub } from "../../runtime/stream-memory.ts";
 import type { ChunkRef, Digest } from "../../transfer/chunks/chunk.ts";
 import type { ChunkSink, ChunkSource } from "../../transfer/chunks/exchange.ts";
+import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
+
+/** What the parties of tests put chunks through. */
+export const work = createInlineWork();
 
 export interface Pair {
   readonly hub: StreamHub;

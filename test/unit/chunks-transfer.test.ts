@@ -175,6 +175,7 @@ class Stage {
     const store = createMemoryContentStore({ disk: this.disk });
     const journal = await this.journal("relay");
     const relay = await openRelay({
+      work: this.work,
       ...{ transfer, scope, store, journal, bytesMax },
       next: (signal) => this.dial("b", "c", signal),
       pause: async (_, signal) => {

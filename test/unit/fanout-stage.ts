@@ -10,7 +10,7 @@ import {
 } from "../../transfer/chunks/content-store-memory.ts";
 import { type FanOut, type FanOutOptions, startFanOut } from "../../transfer/fanout/fan-out.ts";
 import { type JoinOptions, type JoinResult, joinFanOut } from "../../transfer/fanout/join.ts";
-import { type Chunk, refsOf } from "./chunks-stage.ts";
+import { type Chunk, refsOf, work } from "./chunks-stage.ts";
 
 export const scope = "demo/workdir/1";
 export const clock = createOsClock();
@@ -34,7 +34,7 @@ export class Stage {
   async start(sinks: readonly string[], more: Partial<FanOutOptions> = {}): Promise<FanOut> {
     const store = createMemoryContentStore({ disk: this.sourceDisk });
     const refs = refsOf(this.chunks);
-    const fanOut = startFanOut({ scope, refs, from: store, sinks, clock, ...more });
+    const fanOut = startFanOut({ scope, refs, from: store, work, sinks, clock, ...more });
     this.fanOut = fanOut;
     const sessions = new Set<StreamSession>();
     const listener = await this.hub.connect("demo/head").listen({
@@ -68,7 +68,7 @@ export class Stage {
     const streams = this.hub.connect(sink);
     return joinFanOut({
       connect: (signal) => streams.dial({ host: "head", port: 0 }, signal),
-      ...{ streams, scope, clock, signal: stop.signal, listen: { host: sink } },
+      ...{ streams, scope, work, clock, signal: stop.signal, listen: { host: sink } },
       store: createMemoryContentStore({ disk }),
       ...more,
     });

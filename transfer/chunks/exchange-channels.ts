@@ -47,7 +47,7 @@ export type Admitted =
 export interface ExchangeChannelsOptions {
   /** A throw refuses with that error. */
   readonly admit: (request: ExchangeRequest) => Admitted | Promise<Admitted>;
-  readonly work?: ChunkCodec;
+  readonly work: ChunkCodec;
   readonly exchangesMax?: number;
   readonly exchangesOfPeerMax?: number;
   readonly aheadBytesMax?: number;

@@ -6,11 +6,10 @@
 // can. The taker proves every chunk before it keeps it and acknowledges it only when it is safe:
 // what was not acknowledged is sent again, and what is sent twice is kept once.
 
-import { hash } from "node:crypto";
 import { SkyError } from "../../model/errors.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
 import { type PinName, pinPattern } from "./content-store.ts";
-import { decodeChunk, type Encoded, encodeChunk } from "./encoding.ts";
+import type { Encoded } from "./encoding.ts";
 
 /** Where a supplier takes chunks from. A content store is one. */
 export interface ChunkSource {
@@ -36,8 +35,8 @@ export interface ChunkSink {
 }
 
 /**
- * What a chunk's bytes are put through on their way. `ChunkWork` is one, in place or in threads.
- * Bytes that go in are given away.
+ * What a chunk's bytes are put through on their way. `ChunkWork` is one. Bytes that go in are given
+ * away.
  */
 export interface ChunkCodec {
   /** The chunk as it travels. */
@@ -45,17 +44,6 @@ export interface ChunkCodec {
   /** The chunk that travelled, proven. @throws SkyError `chunk/damaged`. */
   decode(ref: ChunkRef, chunk: Encoded): Promise<Uint8Array>;
 }
-
-/** On the thread that asks. zstd where samples say that it pays. */
-export const codecInPlace: ChunkCodec = {
-  encode: async (bytes) => encodeChunk(bytes),
-  decode: async (ref, chunk) => {
-    const bytes = decodeChunk(chunk, ref);
-    if (hash("sha256", bytes, "hex") === ref.digest) return bytes;
-    const why = "its bytes have another digest";
-    throw new SkyError("chunk/damaged", { digest: ref.digest, where: "on arrival", why });
-  },
-};
 
 /** The same codec for what is known not to compress: sealed chunks. */
 export function rawCodec(codec: ChunkCodec): ChunkCodec {

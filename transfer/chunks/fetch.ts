@@ -28,7 +28,7 @@ export interface FetchOptions {
   readonly want: Iterable<ChunkRef>;
   readonly into: ChunkSink;
   readonly signal: AbortSignal;
-  readonly work?: ChunkCodec;
+  readonly work: ChunkCodec;
   /** What is asked for and not yet safe. Memory may be twice that: payloads, and their content. */
   readonly inFlightBytesMax?: number;
   /** With other exchanges of this process: what is in flight beyond one chunk. */

@@ -28,7 +28,7 @@ export interface PushOptions {
   readonly signal: AbortSignal;
   /** When a chunk is settled: safe at the taker, or at the destination beyond it. */
   readonly until: "safe" | "delivered";
-  readonly work?: ChunkCodec;
+  readonly work: ChunkCodec;
   readonly readAheadBytesMax?: number;
   /** Each chunk once: safe at the taker now. */
   readonly onSafe?: (ref: ChunkRef) => void;

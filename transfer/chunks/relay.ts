@@ -17,7 +17,7 @@ import { type Log, silentLog } from "../../runtime/log.ts";
 import type { StreamChannel, StreamSession } from "../../runtime/stream.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
 import type { PinName } from "./content-store.ts";
-import { type ChunkCodec, codecInPlace, type ExchangeResult, rawCodec } from "./exchange.ts";
+import { type ChunkCodec, type ExchangeResult, rawCodec } from "./exchange.ts";
 import type { Admitted } from "./exchange-channels.ts";
 import { pushChunks } from "./push.ts";
 import { RelaySpool, type SpoolOptions } from "./relay-spool.ts";
@@ -31,7 +31,7 @@ export interface RelayOptions extends SpoolOptions {
   readonly next: (signal: AbortSignal) => Promise<StreamSession>;
   /** Waits before the next try, after so many in a row that moved nothing. */
   readonly pause: (failures: number, signal: AbortSignal) => Promise<void>;
-  readonly work?: ChunkCodec;
+  readonly work: ChunkCodec;
   readonly log?: Log;
 }
 
@@ -179,7 +179,7 @@ class SpoolRelay implements Relay {
         offer: feed,
         from: { get: (digest, over) => this.#get(digest, over) },
         until: "delivered",
-        work: rawCodec(work ?? codecInPlace),
+        work: rawCodec(work),
         signal: AbortSignal.any([signal, stop.signal]),
         onDelivered: ({ digest }) => {
           feed.forget(digest);

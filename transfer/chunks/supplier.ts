@@ -9,7 +9,7 @@ import { assert, isSkyError, SkyError } from "../../model/errors.ts";
 import type { StreamChannel } from "../../runtime/stream.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
 import { type ExchangeMessage, listMax } from "./chunk-frames.ts";
-import { type ChunkCodec, type ChunkSource, codecInPlace, type MissingChunk } from "./exchange.ts";
+import type { ChunkCodec, ChunkSource, MissingChunk } from "./exchange.ts";
 import { Party, type PartyEars } from "./exchange-channel.ts";
 import { BytesShare, type SharedBytes } from "./shared-bytes.ts";
 import { openChunksMax } from "./taker.ts";
@@ -23,7 +23,7 @@ export interface SupplierOptions {
   readonly channel: StreamChannel;
   readonly from: ChunkSource;
   readonly signal: AbortSignal;
-  readonly work?: ChunkCodec | undefined;
+  readonly work: ChunkCodec;
   readonly readAheadBytesMax?: number | undefined;
   /** With the other exchanges of this process: what is read ahead beyond one chunk. */
   readonly shared?: SharedBytes | undefined;
@@ -65,7 +65,7 @@ export class SupplierHalf implements PartyEars {
   ) {
     this.#options = options;
     this.#desk = desk;
-    this.#codec = options.work ?? codecInPlace;
+    this.#codec = options.work;
     this.#readAheadBytesMax = options.readAheadBytesMax ?? readAheadBytesUsual;
     this.#share = new BytesShare(options.shared);
     this.party = new Party(options, this);

@@ -17,7 +17,7 @@ export interface TakeOptions {
   readonly signal: AbortSignal;
   /** What a chunk that is safe here is said to be. A destination says `delivered`. */
   readonly safeMeans: "safe" | "delivered";
-  readonly work?: ChunkCodec | undefined;
+  readonly work: ChunkCodec;
   readonly inFlightBytesMax?: number | undefined;
   readonly shared?: SharedBytes | undefined;
   /** For a relay: those of these that are safe at the destination, and not needed here. */

@@ -9,7 +9,7 @@ import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { StreamChannel } from "../../runtime/stream.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
 import { type ChunkFrame, type ChunkHead, type ExchangeMessage, listMax } from "./chunk-frames.ts";
-import { type ChunkCodec, type ChunkSink, codecInPlace, type MissingChunk } from "./exchange.ts";
+import type { ChunkCodec, ChunkSink, MissingChunk } from "./exchange.ts";
 import { Party, type PartyEars } from "./exchange-channel.ts";
 import { BytesShare, type SharedBytes } from "./shared-bytes.ts";
 import { Slots } from "./slots.ts";
@@ -45,7 +45,7 @@ export interface TakerOptions {
   readonly role: "asks" | "answers";
   readonly sink: ChunkSink;
   readonly signal: AbortSignal;
-  readonly work?: ChunkCodec | undefined;
+  readonly work: ChunkCodec;
   readonly inFlightBytesMax?: number | undefined;
   /** With the other exchanges of this process: what is in flight beyond one chunk. */
   readonly shared?: SharedBytes | undefined;
@@ -79,7 +79,7 @@ export class Taker implements PartyEars {
   constructor(options: TakerOptions, desk: TakerDesk) {
     this.#options = options;
     this.#desk = desk;
-    this.#codec = options.work ?? codecInPlace;
+    this.#codec = options.work;
     this.#inFlightBytesMax = options.inFlightBytesMax ?? inFlightBytesUsual;
     this.#share = new BytesShare(options.shared);
     this.party = new Party(options, this);

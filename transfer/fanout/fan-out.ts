@@ -46,7 +46,7 @@ export interface FanOutOptions {
   readonly sinks: Iterable<SinkId>;
   readonly clock: Clock;
   readonly rules?: Partial<Rules>;
-  readonly work?: ChunkCodec;
+  readonly work: ChunkCodec;
   readonly log?: Log;
 }
 

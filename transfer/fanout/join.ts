@@ -55,7 +55,7 @@ export interface JoinOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly rules?: Partial<SinkRules>;
-  readonly work?: ChunkCodec;
+  readonly work: ChunkCodec;
   readonly log?: Log;
 }
 
@@ -364,8 +364,8 @@ class Sink {
   }
 }
 
-function only(work: ChunkCodec | undefined): { readonly work?: ChunkCodec } {
-  return work === undefined ? {} : { work };
+function only(work: ChunkCodec): { readonly work: ChunkCodec } {
+  return { work };
 }
 
 function stopped(): SkyError {

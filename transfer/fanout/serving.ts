@@ -28,7 +28,7 @@ export interface ServingOptions {
   readonly scope: PinName;
   readonly from: ChunkSource;
   readonly clock: Clock;
-  readonly work?: ChunkCodec | undefined;
+  readonly work: ChunkCodec;
   readonly log?: Log | undefined;
 }
 

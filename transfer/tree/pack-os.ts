@@ -11,18 +11,16 @@ import { readdir, readlink } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { SkyError } from "../../model/errors.ts";
 import { isTemp } from "../../runtime/tree-os.ts";
-import type { ChunkRef, Digest } from "../chunks/chunk.ts";
-import { encodeManifest, objectDigest } from "../chunks/manifest.ts";
+import type { ChunkRef } from "../chunks/chunk.ts";
+import { encodeManifest } from "../chunks/manifest.ts";
 import { encodeEntry, modeBits, mtimeUsMax, type TreeEntry } from "./entries.ts";
 import type { Folder } from "./folder-os.ts";
 import { isGone, lookWithin, openFileWithin, openFolder, openWithin } from "./folder-os.ts";
-import { type Cutter, type KeepChunks, RegionWriter, type TreeChunk } from "./region-writer.ts";
+import { type RegionOptions, RegionWriter } from "./region-writer.ts";
 import { depthMax, encodeRoot, largeFileBytes, manifestOfTree } from "./tree.ts";
 
-export interface PackOptions {
-  /** Makes the tree's chunks safe, its encoded manifest last. */
-  readonly keep: KeepChunks;
-  readonly newCutter: () => Cutter;
+/** `keep` gets the tree's encoded manifest last. */
+export interface PackOptions extends RegionOptions {
   /** Names that stay out, wherever they are. */
   readonly isLeftOut?: (name: string) => boolean;
   readonly signal?: AbortSignal;
@@ -76,11 +74,10 @@ class Packer {
   #bytes = 0;
 
   constructor(options: PackOptions) {
-    const { keep, newCutter } = options;
     this.#options = options;
-    this.#description = new RegionWriter(keep, newCutter);
-    this.#small = new RegionWriter(keep, newCutter);
-    this.#large = new RegionWriter(keep, newCutter);
+    this.#description = new RegionWriter(options);
+    this.#small = new RegionWriter(options);
+    this.#large = new RegionWriter(options);
   }
 
   async pack(folder: Folder): Promise<PackedTree> {
@@ -90,14 +87,15 @@ class Packer {
       small: await this.#small.end(),
       large: await this.#large.end(),
     };
-    const root = chunkOf(encodeRoot(regions));
+    const { keep, work } = this.#options;
+    const root = await work.name(encodeRoot(regions));
     const manifest = manifestOfTree(root.ref, regions);
-    const encoded = encodeManifest(manifest);
-    const tree = { digest: objectDigest(encoded), bytes: encoded.length };
-    await this.#options.keep([root, { ref: tree, bytes: encoded }]);
-    const chunks = [tree, ...manifest.chunks];
+    // What an object is called is the name of its encoded manifest as a chunk.
+    const tree = await work.name(encodeManifest(manifest));
+    await keep([root, tree]);
+    const chunks = [tree.ref, ...manifest.chunks];
     const counts = { files: this.#files, bytes: this.#bytes, skipped: this.#skipped };
-    return { tree, chunks, ...counts };
+    return { tree: tree.ref, chunks, ...counts };
   }
 
   async #folder(folder: Folder, name: Uint8Array): Promise<void> {
@@ -209,7 +207,7 @@ class Packer {
       await this.#file(name, before);
       return true;
     }
-    this.#large.takeBack(mark);
+    await this.#large.takeBack(mark);
     return false;
   }
 
@@ -280,10 +278,6 @@ function aboutOf({ mode, mtimeNs }: BigIntStats): { mode: number; mtimeUs: numbe
     mode: Number(mode) & modeBits,
     mtimeUs: Math.min(Math.max(mtimeUs, 0), mtimeUsMax),
   };
-}
-
-function chunkOf(bytes: Uint8Array): TreeChunk {
-  return { ref: { digest: objectDigest(bytes) satisfies Digest, bytes: bytes.length }, bytes };
 }
 
 /** Removed or replaced by something else while we looked: as if it had gone a moment earlier. */

@@ -1,12 +1,12 @@
 // One region of a tree while it is written: bytes in, chunks out, cut by content.
 //
 // A few chunks are gathered before they are handed on, so that whoever keeps them can make them
-// safe together; nothing else is held. What was written after a mark can be taken back: a file that
-// changed under the reader is read again. Its chunks were handed on by then, which costs room and
-// nothing else.
+// safe together, and they get their names meanwhile; nothing else is held. What was written after a
+// mark can be taken back: a file that changed under the reader is read again. Its chunks were
+// handed on by then, which costs room and nothing else.
 
-import { hash } from "node:crypto";
 import type { ChunkRef } from "../chunks/chunk.ts";
+import type { ChunkWork } from "../chunks/work.ts";
 
 export interface TreeChunk {
   readonly ref: ChunkRef;
@@ -24,25 +24,30 @@ export interface Cutter {
 /** Makes chunks safe; the same ones may come again. */
 export type KeepChunks = (chunks: readonly TreeChunk[]) => Promise<void>;
 
+export interface RegionOptions {
+  readonly keep: KeepChunks;
+  readonly newCutter: () => Cutter;
+  readonly work: Pick<ChunkWork, "name">;
+}
+
 /** So many bytes are handed on together, and so many chunks. */
 const batchBytes = 8 * 1024 * 1024;
 const batchChunks = 8;
 
 export class RegionWriter {
-  readonly #keep: KeepChunks;
-  readonly #newCutter: () => Cutter;
+  readonly #options: RegionOptions;
+  /** Of the chunks before those of the batch. */
   readonly #refs: ChunkRef[] = [];
   #cutter: Cutter;
-  #batch: TreeChunk[] = [];
+  #batch: Promise<TreeChunk>[] = [];
   #batchBytes = 0;
 
-  constructor(keep: KeepChunks, newCutter: () => Cutter) {
-    this.#keep = keep;
-    this.#newCutter = newCutter;
-    this.#cutter = newCutter();
+  constructor(options: RegionOptions) {
+    this.#options = options;
+    this.#cutter = options.newCutter();
   }
 
-  /** The bytes must not be changed afterwards. */
+  /** The bytes are given away. */
   async write(bytes: Uint8Array): Promise<void> {
     const chunks: Uint8Array[] = [];
     this.#cutter.push(bytes, (chunk) => chunks.push(chunk));
@@ -54,18 +59,19 @@ export class RegionWriter {
     const chunks: Uint8Array[] = [];
     this.#cutter.end((chunk) => chunks.push(chunk));
     for (const chunk of chunks) await this.#add(chunk);
-    this.#cutter = this.#newCutter();
+    this.#cutter = this.#options.newCutter();
   }
 
   /** Only after `cut`. */
   mark(): number {
-    return this.#refs.length;
+    return this.#refs.length + this.#batch.length;
   }
 
   /** As if nothing had been written since. */
-  takeBack(mark: number): void {
+  async takeBack(mark: number): Promise<void> {
+    await this.#flush();
     this.#refs.length = mark;
-    this.#cutter = this.#newCutter();
+    this.#cutter = this.#options.newCutter();
   }
 
   /** Resolves with all its chunks when all of them are safe. */
@@ -76,10 +82,10 @@ export class RegionWriter {
   }
 
   async #add(bytes: Uint8Array): Promise<void> {
-    const ref = { digest: hash("sha256", bytes, "hex"), bytes: bytes.length };
-    this.#refs.push(ref);
-    this.#batch.push({ ref, bytes });
     this.#batchBytes += bytes.length;
+    const named = this.#options.work.name(bytes);
+    named.catch(() => {}); // Whoever hands the batch on hears of it.
+    this.#batch.push(named);
     if (this.#batch.length >= batchChunks || this.#batchBytes >= batchBytes) await this.#flush();
   }
 
@@ -88,6 +94,8 @@ export class RegionWriter {
     if (batch.length === 0) return;
     this.#batch = [];
     this.#batchBytes = 0;
-    await this.#keep(batch);
+    const chunks = await Promise.all(batch);
+    for (const { ref } of chunks) this.#refs.push(ref);
+    await this.#options.keep(chunks);
   }
 }

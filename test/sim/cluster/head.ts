@@ -21,6 +21,7 @@ import type { LogStore } from "../../../scheduler/log-store-os.ts";
 import type { HeadParts } from "../../../scheduler/open-head-os.ts";
 import { keepLogs, startActors } from "../../../scheduler/open-head-os.ts";
 import { createMemoryContentStore } from "../../../transfer/chunks/content-store-memory.ts";
+import { createInlineWork } from "../../../transfer/chunks/work-inline.ts";
 import { HeadDisk, mortalFiles, type SimStore, simLogDisk, simStore } from "./disk.ts";
 import { freezable, withSmallMailboxes } from "./process.ts";
 import { clusterName, logTarget, schedulerOptions } from "./setting.ts";
@@ -211,6 +212,7 @@ export class SimHead {
           full: () => this.disk.full,
         }),
         chunks: createMemoryContentStore(),
+        work: createInlineWork(),
         incarnation: this.#incarnation,
         busOf: async () => bus,
         onAlive: () => {},

@@ -21,6 +21,7 @@ import type { StreamPort } from "../../../runtime/stream.ts";
 import type { ActorSystem } from "../../../runtime/system-actor.ts";
 import { createSystem } from "../../../runtime/system-actor.ts";
 import { createMemoryContentStore } from "../../../transfer/chunks/content-store-memory.ts";
+import { createInlineWork } from "../../../transfer/chunks/work-inline.ts";
 import { mortalFiles, noRoomAt } from "./disk.ts";
 import { freezable, ofEarlierVersion, withSmallMailboxes } from "./process.ts";
 import { clusterName, logTarget } from "./setting.ts";
@@ -101,6 +102,7 @@ export class SimNode {
       streams: mutant.streams(whileAlive(this.#sim.streams.connect(`${clusterName}/${id}`), life)),
       streamTarget: logTarget,
       chunks: createMemoryContentStore(),
+      work: createInlineWork(),
       files: mortalFiles(this.#files, life, {
         latencyMs: () => this.#latencyMs(),
         full: () => this.full,
