@@ -25,6 +25,7 @@ import { ContentCutter } from "../../transfer/chunks/cut-content.ts";
 import { encodeExchangeHeader } from "../../transfer/chunks/exchange.ts";
 import { fetchChunks } from "../../transfer/chunks/fetch.ts";
 import { storeSink } from "../../transfer/chunks/store-parties.ts";
+import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
 import { encodeFanOutHeader } from "../../transfer/fanout/control.ts";
 import { packTree } from "../../transfer/tree/pack-os.ts";
 import { fanOutPin, workdirPin } from "../../transfer/tree/pins.ts";
@@ -33,6 +34,7 @@ import { until } from "../support/until.ts";
 
 const target = { host: "head", port: 0 };
 const mib = 1024 * 1024;
+const work = createInlineWork();
 
 function rank(job: number): RankKey {
   return { job, attempt: 1, phase: "run", index: 0 };
@@ -45,7 +47,7 @@ async function stage(context: TestContext) {
   const disk = new MemoryContentDisk();
   const chunks = createMemoryContentStore({ disk });
   const metrics = createMetrics();
-  const serving = serveWorkdirs({ chunks, metrics, clock, log: silentLog });
+  const serving = serveWorkdirs({ chunks, work, metrics, clock, log: silentLog });
   const accept = (session: StreamSession): void => {
     session.onChannel((channel) => {
       if (!serving.take(session, channel)) channel.abort("for no chunks");
@@ -66,7 +68,7 @@ async function stage(context: TestContext) {
       for (const { ref, bytes } of batch) await chunks.put(ref.digest, bytes);
     };
     const newCutter = () => new ContentCutter();
-    const packed = await packTree(`${root}/${name}`, { keep, newCutter });
+    const packed = await packTree(`${root}/${name}`, { keep, newCutter, work });
     await chunks.pin(workdirPin(cluster, packed.tree.digest), packed.chunks);
     return packed.tree;
   };
@@ -74,7 +76,7 @@ async function stage(context: TestContext) {
     const workdir = createNodeWorkdir({
       ...{ cluster: "demo", node: name, target: `${root}/${name}`, clock, log: silentLog },
       ...{ host: name, streams: hub.connect(`demo/${name}`), random: createMemoryRandom(1) },
-      chunks: createMemoryContentStore({ disk: store }),
+      ...{ chunks: createMemoryContentStore({ disk: store }), work },
       session: () => dial(`demo/${name}`),
     });
     nodes.push(workdir);
@@ -185,8 +187,9 @@ test("a node gets what its own cluster has pinned, and nothing else", async (con
   const [ours, theirs] = [await pack("ours"), await pack("theirs", "other")];
   const session = await dial("demo/worker1");
   const { signal } = new AbortController();
+  const into = storeSink(createMemoryContentStore());
   const fetch = (scope: string, want: readonly ChunkRef[]) =>
-    fetchChunks({ session, scope, want, into: storeSink(createMemoryContentStore()), signal });
+    fetchChunks({ session, scope, want, into, work, signal });
   const ourPin = workdirPin("demo", ours.digest);
   assert.equal((await fetch(ourPin, [ours])).moved, 1);
 

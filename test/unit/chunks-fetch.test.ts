@@ -373,7 +373,7 @@ test("what our own sink cannot take is asked of no other supplier", limits, asyn
     if (isFull) throw full;
   };
   const suppliers = pairs.map(({ a: session }) => ({ session, scope: "x" }));
-  const options = { suppliers, want: refsOf(chunks), into, signal };
+  const options = { work, suppliers, want: refsOf(chunks), into, signal };
   await assert.rejects(fetchFrom(options), (error) => error === full);
 });
 
