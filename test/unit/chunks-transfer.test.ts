@@ -335,6 +335,40 @@ test(
   },
 );
 
+test(
+  "behind a relay, a chunk that the destination lost fails its object by name",
+  limits,
+  async () => {
+    const stage = new Stage([originalOf(1, 3 * mib)]);
+    const end = await stage.startDestination();
+    const endRelay = await stage.startRelay(8 * mib);
+    const journal = await stage.journal("sender");
+    let delivered = 0;
+    const onDelivered = (): void => {
+      delivered += 1;
+      if (delivered === 2) damagePartial(join(stage.dir, "out"));
+    };
+    const sendOn = async (): Promise<unknown> => {
+      for (;;) {
+        try {
+          return await stage.send("b", { journal, onDelivered });
+        } catch (error) {
+          if (!isSkyError(error) || error.remedy !== "retry") throw error;
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      }
+    };
+    await assert.rejects(
+      sendOn(),
+      (error) => isSkyError(error, "process/failed") && /object 1: chunk/.test(error.message),
+    );
+    assert.ok(!existsSync(stage.pathOf(1)));
+    await journal.close();
+    await endRelay();
+    await end();
+  },
+);
+
 test("a sender seals no further than its bound, and reads each chunk once", limits, async () => {
   const original = originalOf(1, 8 * mib);
   const stage = new Stage([original]);
