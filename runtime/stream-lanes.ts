@@ -5,6 +5,8 @@
 // `resumeMs`, then it is over. Closing it sends an abort of channel 0 as the last numbered frame,
 // so that everything before it arrives, and waits for its acknowledgement for a while.
 //
+// An abort of channel 0 without a number ends it at once, whatever is still under way.
+//
 // What must always hold: a session that is over has no lane and no timer; no lane is silent for
 // longer than the pings allow.
 
@@ -144,8 +146,12 @@ export class LanedSession {
     };
   }
 
-  /** It is over at once: the peer does not know it any more. */
+  /** It is over at once, and the peer is told so on each lane: nothing more is waited for. */
   fail(why: string): void {
+    if (this.#state === "over") return;
+    for (const { lane } of this.#joined.values()) {
+      lane.link.send({ type: "abort", channel: noChannel, why });
+    }
     this.#over(why);
   }
 
@@ -173,7 +179,7 @@ export class LanedSession {
         return;
       }
       const { link } = joined.lane;
-      if (frame.type === "abort") this.#lose(index, joined, frame.why);
+      if (frame.type === "abort") this.#over(frame.why);
       else if (frame.type === "pong" || frame.type === "ping") this.#takePing(frame, link);
       else this.#breached(joined.lane, `a ${frame.type} on a lane`, "out-of-order");
     });

@@ -187,9 +187,11 @@ class Port {
     const port = address !== null && typeof address === "object" ? address.port : target.port;
     return {
       target: { host: target.host, port },
-      close: () => {
+      close: async () => {
         lanes.close();
-        return closeServer(server, sockets);
+        // What was just said leaves first, so that nobody dials again for nothing.
+        await new Promise((resolve) => setImmediate(resolve));
+        await closeServer(server, sockets);
       },
     };
   }

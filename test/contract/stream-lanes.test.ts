@@ -4,13 +4,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
-import { connect as tlsConnect } from "node:tls";
+import { createServer as createTlsServer, connect as tlsConnect } from "node:tls";
 import { isSkyError } from "../../model/errors.ts";
 import {
   createAuthority,
   issueCertificate,
   type KeyedCertificate,
 } from "../../runtime/certificates-os.ts";
+import type { Clock } from "../../runtime/clock.ts";
 import { createOsClock } from "../../runtime/clock-os.ts";
 import { FrameParser } from "../../runtime/frame-parser.ts";
 import { encodeFrame, type Frame, type JoinFrame } from "../../runtime/framing.ts";
@@ -151,6 +152,106 @@ check("all lanes are cut again and again: every byte arrives, in order and once"
   assert.match(await peer.closed, /the peer closed the session/);
 });
 
+check("lanes are cut one by one, at random", async (stage) => {
+  const routes = await Promise.all([1, 2, 3].map(() => proxyTo(stage.listener.target.port)));
+  let dialled = 0;
+  const front = await startFaultProxy({
+    listen: { port: 0 },
+    target: () => {
+      dialled += 1;
+      return { host: "127.0.0.1", port: routes[dialled % routes.length]?.port ?? 0 };
+    },
+  });
+  const random = createMemoryRandom("cuts");
+  try {
+    const to = { ...stage.listener.target, port: front.port };
+    const session = await stage.here.dial(to, signal(), { lanes: 3, resumeMs: 20_000 });
+    const peer = await accepted(stage);
+    const bytes = Buffer.from(random.bytes(8_000_000));
+    const [here, there] = await channelBetween(session, peer);
+    let got = 0;
+    const reading = readAll(there, (count) => {
+      got += count;
+    });
+    const sending = sendSlowly(here, bytes);
+    for (let cut = 0; cut < 12; cut += 1) {
+      await until("some has arrived", () => got >= cut * 600_000);
+      routes[random.below(routes.length)]?.cut();
+    }
+    await sending;
+    assert.ok((await reading).equals(bytes));
+    session.close();
+    await peer.closed;
+  } finally {
+    for (const proxy of [front, ...routes]) await proxy.close();
+  }
+});
+
+check("a session that is over leaves no timer and no connection", async (stage) => {
+  const waiting = new Set<object>();
+  const counted: Clock = {
+    now: () => clock.now(),
+    after: (ms, wake) => {
+      const timer = {};
+      waiting.add(timer);
+      const cancel = clock.after(ms, () => {
+        waiting.delete(timer);
+        wake();
+      });
+      return () => {
+        waiting.delete(timer);
+        cancel();
+      };
+    },
+  };
+  const security = { kind: "tls", ...a, authority: authority.certificate } as const;
+  const port = createTcpStreams({ security, clock: counted });
+  const to = { ...stage.listener.target, port: stage.proxy.port };
+  const session = await port.dial(to, signal(), { lanes: 3, resumeMs: 60_000 });
+  const peer = await accepted(stage);
+  const [here, there] = await channelBetween(session, peer);
+  await here.write(Buffer.alloc(50_000));
+  here.end();
+  assert.equal((await readAll(there)).length, 50_000);
+  stage.proxy.cut();
+  await until("a lane is back", () => stage.proxy.open() > 0);
+  assert.ok(waiting.size > 0);
+  session.close();
+  await peer.closed;
+  await until("no connection is left", () => stage.proxy.open() === 0);
+  await until("no timer is left", () => waiting.size === 0);
+});
+
+check("a listener that knows no lanes gives a plain session", async (stage) => {
+  const { certificate: cert, key } = b;
+  const old = createTlsServer({ cert, key, ca: authority.certificate, requestCert: true });
+  const got: Frame[] = [];
+  old.on("secureConnection", (socket) => {
+    socket.on("error", () => {});
+    const parser = new FrameParser();
+    socket.on("data", (bytes: Buffer) => parser.push(bytes, (frame) => got.push(frame)));
+    const hello: Frame = { type: "hello", version: 1, capabilities: ["lease"] };
+    for (const part of encodeFrame(hello)) socket.write(part);
+  });
+  await new Promise<void>((resolve) => old.listen(0, "127.0.0.1", resolve));
+  const address = old.address();
+  const port = address !== null && typeof address === "object" ? address.port : 0;
+  const to = { host: "127.0.0.1", port };
+  const session = await stage.here.dial(to, signal(), { lanes: 3, resumeMs: 60_000 });
+  session.open(Buffer.from("plain"));
+  try {
+    await until("the channel came, and no join", () => got.length >= 2);
+    assert.deepEqual(
+      got.slice(0, 2).map(({ type }) => type),
+      ["hello", "open"],
+    );
+    assert.equal(stage.here.counts().plain, 1);
+  } finally {
+    session.close();
+    await new Promise((resolve) => old.close(resolve));
+  }
+});
+
 check("a session of one connection survives a cut, too, if it may resume", async (stage) => {
   const session = await stage.dial({ resumeMs: 20_000 });
   const peer = await accepted(stage);
@@ -230,6 +331,14 @@ check("a listener that was started again does not know the session: it is over",
   const again = await tlsPort(b).listen({ target: { ...target, port }, onSession: () => {} });
   assert.match(await session.closed, /no such session|closed/);
   await again.close();
+});
+
+check("a listener that closes says so: nobody waits for it", async (stage) => {
+  const session = await stage.dial({ lanes: 2, resumeMs: 600_000 });
+  await accepted(stage);
+  await until("both joined", () => stage.proxy.open() === 2);
+  await stage.listener.close();
+  assert.equal(await session.closed, "the listener was closed");
 });
 
 check("without a lane a session is over after the time that it asked for", async (stage) => {
