@@ -157,7 +157,7 @@ function dialling(answer: (dial: number) => SkyError | undefined, lanes = 1): Di
 const closed = new SkyError("stream/closed", { why: "nobody is there" });
 const denied = new SkyError("stream/denied", { why: "no such session" });
 
-test("lane dialler: each try waits longer, up to a cap, and a lane that lived starts anew", async () => {
+test("lane dialler: each try waits longer, to a cap; one that lived starts anew", async () => {
   const { clock, dialler, dials, settle } = dialling((dial) => (dial < 12 ? closed : undefined));
   dialler.lost(0);
   await clock.pass(60_000, settle);
