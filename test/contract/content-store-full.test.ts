@@ -3,10 +3,11 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { isSkyError } from "../../model/errors.ts";
+import { ContentFiles } from "../../transfer/chunks/content-files-os.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { openContentStore } from "../../transfer/chunks/content-store-os.ts";
 import { type SmallDisk, smallDisk, whyNoDisk } from "../support/small-disk.ts";
@@ -144,3 +145,39 @@ onDisk(
     await store.close();
   },
 );
+
+onDisk("a file that could not be written whole is not left", async ({ dir, disk, open }) => {
+  const store = await open();
+  const incoming = join(dir, "incoming", readdirSync(join(dir, "incoming"))[0] ?? "");
+  const files = new ContentFiles({ root: dir, incoming, extraFsyncMs: 0 });
+  const before = readdirSync(incoming);
+  disk.fill(mib);
+  const { digest, content } = sample(1, 4 * mib);
+  await assert.rejects(files.place(digest, content), /ENOSPC/);
+  assert.deepEqual(readdirSync(incoming), before);
+  assert.equal(store.counts().chunks, 0);
+});
+
+onDisk("a disk that is full of files, not of bytes, is full all the same", async (place) => {
+  const { dir, disk, open } = place;
+  const store = await open();
+  const all = Array.from({ length: 5 }, (_, number) => sample(number));
+  for (const one of all) await putSample(store, one);
+  /** So many more files fit. */
+  const allow = (count: number): void => {
+    const { files, ffree } = statfsSync(disk.path);
+    const options = `remount,nr_inodes=${files - ffree + count}`;
+    assert.equal(spawnSync("mount", ["-o", options, disk.path]).status, 0);
+  };
+  allow(0);
+  assert.equal(await putSample(store, sample(10)), "stored", "by evicting");
+  assert.equal((await store.has([sample(0).digest])).size, 0, "the one that was not used longest");
+  assert.equal(store.counts().evicted, 1);
+  allow(10);
+  await store.pin("job", [...all, sample(10)]);
+  allow(0);
+  await assert.rejects(putSample(store, sample(11)), isFull);
+  assert.ok(sample(10).content.equals(await store.get(sample(10).digest)));
+  await store.close();
+  auditFolder(dir, 10_000);
+});
