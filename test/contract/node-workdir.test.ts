@@ -187,9 +187,10 @@ test("a node gets what its own cluster has pinned, and nothing else", async (con
   const [ours, theirs] = [await pack("ours"), await pack("theirs", "other")];
   const session = await dial("demo/worker1");
   const { signal } = new AbortController();
-  const into = storeSink(createMemoryContentStore());
-  const fetch = (scope: string, want: readonly ChunkRef[]) =>
-    fetchChunks({ session, scope, want, into, work, signal });
+  const fetch = (scope: string, want: readonly ChunkRef[]) => {
+    const into = storeSink(createMemoryContentStore());
+    return fetchChunks({ session, scope, want, into, work, signal });
+  };
   const ourPin = workdirPin("demo", ours.digest);
   assert.equal((await fetch(ourPin, [ours])).moved, 1);
 
