@@ -2,8 +2,8 @@
 // until all objects are whole; then everything that was promised is looked at.
 //
 // What counts as stored: a chunk that went on record as safe, as the party that keeps it says at
-// once, over all its lives. Each chunk is stored at most once, and what the sink has stored never
-// comes again. A chunk whose put was killed before that was not stored, and is moved again.
+// once, over all its lives. Each chunk is stored at most once, and what a party has stored never
+// comes to it again. A chunk whose put was killed before that was not stored, and is moved again.
 
 import { hash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -183,18 +183,20 @@ class Run {
     if (locks.length > 0) this.find(`${locks.length} locks are left`);
     const held = chain.said("relay", "counts").at(-1)?.["heldChunks"] ?? 0;
     if (held !== 0) this.find(`the relay still holds ${held} chunks`);
-    for (const role of this.#keepers()) this.#auditStored(role);
-    this.#auditComing();
+    for (const role of this.#keepers()) {
+      this.#auditStored(role);
+      this.#auditComing(role);
+    }
   }
 
-  /** What the sink had stored in an earlier life, or in this one, it does not ask for. */
-  #auditComing(): void {
+  /** What it had stored, in an earlier life or in this one, a party does not ask for. */
+  #auditComing(role: Role): void {
     const safe = new Set<unknown>();
-    for (const { says, index } of this.#chain.words.get("sink") ?? []) {
+    for (const { says, index } of this.#chain.words.get(role) ?? []) {
       if (says === "safe") safe.add(index);
-      if (says === "came" && safe.has(index)) this.find(`chunk ${index} came again`);
+      if (says === "came" && safe.has(index)) this.find(`${index} came to the ${role} again`);
     }
-    if (safe.size === 0) this.find("the sink told of nothing");
+    if (safe.size === 0) this.find(`the ${role} told of nothing`);
   }
 
   #auditStored(role: Role): void {

@@ -1,4 +1,5 @@
-// A journal and a store that tell, at once, of every chunk that they have made safe.
+// A journal and a store that tell, at once, of every chunk that they have made safe; the store also
+// of every one that comes.
 
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import type { ChunkJournal } from "../../transfer/chunks/journal.ts";
@@ -26,6 +27,7 @@ export function tellingStore(store: ContentStore, say: Say): ContentStore {
   return {
     has: (digests) => store.has(digests),
     put: async (digest, bytes, options) => {
+      say("came", { index: digest });
       const outcome = await store.put(digest, bytes, options);
       if (outcome === "stored") say("safe", { index: digest });
       return outcome;
