@@ -40,10 +40,12 @@ export interface RssSeen {
 /** What may be on its way between two parties: asked for and not yet safe, and the windows. */
 const underWayBytesMax = 64 * 1024 * 1024;
 /**
- * Node, TLS and the code are 90 MiB. A party reads ahead, or has asked for, some 32 MiB for each of
- * its neighbors, which may be in memory twice (as they are and sealed) and once more as garbage.
+ * Node, TLS and the code are 90 MiB, and what is not collected yet may be 64. A source holds 64 MiB
+ * that are sealed and not safe at the next hop, 32 that are read ahead, and what its connections
+ * have not acknowledged; a relay 32 for each neighbor, before and after they are proven; a sink 32,
+ * sealed and opened.
  */
-const boundMib: Readonly<Record<Role, number>> = { source: 256, relay: 320, sink: 256 };
+const boundMib: Readonly<Record<Role, number>> = { source: 320, relay: 320, sink: 256 };
 /** From when bytes have begun to move. */
 const growthMibMax = 64;
 const sampleMs = 500;
