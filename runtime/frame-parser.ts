@@ -35,8 +35,10 @@ import { streamFault } from "./stream-fault.ts";
 /** Hears of a frame, and of its number if it has one. */
 export type TakeFrame = (frame: Frame, number: number | undefined) => void;
 
-/** A payload in more pieces than this is put together, so that small pieces cost no more. */
+/** A payload in more pieces than this is put together, so that small pieces cost no more… */
 const partsMax = 8;
+/** …unless they are of such a length: TLS gives records of 16 KiB. */
+const partBytesGood = 8 * 1024;
 /** A view that is a smaller share of its memory than this is a copy instead. */
 const viewShareMin = 1 / 4;
 /** A payload of which less than this is missing is not worth a read of its own. */
@@ -165,7 +167,9 @@ export class FrameParser {
 
   #fillPayload(chunk: Uint8Array, at: number, header: Header): number {
     const part = chunk.subarray(at, at + header.length - this.#filled);
-    if (this.#whole === undefined && this.#parts.length === partsMax) {
+    const { length: count } = this.#parts;
+    const isScattered = count >= partsMax && count * partBytesGood > this.#filled;
+    if (this.#whole === undefined && isScattered) {
       this.#putTogether(Buffer.allocUnsafeSlow(header.length));
     }
     if (this.#whole === undefined) this.#parts.push(this.#isBorrowed ? copyOf(part) : kept(part));
