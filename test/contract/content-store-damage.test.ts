@@ -24,6 +24,7 @@ import { isSkyError } from "../../model/errors.ts";
 import { type Log, silentLog } from "../../runtime/log.ts";
 import { createMemoryLog } from "../../runtime/log-memory.ts";
 import { createMemoryRandom } from "../../runtime/random-memory.ts";
+import { pinFileName } from "../../transfer/chunks/content-layout.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { openContentStore } from "../../transfer/chunks/content-store-os.ts";
 import { putSample, type Sample, sample } from "./content-store.contract.ts";
@@ -362,6 +363,48 @@ inFolder("a count of pins that is wrong evicts nothing that is pinned", async ({
   index.close();
   for (const number of [3, 4, 5]) await putSample(store, sample(number));
   await assertAll(store, [sample(0)]);
+});
+
+inFolder("sums that are wrong are counted anew, and what is left of a pin goes", async (place) => {
+  const { dir, open, using } = place;
+  await using(async (store) => {
+    await store.pin("gone", [sample(0)]);
+    await store.pin("job", [sample(1)]);
+    for (const number of [0, 1, 2]) await putSample(store, sample(number));
+  });
+  const index = new DatabaseSync(join(dir, indexOf(dir)[0] ?? ""));
+  index.exec("UPDATE totals SET bytes = 7, pinned = 1000000, chunks = 0");
+  // As if it had died between two turns of an unpin of very many chunks.
+  index.exec("UPDATE pins SET name = NULL WHERE name = 'gone'");
+  index.close();
+  rmSync(join(dir, "pins", pinFileName("gone")));
+  const store = await open(3_000);
+  const { chunks, bytes, pinnedBytes } = store.counts();
+  assert.deepEqual({ chunks, bytes, pinnedBytes }, { chunks: 3, bytes: 3_000, pinnedBytes: 1_000 });
+  for (const number of [3, 4]) await putSample(store, sample(number));
+  await assertAll(store, [sample(1)]);
+  assert.equal((await store.has([sample(0).digest])).size, 0);
+  await store.close();
+  auditFolder(dir, 3_000);
+});
+
+inFolder("a pin of very many chunks is made and taken away in parts", async ({ dir, using }) => {
+  const refs = Array.from({ length: 5_001 }, (_, number) => ({
+    digest: number.toString(16).padStart(64, "0"),
+    bytes: 1 + number,
+  }));
+  await using(async (store) => {
+    await store.pin("large", refs);
+    assert.equal((await store.pinned("large"))?.length, 5_001);
+  });
+  await using(async (store) => {
+    assert.deepEqual(await store.pinned("large"), refs);
+    await store.unpin("large");
+    assert.equal(await store.pinned("large"), undefined);
+  });
+  const index = new DatabaseSync(join(dir, indexOf(dir)[0] ?? ""));
+  assert.equal(index.prepare("SELECT count(*) AS n FROM pinned").get()?.["n"], 0);
+  index.close();
 });
 
 inFolder("uses keep their order when the clock goes back", async ({ dir, open, using }) => {
