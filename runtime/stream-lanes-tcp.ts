@@ -13,7 +13,7 @@ import type { Clock } from "./clock.ts";
 import type { FrameCapability } from "./framing.ts";
 import { LaneDialler } from "./lane-dialler.ts";
 import { admitLane, askToJoin, lanesMax } from "./lane-join.ts";
-import { LaneSessions } from "./lane-sessions.ts";
+import { LaneSessions, laneSessionsLimits } from "./lane-sessions.ts";
 import type { Random } from "./random.ts";
 import type { StreamDialOptions, StreamSession, StreamTarget } from "./stream.ts";
 import type { StreamFault } from "./stream-fault.ts";
@@ -53,8 +53,10 @@ export interface LanesWanted {
 /** What is asked for beyond a plain session, if anything. */
 export function lanesWanted(options: StreamDialOptions): LanesWanted | undefined {
   const { lanes = 1, resumeMs = 0 } = options;
-  const isSane = Number.isInteger(lanes) && lanes >= 1 && lanes <= lanesMax && resumeMs >= 0;
-  if (!isSane) {
+  const { resumeMsMax } = laneSessionsLimits;
+  const areLanesSane = Number.isInteger(lanes) && lanes >= 1 && lanes <= lanesMax;
+  const isTimeSane = Number.isInteger(resumeMs) && resumeMs >= 0 && resumeMs <= resumeMsMax;
+  if (!areLanesSane || !isTimeSane) {
     const what = `${lanes} lanes (1 to ${lanesMax}), resumed for ${resumeMs} ms`;
     throw new SkyError("core/broken-invariant", { what });
   }
@@ -84,12 +86,20 @@ export async function dialLanes(
           ...{ shared, resumeMs },
           onLaneLost: (index, why, fault) => {
             if (fault !== undefined) onBreach(why, fault);
+            if (session.lanesLive() === 0) awake.stay(resumeMs);
             dialler.lost(index);
           },
-          onOver: () => dialler.stop(),
+          onOver: () => {
+            awake.rest();
+            dialler.stop();
+          },
         });
-        const connect = (lane: number, cancelled: AbortSignal): Promise<void> =>
-          dialAgain(ports, { ...target, peer }, { lane, resumeMs, name, session, cancelled });
+        const awake = new Wakefulness();
+        const connect = async (lane: number, cancelled: AbortSignal): Promise<void> => {
+          const again = { lane, resumeMs, name, session, cancelled };
+          await dialAgain(ports, { ...target, peer }, again);
+          if (session.lanesLive() > 0) awake.rest();
+        };
         const dialler = new LaneDialler({ session, lanes, resumeMs, clock, random, connect });
         dialler.start();
         resolve(session.session);
@@ -106,6 +116,23 @@ export async function dialLanes(
       },
     );
   });
+}
+
+/**
+ * Timers of a clock keep no process alive, and a session between two lanes has nothing else: its
+ * process would end in the middle of a wait.
+ */
+class Wakefulness {
+  #timer: NodeJS.Timeout | undefined;
+
+  stay(ms: number): void {
+    this.rest();
+    this.#timer = setTimeout(() => {}, ms);
+  }
+
+  rest(): void {
+    clearTimeout(this.#timer);
+  }
 }
 
 interface Again {

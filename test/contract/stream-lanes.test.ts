@@ -2,9 +2,12 @@
 // and let nobody into a session who was not given its name.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { execPath } from "node:process";
 import { test } from "node:test";
 import { createServer as createTlsServer, connect as tlsConnect } from "node:tls";
+import { fileURLToPath } from "node:url";
 import { isSkyError } from "../../model/errors.ts";
 import {
   createAuthority,
@@ -321,6 +324,37 @@ check("a lane that stalls for ever holds up nobody", async (stage) => {
     for (const proxy of [switching, wide, frozen]) await proxy.close();
   }
 });
+
+check(
+  "a process that only waits for a lane does not end meanwhile",
+  async ({ proxy, sessions }) => {
+    const script = fileURLToPath(new URL("stream-lanes-waiter.ts", import.meta.url));
+    const waiter = spawn(execPath, [script, String(proxy.port)], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let said = "";
+    waiter.stdout.on("data", (text: Buffer) => {
+      said += text.toString();
+    });
+    const ended = once(waiter, "exit");
+    const peer = await until("it has dialled", () => sessions[0]);
+    const channel = await opened(peer);
+    await channel.write(Buffer.from("before, "));
+    await until("it has the first part", () => said.includes("before, "));
+    proxy.freeze();
+    proxy.cut();
+    // It finds its connection gone, and its next ones stuck, for longer than it takes to dial.
+    await until("it dials again", () => proxy.open() > 0);
+    proxy.cut();
+    proxy.thaw();
+    await channel.write(Buffer.from("after"));
+    channel.end();
+    const [code] = await ended;
+    assert.match(said, /before, after/);
+    assert.equal(code, 0);
+  },
+  plainPorts,
+);
 
 check("a listener that was started again does not know the session: it is over", async (stage) => {
   const session = await stage.dial({ lanes: 2, resumeMs: 600_000 });
