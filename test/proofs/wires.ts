@@ -3,7 +3,11 @@
 // The parties of one transfer have certificates of one authority, made for it. Whoever dials does
 // so through a proxy, whose port stays when the party behind it is started again elsewhere.
 
-import { createAuthority, issueCertificate } from "../../runtime/certificates-os.ts";
+import {
+  createTransferPasses,
+  type TransferPass,
+  transferSecurity,
+} from "../../runtime/certificates-transfer-os.ts";
 import type { StreamSecurity } from "../../runtime/stream-tcp.ts";
 import { type FaultProxy, type ProxyOptions, startFaultProxy } from "../support/proxy.ts";
 import { host } from "./config.ts";
@@ -26,24 +30,16 @@ export interface WiresOptions {
 
 const cluster = "proof";
 
-/** Once a process: a transfer more or less makes no difference here. */
-let certificates: Promise<ReadonlyMap<Role, StreamSecurity>> | undefined;
+const roles: readonly Role[] = ["source", "relay", "sink"];
+const hours = 1;
 
-async function makeCertificates(): Promise<ReadonlyMap<Role, StreamSecurity>> {
-  const securities = new Map<Role, StreamSecurity>();
-  const nowMs = Date.now();
-  const authority = await createAuthority("proof", nowMs);
-  for (const role of ["source", "relay", "sink"] as const) {
-    const commonName = `${cluster}/${role}`;
-    const keyed = await issueCertificate(authority, { commonName, hosts: [host], nowMs });
-    securities.set(role, { kind: "tls", ...keyed, authority: authority.certificate });
-  }
-  return securities;
-}
+/** Once a process: a transfer more or less makes no difference here. */
+let passes: Promise<ReadonlyMap<string, TransferPass>> | undefined;
 
 export async function openWires({ kind, listeners, change }: WiresOptions): Promise<Wires> {
-  certificates ??= makeCertificates();
-  const securities = await certificates;
+  const peers = roles.map((role) => ({ peer: `${cluster}/${role}`, hosts: [host] }));
+  passes ??= createTransferPasses({ transfer: "proof", peers, nowMs: Date.now(), hours });
+  const passOf = await passes;
   const plain = { kind: "plain", peer: `${cluster}/somebody` } as const;
   const ports = new Map<Role, number>();
   const proxies = new Map<Role, FaultProxy>();
@@ -56,7 +52,10 @@ export async function openWires({ kind, listeners, change }: WiresOptions): Prom
     proxies.set(role, await startFaultProxy(options));
   }
   return {
-    security: (role) => (kind === "tls" ? demand(securities.get(role)) : plain),
+    security: (role) => {
+      const pass = demand(passOf.get(`${cluster}/${role}`));
+      return kind === "tls" ? transferSecurity(pass) : plain;
+    },
     before: (role) => demand(proxies.get(role)),
     listens: (role, port) => void ports.set(role, port),
     close: async () => {
