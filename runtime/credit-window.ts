@@ -108,6 +108,11 @@ export class CreditWindow {
     this.#target = Math.max(windowInitialBytes, Math.min(this.#target, this.#target / 2));
   }
 
+  /** Whether it is time to look at the clock, and to ask what is due. */
+  isDue(): boolean {
+    return this.#target - this.#granted - this.#held >= this.#target / 4;
+  }
+
   /** The credit that is to be sent now: none until a quarter of the window is due. */
   due(): number {
     const used = this.#granted + this.#held;

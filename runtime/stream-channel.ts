@@ -265,7 +265,7 @@ export class ChannelCore {
     this.#wasRead = true;
     this.#window.read(cost);
     if (this.#endReceived || this.#failure !== undefined) this.#window.close();
-    else this.#grant();
+    else if (this.#window.isDue()) this.#grant();
   }
 
   #grant(): void {

@@ -243,8 +243,8 @@ interface LinkOptions {
   readonly traffic: SocketTraffic | undefined;
 }
 
-/** A frame up to this length is written as one piece: that costs less than two. */
-const joinedBytesMax = 8 * 1024;
+/** Pieces up to this length are written as one: that costs less than several writes. */
+const joinedBytesMax = 1024;
 
 function linkOver(socket: Socket, { clock, form, resume, traffic }: LinkOptions): FrameLink {
   let corked = false;
