@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { chunksReport } from "./chunk-work.ts";
 import { contentReport } from "./content-store.ts";
 import { exchangeReports } from "./exchange.ts";
+import { fanOutReports } from "./fanout.ts";
 import { type Floor, floorReport, measureFloor } from "./floor.ts";
 import { checkout } from "./home.ts";
 import { idleReport } from "./idle.ts";
@@ -46,6 +47,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   chunks: async () => [await chunksReport()],
   content: async () => [await contentReport()],
   exchange: () => exchangeReports(),
+  fanout: () => fanOutReports(),
   wire: () => wireReports(isLong ? 60 : 10),
   idle: async () => [await idleReport("embedded"), await idleReport("process")],
 };

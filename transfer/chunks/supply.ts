@@ -1,6 +1,6 @@
 // The supplier of a fetch: it is asked for chunks, and gives what it has.
 
-import type { Digest } from "./chunk.ts";
+import type { ChunkRef, Digest } from "./chunk.ts";
 import type { MissingChunk } from "./exchange.ts";
 import { SupplierHalf, type SupplierOptions } from "./supplier.ts";
 import { openChunksMax } from "./taker.ts";
@@ -15,12 +15,17 @@ export interface SupplyResult {
   readonly missing: readonly MissingChunk[];
 }
 
+export interface ServeOptions extends SupplierOptions {
+  /** Hears of each chunk that the channel has taken; also of those of a fetch that then fails. */
+  readonly onSent?: (ref: ChunkRef) => void;
+}
+
 /**
  * Serves a fetch, over a channel that the taker opened, until the taker ends.
  * @throws SkyError `stream/closed` when the channel breaks, `stream/protocol`, what the source
  *   throws, what `signal` says. The taker hears of it.
  */
-export async function serveChunks(options: SupplierOptions): Promise<SupplyResult> {
+export async function serveChunks(options: ServeOptions): Promise<SupplyResult> {
   const missing = new Map<Digest, MissingChunk>();
   let sent = 0;
   let sentBytes = 0;
@@ -32,6 +37,7 @@ export async function serveChunks(options: SupplierOptions): Promise<SupplyResul
       sent: (ref) => {
         sent += 1;
         sentBytes += ref.bytes;
+        options.onSent?.(ref);
       },
       missing: (ref, why) => {
         // A bound: whoever asks for what is not here, over and over, makes no list grow.

@@ -35,6 +35,7 @@ import {
   rulesDefault,
   type WithoutTime,
 } from "./rules.ts";
+import { servedAheadBytes } from "./serving.ts";
 import { type SinkId, source } from "./tree.ts";
 
 export interface FanOutOptions {
@@ -65,7 +66,7 @@ export interface FanOut {
 export interface FanOutProgress extends FanOutCounts {
   /** Of the object, the list of its chunks included. */
   readonly totalBytes: number;
-  /** What was read to be sent. */
+  /** What went out, before compression. */
   readonly sourceBytes: number;
 }
 
@@ -269,12 +270,17 @@ class Head {
       return;
     }
     const { work } = this.#options;
-    const from: ChunkSource = { get: (digest, signal) => this.#get(digest, signal) };
+    const from: ChunkSource = { get: (digest, signal) => this.#read(digest, signal) };
     const fed = { peer, stop: new AbortController() };
     this.#fed.add(fed);
     const signal = AbortSignal.any([fed.stop.signal, this.#stop.signal]);
     try {
-      await serveChunks({ channel, from, work, signal });
+      await serveChunks({
+        ...{ channel, from, work, signal, readAheadBytesMax: servedAheadBytes },
+        onSent: ({ bytes }) => {
+          this.#sourceBytes += bytes;
+        },
+      });
     } catch (error) {
       // The sink hears of it too, and says that it cannot go on.
       this.#log.info("an exchange of a fan-out ended early", { peer, why: errorText(error) });
@@ -289,12 +295,6 @@ class Head {
       if (children.includes(peer)) continue;
       stop.abort(new SkyError("stream/closed", { why: "another one feeds you" }));
     }
-  }
-
-  async #get(digest: string, signal: AbortSignal): Promise<Uint8Array> {
-    const bytes = await this.#read(digest, signal);
-    this.#sourceBytes += bytes.length;
-    return bytes;
   }
 
   async #read(digest: string, signal: AbortSignal): Promise<Uint8Array> {

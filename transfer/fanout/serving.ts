@@ -21,6 +21,12 @@ import { type ChunkCodec, type ChunkSource, parseExchangeHeader } from "../chunk
 import { serveChunks } from "../chunks/supply.ts";
 import type { SinkId } from "./tree.ts";
 
+/**
+ * Chunks that are read for one child and have not left: few, because what was read for a child
+ * that then follows another was read in vain.
+ */
+export const servedAheadBytes = 8_388_608;
+
 export interface ServingOptions {
   readonly streams: StreamPort;
   /** The address to listen at. */
@@ -36,7 +42,7 @@ export interface Serving {
   readonly port: number;
   /** These and nobody else. */
   admit(children: readonly SinkId[]): void;
-  /** Bytes that were read to be sent. */
+  /** Bytes that went out to children, before compression. */
   bytes(): number;
   close(): Promise<void>;
 }
@@ -149,14 +155,13 @@ class Server {
         channel.abort("only this fan-out is served here");
         return;
       }
-      const counted: ChunkSource = {
-        get: async (digest, signal) => {
-          const bytes = await from.get(digest, signal);
-          this.bytes += bytes.length;
-          return bytes;
+      await serveChunks({
+        ...{ channel, from, work, signal: this.#stop.signal },
+        readAheadBytesMax: servedAheadBytes,
+        onSent: ({ bytes }) => {
+          this.bytes += bytes;
         },
-      };
-      await serveChunks({ channel, from: counted, work, signal: this.#stop.signal });
+      });
     } catch (error) {
       // The child hears of it too, and asks for another parent.
       channel.abort(errorText(error));
