@@ -21,5 +21,5 @@ async function makeWorld(): Promise<ContentWorld> {
 contentStoreContract("content-store-os", makeWorld);
 
 test("content-store-os: any commands leave what they leave in the model", async () => {
-  await modelHolds(makeWorld, 12);
+  await modelHolds(makeWorld, 8);
 });
