@@ -46,7 +46,7 @@ import type { Heads } from "../../scheduler/heads-os.ts";
 import { createHeads } from "../../scheduler/heads-os.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { createThreadWork } from "../../transfer/chunks/work-threads-os.ts";
-import { chunksAt } from "../skylet/chunks.ts";
+import { chunksAt, headReserveBytes } from "../skylet/chunks.ts";
 import type { IdleWatch } from "./idle.ts";
 import { watchIdle } from "./idle.ts";
 import type { LanePorts } from "./lane.ts";
@@ -78,7 +78,13 @@ export async function startHeadProcess(options: HeadProcessOptions): Promise<Hea
   const world = { clock: createOsClock(), random: createOsRandom(), metrics: createMetrics() };
   const { log } = options;
   const work = createThreadWork();
-  const chunks = chunksAt({ dir: home.chunks, bytesMax: config.chunks.bytes, work, log });
+  const chunks = chunksAt({
+    dir: home.chunks,
+    bytesMax: config.chunks.bytes,
+    reserveBytes: headReserveBytes,
+    work,
+    log,
+  });
   showChunks(world.metrics, chunks);
   const ports = { ...world, log, incarnation, chunks, work };
   const replica =

@@ -8,6 +8,13 @@ import type { ContentCounts, ContentStore } from "../../transfer/chunks/content-
 import type { ContentStoreOptions } from "../../transfer/chunks/content-store-os.ts";
 import { openContentStore } from "../../transfer/chunks/content-store-os.ts";
 
+/**
+ * What stays free of the disk: a home may be on a small one. The journal has its ballast beside
+ * this, and where nodes are on the head's disk, what the head leaves is theirs.
+ */
+export const headReserveBytes = 25_165_824;
+export const nodeReserveBytes = 4_194_304;
+
 const nothing: ContentCounts = {
   ...{ chunks: 0, bytes: 0, pinnedBytes: 0, stored: 0, known: 0, damaged: 0, evicted: 0 },
 };

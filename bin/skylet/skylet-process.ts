@@ -16,7 +16,7 @@ import { createTcpStreams } from "../../runtime/stream-tcp.ts";
 import { createSystem } from "../../runtime/system-actor.ts";
 import { packageVersion } from "../../runtime/version-os.ts";
 import { createThreadWork } from "../../transfer/chunks/work-threads-os.ts";
-import { chunksAt } from "./chunks.ts";
+import { chunksAt, nodeReserveBytes } from "./chunks.ts";
 import { joinInProcess } from "./join-process.ts";
 import type { Orders } from "./orders.ts";
 
@@ -41,7 +41,13 @@ export async function startSkyletProcess(
   });
   const system = createSystem({ cluster, node, incarnation, clock, bus, log });
   const work = createThreadWork();
-  const chunks = chunksAt({ dir: home.chunks, bytesMax, work, log });
+  const chunks = chunksAt({
+    reserveBytes: nodeReserveBytes,
+    dir: home.chunks,
+    bytesMax,
+    work,
+    log,
+  });
   const agent = await startAgent({
     ...{ cluster, node, system, bus, streams, files, home, capacity, clock, random, log },
     streamTarget: {

@@ -2,7 +2,8 @@
 // is kept, and when there is room everything goes on by itself, with the same head.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmdirSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -69,6 +70,31 @@ test("a full disk under the head", { skip, timeout: 110_000 }, async () => {
     );
   } finally {
     disk.empty();
+    await here.close();
+  }
+});
+
+test("a workdir that the disk has no room for", { skip, timeout: 110_000 }, async () => {
+  assert.ok(disk !== undefined);
+  const work = mkdtempSync(join(tmpdir(), "sky-work-"));
+  const here = placeOn(disk);
+  try {
+    mkdirSync(join(work, "small"));
+    writeFileSync(join(work, "small/x"), "it fits");
+    writeFileSync(join(work, "large"), randomBytes(48 * 1024 * 1024));
+    const up = await here.sky(["launch", "-y", "-c", cluster, "--cpus", "4", "true"]);
+    assert.equal(up.code, 0, up.stdout + up.stderr);
+    const submitted = (folder: string) =>
+      here.sky(["exec", cluster, "--workdir", folder, "--", "cat", "x"]);
+    const refused = await submitted(work);
+    assert.equal(refused.code, 1, refused.stdout);
+    assert.match(refused.stderr, /the disk is full: .* left/);
+    // What had come of it makes way, for it is of nobody.
+    const ran = await submitted(join(work, "small"));
+    assert.equal(ran.code, 0, ran.stdout + ran.stderr);
+    assert.match(ran.stdout, /it fits/);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
     await here.close();
   }
 });
