@@ -26,7 +26,9 @@ export async function withCable<T>(
   const removeAll = (): void => {
     for (const name of names) quietly(["netns", "del", name]);
   };
+  const stop = (): never => process.exit(130);
   process.once("exit", removeAll);
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, stop);
   try {
     for (const name of names) ip(["netns", "add", name]);
     const ends = [`skyw${process.pid}a`, `skyw${process.pid}b`].map((end) => end.slice(0, 15));
@@ -42,6 +44,7 @@ export async function withCable<T>(
   } finally {
     removeAll();
     process.removeListener("exit", removeAll);
+    for (const signal of ["SIGINT", "SIGTERM"]) process.removeListener(signal, stop);
   }
 }
 

@@ -137,7 +137,7 @@ async function take(channel: StreamChannel, order: Order, meter?: Meter): Promis
       channel.abort("enough");
       return;
     }
-    return new Promise((resolve) => setTimeout(resolve, dueAt - performance.now()));
+    return new Promise((resolve) => setTimeout(resolve, Math.max(0, dueAt - performance.now())));
   };
   try {
     await channel.lend(look);

@@ -111,7 +111,8 @@ async function hopReport(tls: readonly [Security, Security]): Promise<Report> {
     notes: [
       ...(before === undefined ? ["iperf3 is not installed: nothing to compare raw with"] : []),
       `frames up to ${largeFrameBytesMax / 1024} KiB (${frameBytesMax / 1024} for older peers)`,
-      "cpu: seconds of sender + receiver for each GB; reads and writes: calls for each GB",
+      "cpu: seconds of sender + receiver for each GB; a core: what that comes to, without waiting",
+      "frames, credits, writes to and reads from sockets: of both sides, for each GB",
     ],
   };
 }
@@ -151,6 +152,7 @@ function hopRow(what: string, seen: Seen | undefined, budget: Budget = () => und
     values: {
       rate: gigabytes(rate),
       cpu: cpu.join(" + "),
+      "a core": gigabytes(seen.bytes / Math.max(here.cpuSeconds, there.cpuSeconds)),
       frames: per(there.frames),
       credits: per(here.credits + there.credits),
       writes: per(here.writes + there.writes),
@@ -165,9 +167,7 @@ function iperfRows(what: string, rate: number | undefined): readonly Row[] {
 }
 
 function echoRow(seen: Seen): Row {
-  const { p50, p99, n } = msColumns(spreadOf(seen.roundTripsMs));
-  const values = { rate: `p50 ${p50 ?? ""}`, cpu: `p99 ${p99 ?? ""}`, frames: `n ${n ?? ""}` };
-  return { what: "64 bytes there and back, TLS", values };
+  return { what: "64 bytes there and back, TLS", values: msColumns(spreadOf(seen.roundTripsMs)) };
 }
 
 function gigabytes(bytesPerSecond: number): string {
