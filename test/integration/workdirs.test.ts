@@ -128,14 +128,14 @@ test("a gang finds the tree as it was; the next launch moves what changed", asyn
 test("a large tree leaves the head about once, however many nodes get it", async (t) => {
   const here = place(t);
   const work = join(here.folder, "work");
-  const treeBytes = 48 * 1024 * 1024;
+  const treeBytes = 24 * 1024 * 1024;
   sow(work, [["large", { kind: "file", content: noise(treeBytes, 11) }]]);
   const before = treeSeen(work);
   const many = ["--num-nodes", "4", "--cpus", "4"];
   await ok(here, ["launch", "-y", "-c", "demo", ...many, "true"]);
   const task = here.file("t.yaml", `workdir: ${work}\nnum_nodes: 4\nrun: cksum large\n`);
   const log = await ok(here, ["exec", "demo", task]);
-  assert.equal(log.match(/\d+ 50331648 large/g)?.length, 4, log);
+  assert.equal(log.match(/\d+ 25165824 large/g)?.length, 4, log);
   for (const node of nodeDirs(here, "demo")) assert.deepEqual(treeSeen(workdirOf(node)), before);
   const served = (await counts(here, "demo")).servedBytes;
   if (isolation === "embedded") assert.equal(served, 0);
@@ -183,10 +183,10 @@ test("`kill -9` of the head and of a skylet while a tree is on its way", async (
   const here = place(t);
   const work = join(here.folder, "work");
   sow(work, [
-    ...Array.from({ length: 400 }, (_, i) => {
-      return [`file ${i}`, { kind: "file", content: noise(100_000, i + 1) }] as const;
+    ...Array.from({ length: 200 }, (_, i) => {
+      return [`file ${i}`, { kind: "file", content: noise(50_000, i + 1) }] as const;
     }),
-    ["large", { kind: "file", content: noise(96 * 1024 * 1024, 7) }],
+    ["large", { kind: "file", content: noise(40 * 1024 * 1024, 7) }],
   ]);
   const before = treeSeen(work);
   await ok(here, ["launch", "-y", "-c", "demo", "--num-nodes", "2", "--cpus", "4", "true"]);
@@ -202,7 +202,7 @@ test("`kill -9` of the head and of a skylet while a tree is on its way", async (
   for (const { pid } of here.heads()) process.kill(pid, "SIGKILL");
   await until("the head is gone", () => here.heads().length === 0);
   const log = await here.sky(["logs", "demo", String(id)], { timeoutMs: 120_000 });
-  assert.match(log.stdout, /401/, log.stdout + log.stderr);
+  assert.match(log.stdout, /201/, log.stdout + log.stderr);
   assert.equal((await jobOf(here, "demo")).status, "SUCCEEDED");
   for (const node of nodeDirs(here, "demo")) {
     assert.deepEqual(treeSeen(workdirOf(node)), before);
@@ -267,7 +267,7 @@ test("a flipped bit on a node is healed by the head, one on the head is named", 
 test("a cancelled job waits for no tree, and down leaves nothing", async (t) => {
   const here = place(t);
   const work = join(here.folder, "work");
-  sow(work, [["large", { kind: "file", content: noise(64 * 1024 * 1024, 5) }]]);
+  sow(work, [["large", { kind: "file", content: noise(24 * 1024 * 1024, 5) }]]);
   const task = here.file("t.yaml", `workdir: ${work}\nrun: sleep 1000.25\n`);
   await ok(here, ["launch", "-y", "-d", "-c", "demo", "--cpus", "1", task]);
   await ok(here, ["exec", "-d", "demo", task]);
