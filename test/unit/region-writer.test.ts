@@ -39,6 +39,7 @@ test("a chunk that cannot be named fails the region, and its batch is not kept",
     work: { name: () => Promise.reject(why) },
   });
   await region.write(Uint8Array.of(1, 2, 3));
+  await region.cut();
   // It is heard of at the end, and is nothing that nobody handled until then.
   await new Promise((resolve) => setImmediate(resolve));
   await assert.rejects(region.end(), (error) => error === why);
