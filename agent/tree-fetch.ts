@@ -46,6 +46,10 @@ export interface FanOutPlace {
   /** Where it listens for other nodes, and they dial it. */
   readonly host: string;
   readonly scope: PinName;
+  /** Ends also what only others still need of us. */
+  readonly closing: AbortSignal;
+  /** Takes what goes on when all is here: giving it to others. Never rejects. */
+  readonly serve: (serving: Promise<void>) => void;
 }
 
 /** What lacks less than so much is sooner had from the head than its way to others is found. */
@@ -112,27 +116,50 @@ async function manifestOf(options: TreeFetchOptions): Promise<Uint8Array> {
   }
 }
 
-/** Never throws for what the plain fetch that follows can still do, or say better. */
+/**
+ * Resolves when all is here, while others may still get it from us, or when the way to others
+ * turned out to be none. Never throws for what the plain fetch that follows can still do, or say
+ * better.
+ */
 async function joinOthers(
   options: TreeFetchOptions,
-  { streams, host, scope }: FanOutPlace,
+  place: FanOutPlace,
   lacking: readonly ChunkRef[],
 ): Promise<void> {
-  const { store, session, work, clock, signal, log, onMoved } = options;
+  const { store, signal, onMoved } = options;
+  const leave = new AbortController();
+  const giveUp = (): void => leave.abort(signal.reason);
+  const { promise: whole, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", giveUp, { once: true });
+  const stay = AbortSignal.any([leave.signal, place.closing]);
+  const serving = joinUntilReleased(options, place, { signal: stay, onWhole: resolve });
+  place.serve(serving);
+  await Promise.race([whole, serving]);
+  // From here on our ranks coming to an end is no reason to leave the others.
+  signal.removeEventListener("abort", giveUp);
+  signal.throwIfAborted();
+  const here = await store.has(lacking.map(({ digest }) => digest));
+  for (const ref of lacking) if (here.has(ref.digest)) onMoved(ref);
+}
+
+/** Never rejects. */
+async function joinUntilReleased(
+  { store, session, work, clock, log }: TreeFetchOptions,
+  { streams, host, scope }: FanOutPlace,
+  until: { readonly signal: AbortSignal; readonly onWhole: () => void },
+): Promise<void> {
   try {
     await joinFanOut({
-      ...{ connect: session, streams, listen: { host }, scope, store, work },
-      ...{ clock, signal, log },
+      ...{ connect: session, streams, listen: { host }, scope, store, work, clock, log },
+      ...until,
       rules: { silenceMs: fanOutSilenceMs },
     });
   } catch (error) {
-    signal.throwIfAborted();
-    log.info("a workdir is fetched from the head alone", { why: errorText(error) });
-  } finally {
-    await store.unpin(scope);
+    log.info("a fan-out of a workdir was left", { scope, why: errorText(error) });
   }
-  const here = await store.has(lacking.map(({ digest }) => digest));
-  for (const ref of lacking) if (here.has(ref.digest)) onMoved(ref);
+  await store.unpin(scope).catch((error: unknown) => {
+    log.warn("a workdir's chunks stay pinned", { scope, why: errorText(error) });
+  });
 }
 
 async function fetchLacking(options: TreeFetchOptions, refs: readonly ChunkRef[]): Promise<void> {

@@ -14,9 +14,9 @@ import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
 import { isNoRoom, noRoom } from "../runtime/room-os.ts";
 import type { StreamPort, StreamSession } from "../runtime/stream.ts";
-import type { ContentCounts, ContentStore } from "../transfer/chunks/content-store.ts";
+import type { ContentCounts, ContentStore, PinName } from "../transfer/chunks/content-store.ts";
 import type { ChunkCodec } from "../transfer/chunks/exchange.ts";
-import { fanOutPin, nodePin, nodePins, workdirPin } from "../transfer/tree/pins.ts";
+import { fanOutPin, fanOutPins, nodePin, nodePins, workdirPin } from "../transfer/tree/pins.ts";
 import { unpackTree } from "../transfer/tree/unpack-os.ts";
 import { type FanOutPlace, fetchTree } from "./tree-fetch.ts";
 
@@ -88,6 +88,8 @@ class Workdir implements NodeWorkdir {
   readonly #needed = new Map<string, Needed>();
   readonly #laying = new Map<string, AbortController>();
   readonly #closing = new AbortController();
+  /** Fan-outs by their scope: what is here already may go on to others. */
+  readonly #serving = new Map<PinName, Promise<void>>();
   #cleared: Promise<void> | undefined;
   /** One tree at a time, and changes of pins one after the other. */
   #layTurn: Promise<void> = Promise.resolve();
@@ -135,6 +137,7 @@ class Workdir implements NodeWorkdir {
   async close(): Promise<void> {
     this.#closing.abort(new SkyError("core/cancelled", { what: "laying out a workdir" }));
     await Promise.allSettled([...this.#needed.values()].map(({ fetch }) => fetch?.done));
+    await Promise.all(this.#serving.values());
     await this.#layTurn;
     await this.#pinTurn;
   }
@@ -211,8 +214,14 @@ class Workdir implements NodeWorkdir {
 
   #fanOutOf({ tree, takers }: Needed): FanOutPlace | undefined {
     const { cluster, streams, host } = this.#options;
-    if (host === undefined || takers < 2) return undefined;
-    return { streams, host, scope: fanOutPin(cluster, tree.digest) };
+    const scope = fanOutPin(cluster, tree.digest);
+    // Who still gives it to others is in that fan-out already.
+    if (host === undefined || takers < 2 || this.#serving.has(scope)) return undefined;
+    const serve = (serving: Promise<void>): void => {
+      this.#serving.set(scope, serving);
+      void serving.then(() => this.#serving.delete(scope));
+    };
+    return { streams, host, scope, closing: this.#closing.signal, serve };
   }
 
   #neededOf(tree: TreeRef, takers: number): Needed {
@@ -246,9 +255,12 @@ class Workdir implements NodeWorkdir {
 
   /** What an earlier agent pinned, it may fetch again. */
   #clear(): Promise<void> {
-    const { chunks, cluster, node } = this.#options;
+    const { chunks, cluster, node, host } = this.#options;
     const clearing = async (): Promise<void> => {
       for (const pin of await chunks.pins(nodePins(cluster, node))) await chunks.unpin(pin);
+      // Only a node with a store of its own takes part in fan-outs.
+      const left = host === undefined ? [] : await chunks.pins(fanOutPins(cluster));
+      for (const pin of left) await chunks.unpin(pin);
     };
     if (this.#cleared !== undefined) return this.#cleared;
     const cleared = clearing();

@@ -72,11 +72,15 @@ async function stage(context: TestContext) {
     await chunks.pin(workdirPin(cluster, packed.tree.digest), packed.chunks);
     return packed.tree;
   };
-  const nodeOf = (name: string, store = new MemoryContentDisk()) => {
+  const nodeOf = (
+    name: string,
+    store = new MemoryContentDisk(),
+    beforePut: () => Promise<void> = async () => {},
+  ) => {
     const workdir = createNodeWorkdir({
       ...{ cluster: "demo", node: name, target: `${root}/${name}`, clock, log: silentLog },
       ...{ host: name, streams: hub.connect(`demo/${name}`), random: createMemoryRandom(1) },
-      ...{ chunks: createMemoryContentStore({ disk: store }), work },
+      ...{ chunks: createMemoryContentStore({ disk: store, beforePut }), work },
       session: () => dial(`demo/${name}`),
     });
     nodes.push(workdir);
@@ -166,19 +170,49 @@ test("what an earlier agent had pinned is let go of", async (context) => {
 
 test("nodes of a gang get a large tree from each other", async (context) => {
   const { root, disk, metrics, pack, nodeOf } = await stage(context);
-  const large = Buffer.alloc(24 * mib);
-  for (let i = 0; i < large.length; i += 4)
-    large.writeUInt32LE(Math.imul(i, 2_654_435_761) >>> 0, i);
-  sow(`${root}/work`, [["large", { kind: "file", content: large }]]);
+  sow(`${root}/work`, [["large", { kind: "file", content: largeContent() }]]);
   const tree = await pack("work");
   const all = ["worker1", "worker2", "worker3"].map((name) => nodeOf(name));
   await Promise.all(all.map(({ workdir }, index) => workdir.lay(rank(index), tree, 3)));
   for (const { folder, store } of all) {
     assert.deepEqual(treeSeen(folder), treeSeen(`${root}/work`));
-    assert.equal(store.pins.size, 1);
+    await until("only the rank's pin is left", () => store.pins.size === 1);
   }
   assert.ok(served(metrics) < 2 * disk.chunks.size, `${served(metrics)} of ${disk.chunks.size}`);
 });
+
+test("a node that has all of a tree does not wait for one that has not", async (context) => {
+  const { root, pack, nodeOf } = await stage(context);
+  sow(`${root}/work`, [["large", { kind: "file", content: largeContent() }]]);
+  const tree = await pack("work");
+  const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+  const quick = [nodeOf("worker1"), nodeOf("worker2")];
+  // It is well in the fan-out when it comes to a halt.
+  const disk = new MemoryContentDisk();
+  const slow = nodeOf("worker3", disk, async () => {
+    if (disk.chunks.size >= 6) await held;
+  });
+  let slowIsDone = false;
+  const waiting = slow.workdir.lay(rank(3), tree, 3).then(() => {
+    slowIsDone = true;
+  });
+  await Promise.all(quick.map(({ workdir }, index) => workdir.lay(rank(index), tree, 3)));
+  for (const { folder } of quick) assert.deepEqual(treeSeen(folder), treeSeen(`${root}/work`));
+  assert.equal(slowIsDone, false);
+  letGo();
+  await waiting;
+  assert.deepEqual(treeSeen(slow.folder), treeSeen(`${root}/work`));
+  for (const { store } of [...quick, slow]) {
+    await until("only the rank's pin is left", () => store.pins.size === 1);
+  }
+});
+
+function largeContent(): Buffer {
+  const large = Buffer.alloc(24 * mib);
+  for (let i = 0; i < large.length; i += 4)
+    large.writeUInt32LE(Math.imul(i, 2_654_435_761) >>> 0, i);
+  return large;
+}
 
 test("a node gets what its own cluster has pinned, and nothing else", async (context) => {
   const { root, chunks, dial, pack } = await stage(context);

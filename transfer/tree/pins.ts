@@ -26,14 +26,18 @@ export function workdirIn(cluster: string, pin: PinName): Digest | undefined {
   return pin.startsWith(start) && digestPattern.test(digest) ? digest : undefined;
 }
 
+export function fanOutPins(cluster: string): string {
+  return `${cluster}/fanout/`;
+}
+
 /** The same where several nodes get it at a time, from each other. */
 export function fanOutPin(cluster: string, digest: Digest): PinName {
-  return `${cluster}/fanout/${digest}`;
+  return `${fanOutPins(cluster)}${digest}`;
 }
 
 /** The tree of such a name; `undefined` for any other. */
 export function fanOutIn(cluster: string, pin: PinName): Digest | undefined {
-  const digest = pin.slice(`${cluster}/fanout/`.length);
+  const digest = pin.slice(fanOutPins(cluster).length);
   return digestPattern.test(digest) && pin === fanOutPin(cluster, digest) ? digest : undefined;
 }
 
