@@ -7,10 +7,11 @@
 // What must always hold: a folder is listed from before its agent starts until after it ended; no
 // two nodes of a home share an address.
 
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { errorText } from "../model/errors.ts";
 import type { ClusterHome, Home } from "../model/home.ts";
 import type { Log } from "../runtime/log.ts";
+import { removeTree } from "../runtime/removal-os.ts";
 import type { Cloud, Machine, MachineRequest } from "./cloud.ts";
 import type { LocalMachine } from "./local-machine.ts";
 import { declaredCapacity, decodeMachine, encodeMachine } from "./local-machine.ts";
@@ -115,7 +116,7 @@ class FolderCloud implements LocalCloud {
     await this.#inTurn(async () => {
       for (const id of ids) {
         const { cluster, node } = partsOf(id);
-        await rm(this.#home(cluster).node(node).root, { recursive: true, force: true });
+        await removeTree(this.#home(cluster).node(node).root);
       }
     });
   }
@@ -177,7 +178,7 @@ class FolderCloud implements LocalCloud {
 
   async #create(cluster: string, node: string, machine: LocalMachine): Promise<void> {
     const home = this.#home(cluster).node(node);
-    await rm(home.root, { recursive: true, force: true });
+    await removeTree(home.root);
     await mkdir(home.state, { recursive: true, mode: 0o700 });
     const path = `${home.state}/machine.json`;
     await writeFile(`${path}.new`, encodeMachine(machine), { mode: 0o600, flush: true });

@@ -7,14 +7,14 @@
 // What must always hold: `close` resolves when no job of the cluster runs any more and its logs
 // have come; `clear` keeps the logs before it removes anything, and leaves nothing else.
 
-import { rm } from "node:fs/promises";
 import type { ClusterRecord } from "../clouds/cluster-record.ts";
 import type { HeadsPort } from "../clouds/fleet-actor.ts";
 import { defaultConfig } from "../model/config.ts";
-import { assert } from "../model/errors.ts";
+import { assert, errorText } from "../model/errors.ts";
 import type { Node } from "../model/node.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { batchOf } from "../runtime/journal.ts";
+import { removeTree } from "../runtime/removal-os.ts";
 import type { Store } from "../runtime/store.ts";
 import { prefixEnd } from "../runtime/store-keys.ts";
 import type { StreamSession } from "../runtime/stream.ts";
@@ -131,7 +131,7 @@ class HeadTable implements Heads {
   }
 
   async clear({ name }: ClusterRecord): Promise<string> {
-    const { home, store, chunks, clock } = this.#options;
+    const { home, store, clock } = this.#options;
     const head = this.#heads.get(name);
     this.#heads.delete(name);
     await head?.close("the cluster is gone");
@@ -144,9 +144,19 @@ class HeadTable implements Heads {
     }
     await store.forget(name);
     await store.commit(batchOf({ deletePrefixes: [`${name}/`] }));
-    for (const pin of await chunks.pins(clusterPins(name))) await chunks.unpin(pin);
-    await rm(home.cluster(name).root, { recursive: true, force: true });
+    await this.#unpin(name);
+    await removeTree(home.cluster(name).root);
     return kept ? archive : "";
+  }
+
+  /** A cluster's end does not depend on the content store: what stays pinned only takes room. */
+  async #unpin(name: string): Promise<void> {
+    const { chunks, log } = this.#options;
+    try {
+      for (const pin of await chunks.pins(clusterPins(name))) await chunks.unpin(pin);
+    } catch (error) {
+      log.warn("workdirs of a cluster that ended stay pinned", { name, why: errorText(error) });
+    }
   }
 
   misfit({ cluster, node, why }: Misfit): void {

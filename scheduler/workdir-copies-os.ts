@@ -9,6 +9,7 @@ import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { TreeRef } from "../model/tree.ts";
 import type { Log } from "../runtime/log.ts";
+import { removeTree } from "../runtime/removal-os.ts";
 import { isNoRoom, noRoom } from "../runtime/room-os.ts";
 import { digestPattern } from "../transfer/chunks/chunk.ts";
 import type { ContentStore } from "../transfer/chunks/content-store.ts";
@@ -109,7 +110,7 @@ export class WorkdirCopies {
       .catch(() => {}) // Whoever asked for it has heard of that.
       .then(async () => {
         // The copy goes first: its list of jobs is what a later head would find it by.
-        await rm(copy, { recursive: true, force: true });
+        await removeTree(copy);
         await rm(`${copy}${jobsSuffix}`, { force: true });
       })
       .catch((error: unknown) => {

@@ -1,6 +1,7 @@
 // The local cloud keeps the contract, and what only folders and agents show.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -108,4 +109,15 @@ test("local: a cluster of the same name with another token begins with empty fol
   await cloud.terminate(["demo/head"], signal);
   assert.ok(!existsSync(home.root));
   await close();
+});
+
+test("local: what a job made not writable goes, and nothing that its links lead to", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "sky-cloud-"));
+  try {
+    const script = new URL("cloud-local-remover.ts", import.meta.url).pathname;
+    const { stdout, stderr } = spawnSync(process.execPath, [script, dir], { encoding: "utf8" });
+    assert.equal(stdout, "removed, beside it 555\n", stderr);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
 });

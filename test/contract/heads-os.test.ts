@@ -9,6 +9,7 @@ import { setImmediate as breath } from "node:timers/promises";
 import type { ClusterRecord } from "../../clouds/cluster-record.ts";
 import { newRecord } from "../../clouds/cluster-record.ts";
 import { beatSubject, headNode } from "../../model/address.ts";
+import { SkyError } from "../../model/errors.ts";
 import { homeAt } from "../../model/home.ts";
 import { createBusHub } from "../../runtime/bus-memory.ts";
 import { headPermissions } from "../../runtime/bus-permissions.ts";
@@ -18,6 +19,7 @@ import { createMemoryLog } from "../../runtime/log-memory.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
 import { createMemoryStore } from "../../runtime/store-memory.ts";
 import { createHeads } from "../../scheduler/heads-os.ts";
+import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { createMemoryContentStore } from "../../transfer/chunks/content-store-memory.ts";
 import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
 
@@ -30,7 +32,7 @@ const record: ClusterRecord = newRecord(
   0,
 );
 
-function stage(context: TestContext) {
+function stage(context: TestContext, chunks: ContentStore = createMemoryContentStore()) {
   const root = mkdtempSync(join(tmpdir(), "sky-heads-"));
   context.after(() => rmSync(root, { recursive: true, force: true }));
   const home = homeAt(root);
@@ -42,7 +44,7 @@ function stage(context: TestContext) {
     ...{
       home,
       store: createMemoryStore(),
-      chunks: createMemoryContentStore(),
+      chunks,
       work: createInlineWork(),
       files: createOsFiles(root),
       clock,
@@ -94,6 +96,17 @@ test("down keeps the logs where it says, and no folder where there are none", as
   const kept = await heads.clear(record);
   assert.deepEqual(readdirSync(kept), ["1-1-run-0.log"]);
   assert.equal(existsSync(home.root), false);
+});
+
+test("down ends where the content store cannot be used, and says so", async (context) => {
+  const fails = () => Promise.reject(new SkyError("chunks/failed", { dir: "/c", why: "gone" }));
+  const broken = { ...createMemoryContentStore(), pins: fails, unpin: fails };
+  const { home, heads, log } = stage(context, broken);
+  await heads.open(record);
+  await heads.close(record, "terminated");
+  await heads.clear(record);
+  assert.equal(existsSync(home.root), false);
+  assert.ok(log.lines.some(({ message }) => message.includes("stay pinned")));
 });
 
 test("half a list beside a workdir's copy keeps no head from opening", async (context) => {
