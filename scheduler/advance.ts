@@ -144,6 +144,11 @@ export function keepReconciling(state: SchedulerState, draft: Draft): void {
   startTimer(draft, { name: "reconcile", ms: state.options.reconcileMs, message });
 }
 
+/** What a job that went back to the queue waits for, and why it did. */
+export function nextAttempt(why: string): string {
+  return `its next attempt: ${why}`;
+}
+
 export function setWaiting(draft: Draft, entry: JobEntry, why: string): void {
   if (entry.waiting === why) return;
   entry.waiting = why;
@@ -290,7 +295,7 @@ function requeue(
 ): void {
   const { gang, spec } = entry;
   assert(gang.phase === "queued", `job ${spec.id} goes back to the queue`);
-  setWaiting(draft, entry, gang.why);
+  setWaiting(draft, entry, nextAttempt(gang.why));
   if (!pause) {
     state.queue.add({ id: spec.id, priority: spec.task.priority, shape: entry.shape });
     return;

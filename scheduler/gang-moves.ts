@@ -163,7 +163,9 @@ function notPrepared(state: Preparing | SettingUp, event: On<"rank-refused">): N
   return fail(state, { code: "refused", params }, { why: "peer-failed", wallMs: at.wallMs });
 }
 
-function refusedAgain(before: Refusals | undefined, cause: string): Refusals {
+/** Digests and numbers may be others each time, though the cause is the same. */
+function refusedAgain(before: Refusals | undefined, why: string): Refusals {
+  const cause = why.replace(/\b[0-9a-f]{4,}\b|[0-9a-f]*\d[0-9a-f]*/gi, "#");
   return { cause, times: before?.cause === cause ? before.times + 1 : 1 };
 }
 

@@ -6,7 +6,7 @@
 
 import { assert } from "../model/errors.ts";
 import { given } from "../proto/fields.ts";
-import { advance, adviseAutostop, setWaiting } from "./advance.ts";
+import { advance, adviseAutostop, nextAttempt, setWaiting } from "./advance.ts";
 import { demandOf, demandProblem, needOf, shapeOf, tooBig } from "./demand.ts";
 import { itsTurn, keepFor } from "./dispatch.ts";
 import type { GangState } from "./gang-state.ts";
@@ -177,11 +177,15 @@ export function enter(state: SchedulerState, record: JobRecord): JobEntry {
       seats: [],
       deadline: false,
     },
-    ...{ waiting: gang.phase === "queued" ? gang.why || itsTurn : "" },
+    ...{ waiting: gang.phase === "queued" ? waitOf(gang) : "" },
     ...{ movedAt: 0, preparingAt: 0 },
   };
   state.jobs.set(spec.id, entry);
   return entry;
+}
+
+function waitOf({ why }: Extract<GangState, { readonly phase: "queued" }>): string {
+  return why === "" ? itsTurn : nextAttempt(why);
 }
 
 /** Records of 0.1.0 do not say how much the head has of a job's logs; this is what there was. */

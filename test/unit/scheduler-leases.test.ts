@@ -1,6 +1,7 @@
 // Leases through the whole scheduler: a node that nobody hears holds up a restart only for so long.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { leaseOverMs } from "../../model/lease.ts";
 import type { Task } from "../../model/task.ts";
@@ -212,8 +213,13 @@ test("nodes that refuse for one cause, again and again, end the job with it", ()
   // Nobody gets ready: the test speaks for the nodes.
   world.fate = (_, to) => (to === "skyhead" ? 1 : 0);
   const [id = 0] = world.submitted(task({ maxRestarts: 1 }));
+  // The same cause says another digest and another number each time.
+  const cause = (time: number): string => {
+    const digest = createHash("sha256").update(String(time)).digest("hex");
+    return `/homes/${world.job(id).ranks[0]?.node}/data cannot be made: ${digest} at ${time * 7}`;
+  };
   for (let time = 1; time < refusalsMax; time += 1) {
-    refuse(id, `/homes/${world.job(id).ranks[0]?.node}/data cannot be made`);
+    refuse(id, cause(time));
     assert.equal(world.job(id).phase, "queued");
     for (let second = 0; world.job(id).phase === "queued" && second < 120; second += 1) {
       world.pass(1_000);
@@ -221,7 +227,7 @@ test("nodes that refuse for one cause, again and again, end the job with it", ()
     assert.equal(world.job(id).phase, "preparing", `attempt ${time + 1}`);
   }
   world.fate = hold;
-  refuse(id, `/homes/${world.job(id).ranks[0]?.node}/data cannot be made`);
+  refuse(id, cause(refusalsMax));
   world.pass(10_000);
   assert.equal(world.job(id).status, "FAILED");
   assert.equal(world.job(id).reason?.code, "refused");
@@ -237,7 +243,7 @@ test("refusals for other causes, or after something else happened, begin to coun
     const { attempt, ranks } = world.job(id);
     const key = { job: id, attempt, phase: "run", index: 0 } as const;
     const node = ranks[0]?.node ?? "?";
-    world.say({ kind: "rank-refused", key, why: `cause ${time % 2}` }, node);
+    world.say({ kind: "rank-refused", key, why: `cause ${time % 2 === 0 ? "x" : "y"}` }, node);
     for (let second = 0; world.job(id).phase === "queued" && second < 120; second += 1) {
       world.pass(1_000);
     }

@@ -164,7 +164,10 @@ test("nodes that do not get ready in time are given back, and the job is tried a
   assert.equal(world.job(id).phase, "preparing");
   world.pass(15_100);
   assert.equal(world.job(id).phase, "queued");
-  assert.match(world.job(id).waitingFor ?? "", /worker1 did not get ready within 15 s/);
+  assert.match(
+    world.job(id).waitingFor ?? "",
+    /^its next attempt: worker1 did not get ready within 15 s/,
+  );
   world.pass(1_500);
   assert.equal(world.job(id).phase, "running", "on the two nodes that answer");
   assert.deepEqual(
@@ -344,7 +347,7 @@ test("a rank that stood ready when its agent ended is placed again, its node not
   assert.equal(world.job(id).phase, "preparing");
   world.fate = () => 1;
   world.restartAgent("head");
-  assert.match(world.job(id).waitingFor ?? "", /head refused to prepare rank 0/);
+  assert.match(world.job(id).waitingFor ?? "", /^its next attempt: head refused to prepare rank 0/);
   world.pass(1_500);
   assert.equal(world.job(id).status, "RUNNING");
   assert.equal(world.job(id).ranks[0]?.node, "head");
