@@ -63,7 +63,7 @@ export const codes = {
   "chunks/full": {
     remedy: "give-up",
     grpc: 8,
-    text: "the content store {dir} is full: {used} of {limit} bytes are needed by {pins} pins",
+    text: "the content store {dir} is full: {used} of {limit} bytes are needed by {pins} pins; raise chunks.bytes or wait for jobs to end",
   },
   "chunks/failed": {
     remedy: "give-up",
