@@ -210,6 +210,44 @@ inFolder("a shelf that is taken away while it is open is made again", async ({ d
   });
 });
 
+inFolder("a store that is taken away while it is open goes on, and is empty", async (place) => {
+  const { dir, using } = place;
+  const [one, two] = [sample(1), sample(2)];
+  for (const isEmptied of [false, true]) {
+    await using(async (store) => {
+      await store.pin("job", [one]);
+      await putSample(store, one);
+      rmSync(dir, { recursive: true });
+      if (isEmptied) mkdirSync(dir, { mode: 0o700 });
+      await store.unpin("nobody");
+      assert.deepEqual(await store.pins(""), []);
+      await assert.rejects(store.get(one.digest), isMissing);
+      await store.pin("next", [two]);
+      await putSample(store, two);
+      await putSample(store, one);
+      await assertAll(store, [one, two]);
+      rmSync(dir, { recursive: true });
+      await putSample(store, one);
+      await assertAll(store, [one]);
+    });
+    auditFolder(dir, 10_000);
+  }
+});
+
+inFolder("a store that is taken away is shared by those who lay it anew", async ({ dir, open }) => {
+  const [first, second] = [await open(), await open()];
+  const all = samples(8);
+  rmSync(dir, { recursive: true });
+  const half = (store: ContentStore, rest: number): Promise<unknown> =>
+    Promise.all(all.filter((_, at) => at % 2 === rest).map((one) => putSample(store, one)));
+  await Promise.all([half(first, 0), half(second, 1)]);
+  for (const store of [first, second]) await assertAll(store, all);
+  assert.deepEqual(
+    await first.has(all.map(({ digest }) => digest)),
+    await second.has(all.map(({ digest }) => digest)),
+  );
+});
+
 inFolder("only a few of what was damaged are kept", async ({ dir, using }) => {
   await using(async (store) => {
     for (const one of samples(30)) {

@@ -23,3 +23,8 @@ test("each section of docs/errors.md begins with the code's remedy and then says
     assert.ok(first.startsWith(`Remedy: \`${row?.remedy}\`. `), `${heading}: ${first}`);
   }
 });
+
+test("a content store that is full names the setting to raise, and so does its section", () => {
+  assert.match(codes["chunks/full"].text, /raise chunks\.bytes/);
+  assert.match(page.split("## chunks/full")[1]?.split("## ")[0] ?? "", /raise `chunks\.bytes`/);
+});

@@ -5,11 +5,11 @@
 // looks before each turn whether the file that they have open is still the one of that name.
 // Finding and replacing happen under the store's lock.
 
-import { lstatSync, readdirSync, rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ContentIndex, DamagedIndex } from "./content-index-sqlite.ts";
 import { generationOf, indexName } from "./content-layout.ts";
-import { createOnce, sqliteCode } from "./content-lock-sqlite.ts";
+import { createOnce, inodeOf, sqliteCode } from "./content-lock-sqlite.ts";
 
 /** Result codes of SQLite. Source: sqlite.org/rescode.html. */
 const sqliteCorrupt = 11;
@@ -126,8 +126,4 @@ export function isDamage(error: unknown): boolean {
   if (error instanceof DamagedIndex) return true;
   const code = sqliteCode(error);
   return code === sqliteCorrupt || code === sqliteNoDatabase;
-}
-
-function inodeOf(path: string): bigint | undefined {
-  return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
 }

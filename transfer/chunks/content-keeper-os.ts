@@ -28,7 +28,7 @@ import { repairAll } from "./content-repair-os.ts";
 import { ContentRoom } from "./content-room-os.ts";
 import { layFolders, layShelf, lookAt, removeChunk, setAside } from "./content-shelves-os.ts";
 import type { PinName } from "./content-store.ts";
-import { enterWriter, sweepWriters, type Writer } from "./content-writers-os.ts";
+import { enterWriter, newWriterIn, sweepWriters, type Writer } from "./content-writers-os.ts";
 
 /** Source: sqlite.org/rescode.html. */
 const sqliteFull = 13;
@@ -47,9 +47,9 @@ type Handlers = { readonly [K in RequestKind]: (request: RequestOf<K>) => IndexA
 
 export class ContentKeeper {
   readonly #layout: ContentLayout;
-  readonly #lock: ContentLock;
+  #lock: ContentLock;
   readonly #room: ContentRoom;
-  readonly #writer: Writer;
+  #writer: Writer;
   readonly #generations: ContentGenerations;
   #notices: IndexNotice[] = [];
   #isBallastGone = false;
@@ -70,7 +70,7 @@ export class ContentKeeper {
       hear: (why) =>
         this.#notice({ message: "the index was damaged and is read anew", fields: { why } }),
     });
-    this.#writer = this.#withRoom(() => this.#enter());
+    this.#writer = this.#withRoom(() => this.#enter(newWriterIn(this.#layout.incoming)));
     this.#turn(() => {});
     if (!isFilled) this.#repair();
     this.#count();
@@ -126,6 +126,7 @@ export class ContentKeeper {
       return null;
     },
     shelf: ({ digest }) => {
+      this.#demandRoot();
       this.#demandOwnFolder();
       const path = shelfOf(this.#layout.root, digest);
       this.#turn(() => layShelf(this.#layout, path, (what) => this.#notePlanted(what)));
@@ -187,7 +188,7 @@ export class ContentKeeper {
 
   /** Should another process be about to record it, that one will find it gone and begin again. */
   #dropUnknown(digest: Digest): void {
-    this.#lock.whileHeld(() => {
+    this.#held(() => {
       if (this.#generations.current().bytesOf(digest) !== undefined) return;
       if (lookAt(this.#layout.root, digest).kind === "chunk") removeChunk(this.#layout, digest);
     });
@@ -229,14 +230,41 @@ export class ContentKeeper {
     if (totals !== undefined) this.#totals = { ...totals, evicted: this.#room.evicted };
   }
 
-  #enter(): Writer {
+  #enter(folder: string): Writer {
     layFolders(this.#layout, (path) => this.#notePlanted(path));
     this.#layBallast();
-    const writer = enterWriter(this.#layout.incoming);
+    const writer = enterWriter(folder);
     const dead = sweepWriters(this.#layout.incoming, writer.folder);
     const message = "what dead writers left in the content store was swept";
     if (dead > 0) this.#notice({ message, fields: { writers: dead } });
     return writer;
+  }
+
+  /** Where somebody took the store's folder away while it is open, it is laid anew, and empty. */
+  #demandRoot(): void {
+    const gone = this.#lock;
+    if (gone.isHeld || gone.isCurrent()) return;
+    prepareRoot(this.root);
+    this.#lock = new ContentLock(this.#layout.lock, this.root);
+    try {
+      this.#withRoom(() => this.#enterAgain());
+    } catch (error) {
+      // The next turn tries again.
+      this.#lock.close();
+      this.#lock = gone;
+      throw error;
+    }
+    gone.close();
+    const message = "the content store was taken away while it was open, and is begun anew";
+    this.#notice({ message, fields: {} });
+  }
+
+  /** Under the name that it had: that is where the chunks are written aside. */
+  #enterAgain(): void {
+    if (lstatSync(this.incoming, { throwIfNoEntry: false }) !== undefined) return;
+    const writer = this.#enter(this.incoming);
+    this.#writer.abandon();
+    this.#writer = writer;
   }
 
   #repair(): void {
@@ -271,7 +299,7 @@ export class ContentKeeper {
 
   /** Under the lock; once more without the ballast if there was no room. */
   #withRoom<T>(work: () => T): T {
-    return this.#lock.whileHeld(() => {
+    return this.#held(() => {
       try {
         return work();
       } catch (error) {
@@ -280,6 +308,11 @@ export class ContentKeeper {
         return work();
       }
     });
+  }
+
+  #held<T>(work: () => T): T {
+    this.#demandRoot();
+    return this.#lock.whileHeld(work);
   }
 
   /** Without the lock, unless another index has to be found. */

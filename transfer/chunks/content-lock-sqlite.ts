@@ -5,7 +5,7 @@
 // have to be replaced while others wait. Turns under it are short; whoever waits for longer
 // than the limit fails with a sentence, and nothing has happened.
 
-import { closeSync, openSync } from "node:fs";
+import { closeSync, lstatSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { SkyError } from "../../model/errors.ts";
 
@@ -25,15 +25,29 @@ export class ContentLock {
   readonly #dir: string;
   /** Nobody wakes it: a wait for it is a pause of this thread, which has nothing else to do. */
   readonly #never = new Int32Array(new SharedArrayBuffer(4));
+  readonly #path: string;
+  readonly #inode: bigint | undefined;
   #isHeld = false;
 
   constructor(path: string, dir: string) {
     this.#dir = dir;
+    this.#path = path;
     createOnce(path);
     this.#database = new DatabaseSync(path, { timeout: 0 });
+    this.#inode = inodeOf(path);
     // The first transaction writes the file's first page; from then on none writes anything.
     this.#demandTurn();
     this.#database.exec("COMMIT");
+  }
+
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  /** Whether it is the one that whoever opens the store now would take. */
+  isCurrent(): boolean {
+    const inode = inodeOf(this.#path);
+    return inode !== undefined && inode === this.#inode;
   }
 
   /** @throws SkyError `chunks/failed` if another process holds it for too long. */
@@ -74,6 +88,10 @@ export class ContentLock {
       throw error;
     }
   }
+}
+
+export function inodeOf(path: string): bigint | undefined {
+  return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
 }
 
 /** The low byte of a result code is the primary one; the rest tells variants apart. */

@@ -5,7 +5,7 @@
 // What a dead one left was never acknowledged, and goes when the store is opened.
 // Both happen under the store's lock, so no folder is found before its lock is taken.
 
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type HomeLock, takeLock } from "../../runtime/home-lock-sqlite.ts";
 import { hexToken } from "../../runtime/random.ts";
@@ -17,17 +17,24 @@ const lockName = "lock";
 
 export interface Writer {
   readonly folder: string;
-  /** Nothing is written any more. */
+  /** Nothing is written any more. The folder may be gone already. */
   leave(): void;
+  /** Its folder is gone already, or another's. */
+  abandon(): void;
 }
 
-export function enterWriter(incoming: string): Writer {
-  const folder = join(incoming, hexToken(createOsRandom(), tokenBytes));
+/** A folder that no other opener has. */
+export function newWriterIn(incoming: string): string {
+  return join(incoming, hexToken(createOsRandom(), tokenBytes));
+}
+
+export function enterWriter(folder: string): Writer {
   mkdirSync(folder, { mode: 0o700 });
   createOnce(join(folder, lockName));
   const lock = takeLock(join(folder, lockName));
   if (lock === undefined) throw new Error(`${folder} is somebody else's`);
-  return { folder, leave: () => clear(folder, lock) };
+  const leave = (): void => (existsSync(folder) ? clear(folder, lock) : lock.release());
+  return { folder, leave, abandon: () => lock.release() };
 }
 
 /** Takes away what dead openers left. How many there were. */
