@@ -326,6 +326,21 @@ inFolder("flipped bits in the index: the files are the truth", async ({ dir, ope
   }
 });
 
+inFolder("an index whose schema is another is begun anew", async ({ dir, using }) => {
+  const all = samples(4);
+  await using(async (store) => {
+    await store.pin("job", all);
+    for (const one of all) await putSample(store, one);
+  });
+  const index = new DatabaseSync(join(dir, indexOf(dir)[0] ?? ""));
+  index.exec("ALTER TABLE chunks RENAME COLUMN used TO usee");
+  index.close();
+  await using(async (store) => {
+    assert.equal((await store.pinned("job"))?.length, 4);
+    await assertAll(store, all);
+  });
+});
+
 inFolder("an index of long ago, or of a newer form, is no harm", async ({ dir, using }) => {
   const all = samples(20);
   await using(async (store) => {

@@ -12,6 +12,8 @@ import { generationOf, indexName } from "./content-layout.ts";
 import { createOnce, inodeOf, sqliteCode } from "./content-lock-sqlite.ts";
 
 /** Result codes of SQLite. Source: sqlite.org/rescode.html. */
+/** Our statements never change: one that does not fit met a damaged schema. */
+const sqliteError = 1;
 const sqliteCorrupt = 11;
 const sqliteNoDatabase = 26;
 
@@ -125,5 +127,5 @@ export class ContentGenerations {
 export function isDamage(error: unknown): boolean {
   if (error instanceof DamagedIndex) return true;
   const code = sqliteCode(error);
-  return code === sqliteCorrupt || code === sqliteNoDatabase;
+  return code === sqliteError || code === sqliteCorrupt || code === sqliteNoDatabase;
 }
