@@ -130,7 +130,9 @@ export class RelaySpool {
     );
     await Promise.all(
       held.map(async ({ ref }) => {
-        if (this.#held.delete(ref.digest)) await this.#letGo(ref);
+        // One that was found damaged while this was recorded is let go as well.
+        const isHere = this.#held.delete(ref.digest) || this.#lost.delete(ref.digest);
+        if (isHere) await this.#letGo(ref);
       }),
     );
   }
@@ -165,7 +167,9 @@ export class RelaySpool {
       await this.#letGo(ref);
       throw error;
     }
-    this.#held.set(ref.digest, held);
+    // What is had again may have been delivered meanwhile after all.
+    if (this.isDelivered(ref.digest)) await this.#letGo(ref);
+    else this.#held.set(ref.digest, held);
   }
 
   async #letGo(ref: ChunkRef): Promise<void> {
