@@ -34,7 +34,6 @@ export interface SlotReport {
 export interface Launcher {
   /** One line of its command language. */
   order(line: string): void;
-  pid(): number | undefined;
   /** Ends the launcher. Its slots go on, and so does the hearing of their reports. */
   end(): Promise<void>;
   close(): void;
@@ -82,7 +81,6 @@ export async function startLauncher(options: LauncherOptions): Promise<Launcher>
   watchChild();
   return {
     order: (line) => void child.stdin?.write(`${line}\n`),
-    pid: () => child.pid,
     end: async () => {
       closing = true;
       await ended(child);

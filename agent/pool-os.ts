@@ -114,10 +114,6 @@ export class Pool {
     this.#form();
   }
 
-  launcherPid(): number | undefined {
-    return this.#launcher?.pid();
-  }
-
   orderWatchdog(): void {
     this.#launcher?.order("watch");
   }

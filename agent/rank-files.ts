@@ -16,8 +16,6 @@ export const rankFiles = {
   script: "script",
   log: "log",
   exit: "exit",
-  /** Where in the log bytes are missing because the disk was full: a size a line. */
-  logShort: "log-short",
   /** The logger ended by itself and not because the output was closed: its status. */
   logLost: "log-lost",
   /** We ended the logger: something outside our reach held the output open. */

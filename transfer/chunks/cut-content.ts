@@ -11,7 +11,6 @@
 // they never change. Other cut points would make all that stores and peers have unknown.
 
 import { hash } from "node:crypto";
-import { manifestChunksMax } from "./manifest.ts";
 
 const kib = 1024;
 
@@ -21,9 +20,6 @@ export const contentBytesMin = 256 * kib;
 export const contentBytesUsual = 1024 * kib;
 /** Where no cut was found, one is made here. */
 export const contentBytesMax = 4 * 1024 * 1024;
-
-/** A file up to 113 GiB fits its manifest, whatever it holds; a larger one is cut by size. */
-export const contentFileBytesMax = manifestChunksMax * contentBytesMin;
 
 /**
  * The upper bits: they depend on the most bytes. 22 and 18 of them, two more and two less than the
