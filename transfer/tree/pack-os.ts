@@ -2,10 +2,12 @@
 //
 // Files are read in the order of the description, a few small ones side by side; what is held is
 // bounded whatever the tree is like. A file that changes while it is read is read again, a bounded
-// number of times: no file arrives as a mixture of two. Of files with several names each name gets
-// its own; sockets, pipes and devices have no content and are named to the caller.
+// number of times: no file arrives as a mixture of two. A file that goes meanwhile is left out; a
+// folder that goes, or makes way for another, is refused: what was read of it is a part. Of files
+// with several names each name gets its own; sockets, pipes and devices have no content and are
+// named to the caller.
 
-import type { BigIntStats } from "node:fs";
+import type { BigIntStats, Dirent } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { readdir, readlink } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
@@ -15,7 +17,17 @@ import type { ChunkRef } from "../chunks/chunk.ts";
 import { encodeManifest } from "../chunks/manifest.ts";
 import { encodeEntry, modeBits, mtimeUsMax, type TreeEntry } from "./entries.ts";
 import type { Folder } from "./folder-os.ts";
-import { isGone, lookWithin, openFileWithin, openFolder, openWithin } from "./folder-os.ts";
+import {
+  isGone,
+  isStillAt,
+  isStillWithin,
+  lookWithin,
+  named,
+  openFileWithin,
+  openFolder,
+  openWithin,
+  shownIn,
+} from "./folder-os.ts";
 import { type RegionOptions, RegionWriter } from "./region-writer.ts";
 import { depthMax, encodeRoot, largeFileBytes, manifestOfTree } from "./tree.ts";
 
@@ -47,12 +59,14 @@ const againMs = 50;
 const tickMs = 20;
 const skippedMax = 100;
 
-/** @throws SkyError `process/failed` for a file that changes again and again; what is thrown by
- *   the file system and by `keep`. */
+/** @throws SkyError `process/failed` for a file that changes again and again, and for a folder that
+ *   is removed or replaced meanwhile; what is thrown by the file system and by `keep`. */
 export async function packTree(path: string, options: PackOptions): Promise<PackedTree> {
   const folder = await openFolder(path);
   try {
-    return await new Packer(options).pack(folder);
+    const packed = await new Packer(options).pack(folder);
+    if (!(await isStillAt(path, folder))) throw vanished(path);
+    return packed;
   } finally {
     await folder.handle.close();
   }
@@ -103,39 +117,48 @@ class Packer {
     if (this.#depth > depthMax) {
       throw failed(folder.shown, `it is more than ${depthMax} folders deep`);
     }
-    const found = await folder.handle.stat({ bigint: true });
+    const found = await named(folder.shown, folder.handle.stat({ bigint: true }));
     await this.#describe({ kind: "folder", name, ...aboutOf(found) });
-    const names = await this.#namesIn(folder);
-    for (let i = 0; i < names.length; i += sideBySide) {
+    const all = await this.#listed(folder);
+    for (let i = 0; i < all.length; i += sideBySide) {
       this.#options.signal?.throwIfAborted();
-      const some = names.slice(i, i + sideBySide);
-      const seen = await Promise.all(some.map((one) => this.#look(folder, one)));
-      for (const [index, one] of some.entries()) await this.#take(folder, one, seen[index]);
+      const some = all.slice(i, i + sideBySide);
+      const seen = await Promise.all(some.map((one) => this.#lookAt(folder, one)));
+      for (const [index, one] of some.entries()) await this.#take(folder, one.name, seen[index]);
     }
     await this.#describe({ kind: "leave" });
     this.#depth -= 1;
   }
 
-  async #namesIn(folder: Folder): Promise<readonly Buffer[]> {
+  async #listed(folder: Folder): Promise<readonly Dirent<Buffer>[]> {
     const { isLeftOut = () => false } = this.#options;
-    const names = await readdir(folder.self, { encoding: "buffer" });
-    const kept = names.filter((name) => {
+    const listing = readdir(folder.self, { encoding: "buffer", withFileTypes: true });
+    const all = await named(folder.shown, listing).catch(unlessGone);
+    if (all === undefined) throw vanished(folder.shown);
+    const kept = all.filter(({ name }) => {
       const text = name.toString("latin1");
       return !isTemp(text) && !isLeftOut(text);
     });
-    return kept.sort(Buffer.compare);
+    return kept.sort((a, b) => Buffer.compare(a.name, b.name));
+  }
+
+  /** A file that is gone since the folder was listed is nothing; a folder was more than that. */
+  async #lookAt(folder: Folder, one: Dirent<Buffer>): Promise<Seen> {
+    const seen = await this.#look(folder, one.name);
+    const isLost = seen.kind === "nothing" && one.isDirectory();
+    if (isLost) throw vanished(shownIn(folder, one.name));
+    return seen;
   }
 
   /** What it is; of a small file also what is in it, if it stood still. */
   async #look(folder: Folder, name: Buffer): Promise<Seen> {
     const found = await lookWithin(folder, name);
-    // Gone since the folder was listed.
     if (found === undefined) return { kind: "nothing" };
     if (found.isDirectory()) return { kind: "folder" };
     if (found.isSymbolicLink()) return linkOf(folder, name, found);
     if (found.isFile()) return await smallFile(folder, name);
     if (this.#skipped.length < skippedMax) {
-      this.#skipped.push(`${folder.shown}/${name.toString()}`);
+      this.#skipped.push(shownIn(folder, name));
     }
     return { kind: "nothing" };
   }
@@ -162,9 +185,10 @@ class Packer {
 
   async #inner(folder: Folder, name: Buffer): Promise<void> {
     const inner = await openWithin(folder, name).catch(unlessGone);
-    if (inner === undefined) return;
+    if (inner === undefined) throw vanished(shownIn(folder, name));
     try {
       await this.#folder(inner, name);
+      if (!(await isStillWithin(folder, name, inner))) throw vanished(inner.shown);
     } finally {
       await inner.handle.close();
     }
@@ -179,31 +203,31 @@ class Packer {
       const file = await openFileWithin(folder, name).catch(unlessGone);
       if (file === undefined) return;
       try {
-        if (await this.#stream(file, name)) return;
+        if (await this.#stream(file, folder, name)) return;
       } finally {
         await file.close();
       }
     }
-    const path = `${folder.shown}/${name.toString()}`;
-    throw failed(path, `it changed while it was read, ${readsMax} times`);
+    throw failed(shownIn(folder, name), `it changed while it was read, ${readsMax} times`);
   }
 
   /** Whether it stood still. */
-  async #stream(file: FileHandle, name: Buffer): Promise<boolean> {
-    const before = await settledStat(file);
+  async #stream(file: FileHandle, folder: Folder, name: Buffer): Promise<boolean> {
+    const shown = shownIn(folder, name);
+    const before = await named(shown, settledStat(file));
     if (!before.isFile() || before.size < largeFileBytes) return false;
     const mark = this.#large.mark();
     const size = Number(before.size);
     let at = 0;
     while (at < size) {
       this.#options.signal?.throwIfAborted();
-      const piece = await readPiece(file, at, Math.min(pieceBytes, size - at));
+      const piece = await named(shown, readPiece(file, at, Math.min(pieceBytes, size - at)));
       if (piece.length === 0) break;
       await this.#large.write(piece);
       at += piece.length;
     }
     await this.#large.cut();
-    if (at === size && isSame(before, await file.stat({ bigint: true }))) {
+    if (at === size && isSame(before, await named(shown, file.stat({ bigint: true })))) {
       await this.#file(name, before);
       return true;
     }
@@ -228,15 +252,19 @@ async function smallFile(folder: Folder, name: Buffer): Promise<Seen> {
   const file = await openFileWithin(folder, name).catch(unlessGone);
   if (file === undefined) return { kind: "nothing" };
   try {
-    const before = await settledStat(file);
-    if (!before.isFile() || before.size >= largeFileBytes) return { kind: "large" };
-    const content = await readPiece(file, 0, Number(before.size));
-    const after = await file.stat({ bigint: true });
-    const isWhole = content.length === Number(before.size) && isSame(before, after);
-    return isWhole ? { kind: "small", found: before, content } : { kind: "large" };
+    return await named(shownIn(folder, name), readSmall(file));
   } finally {
     await file.close();
   }
+}
+
+async function readSmall(file: FileHandle): Promise<Seen> {
+  const before = await settledStat(file);
+  if (!before.isFile() || before.size >= largeFileBytes) return { kind: "large" };
+  const content = await readPiece(file, 0, Number(before.size));
+  const after = await file.stat({ bigint: true });
+  const isWhole = content.length === Number(before.size) && isSame(before, after);
+  return isWhole ? { kind: "small", found: before, content } : { kind: "large" };
 }
 
 /** What the file is like, at a moment from which on a change of it shows in its times. */
@@ -266,7 +294,7 @@ function isSame(a: BigIntStats, b: BigIntStats): boolean {
 
 async function linkOf(folder: Folder, name: Buffer, found: BigIntStats): Promise<Seen> {
   const read = readlink(folder.path(name), { encoding: "buffer" });
-  const target = await read.catch(unlessGone);
+  const target = await named(shownIn(folder, name), read).catch(unlessGone);
   if (target === undefined) return { kind: "nothing" };
   const { mtimeUs } = aboutOf(found);
   return { kind: "link", entry: { kind: "link", name, mtimeUs, target } };
@@ -284,6 +312,10 @@ function aboutOf({ mode, mtimeNs }: BigIntStats): { mode: number; mtimeUs: numbe
 function unlessGone(error: unknown): undefined {
   if (isGone(error)) return undefined;
   throw error;
+}
+
+function vanished(path: string): SkyError<"process/failed"> {
+  return failed(path, "it was removed or replaced while it was read; try again");
 }
 
 function failed(path: string, why: string): SkyError<"process/failed"> {

@@ -22,6 +22,7 @@ import {
   unlink,
 } from "node:fs/promises";
 import { basename, dirname } from "node:path";
+import { SkyError } from "../../model/errors.ts";
 import { isTemp, tempName } from "../../runtime/tree-os.ts";
 import type { ChunkRef } from "../chunks/chunk.ts";
 import type { ChunkSource } from "../chunks/exchange.ts";
@@ -29,7 +30,15 @@ import { decodeManifest } from "../chunks/manifest.ts";
 import { Crew } from "./crew.ts";
 import { EntryDecoder, modeBits, type TreeEntry } from "./entries.ts";
 import type { Folder } from "./folder-os.ts";
-import { isGone, lookWithin, openFileWithin, openFolder, openWithin } from "./folder-os.ts";
+import {
+  isGone,
+  lookWithin,
+  named,
+  openFileWithin,
+  openFolder,
+  openWithin,
+  shownIn,
+} from "./folder-os.ts";
 import { RegionReader } from "./region-reader.ts";
 import { decodeRoot, invalidTree, largeFileBytes, regionsOf } from "./tree.ts";
 
@@ -55,8 +64,8 @@ const pieceBytes = 1024 * 1024;
 
 /**
  * The folder above `target` must exist, and is trusted.
- * @throws SkyError `codec/invalid` if it is no tree; what `source` and the file system throw. What
- *   was unpacked until then stays.
+ * @throws SkyError `codec/invalid` if it is no tree, `process/failed` if a full folder is in the
+ *   way; what `source` and the file system throw. What was unpacked until then stays.
  */
 export async function unpackTree(target: string, options: UnpackOptions): Promise<Unpacked> {
   const { source, tree, signal } = options;
@@ -163,7 +172,7 @@ class Unpacker {
     const folder = await openWithin(parent, name);
     this.#levels.push({ folder, entry, isNew, work: [] });
     // Writable for us until its content is there, also where the source is not.
-    if (!isNew) await folder.handle.chmod(entry.mode | 0o700);
+    if (!isNew) await named(folder.shown, folder.handle.chmod(entry.mode | 0o700));
     if (!isNew) await removeLeftovers(folder);
   }
 
@@ -174,8 +183,7 @@ class Unpacker {
     const left = this.#crew.begin(async () => {
       await Promise.all(work);
       try {
-        await folder.handle.chmod(entry.mode);
-        await folder.handle.utimes(seconds(entry.mtimeUs), seconds(entry.mtimeUs));
+        await named(folder.shown, setAbout(folder.handle, entry));
       } finally {
         await folder.handle.close();
       }
@@ -189,7 +197,7 @@ class Unpacker {
       const isSame = !level.isNew && (await this.#isThere(level, entry, content));
       this.#count(entry, isSame);
       if (isSame) return;
-      await layFile(level, entry, (file) => writeAll(file, content));
+      await layFile(level, entry, (file) => writeAll(file, content, shownOf(level, entry)));
     });
   }
 
@@ -202,33 +210,37 @@ class Unpacker {
     const isSame = !level.isNew && (await this.#isAllThere(level, entry));
     if (!isSame) {
       if (large.place !== place) large.goTo(place);
-      await layFile(level, entry, (file) => this.#copy(file, entry));
+      await layFile(level, entry, (file) => this.#copy(file, level, entry));
     }
     if (large.place === undefined) throw invalidTree("a large file does not end a chunk");
     this.#count(entry, isSame);
   }
 
-  async #copy(file: FileHandle, { bytes }: FileEntry): Promise<void> {
+  async #copy(file: FileHandle, level: Level, entry: FileEntry): Promise<void> {
+    const { bytes } = entry;
+    const shown = shownOf(level, entry);
     for (let at = 0; at < bytes; ) {
       this.#contents.signal.throwIfAborted();
       const piece = await this.#contents.large.read(Math.min(pieceBytes, bytes - at));
-      await writeAll(file, piece);
+      await writeAll(file, piece, shown);
       at += piece.length;
     }
   }
 
   async #isThere({ folder }: Level, entry: FileEntry, content: Uint8Array): Promise<boolean> {
     if (!looksSame(await lookWithin(folder, entry.name), entry)) return false;
-    return await comparing(folder, entry, (file) => holds(file, content, 0));
+    const shown = shownIn(folder, entry.name);
+    return await comparing(folder, entry, (file) => named(shown, holds(file, content, 0)));
   }
 
   async #isAllThere({ folder }: Level, entry: FileEntry): Promise<boolean> {
     if (!looksSame(await lookWithin(folder, entry.name), entry)) return false;
+    const shown = shownIn(folder, entry.name);
     return await comparing(folder, entry, async (file) => {
       for (let at = 0; at < entry.bytes; ) {
         this.#contents.signal.throwIfAborted();
         const piece = await this.#contents.large.read(Math.min(pieceBytes, entry.bytes - at));
-        if (!(await holds(file, piece, at))) return false;
+        if (!(await named(shown, holds(file, piece, at)))) return false;
         at += piece.length;
       }
       return true;
@@ -247,23 +259,26 @@ async function makeFolder(parent: Folder, name: Uint8Array, isEmpty: boolean): P
   const path = parent.path(name);
   const found = isEmpty ? undefined : await lookWithin(parent, name);
   if (found?.isDirectory()) return false;
-  if (found !== undefined) await unlink(path);
-  await mkdir(path, { mode: 0o700 });
+  const shown = shownIn(parent, name);
+  if (found !== undefined) await named(shown, unlink(path));
+  await named(shown, mkdir(path, { mode: 0o700 }));
   return true;
 }
 
 /** Of an unpacking that was killed. Only one goes on in a place at a time. */
 async function removeLeftovers(folder: Folder): Promise<void> {
-  const names = await readdir(folder.self, { encoding: "buffer" });
+  const names = await named(folder.shown, readdir(folder.self, { encoding: "buffer" }));
   for (const name of names) {
-    if (isTemp(name.toString("latin1"))) await rm(folder.path(name), { force: true });
+    if (!isTemp(name.toString("latin1"))) continue;
+    await named(shownIn(folder, name), rm(folder.path(name), { force: true }));
   }
 }
 
 async function layLink({ folder, isNew }: Level, entry: LinkEntry): Promise<void> {
   await inPlace({ folder, isNew, name: entry.name }, async (temp) => {
-    await symlink(Buffer.from(entry.target), temp);
-    await lutimes(temp, seconds(entry.mtimeUs), seconds(entry.mtimeUs));
+    const shown = shownIn(folder, entry.name);
+    await named(shown, symlink(Buffer.from(entry.target), temp));
+    await named(shown, lutimes(temp, seconds(entry.mtimeUs), seconds(entry.mtimeUs)));
   });
 }
 
@@ -273,11 +288,11 @@ async function layFile(
   write: (file: FileHandle) => Promise<void>,
 ): Promise<void> {
   await inPlace({ folder, isNew, name: entry.name }, async (temp) => {
-    const file = await open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    const shown = shownIn(folder, entry.name);
+    const file = await named(shown, open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
     try {
       await write(file);
-      await file.chmod(entry.mode);
-      await file.utimes(seconds(entry.mtimeUs), seconds(entry.mtimeUs));
+      await named(shown, setAbout(file, entry));
     } finally {
       await file.close();
     }
@@ -293,11 +308,25 @@ async function inPlace(
   try {
     await make(temp);
     // An empty folder makes way, a full one does not: that would lose what is in it.
-    if (!to.isNew && (await lookWithin(to.folder, to.name))?.isDirectory()) await rmdir(path);
-    await rename(temp, path);
+    if (!to.isNew) await removeFolder(to.folder, to.name);
+    await named(shownIn(to.folder, to.name), rename(temp, path));
   } catch (error) {
     await rm(temp, { force: true });
     throw error;
+  }
+}
+
+/** If there is one. */
+async function removeFolder(parent: Folder, name: Uint8Array): Promise<void> {
+  if (!(await lookWithin(parent, name))?.isDirectory()) return;
+  const shown = shownIn(parent, name);
+  try {
+    await named(shown, rmdir(parent.path(name)));
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    if (code !== "ENOTEMPTY" && code !== "EEXIST") throw cause;
+    const why = "a folder that is not empty is in the way of a file; remove it";
+    throw new SkyError("process/failed", { what: `unpacking ${shown}`, why }, { cause });
   }
 }
 
@@ -341,11 +370,20 @@ async function holds(file: FileHandle, content: Uint8Array, from: number): Promi
   return there.equals(content);
 }
 
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+async function writeAll(file: FileHandle, bytes: Uint8Array, shown: string): Promise<void> {
   for (let at = 0; at < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, at, bytes.length - at);
+    const { bytesWritten } = await named(shown, file.write(bytes, at, bytes.length - at));
     at += bytesWritten;
   }
+}
+
+async function setAbout(handle: FileHandle, entry: FolderEntry | FileEntry): Promise<void> {
+  await handle.chmod(entry.mode);
+  await handle.utimes(seconds(entry.mtimeUs), seconds(entry.mtimeUs));
+}
+
+function shownOf({ folder }: Level, { name }: FileEntry): string {
+  return shownIn(folder, name);
 }
 
 /** In the middle of the microsecond: a double has no exact one, and the kernel cuts. */
