@@ -2,8 +2,9 @@
 //
 // A submit packs the folder into the home's content store (`transfer/tree/`); nodes fetch what they
 // lack of it when the job starts, however the user's folder has changed since. What is in the store
-// already, of an earlier submit or of another folder, is not stored again. The tree is pinned under
-// its digest as long as a job that has not ended needs it; which jobs those are is on their
+// already, of an earlier submit or of another folder, is not stored again. A node has one workdir:
+// a job finds its tree as long as no other version is laid out there meanwhile. The tree is pinned
+// under its digest as long as a job that has not ended needs it; which jobs those are is on their
 // records, so a later head knows, and what a crash cut off a submit is let go of then.
 
 import { randomUUID } from "node:crypto";
