@@ -95,7 +95,7 @@ test("who packs is told what cannot be read", { skip }, async (context) => {
   }
 });
 
-test("what goes wrong while it is packed is told of the path that the user knows", async (context) => {
+test("what goes wrong in packing is told of the user's path", async (context) => {
   const { from, pack } = stage(context);
   writeFileSync(`${from}/big`, Buffer.alloc(20 * mib));
   // It was seen as a folder, and is a file when it is opened.
@@ -128,34 +128,34 @@ test("a target that cannot be made is named", { skip }, async (context) => {
   await assert.rejects(unpack(), refusal("EACCES", to));
 });
 
-test("a folder that goes or is replaced while it is packed is refused by name", async (context) => {
-  const why = "it was removed or replaced while it was read; try again";
-  for (const path of ["from", "from/in"]) {
-    for (const onName of ["in", "file"]) {
-      for (const isReplaced of [false, true]) {
-        const { root, pack } = stage(context);
-        const packing = pack((name) => {
-          if (name !== onName) return;
-          renameSync(`${root}/${path}`, `${root}/away`);
-          if (isReplaced) mkdirSync(`${root}/${path}`);
-        });
-        // Replaced before anybody looked, it is just what is there.
-        if (path === "from/in" && onName === "in" && isReplaced) await packing;
-        else await assert.rejects(packing, failure(`packing ${root}/${path}: ${why}`));
-      }
-    }
-  }
-});
+const wholeWhy = "it was removed or replaced while it was read; try again";
+
+for (const [path, onName, isReplaced] of [
+  ["from", "in", false],
+  ["from", "in", true],
+  ["from", "file", true],
+  ["from/in", "in", false],
+  ["from/in", "file", false],
+  ["from/in", "file", true],
+] as const) {
+  const what = `${path} ${isReplaced ? "is replaced" : "goes"} at ${onName}`;
+  test(`a folder is packed whole or refused by name: ${what}`, async (context) => {
+    const { root, pack } = stage(context);
+    const packing = pack((name) => {
+      if (name !== onName) return;
+      renameSync(`${root}/${path}`, `${root}/away`);
+      if (isReplaced) mkdirSync(`${root}/${path}`);
+    });
+    await assert.rejects(packing, failure(`packing ${root}/${path}: ${wholeWhy}`));
+  });
+}
 
 test("a folder that is emptied and removed while it is packed is refused", async (context) => {
   const { from, pack } = stage(context);
   const packing = pack((name) => {
     if (name === "file") rmSync(from, { recursive: true });
   });
-  await assert.rejects(
-    packing,
-    failure(`packing ${from}/in: it was removed or replaced while it was read; try again`),
-  );
+  await assert.rejects(packing, failure(`packing ${from}/in: ${wholeWhy}`));
 });
 
 test("a single file that goes is just gone", async (context) => {
