@@ -76,7 +76,11 @@ function newCutter(): Cutter {
   return {
     push: (bytes, take) => {
       rest = Buffer.concat([rest, bytes]);
-      for (; rest.length >= size; rest = rest.subarray(size)) take(rest.subarray(0, size));
+      while (rest.length >= size) {
+        // What is given may be taken from us, with its buffer.
+        take(Buffer.from(rest.subarray(0, size)));
+        rest = rest.subarray(size);
+      }
     },
     end: (take) => {
       if (rest.length > 0) take(rest);
