@@ -46,6 +46,20 @@ test("encoding: what was encoded decodes to the same, and is never longer", () =
   );
 });
 
+test("encoding: a payload that fills zlib's own room exactly decodes as well", () => {
+  // Noise is stored as it is, so each byte more of it is one more of the payload.
+  const room = 16_384;
+  let exact = 0;
+  for (let bytes = room - 128; bytes < room; bytes += 1) {
+    const chunk = Buffer.concat([noise(7, bytes), Buffer.alloc(2 * room)]);
+    const encoded = encodeChunk(chunk);
+    assert.equal(encoded.encoding, "zstd");
+    if (encoded.payload.length === room) exact += 1;
+    assert.ok(chunk.equals(decodeChunk(encoded, refOf(chunk))), `${bytes} bytes of noise`);
+  }
+  assert.equal(exact, 1);
+});
+
 test("encoding: zstd where it pays, and the bytes themselves where it does not", () => {
   const random = noise("random", 2 * mib);
   const compressed = zstdCompressSync(Buffer.from(random.toString("hex")));

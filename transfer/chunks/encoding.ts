@@ -68,8 +68,15 @@ function saves(compressed: number, bytes: number): boolean {
   return compressed <= bytes * (1 - savedShareMin);
 }
 
+/**
+ * The room is more than zstd can need. Where a payload exactly fills the room that it has, Node
+ * (24.21) asks zstd to end the frame once more, and it appends an empty one, which is refused as
+ * trailing garbage. What is given away does not hold on to the room.
+ */
 function compress(bytes: Uint8Array): Uint8Array {
-  return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level } });
+  const params = { [constants.ZSTD_c_compressionLevel]: level };
+  const chunkSize = bytes.length + Math.ceil(bytes.length / 256) + spareBytes;
+  return new Uint8Array(zstdCompressSync(bytes, { params, chunkSize }));
 }
 
 function decompress(payload: Uint8Array, ref: ChunkRef): Uint8Array {
