@@ -5,7 +5,6 @@
 // get reads the file and proves it, whatever the index says. docs/decisions/content-store.md has
 // the reasons, and what is left after a crash at each step.
 
-import { webcrypto } from "node:crypto";
 import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
 import { type Log, silentLog } from "../../runtime/log.ts";
 import { isNoRoom, noRoom } from "../../runtime/room-os.ts";
@@ -27,6 +26,7 @@ import { isCode } from "./content-shelves-os.ts";
 import type { ContentCounts, ContentStore, PinName } from "./content-store.ts";
 import { Slots } from "./slots.ts";
 import type { ChunkWork } from "./work.ts";
+import { createInlineWork } from "./work-inline.ts";
 
 /** What a store may hold unless whoever opens it says otherwise. */
 export const storeBytesMax = 100 * 1024 ** 3;
@@ -45,15 +45,13 @@ const usedMax = 1_024;
 const usedMs = 1_000;
 /** How often a put is begun again because its file was evicted before it was recorded. */
 const beginningsMax = 8;
-/** A smaller chunk is proven at once: a thread would cost more than its 30 µs. */
-const provenElsewhereBytes = 65_536;
 
 export interface ContentStoreOptions {
   /** Its folder, of nobody else's. Made if it is missing. */
   readonly dir: string;
   readonly bytesMax?: number;
   readonly reserveBytes?: number;
-  /** Proves what is read; without it that is done here. */
+  /** Proves what is read; unless it is given, on this thread. */
   readonly work?: ChunkWork;
   readonly log?: Log;
   /** Every flush takes so much longer, as on a slower disk. For benchmarks. */
@@ -63,13 +61,13 @@ export interface ContentStoreOptions {
 /** @throws SkyError `chunks/failed`, `disk/full`. */
 export async function openContentStore(options: ContentStoreOptions): Promise<ContentStore> {
   const { dir, bytesMax = storeBytesMax, reserveBytes = storeReserveBytes } = options;
-  const log = options.log ?? silentLog;
+  const { log = silentLog, work = createInlineWork() } = options;
   const index = startIndexThread({ root: dir, bytesMax, reserveBytes }, ({ message, fields }) =>
     log.warn(message, { dir, ...fields }),
   );
   const { root, incoming } = await index.opened;
   const files = new ContentFiles({ root, incoming, extraFsyncMs: options.extraFsyncMs ?? 0 });
-  const store = new OsContentStore({ dir: root, bytesMax, index, files, log, work: options.work });
+  const store = new OsContentStore({ dir: root, bytesMax, index, files, log, work });
   return {
     has: (digests) => store.whileOpen(() => store.has([...digests])),
     put: (digest, bytes, { proven = false } = {}) =>
@@ -90,7 +88,7 @@ interface StoreParts {
   readonly index: IndexThread;
   readonly files: ContentFiles;
   readonly log: Log;
-  readonly work: ChunkWork | undefined;
+  readonly work: ChunkWork;
 }
 
 class OsContentStore {
@@ -151,7 +149,7 @@ class OsContentStore {
   async put(digest: Digest, bytes: Uint8Array, proven: boolean): Promise<"stored" | "known"> {
     demandDigest(digest);
     demandSize(bytes.length);
-    if (!proven) demandProof(digest, await digestElsewhere(bytes), "put");
+    if (!proven) demandProof(digest, digestOf(bytes), "put");
     for (;;) {
       const other = this.#putting.get(digest);
       if (other === undefined) break;
@@ -267,12 +265,14 @@ class OsContentStore {
   }
 
   async #read(digest: Digest): Promise<Uint8Array> {
-    const { files, index, dir } = this.#parts;
+    const { files, index, dir, work } = this.#parts;
     let identity: string | undefined;
     try {
       const read = await files.read(digest);
       identity = read?.identity;
-      if (read !== undefined) return await this.#prove(digest, read.bytes);
+      if (read !== undefined) {
+        return await work.prove({ digest, bytes: read.bytes.length }, read.bytes);
+      }
     } catch (error) {
       if (error instanceof OddFile)
         throw await this.#condemn(digest, error.identity, error.message);
@@ -281,15 +281,6 @@ class OsContentStore {
     }
     await index.ask({ kind: "miss", digest });
     throw new SkyError("chunk/missing", { digest, where: dir });
-  }
-
-  async #prove(digest: Digest, bytes: Uint8Array): Promise<Uint8Array> {
-    const { work, dir } = this.#parts;
-    if (work !== undefined && bytes.length >= provenElsewhereBytes) {
-      return work.prove({ digest, bytes: bytes.length }, bytes);
-    }
-    demandProof(digest, await digestElsewhere(bytes), dir);
-    return bytes;
   }
 
   /** Sets a damaged chunk aside, and makes the error that says so. */
@@ -338,11 +329,4 @@ class OsContentStore {
   #failed(why: string, cause?: unknown): SkyError {
     return new SkyError("chunks/failed", { dir: this.#parts.dir, why }, { cause });
   }
-}
-
-/** Large chunks are hashed by Node's threads. */
-async function digestElsewhere(bytes: Uint8Array): Promise<Digest> {
-  if (bytes.length < provenElsewhereBytes) return digestOf(bytes);
-  const view = bytes as Uint8Array<ArrayBuffer>;
-  return Buffer.from(await webcrypto.subtle.digest("SHA-256", view)).toString("hex");
 }
