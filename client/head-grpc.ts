@@ -8,7 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { isSkyError, SkyError } from "../model/errors.ts";
 import type { Job } from "../model/job.ts";
 import type { HeadClient } from "../proto/client-grpc.ts";
-import { clusterFromProto, progressFromProto } from "../proto/converters-cluster.ts";
+import { clusterFromProto, costFromProto, progressFromProto } from "../proto/converters-cluster.ts";
 import { eventFromProto, jobFromProto, taskToProto } from "../proto/converters-job.ts";
 import { acceleratorsToProto, rankKeyFromProto, rankKeyToProto } from "../proto/converters-rank.ts";
 import { given, needed } from "../proto/fields.ts";
@@ -49,27 +49,43 @@ export function headOver(connect: Connect): Head {
   };
 }
 
-type ClusterCalls = Pick<Head, "launch" | "start" | "status" | "stop" | "down" | "setAutostop">;
+type ClusterCalls = Pick<
+  Head,
+  "launch" | "start" | "status" | "refresh" | "stop" | "down" | "costReport" | "setAutostop"
+>;
 
 function clusterCalls(line: Line): ClusterCalls {
   return {
     launch: (wanted, signal) =>
       line.steps(signal, ({ clusters }) => clusters.launch(wantedToProto(wanted), { signal })),
-    start: (cluster, signal) =>
-      line.steps(signal, ({ clusters }) => clusters.start({ cluster }, { signal })),
+    start: ({ autostop, ...wanted }, signal) => {
+      const armed = autostop && { cluster: wanted.cluster, ...idleToProto(autostop) };
+      const request = { ...wanted, ...given("autostop", armed) };
+      return line.steps(signal, ({ clusters }) => clusters.start(request, { signal }));
+    },
     status: async (names, signal) => {
       const request = { clusters: [...names] };
       const reply = await line.call(signal, (to) => to.clusters.status(request, { signal }));
       return reply.clusters.map(clusterFromProto);
     },
-    stop: async (cluster, signal) => {
-      await line.call(signal, ({ clusters }) => clusters.stop({ cluster }, { signal }));
+    refresh: async (names, signal) => {
+      const request = { clusters: [...names], refresh: true };
+      const reply = await line.call(signal, (to) => to.clusters.status(request, { signal }));
+      const refreshed = reply.refreshed.map(({ cluster, text, failed }) => {
+        return { cluster, text, failed };
+      });
+      return { clusters: reply.clusters.map(clusterFromProto), refreshed };
     },
-    down: async (cluster, signal) => {
-      const reply = await line.call(signal, ({ clusters }) =>
-        clusters.down({ cluster }, { signal }),
-      );
-      return { logsArchive: reply.logsArchive };
+    stop: async (of, signal) => {
+      await line.call(signal, ({ clusters }) => clusters.stop(of, { signal }));
+    },
+    down: async (wanted, signal) => {
+      const reply = await line.call(signal, ({ clusters }) => clusters.down(wanted, { signal }));
+      return { logsArchive: reply.logsArchive, leftBehind: reply.leftBehind };
+    },
+    costReport: async (signal) => {
+      const reply = await line.call(signal, ({ clusters }) => clusters.costReport({}, { signal }));
+      return reply.clusters.map(costFromProto);
     },
     setAutostop: async (cluster, idle, signal) => {
       const request = { cluster, ...idleToProto(idle) };

@@ -4,7 +4,13 @@
 // changes something may be repeated after a `retry` error without happening twice: `submit` by its
 // key, the others because they set a level.
 
-import type { ClusterView, Isolation, NodeProgress } from "../model/cluster.ts";
+import type {
+  ClusterCost,
+  ClusterView,
+  Isolation,
+  NodeProgress,
+  Refreshed,
+} from "../model/cluster.ts";
 import type { NumberedEvent } from "../model/event.ts";
 import type { Job, RankKey } from "../model/job.ts";
 import type { Accelerators } from "../model/resources.ts";
@@ -12,11 +18,15 @@ import type { Task } from "../model/task.ts";
 
 export interface Head {
   launch(wanted: ClusterWanted, signal: AbortSignal): AsyncIterable<ClusterStep>;
-  start(cluster: string, signal: AbortSignal): AsyncIterable<ClusterStep>;
+  start(wanted: StartWanted, signal: AbortSignal): AsyncIterable<ClusterStep>;
   /** No names = all clusters. */
   status(clusters: readonly string[], signal: AbortSignal): Promise<readonly ClusterView[]>;
-  stop(cluster: string, signal: AbortSignal): Promise<void>;
-  down(cluster: string, signal: AbortSignal): Promise<{ readonly logsArchive: string }>;
+  /** The same after the cloud was asked what became of their machines. */
+  refresh(clusters: readonly string[], signal: AbortSignal): Promise<FreshStatus>;
+  stop(of: ClusterOf, signal: AbortSignal): Promise<void>;
+  down(of: DownWanted, signal: AbortSignal): Promise<DownOutcome>;
+  /** Clusters that are there and those that are gone. */
+  costReport(signal: AbortSignal): Promise<readonly ClusterCost[]>;
   setAutostop(cluster: string, idle: IdleRule | null, signal: AbortSignal): Promise<void>;
 
   submit(submission: Submission, signal: AbortSignal): Promise<readonly number[]>;
@@ -46,6 +56,38 @@ export interface ClusterWanted {
   readonly cloud: string;
   readonly isolation?: Isolation;
   readonly command: string;
+  readonly user: string;
+}
+
+export interface ClusterOf {
+  readonly cluster: string;
+  /** Who asks. */
+  readonly user: string;
+}
+
+export interface StartWanted extends ClusterOf {
+  /** Also where it is up: what does not run is started again. */
+  readonly force: boolean;
+  /** Armed when it is up. */
+  readonly autostop?: IdleRule;
+  readonly command: string;
+}
+
+export interface DownWanted extends ClusterOf {
+  /** What the cloud refuses does not keep the record. */
+  readonly purge: boolean;
+}
+
+export interface DownOutcome {
+  /** Where the logs were kept; empty if there were none. */
+  readonly logsArchive: string;
+  /** With `purge`: what may be left, and why. Empty = nothing. */
+  readonly leftBehind: string;
+}
+
+export interface FreshStatus {
+  readonly clusters: readonly ClusterView[];
+  readonly refreshed: readonly Refreshed[];
 }
 
 export type ClusterStep =
@@ -66,6 +108,8 @@ export interface Submission {
   readonly noSetup: boolean;
   readonly autostop?: IdleRule;
   readonly command: string;
+  /** Files go to all nodes of the cluster (`launch`), not only to the job's (`exec`). */
+  readonly allNodes: boolean;
 }
 
 export interface JobOf {
@@ -76,6 +120,8 @@ export interface JobOf {
 export interface JobsQuery {
   readonly cluster: string;
   readonly skipFinished: boolean;
+  /** Only this user's; absent = of all. */
+  readonly user?: string;
   /** No more than these; absent = all. */
   readonly countMax?: number;
 }
@@ -83,8 +129,9 @@ export interface JobsQuery {
 export interface CancelRequest {
   readonly cluster: string;
   readonly jobs: readonly number[];
-  /** Every job that has not ended. */
+  /** Every job of the user's that has not ended. */
   readonly all: boolean;
+  /** Who asks: jobs of others are refused with `job/not-yours`. */
   readonly user: string;
 }
 

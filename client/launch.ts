@@ -46,7 +46,10 @@ export async function launchTask(
   }
   const { command, user, idempotencyKey } = order;
   const armed = autostop === undefined ? {} : { autostop };
-  const submission = { cluster: name, tasks: [task], noSetup, command, user, idempotencyKey };
+  const submission = {
+    ...{ cluster: name, tasks: [task], noSetup, command, user, idempotencyKey },
+    allNodes: true,
+  };
   const [jobId] = await head.submit({ ...submission, ...armed }, watch.signal);
   assert(jobId !== undefined, "one task becomes one job");
   return { cluster, jobId };
@@ -72,7 +75,7 @@ export async function lastStep(
   return cluster;
 }
 
-function wantedBy({ cluster, task, isolation, command }: LaunchOrder): ClusterWanted {
+function wantedBy({ cluster, task, isolation, command, user }: LaunchOrder): ClusterWanted {
   const { cloud, cpus, memoryGb, accelerators } = task.resources;
   return {
     cluster,
@@ -83,5 +86,6 @@ function wantedBy({ cluster, task, isolation, command }: LaunchOrder): ClusterWa
     cloud: cloud ?? "local",
     ...(isolation === undefined ? {} : { isolation }),
     command,
+    user,
   };
 }

@@ -217,7 +217,7 @@ export class Sky {
 
   /** Stops a cluster; its jobs end, its record stays. @example await sky.stop("demo"); */
   async stop(cluster: string, options: CallOptions = {}): Promise<void> {
-    await this.#head.stop(cluster, this.#until(options));
+    await this.#head.stop({ cluster, user: this.#user }, this.#until(options));
   }
 
   /** Starts a stopped cluster. @example await sky.start("demo"); */
@@ -225,7 +225,8 @@ export class Sky {
     cluster: string,
     options: CallOptions & Pick<LaunchOptions, "onProgress"> = {},
   ): Promise<ClusterView> {
-    return lastStep(this.#head.start(cluster, this.#until(options)), options);
+    const wanted = { cluster, force: false, command: `start ${cluster} (SDK)`, user: this.#user };
+    return lastStep(this.#head.start(wanted, this.#until(options)), options);
   }
 
   /**
@@ -238,7 +239,8 @@ export class Sky {
     cluster: string,
     options: CallOptions = {},
   ): Promise<{ readonly logsArchive: string }> {
-    return this.#head.down(cluster, this.#until(options));
+    const wanted = { cluster, purge: false, user: this.#user };
+    return this.#head.down(wanted, this.#until(options));
   }
 
   /**
@@ -328,6 +330,7 @@ export class Sky {
       idempotencyKey: options.idempotencyKey ?? randomUUID(),
       user: this.#user,
       command: `exec ${cluster} (SDK)`,
+      allNodes: false,
     };
     return this.#head.submit(submission, this.#until(options));
   }

@@ -7,6 +7,7 @@ import type { Cluster, ClusterStatus, Isolation } from "../model/cluster.ts";
 import { nodeId } from "../model/ids.ts";
 import type { Node } from "../model/node.ts";
 import type { Accelerators, Capacity } from "../model/resources.ts";
+import { given } from "../proto/fields.ts";
 
 export interface ClusterRecord {
   readonly name: string;
@@ -20,6 +21,8 @@ export interface ClusterRecord {
   readonly launchedAt: number;
   readonly resources: string;
   readonly command: string;
+  /** Who launched it; absent in records of earlier versions. */
+  readonly user?: string;
   readonly nodes: readonly RecordNode[];
 }
 
@@ -39,6 +42,7 @@ export interface LaunchRequest {
   readonly isolation: Isolation;
   readonly token: string;
   readonly command: string;
+  readonly user?: string;
 }
 
 /** What was asked of each node; absent = whatever it has. */
@@ -49,7 +53,7 @@ export interface AskedShape {
 }
 
 export function newRecord(request: LaunchRequest, wallMs: number): ClusterRecord {
-  const { name, cloud, isolation, token, capacity, command } = request;
+  const { name, cloud, isolation, token, capacity, command, user } = request;
   return {
     name,
     status: "INIT",
@@ -60,6 +64,7 @@ export function newRecord(request: LaunchRequest, wallMs: number): ClusterRecord
     launchedAt: wallMs,
     resources: shapeText(cloud, request.numNodes, capacity),
     command,
+    ...given("user", user),
     nodes: Array.from({ length: request.numNodes }, (_, index) => ({
       id: nodeId(index),
       index,
@@ -70,9 +75,10 @@ export function newRecord(request: LaunchRequest, wallMs: number): ClusterRecord
 
 /** The record as everybody sees it. */
 export function clusterOf(record: ClusterRecord): Cluster {
-  const { name, status, cloud, isolation, launchedAt, resources, command } = record;
+  const { name, status, cloud, isolation, launchedAt, resources, command, user = "" } = record;
   const nodes = record.nodes.map((node) => ({ ...node, ip: node.ip ?? "" }));
-  return { name, status, cloud, isolation, launchedAt, resources, command, nodes };
+  const plain = { name, status, cloud, isolation, launchedAt, resources, command };
+  return { ...plain, user, lastUsedAt: launchedAt, nodes };
 }
 
 /** Its nodes, once every address is known. */

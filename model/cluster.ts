@@ -18,6 +18,10 @@ export interface Cluster {
   readonly resources: string;
   /** The command that used it last, as shown in `sky status`. */
   readonly command: string;
+  /** Who launched it first; empty in records of earlier versions. */
+  readonly user: string;
+  /** When a command used it last, in milliseconds since the Unix epoch. */
+  readonly lastUsedAt: number;
   readonly nodes: readonly Node[];
 }
 
@@ -25,6 +29,8 @@ export interface Cluster {
 export interface ClusterView extends Cluster {
   readonly nodes: readonly NodeView[];
   readonly autostop?: AutostopView;
+  /** What it is busy with, and on whose behalf: `launch by ada`. */
+  readonly busyWith?: string;
 }
 
 export interface NodeView extends Node {
@@ -38,6 +44,38 @@ export interface AutostopView {
   readonly verdict: string;
   /** Since when (wall clock) it is idle, while it is. */
   readonly idleSince?: number;
+}
+
+/** What the machines of a cluster cost, also of one that is gone. */
+export interface ClusterCost {
+  readonly name: string;
+  readonly user: string;
+  readonly launchedAt: number;
+  /** For so long its machines ran, in all. */
+  readonly durationMs: number;
+  readonly numNodes: number;
+  readonly resources: string;
+  /** Absent: it is gone. */
+  readonly status?: ClusterStatus;
+  /** In US dollars; absent where the price is not known. */
+  readonly costPerHour?: number;
+  readonly cost?: number;
+  readonly usage: readonly UsageInterval[];
+}
+
+/** From a start to a stop, in milliseconds since the Unix epoch. */
+export interface UsageInterval {
+  readonly startedAt: number;
+  /** Absent: it goes on. */
+  readonly endedAt?: number;
+}
+
+/** What a refresh found out about one cluster, in a sentence. */
+export interface Refreshed {
+  readonly cluster: string;
+  readonly text: string;
+  /** The cloud could not be asked: what is shown is what was known. */
+  readonly failed: boolean;
 }
 
 /** How far a launch or a start has come. */

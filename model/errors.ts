@@ -98,6 +98,11 @@ export const codes = {
     grpc: 5,
     text: "Job {id} not found on cluster '{name}'.",
   },
+  "job/not-yours": {
+    remedy: "fix-request",
+    grpc: 7,
+    text: "Job {id} on cluster '{name}' is {owner}'s: {user} cannot cancel it.",
+  },
   "logs/removed": {
     remedy: "give-up",
     grpc: 5,
@@ -115,6 +120,7 @@ export const codes = {
     grpc: 3,
     text: "{cloud} is not enabled: see `sky check`",
   },
+  "cloud/needed": { remedy: "give-up", grpc: 9, text: "{problems}" },
 } as const satisfies Record<string, CodeRow>;
 
 export type Code = keyof typeof codes;

@@ -37,6 +37,11 @@ export const reasons = {
   },
   "node-lost": { status: "FAILED", retry: "if-asked", text: "node {node} was lost: {evidence}" },
   "node-restarted": { status: "FAILED", retry: "if-asked", text: "node {node} restarted" },
+  "timed-out": {
+    status: "FAILED",
+    retry: "if-asked",
+    text: "it took longer than its timeout of {timeout}",
+  },
   "cluster-stopped": { status: "FAILED", retry: "never", text: "the cluster was {verb}" },
   "cancelled-by-user": { status: "CANCELLED", retry: "never", text: "cancelled by {user}" },
 } as const satisfies Record<string, { status: Final; retry: Retry; text: string }>;

@@ -9,6 +9,8 @@ export interface Task {
   readonly name?: string;
   /** An absolute path on the machine of the client, or absent. */
   readonly workdir?: string;
+  /** In the order of the file. Absent in records of earlier versions. */
+  readonly fileMounts?: readonly FileMount[];
   readonly numNodes: number;
   readonly resources: TaskResources;
   /** Insertion order is kept. Values are arbitrary text without NUL. */
@@ -21,6 +23,25 @@ export interface Task {
   readonly priority: number;
   /** How often a lost or failed attempt may be started again. Default 0. */
   readonly maxRestarts: number;
+  /** An attempt that takes longer, its setup included, is ended. Absent: it may take for ever. */
+  readonly timeoutMs?: number;
+  /** Settings of the home that are others for this task. */
+  readonly config?: TaskConfig;
+}
+
+/** A file or folder of the client's machine that the task finds on its nodes. */
+export interface FileMount {
+  /** `~/…`, an absolute path, or relative to `~/sky_workdir`. Without a slash at its end. */
+  readonly destination: string;
+  /** An absolute path on the machine of the client. */
+  readonly source: string;
+}
+
+export interface TaskConfig {
+  /** Between TERM and KILL, when a rank is ended. */
+  readonly graceMs?: number;
+  /** 0 = none. */
+  readonly leaseMs?: number;
 }
 
 export interface TaskResources {

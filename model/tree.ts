@@ -8,3 +8,12 @@ export interface TreeRef {
   /** Of that manifest. */
   readonly bytes: number;
 }
+
+/** A file mount as it was when its job was submitted. */
+export interface MountTree {
+  /** As in `FileMount`. */
+  readonly destination: string;
+  /** Of a single file: a tree with this file alone, which then bears the destination's name. */
+  readonly tree: TreeRef;
+  readonly isFile: boolean;
+}

@@ -10,7 +10,8 @@ export const wireVersionOldest = 1;
 
 /**
  * What this program can do beyond its version. `lease`: a node that ends ranks by itself. `chunks`:
- * a node that fetches what it lacks of a workdir; others get a folder's path.
+ * a node that fetches what it lacks of a workdir; others get a folder's path. `mounts`: a node that
+ * lays out file mounts; jobs that have some wait for such nodes.
  */
 export const wireCapabilities: readonly string[] = ["lease", "chunks"];
 

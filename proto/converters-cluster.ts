@@ -5,6 +5,7 @@
 
 import type {
   AutostopView,
+  ClusterCost,
   ClusterView,
   Isolation,
   NodeProgress,
@@ -12,7 +13,7 @@ import type {
 } from "../model/cluster.ts";
 import { capacityFromProto, capacityToProto } from "./converters-rank.ts";
 import { clusterStatuses, nodePhases } from "./enums.ts";
-import { given, needed, oneOf } from "./fields.ts";
+import { given, givenText, needed, oneOf } from "./fields.ts";
 import type { sky } from "./gen/sky.js";
 
 const isolations = Object.keys({
@@ -22,8 +23,9 @@ const isolations = Object.keys({
 
 export function clusterToProto(cluster: ClusterView): sky.v1.Cluster.$Properties {
   const { name, status, cloud, isolation, launchedAt, resources, command, nodes } = cluster;
+  const { user, lastUsedAt, busyWith = "" } = cluster;
   return {
-    ...{ name, cloud, isolation, launchedAt, resources, command },
+    ...{ name, cloud, isolation, launchedAt, resources, command, user, lastUsedAt, busyWith },
     status: clusterStatuses.toProto(status),
     nodes: nodes.map(nodeToProto),
     ...given("autostop", cluster.autostop && autostopToProto(cluster.autostop)),
@@ -34,8 +36,10 @@ export function clusterToProto(cluster: ClusterView): sky.v1.Cluster.$Properties
 export function clusterFromProto(message: sky.v1.Cluster | null): ClusterView {
   const cluster = needed(message, "Cluster");
   const { name, cloud, launchedAt, resources, command, autostop } = cluster;
+  const { user, lastUsedAt, busyWith } = cluster;
   return {
-    ...{ name, cloud, launchedAt, resources, command },
+    ...{ name, cloud, launchedAt, resources, command, user, lastUsedAt },
+    ...givenText("busyWith", busyWith),
     status: clusterStatuses.fromProto(cluster.status),
     isolation: isolationFromText(cluster.isolation),
     nodes: cluster.nodes.map(nodeFromProto),
@@ -83,6 +87,28 @@ export function autostopFromProto(autostop: sky.v1.Autostop): AutostopView {
     verb: down ? "down" : "stop",
     verdict,
     ...given("idleSince", idleSince),
+  };
+}
+
+export function costToProto(cluster: ClusterCost): sky.v1.ClusterCost.$Properties {
+  const { status, costPerHour, cost, usage, ...plain } = cluster;
+  return {
+    ...plain,
+    ...given("status", status && clusterStatuses.toProto(status)),
+    ...given("costPerHour", costPerHour),
+    ...given("cost", cost),
+    usage: [...usage],
+  };
+}
+
+export function costFromProto(message: sky.v1.ClusterCost): ClusterCost {
+  const { name, user, launchedAt, durationMs, numNodes, resources, status, usage } = message;
+  return {
+    ...{ name, user, launchedAt, durationMs, numNodes, resources },
+    ...given("status", status === null ? undefined : clusterStatuses.fromProto(status)),
+    ...given("costPerHour", message.costPerHour),
+    ...given("cost", message.cost),
+    usage: usage.map(({ startedAt, endedAt }) => ({ startedAt, ...given("endedAt", endedAt) })),
   };
 }
 

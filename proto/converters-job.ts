@@ -7,7 +7,7 @@ import type { NumberedEvent } from "../model/event.ts";
 import type { Job, JobPhase } from "../model/job.ts";
 import type { Reason, ReasonCode } from "../model/reason.ts";
 import { reasons, reasonText } from "../model/reason.ts";
-import type { AtLeast, Task } from "../model/task.ts";
+import type { AtLeast, FileMount, Task, TaskConfig } from "../model/task.ts";
 import {
   acceleratorsFromProto,
   acceleratorsToProto,
@@ -48,6 +48,9 @@ export function taskToProto(task: Task): sky.v1.Task.$Properties {
     priority: task.priority,
     maxRestarts: task.maxRestarts,
     ...given("cloud", cloud),
+    fileMounts: [...(task.fileMounts ?? [])],
+    ...given("timeoutMs", task.timeoutMs),
+    ...given("config", task.config),
   };
 }
 
@@ -68,7 +71,18 @@ export function taskFromProto(task: sky.v1.Task): Task {
     ...given("run", task.run),
     priority: task.priority,
     maxRestarts: task.maxRestarts,
+    ...(task.fileMounts.length === 0 ? {} : { fileMounts: task.fileMounts.map(fileMount) }),
+    ...given("timeoutMs", task.timeoutMs),
+    ...given("config", task.config && configFromProto(task.config)),
   };
+}
+
+function fileMount({ destination, source }: sky.v1.FileMount): FileMount {
+  return { destination, source };
+}
+
+function configFromProto({ graceMs, leaseMs }: sky.v1.TaskConfig): TaskConfig {
+  return { ...given("graceMs", graceMs), ...given("leaseMs", leaseMs) };
 }
 
 export function jobToProto(job: Job): sky.v1.Job.$Properties {

@@ -23,7 +23,7 @@ import {
 import { stopCauses } from "./enums.ts";
 import { given, needed, oneOf, recordFrom } from "./fields.ts";
 import { sky } from "./gen/sky.js";
-import type { NodeInventory, RankSpec, Refusal, WireMessage } from "./messages.ts";
+import type { NodeInventory, RankMount, RankSpec, Refusal, WireMessage } from "./messages.ts";
 
 type Kind = WireMessage["kind"];
 type Message<K extends Kind> = Extract<WireMessage, { readonly kind: K }>;
@@ -204,6 +204,7 @@ function rankSpecToProto(spec: RankSpec): sky.v1.RankSpec.$Properties {
     ...given("workdirTree", workdirTree && treeToProto(workdirTree)),
     ...given("workdirTakers", workdirTakers),
     ...given("leaseMs", leaseMs),
+    mounts: (spec.mounts ?? []).map(mountToProto),
   };
 }
 
@@ -219,6 +220,19 @@ function rankSpecFromProto(message: sky.v1.RankSpec | null): RankSpec {
     ...given("workdirTree", workdirTree && treeFromProto(workdirTree)),
     ...given("workdirTakers", workdirTakers),
     ...given("leaseMs", leaseMs),
+    ...(spec.mounts.length === 0 ? {} : { mounts: spec.mounts.map(mountFromProto) }),
+  };
+}
+
+function mountToProto({ destination, tree, isFile, takers }: RankMount) {
+  return { destination, tree: treeToProto(tree), isFile, ...given("takers", takers) };
+}
+
+function mountFromProto(mount: sky.v1.Mount): RankMount {
+  const { destination, tree, isFile, takers } = mount;
+  return {
+    ...{ destination, isFile, tree: treeFromProto(needed(tree, "Mount.tree")) },
+    ...given("takers", takers),
   };
 }
 

@@ -7,7 +7,7 @@
 import type { Address } from "../model/address.ts";
 import type { Exit, RankKey, StopCause, SweepRecord } from "../model/job.ts";
 import type { Capacity } from "../model/resources.ts";
-import type { TreeRef } from "../model/tree.ts";
+import type { MountTree, TreeRef } from "../model/tree.ts";
 
 /** Head → the actor `agent/main` of a node. */
 export type AgentMessage =
@@ -65,10 +65,17 @@ export interface RankSpec {
   readonly workdirTakers?: number;
   /** The same as a folder on this machine, for a node that cannot fetch chunks. */
   readonly workdirSource?: string;
+  /** What belongs elsewhere on the node. In records of earlier versions there is none. */
+  readonly mounts?: readonly RankMount[];
   /** One rank, no barrier: start as soon as it stands ready. */
   readonly goWhenReady: boolean;
   /** Without the head's word for so long, it is ended. Absent: it runs on. */
   readonly leaseMs?: number;
+}
+
+export interface RankMount extends MountTree {
+  /** As `workdirTakers`. */
+  readonly takers?: number;
 }
 
 /** Agent → the actor `scheduler/main` of the head. */

@@ -44,6 +44,7 @@ export const clusterService = {
   stop: unary("ClusterService/Stop", v1.StopRequest, v1.StopResponse),
   down: unary("ClusterService/Down", v1.DownRequest, v1.DownResponse),
   setAutostop: unary("ClusterService/SetAutostop", v1.SetAutostopRequest, v1.SetAutostopResponse),
+  costReport: unary("ClusterService/CostReport", v1.CostReportRequest, v1.CostReportResponse),
 } as const satisfies Service;
 
 export const jobService = {

@@ -7,9 +7,14 @@
 import type { ClusterRecord, LaunchRequest } from "../clouds/cluster-record.ts";
 import { clusterOf } from "../clouds/cluster-record.ts";
 import type { Progress } from "../clouds/fleets-actor.ts";
-import type { ClusterView, Isolation } from "../model/cluster.ts";
+import type { ClusterCost, ClusterView, Isolation } from "../model/cluster.ts";
 import { SkyError } from "../model/errors.ts";
-import { clusterToProto, isolationFromText, progressToProto } from "../proto/converters-cluster.ts";
+import {
+  clusterToProto,
+  costToProto,
+  isolationFromText,
+  progressToProto,
+} from "../proto/converters-cluster.ts";
 import { acceleratorsFromProto } from "../proto/converters-rank.ts";
 import { given } from "../proto/fields.ts";
 import type { sky } from "../proto/gen/sky.js";
@@ -58,6 +63,7 @@ export function clusterHandlers(options: ApiOptions): HandlersOf<typeof clusterS
       const down = fleets.down(name, "taken down by the user", signal);
       return { logsArchive: await unlessFull(store, down) };
     },
+    costReport: async () => ({ clusters: fleets.records().map(runningCost).map(costToProto) }),
     setAutostop: async (request, { signal }) => {
       const wanted = { cluster: request.cluster, what: "Setting autostop", signal };
       const head = await upHeadOf(options, wanted);
@@ -91,7 +97,16 @@ function launchRequest(options: ApiOptions, request: sky.v1.LaunchRequest): Laun
     isolation: isolationOf(request.isolation, options.isolation),
     token: hexToken(options.random, tokenBytes),
     command: keptCommand(request.command),
+    user: request.user,
   };
+}
+
+/** What runs, since it was launched. A local machine costs nothing. */
+function runningCost(record: ClusterRecord): ClusterCost {
+  const { name, user = "", launchedAt, nodes, resources, status } = record;
+  const durationMs = Date.now() - launchedAt;
+  const cost = { costPerHour: 0, cost: 0, usage: [{ startedAt: launchedAt }] };
+  return { name, user, launchedAt, durationMs, numNodes: nodes.length, resources, status, ...cost };
 }
 
 function askedShape(request: sky.v1.LaunchRequest): LaunchRequest["asked"] {

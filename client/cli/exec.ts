@@ -44,6 +44,7 @@ export const exec: CliCommand = {
     }
     const order = {
       ...{ cluster, tasks: [task], noSetup: true, user: userName() },
+      allNodes: false,
       command: commandText(process.argv.slice(2)),
       idempotencyKey: randomUUID(),
     };

@@ -2,6 +2,7 @@
 // One that is up already is left alone and told.
 
 import { lastStep } from "../launch.ts";
+import { userName } from "../world-os.ts";
 import { allClustersFlag, type CliCommand, yesFlag } from "./command.ts";
 import { actOnGroup } from "./group.ts";
 
@@ -18,7 +19,13 @@ export const start: CliCommand = {
       act: async (head, name) => {
         const [before] = await head.status([name], shell.interrupt);
         if (before?.status === "UP") return `Cluster ${name} already has status UP.`;
-        await lastStep(head.start(name, shell.interrupt), {});
+        const wanted = {
+          cluster: name,
+          force: false,
+          command: `sky start ${name}`,
+          user: userName(),
+        };
+        await lastStep(head.start(wanted, shell.interrupt), {});
         return undefined;
       },
     }),

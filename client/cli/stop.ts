@@ -1,6 +1,7 @@
 // `sky stop`: end a cluster's jobs and nodes, keep its record.
 // Its job history is there again when it is started.
 
+import { userName } from "../world-os.ts";
 import { allClustersFlag, type CliCommand, yesFlag } from "./command.ts";
 import { actOnGroup } from "./group.ts";
 
@@ -15,7 +16,7 @@ export const stop: CliCommand = {
       doing: "Stopping",
       done: (name) => `Stopping cluster ${name}...done. To start it again: sky start ${name}`,
       act: async (head, name) => {
-        await head.stop(name, shell.interrupt);
+        await head.stop({ cluster: name, user: userName() }, shell.interrupt);
         return undefined;
       },
     }),

@@ -129,6 +129,7 @@ export namespace sky {
             leaseMs: (number|null);
             workdirTree: (sky.v1.Tree|null);
             workdirTakers: (number|null);
+            mounts: sky.v1.Mount[];
             static encode(message: sky.v1.RankSpec.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.RankSpec & sky.v1.RankSpec.$Shape;
         }
@@ -144,9 +145,35 @@ export namespace sky {
                 leaseMs?: (number|null);
                 workdirTree?: (sky.v1.Tree.$Properties|null);
                 workdirTakers?: (number|null);
+                mounts?: sky.v1.Mount.$Properties[];
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.RankSpec.$Properties;
+        }
+
+        interface IMount extends sky.v1.Mount.$Properties {
+        }
+
+        class Mount {
+            constructor(properties?: sky.v1.Mount.$Properties);
+            $unknowns?: Uint8Array[];
+            destination: string;
+            tree: sky.v1.Tree;
+            isFile: boolean;
+            takers: (number|null);
+            static encode(message: sky.v1.Mount.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Mount & sky.v1.Mount.$Shape;
+        }
+
+        namespace Mount {
+            interface $Properties {
+                destination?: string;
+                tree?: sky.v1.Tree.$Properties;
+                isFile?: boolean;
+                takers?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.Mount.$Properties;
         }
 
         interface ITree extends sky.v1.Tree.$Properties {
@@ -857,6 +884,7 @@ export namespace sky {
             cloud: string;
             isolation: string;
             command: string;
+            user: string;
             static encode(message: sky.v1.LaunchRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.LaunchRequest & sky.v1.LaunchRequest.$Shape;
         }
@@ -871,6 +899,7 @@ export namespace sky {
                 cloud?: string;
                 isolation?: string;
                 command?: string;
+                user?: string;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.LaunchRequest.$Properties;
@@ -943,6 +972,9 @@ export namespace sky {
             command: string;
             nodes: sky.v1.Node[];
             autostop: (sky.v1.Autostop|null);
+            user: string;
+            lastUsedAt: number;
+            busyWith: string;
             static encode(message: sky.v1.Cluster.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Cluster & sky.v1.Cluster.$Shape;
         }
@@ -958,6 +990,9 @@ export namespace sky {
                 command?: string;
                 nodes?: sky.v1.Node.$Properties[];
                 autostop?: (sky.v1.Autostop.$Properties|null);
+                user?: string;
+                lastUsedAt?: number;
+                busyWith?: string;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.Cluster.$Properties;
@@ -1038,6 +1073,7 @@ export namespace sky {
             constructor(properties?: sky.v1.StatusRequest.$Properties);
             $unknowns?: Uint8Array[];
             clusters: string[];
+            refresh: boolean;
             static encode(message: sky.v1.StatusRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.StatusRequest & sky.v1.StatusRequest.$Shape;
         }
@@ -1045,6 +1081,7 @@ export namespace sky {
         namespace StatusRequest {
             interface $Properties {
                 clusters?: string[];
+                refresh?: boolean;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.StatusRequest.$Properties;
@@ -1057,6 +1094,7 @@ export namespace sky {
             constructor(properties?: sky.v1.StatusResponse.$Properties);
             $unknowns?: Uint8Array[];
             clusters: sky.v1.Cluster[];
+            refreshed: sky.v1.Refreshed[];
             static encode(message: sky.v1.StatusResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.StatusResponse & sky.v1.StatusResponse.$Shape;
         }
@@ -1064,9 +1102,33 @@ export namespace sky {
         namespace StatusResponse {
             interface $Properties {
                 clusters?: sky.v1.Cluster.$Properties[];
+                refreshed?: sky.v1.Refreshed.$Properties[];
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.StatusResponse.$Properties;
+        }
+
+        interface IRefreshed extends sky.v1.Refreshed.$Properties {
+        }
+
+        class Refreshed {
+            constructor(properties?: sky.v1.Refreshed.$Properties);
+            $unknowns?: Uint8Array[];
+            cluster: string;
+            text: string;
+            failed: boolean;
+            static encode(message: sky.v1.Refreshed.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Refreshed & sky.v1.Refreshed.$Shape;
+        }
+
+        namespace Refreshed {
+            interface $Properties {
+                cluster?: string;
+                text?: string;
+                failed?: boolean;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.Refreshed.$Properties;
         }
 
         interface IStartRequest extends sky.v1.StartRequest.$Properties {
@@ -1076,6 +1138,10 @@ export namespace sky {
             constructor(properties?: sky.v1.StartRequest.$Properties);
             $unknowns?: Uint8Array[];
             cluster: string;
+            force: boolean;
+            autostop: (sky.v1.SetAutostopRequest|null);
+            command: string;
+            user: string;
             static encode(message: sky.v1.StartRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.StartRequest & sky.v1.StartRequest.$Shape;
         }
@@ -1083,6 +1149,10 @@ export namespace sky {
         namespace StartRequest {
             interface $Properties {
                 cluster?: string;
+                force?: boolean;
+                autostop?: (sky.v1.SetAutostopRequest.$Properties|null);
+                command?: string;
+                user?: string;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.StartRequest.$Properties;
@@ -1124,6 +1194,7 @@ export namespace sky {
             constructor(properties?: sky.v1.StopRequest.$Properties);
             $unknowns?: Uint8Array[];
             cluster: string;
+            user: string;
             static encode(message: sky.v1.StopRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.StopRequest & sky.v1.StopRequest.$Shape;
         }
@@ -1131,6 +1202,7 @@ export namespace sky {
         namespace StopRequest {
             interface $Properties {
                 cluster?: string;
+                user?: string;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.StopRequest.$Properties;
@@ -1160,6 +1232,8 @@ export namespace sky {
             constructor(properties?: sky.v1.DownRequest.$Properties);
             $unknowns?: Uint8Array[];
             cluster: string;
+            purge: boolean;
+            user: string;
             static encode(message: sky.v1.DownRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.DownRequest & sky.v1.DownRequest.$Shape;
         }
@@ -1167,6 +1241,8 @@ export namespace sky {
         namespace DownRequest {
             interface $Properties {
                 cluster?: string;
+                purge?: boolean;
+                user?: string;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.DownRequest.$Properties;
@@ -1179,6 +1255,7 @@ export namespace sky {
             constructor(properties?: sky.v1.DownResponse.$Properties);
             $unknowns?: Uint8Array[];
             logsArchive: string;
+            leftBehind: string;
             static encode(message: sky.v1.DownResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.DownResponse & sky.v1.DownResponse.$Shape;
         }
@@ -1186,6 +1263,7 @@ export namespace sky {
         namespace DownResponse {
             interface $Properties {
                 logsArchive?: string;
+                leftBehind?: string;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.DownResponse.$Properties;
@@ -1231,6 +1309,100 @@ export namespace sky {
             type $Shape = sky.v1.SetAutostopResponse.$Properties;
         }
 
+        interface ICostReportRequest extends sky.v1.CostReportRequest.$Properties {
+        }
+
+        class CostReportRequest {
+            constructor(properties?: sky.v1.CostReportRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            static encode(message: sky.v1.CostReportRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.CostReportRequest & sky.v1.CostReportRequest.$Shape;
+        }
+
+        namespace CostReportRequest {
+            interface $Properties {
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.CostReportRequest.$Properties;
+        }
+
+        interface ICostReportResponse extends sky.v1.CostReportResponse.$Properties {
+        }
+
+        class CostReportResponse {
+            constructor(properties?: sky.v1.CostReportResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            clusters: sky.v1.ClusterCost[];
+            static encode(message: sky.v1.CostReportResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.CostReportResponse & sky.v1.CostReportResponse.$Shape;
+        }
+
+        namespace CostReportResponse {
+            interface $Properties {
+                clusters?: sky.v1.ClusterCost.$Properties[];
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.CostReportResponse.$Properties;
+        }
+
+        interface IClusterCost extends sky.v1.ClusterCost.$Properties {
+        }
+
+        class ClusterCost {
+            constructor(properties?: sky.v1.ClusterCost.$Properties);
+            $unknowns?: Uint8Array[];
+            name: string;
+            launchedAt: number;
+            durationMs: number;
+            numNodes: number;
+            resources: string;
+            status: (sky.v1.ClusterStatus|null);
+            costPerHour: (number|null);
+            cost: (number|null);
+            user: string;
+            usage: sky.v1.UsageInterval[];
+            static encode(message: sky.v1.ClusterCost.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.ClusterCost & sky.v1.ClusterCost.$Shape;
+        }
+
+        namespace ClusterCost {
+            interface $Properties {
+                name?: string;
+                launchedAt?: number;
+                durationMs?: number;
+                numNodes?: number;
+                resources?: string;
+                status?: (sky.v1.ClusterStatus|null);
+                costPerHour?: (number|null);
+                cost?: (number|null);
+                user?: string;
+                usage?: sky.v1.UsageInterval.$Properties[];
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.ClusterCost.$Properties;
+        }
+
+        interface IUsageInterval extends sky.v1.UsageInterval.$Properties {
+        }
+
+        class UsageInterval {
+            constructor(properties?: sky.v1.UsageInterval.$Properties);
+            $unknowns?: Uint8Array[];
+            startedAt: number;
+            endedAt: (number|null);
+            static encode(message: sky.v1.UsageInterval.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.UsageInterval & sky.v1.UsageInterval.$Shape;
+        }
+
+        namespace UsageInterval {
+            interface $Properties {
+                startedAt?: number;
+                endedAt?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.UsageInterval.$Properties;
+        }
+
         interface ITask extends sky.v1.Task.$Properties {
         }
 
@@ -1250,6 +1422,9 @@ export namespace sky {
             priority: number;
             maxRestarts: number;
             cloud: (string|null);
+            fileMounts: sky.v1.FileMount[];
+            timeoutMs: (number|null);
+            config: (sky.v1.TaskConfig|null);
             static encode(message: sky.v1.Task.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Task & sky.v1.Task.$Shape;
         }
@@ -1269,9 +1444,54 @@ export namespace sky {
                 priority?: number;
                 maxRestarts?: number;
                 cloud?: (string|null);
+                fileMounts?: sky.v1.FileMount.$Properties[];
+                timeoutMs?: (number|null);
+                config?: (sky.v1.TaskConfig.$Properties|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.Task.$Properties;
+        }
+
+        interface IFileMount extends sky.v1.FileMount.$Properties {
+        }
+
+        class FileMount {
+            constructor(properties?: sky.v1.FileMount.$Properties);
+            $unknowns?: Uint8Array[];
+            destination: string;
+            source: string;
+            static encode(message: sky.v1.FileMount.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.FileMount & sky.v1.FileMount.$Shape;
+        }
+
+        namespace FileMount {
+            interface $Properties {
+                destination?: string;
+                source?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.FileMount.$Properties;
+        }
+
+        interface ITaskConfig extends sky.v1.TaskConfig.$Properties {
+        }
+
+        class TaskConfig {
+            constructor(properties?: sky.v1.TaskConfig.$Properties);
+            $unknowns?: Uint8Array[];
+            graceMs: (number|null);
+            leaseMs: (number|null);
+            static encode(message: sky.v1.TaskConfig.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.TaskConfig & sky.v1.TaskConfig.$Shape;
+        }
+
+        namespace TaskConfig {
+            interface $Properties {
+                graceMs?: (number|null);
+                leaseMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.TaskConfig.$Properties;
         }
 
         interface IAtLeast extends sky.v1.AtLeast.$Properties {
@@ -1329,6 +1549,7 @@ export namespace sky {
             noSetup: boolean;
             autostop: (sky.v1.SetAutostopRequest|null);
             command: string;
+            allNodes: boolean;
             static encode(message: sky.v1.SubmitRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.SubmitRequest & sky.v1.SubmitRequest.$Shape;
         }
@@ -1342,6 +1563,7 @@ export namespace sky {
                 noSetup?: boolean;
                 autostop?: (sky.v1.SetAutostopRequest.$Properties|null);
                 command?: string;
+                allNodes?: boolean;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.SubmitRequest.$Properties;
@@ -1504,6 +1726,7 @@ export namespace sky {
             skipFinished: boolean;
             before: number;
             limit: number;
+            user: string;
             static encode(message: sky.v1.ListJobsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.ListJobsRequest & sky.v1.ListJobsRequest.$Shape;
         }
@@ -1514,6 +1737,7 @@ export namespace sky {
                 skipFinished?: boolean;
                 before?: number;
                 limit?: number;
+                user?: string;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.ListJobsRequest.$Properties;

@@ -419,6 +419,7 @@ export const sky = $root.sky = (() => {
             const RankSpec = function (properties) {
                 this.env = {};
                 this.secrets = {};
+                this.mounts = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -434,6 +435,7 @@ export const sky = $root.sky = (() => {
             RankSpec.prototype.leaseMs = null;
             RankSpec.prototype.workdirTree = null;
             RankSpec.prototype.workdirTakers = null;
+            RankSpec.prototype.mounts = $util.emptyArray;
 
             let $oneOfFields;
 
@@ -488,6 +490,9 @@ export const sky = $root.sky = (() => {
                     $root.sky.v1.Tree.encode(message.workdirTree, writer.uint32(66).fork(), _depth + 1).ldelim();
                 if (message.workdirTakers != null && $Object.hasOwnProperty.call(message, "workdirTakers"))
                     writer.uint32(72).int32(message.workdirTakers);
+                if (message.mounts != null && message.mounts.length)
+                    for (let i = 0; i < message.mounts.length; ++i)
+                        $root.sky.v1.Mount.encode(message.mounts[i], writer.uint32(82).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -648,6 +653,14 @@ export const sky = $root.sky = (() => {
                             message._workdirTakers = "workdirTakers";
                             continue;
                         }
+                    case 10: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.mounts && message.mounts.length))
+                                message.mounts = [];
+                            message.mounts.push($root.sky.v1.Mount.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -666,6 +679,127 @@ export const sky = $root.sky = (() => {
             };
 
             return RankSpec;
+        })();
+
+        v1.Mount = (function() {
+
+            const Mount = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Mount.prototype.destination = "";
+            Mount.prototype.tree = null;
+            Mount.prototype.isFile = false;
+            Mount.prototype.takers = null;
+
+            let $oneOfFields;
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(Mount.prototype, "_takers", {
+                get: $util.oneOfGetter($oneOfFields = ["takers"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            Mount.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.destination != null && $Object.hasOwnProperty.call(message, "destination") && message.destination !== "")
+                    writer.uint32(10).string(message.destination);
+                if (message.tree != null && $Object.hasOwnProperty.call(message, "tree"))
+                    $root.sky.v1.Tree.encode(message.tree, writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.isFile != null && $Object.hasOwnProperty.call(message, "isFile") && message.isFile !== false)
+                    writer.uint32(24).bool(message.isFile);
+                if (message.takers != null && $Object.hasOwnProperty.call(message, "takers"))
+                    writer.uint32(32).int32(message.takers);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Mount.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.sky.v1.Mount();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.destination = value;
+                            else
+                                delete message.destination;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            message.tree = $root.sky.v1.Tree.decode(reader, reader.size(), $undefined, _depth + 1, message.tree);
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.isFile = value;
+                            else
+                                delete message.isFile;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            message.takers = reader.int32();
+                            message._takers = "takers";
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Mount;
         })();
 
         v1.Tree = (function() {
@@ -3636,6 +3770,7 @@ export const sky = $root.sky = (() => {
             LaunchRequest.prototype.cloud = "";
             LaunchRequest.prototype.isolation = "";
             LaunchRequest.prototype.command = "";
+            LaunchRequest.prototype.user = "";
 
             let $oneOfFields;
 
@@ -3680,6 +3815,8 @@ export const sky = $root.sky = (() => {
                     writer.uint32(58).string(message.isolation);
                 if (message.command != null && $Object.hasOwnProperty.call(message, "command") && message.command !== "")
                     writer.uint32(66).string(message.command);
+                if (message.user != null && $Object.hasOwnProperty.call(message, "user") && message.user !== "")
+                    writer.uint32(74).string(message.user);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -3777,6 +3914,15 @@ export const sky = $root.sky = (() => {
                                 message.command = value;
                             else
                                 delete message.command;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.user = value;
+                            else
+                                delete message.user;
                             continue;
                         }
                     }
@@ -4021,6 +4167,9 @@ export const sky = $root.sky = (() => {
             Cluster.prototype.command = "";
             Cluster.prototype.nodes = $util.emptyArray;
             Cluster.prototype.autostop = null;
+            Cluster.prototype.user = "";
+            Cluster.prototype.lastUsedAt = 0;
+            Cluster.prototype.busyWith = "";
 
             let $oneOfFields;
 
@@ -4056,6 +4205,12 @@ export const sky = $root.sky = (() => {
                         $root.sky.v1.Node.encode(message.nodes[i], writer.uint32(66).fork(), _depth + 1).ldelim();
                 if (message.autostop != null && $Object.hasOwnProperty.call(message, "autostop"))
                     $root.sky.v1.Autostop.encode(message.autostop, writer.uint32(74).fork(), _depth + 1).ldelim();
+                if (message.user != null && $Object.hasOwnProperty.call(message, "user") && message.user !== "")
+                    writer.uint32(82).string(message.user);
+                if (message.lastUsedAt != null && $Object.hasOwnProperty.call(message, "lastUsedAt") && !$Object.is(message.lastUsedAt, 0))
+                    writer.uint32(89).double(message.lastUsedAt);
+                if (message.busyWith != null && $Object.hasOwnProperty.call(message, "busyWith") && message.busyWith !== "")
+                    writer.uint32(98).string(message.busyWith);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4165,6 +4320,33 @@ export const sky = $root.sky = (() => {
                                 break;
                             message.autostop = $root.sky.v1.Autostop.decode(reader, reader.size(), $undefined, _depth + 1, message.autostop);
                             message._autostop = "autostop";
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.user = value;
+                            else
+                                delete message.user;
+                            continue;
+                        }
+                    case 11: {
+                            if (wireType !== 1)
+                                break;
+                            if (!$Object.is(value = reader.double(), 0))
+                                message.lastUsedAt = value;
+                            else
+                                delete message.lastUsedAt;
+                            continue;
+                        }
+                    case 12: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.busyWith = value;
+                            else
+                                delete message.busyWith;
                             continue;
                         }
                     }
@@ -4469,6 +4651,7 @@ export const sky = $root.sky = (() => {
             };
 
             StatusRequest.prototype.clusters = $util.emptyArray;
+            StatusRequest.prototype.refresh = false;
 
             StatusRequest.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -4480,6 +4663,8 @@ export const sky = $root.sky = (() => {
                 if (message.clusters != null && message.clusters.length)
                     for (let i = 0; i < message.clusters.length; ++i)
                         writer.uint32(10).string(message.clusters[i]);
+                if (message.refresh != null && $Object.hasOwnProperty.call(message, "refresh") && message.refresh !== false)
+                    writer.uint32(16).bool(message.refresh);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4493,7 +4678,7 @@ export const sky = $root.sky = (() => {
                     _depth = 0;
                 if (_depth > $Reader.recursionLimit)
                     throw $Error("max depth exceeded");
-                let end, message;
+                let end, message, value;
                 if (length === $undefined)
                     end = reader.len;
                 else {
@@ -4521,6 +4706,15 @@ export const sky = $root.sky = (() => {
                             message.clusters.push(reader.stringVerify());
                             continue;
                         }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.refresh = value;
+                            else
+                                delete message.refresh;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -4545,6 +4739,7 @@ export const sky = $root.sky = (() => {
 
             const StatusResponse = function (properties) {
                 this.clusters = [];
+                this.refreshed = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -4552,6 +4747,7 @@ export const sky = $root.sky = (() => {
             };
 
             StatusResponse.prototype.clusters = $util.emptyArray;
+            StatusResponse.prototype.refreshed = $util.emptyArray;
 
             StatusResponse.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -4563,6 +4759,9 @@ export const sky = $root.sky = (() => {
                 if (message.clusters != null && message.clusters.length)
                     for (let i = 0; i < message.clusters.length; ++i)
                         $root.sky.v1.Cluster.encode(message.clusters[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.refreshed != null && message.refreshed.length)
+                    for (let i = 0; i < message.refreshed.length; ++i)
+                        $root.sky.v1.Refreshed.encode(message.refreshed[i], writer.uint32(18).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4604,6 +4803,14 @@ export const sky = $root.sky = (() => {
                             message.clusters.push($root.sky.v1.Cluster.decode(reader, reader.size(), $undefined, _depth + 1));
                             continue;
                         }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.refreshed && message.refreshed.length))
+                                message.refreshed = [];
+                            message.refreshed.push($root.sky.v1.Refreshed.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -4624,6 +4831,112 @@ export const sky = $root.sky = (() => {
             return StatusResponse;
         })();
 
+        v1.Refreshed = (function() {
+
+            const Refreshed = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Refreshed.prototype.cluster = "";
+            Refreshed.prototype.text = "";
+            Refreshed.prototype.failed = false;
+
+            Refreshed.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.cluster != null && $Object.hasOwnProperty.call(message, "cluster") && message.cluster !== "")
+                    writer.uint32(10).string(message.cluster);
+                if (message.text != null && $Object.hasOwnProperty.call(message, "text") && message.text !== "")
+                    writer.uint32(18).string(message.text);
+                if (message.failed != null && $Object.hasOwnProperty.call(message, "failed") && message.failed !== false)
+                    writer.uint32(24).bool(message.failed);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Refreshed.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.sky.v1.Refreshed();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.cluster = value;
+                            else
+                                delete message.cluster;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.text = value;
+                            else
+                                delete message.text;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.failed = value;
+                            else
+                                delete message.failed;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Refreshed;
+        })();
+
         v1.StartRequest = (function() {
 
             const StartRequest = function (properties) {
@@ -4634,6 +4947,18 @@ export const sky = $root.sky = (() => {
             };
 
             StartRequest.prototype.cluster = "";
+            StartRequest.prototype.force = false;
+            StartRequest.prototype.autostop = null;
+            StartRequest.prototype.command = "";
+            StartRequest.prototype.user = "";
+
+            let $oneOfFields;
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(StartRequest.prototype, "_autostop", {
+                get: $util.oneOfGetter($oneOfFields = ["autostop"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
 
             StartRequest.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -4644,6 +4969,14 @@ export const sky = $root.sky = (() => {
                     throw $Error("max depth exceeded");
                 if (message.cluster != null && $Object.hasOwnProperty.call(message, "cluster") && message.cluster !== "")
                     writer.uint32(10).string(message.cluster);
+                if (message.force != null && $Object.hasOwnProperty.call(message, "force") && message.force !== false)
+                    writer.uint32(16).bool(message.force);
+                if (message.autostop != null && $Object.hasOwnProperty.call(message, "autostop"))
+                    $root.sky.v1.SetAutostopRequest.encode(message.autostop, writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.command != null && $Object.hasOwnProperty.call(message, "command") && message.command !== "")
+                    writer.uint32(34).string(message.command);
+                if (message.user != null && $Object.hasOwnProperty.call(message, "user") && message.user !== "")
+                    writer.uint32(42).string(message.user);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4684,6 +5017,40 @@ export const sky = $root.sky = (() => {
                                 message.cluster = value;
                             else
                                 delete message.cluster;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.force = value;
+                            else
+                                delete message.force;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.autostop = $root.sky.v1.SetAutostopRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.autostop);
+                            message._autostop = "autostop";
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.command = value;
+                            else
+                                delete message.command;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.user = value;
+                            else
+                                delete message.user;
                             continue;
                         }
                     }
@@ -4813,6 +5180,7 @@ export const sky = $root.sky = (() => {
             };
 
             StopRequest.prototype.cluster = "";
+            StopRequest.prototype.user = "";
 
             StopRequest.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -4823,6 +5191,8 @@ export const sky = $root.sky = (() => {
                     throw $Error("max depth exceeded");
                 if (message.cluster != null && $Object.hasOwnProperty.call(message, "cluster") && message.cluster !== "")
                     writer.uint32(10).string(message.cluster);
+                if (message.user != null && $Object.hasOwnProperty.call(message, "user") && message.user !== "")
+                    writer.uint32(18).string(message.user);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4863,6 +5233,15 @@ export const sky = $root.sky = (() => {
                                 message.cluster = value;
                             else
                                 delete message.cluster;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.user = value;
+                            else
+                                delete message.user;
                             continue;
                         }
                     }
@@ -4961,6 +5340,8 @@ export const sky = $root.sky = (() => {
             };
 
             DownRequest.prototype.cluster = "";
+            DownRequest.prototype.purge = false;
+            DownRequest.prototype.user = "";
 
             DownRequest.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -4971,6 +5352,10 @@ export const sky = $root.sky = (() => {
                     throw $Error("max depth exceeded");
                 if (message.cluster != null && $Object.hasOwnProperty.call(message, "cluster") && message.cluster !== "")
                     writer.uint32(10).string(message.cluster);
+                if (message.purge != null && $Object.hasOwnProperty.call(message, "purge") && message.purge !== false)
+                    writer.uint32(16).bool(message.purge);
+                if (message.user != null && $Object.hasOwnProperty.call(message, "user") && message.user !== "")
+                    writer.uint32(26).string(message.user);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -5013,6 +5398,24 @@ export const sky = $root.sky = (() => {
                                 delete message.cluster;
                             continue;
                         }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.purge = value;
+                            else
+                                delete message.purge;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.user = value;
+                            else
+                                delete message.user;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -5043,6 +5446,7 @@ export const sky = $root.sky = (() => {
             };
 
             DownResponse.prototype.logsArchive = "";
+            DownResponse.prototype.leftBehind = "";
 
             DownResponse.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -5053,6 +5457,8 @@ export const sky = $root.sky = (() => {
                     throw $Error("max depth exceeded");
                 if (message.logsArchive != null && $Object.hasOwnProperty.call(message, "logsArchive") && message.logsArchive !== "")
                     writer.uint32(10).string(message.logsArchive);
+                if (message.leftBehind != null && $Object.hasOwnProperty.call(message, "leftBehind") && message.leftBehind !== "")
+                    writer.uint32(18).string(message.leftBehind);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -5093,6 +5499,15 @@ export const sky = $root.sky = (() => {
                                 message.logsArchive = value;
                             else
                                 delete message.logsArchive;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.leftBehind = value;
+                            else
+                                delete message.leftBehind;
                             continue;
                         }
                     }
@@ -5287,11 +5702,466 @@ export const sky = $root.sky = (() => {
             return SetAutostopResponse;
         })();
 
+        v1.CostReportRequest = (function() {
+
+            const CostReportRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            CostReportRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            CostReportRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.sky.v1.CostReportRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    reader.skipType(tag & 7, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return CostReportRequest;
+        })();
+
+        v1.CostReportResponse = (function() {
+
+            const CostReportResponse = function (properties) {
+                this.clusters = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            CostReportResponse.prototype.clusters = $util.emptyArray;
+
+            CostReportResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.clusters != null && message.clusters.length)
+                    for (let i = 0; i < message.clusters.length; ++i)
+                        $root.sky.v1.ClusterCost.encode(message.clusters[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            CostReportResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.sky.v1.CostReportResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.clusters && message.clusters.length))
+                                message.clusters = [];
+                            message.clusters.push($root.sky.v1.ClusterCost.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return CostReportResponse;
+        })();
+
+        v1.ClusterCost = (function() {
+
+            const ClusterCost = function (properties) {
+                this.usage = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            ClusterCost.prototype.name = "";
+            ClusterCost.prototype.launchedAt = 0;
+            ClusterCost.prototype.durationMs = 0;
+            ClusterCost.prototype.numNodes = 0;
+            ClusterCost.prototype.resources = "";
+            ClusterCost.prototype.status = null;
+            ClusterCost.prototype.costPerHour = null;
+            ClusterCost.prototype.cost = null;
+            ClusterCost.prototype.user = "";
+            ClusterCost.prototype.usage = $util.emptyArray;
+
+            let $oneOfFields;
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(ClusterCost.prototype, "_status", {
+                get: $util.oneOfGetter($oneOfFields = ["status"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(ClusterCost.prototype, "_costPerHour", {
+                get: $util.oneOfGetter($oneOfFields = ["costPerHour"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(ClusterCost.prototype, "_cost", {
+                get: $util.oneOfGetter($oneOfFields = ["cost"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            ClusterCost.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+                    writer.uint32(10).string(message.name);
+                if (message.launchedAt != null && $Object.hasOwnProperty.call(message, "launchedAt") && !$Object.is(message.launchedAt, 0))
+                    writer.uint32(17).double(message.launchedAt);
+                if (message.durationMs != null && $Object.hasOwnProperty.call(message, "durationMs") && !$Object.is(message.durationMs, 0))
+                    writer.uint32(25).double(message.durationMs);
+                if (message.numNodes != null && $Object.hasOwnProperty.call(message, "numNodes") && message.numNodes !== 0)
+                    writer.uint32(32).int32(message.numNodes);
+                if (message.resources != null && $Object.hasOwnProperty.call(message, "resources") && message.resources !== "")
+                    writer.uint32(42).string(message.resources);
+                if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+                    writer.uint32(48).int32(message.status);
+                if (message.costPerHour != null && $Object.hasOwnProperty.call(message, "costPerHour"))
+                    writer.uint32(57).double(message.costPerHour);
+                if (message.cost != null && $Object.hasOwnProperty.call(message, "cost"))
+                    writer.uint32(65).double(message.cost);
+                if (message.user != null && $Object.hasOwnProperty.call(message, "user") && message.user !== "")
+                    writer.uint32(74).string(message.user);
+                if (message.usage != null && message.usage.length)
+                    for (let i = 0; i < message.usage.length; ++i)
+                        $root.sky.v1.UsageInterval.encode(message.usage[i], writer.uint32(82).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            ClusterCost.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.sky.v1.ClusterCost();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.name = value;
+                            else
+                                delete message.name;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 1)
+                                break;
+                            if (!$Object.is(value = reader.double(), 0))
+                                message.launchedAt = value;
+                            else
+                                delete message.launchedAt;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 1)
+                                break;
+                            if (!$Object.is(value = reader.double(), 0))
+                                message.durationMs = value;
+                            else
+                                delete message.durationMs;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.numNodes = value;
+                            else
+                                delete message.numNodes;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.resources = value;
+                            else
+                                delete message.resources;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            message.status = reader.int32();
+                            message._status = "status";
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 1)
+                                break;
+                            message.costPerHour = reader.double();
+                            message._costPerHour = "costPerHour";
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 1)
+                                break;
+                            message.cost = reader.double();
+                            message._cost = "cost";
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.user = value;
+                            else
+                                delete message.user;
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.usage && message.usage.length))
+                                message.usage = [];
+                            message.usage.push($root.sky.v1.UsageInterval.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return ClusterCost;
+        })();
+
+        v1.UsageInterval = (function() {
+
+            const UsageInterval = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            UsageInterval.prototype.startedAt = 0;
+            UsageInterval.prototype.endedAt = null;
+
+            let $oneOfFields;
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(UsageInterval.prototype, "_endedAt", {
+                get: $util.oneOfGetter($oneOfFields = ["endedAt"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            UsageInterval.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.startedAt != null && $Object.hasOwnProperty.call(message, "startedAt") && !$Object.is(message.startedAt, 0))
+                    writer.uint32(9).double(message.startedAt);
+                if (message.endedAt != null && $Object.hasOwnProperty.call(message, "endedAt"))
+                    writer.uint32(17).double(message.endedAt);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            UsageInterval.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.sky.v1.UsageInterval();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 1)
+                                break;
+                            if (!$Object.is(value = reader.double(), 0))
+                                message.startedAt = value;
+                            else
+                                delete message.startedAt;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 1)
+                                break;
+                            message.endedAt = reader.double();
+                            message._endedAt = "endedAt";
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return UsageInterval;
+        })();
+
         v1.Task = (function() {
 
             const Task = function (properties) {
                 this.envs = [];
                 this.secrets = [];
+                this.fileMounts = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5311,6 +6181,9 @@ export const sky = $root.sky = (() => {
             Task.prototype.priority = 0;
             Task.prototype.maxRestarts = 0;
             Task.prototype.cloud = null;
+            Task.prototype.fileMounts = $util.emptyArray;
+            Task.prototype.timeoutMs = null;
+            Task.prototype.config = null;
 
             let $oneOfFields;
 
@@ -5362,6 +6235,18 @@ export const sky = $root.sky = (() => {
                 set: $util.oneOfSetter($oneOfFields)
             });
 
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(Task.prototype, "_timeoutMs", {
+                get: $util.oneOfGetter($oneOfFields = ["timeoutMs"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(Task.prototype, "_config", {
+                get: $util.oneOfGetter($oneOfFields = ["config"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
             Task.encode = function (message, writer, _depth) {
                 if (!writer)
                     writer = $Writer.create();
@@ -5397,6 +6282,13 @@ export const sky = $root.sky = (() => {
                     writer.uint32(96).int32(message.maxRestarts);
                 if (message.cloud != null && $Object.hasOwnProperty.call(message, "cloud"))
                     writer.uint32(106).string(message.cloud);
+                if (message.fileMounts != null && message.fileMounts.length)
+                    for (let i = 0; i < message.fileMounts.length; ++i)
+                        $root.sky.v1.FileMount.encode(message.fileMounts[i], writer.uint32(114).fork(), _depth + 1).ldelim();
+                if (message.timeoutMs != null && $Object.hasOwnProperty.call(message, "timeoutMs"))
+                    writer.uint32(120).int64(message.timeoutMs);
+                if (message.config != null && $Object.hasOwnProperty.call(message, "config"))
+                    $root.sky.v1.TaskConfig.encode(message.config, writer.uint32(130).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -5529,6 +6421,28 @@ export const sky = $root.sky = (() => {
                             message._cloud = "cloud";
                             continue;
                         }
+                    case 14: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.fileMounts && message.fileMounts.length))
+                                message.fileMounts = [];
+                            message.fileMounts.push($root.sky.v1.FileMount.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 15: {
+                            if (wireType !== 0)
+                                break;
+                            message.timeoutMs = reader.int64();
+                            message._timeoutMs = "timeoutMs";
+                            continue;
+                        }
+                    case 16: {
+                            if (wireType !== 2)
+                                break;
+                            message.config = $root.sky.v1.TaskConfig.decode(reader, reader.size(), $undefined, _depth + 1, message.config);
+                            message._config = "config";
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -5547,6 +6461,204 @@ export const sky = $root.sky = (() => {
             };
 
             return Task;
+        })();
+
+        v1.FileMount = (function() {
+
+            const FileMount = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            FileMount.prototype.destination = "";
+            FileMount.prototype.source = "";
+
+            FileMount.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.destination != null && $Object.hasOwnProperty.call(message, "destination") && message.destination !== "")
+                    writer.uint32(10).string(message.destination);
+                if (message.source != null && $Object.hasOwnProperty.call(message, "source") && message.source !== "")
+                    writer.uint32(18).string(message.source);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            FileMount.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.sky.v1.FileMount();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.destination = value;
+                            else
+                                delete message.destination;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.source = value;
+                            else
+                                delete message.source;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return FileMount;
+        })();
+
+        v1.TaskConfig = (function() {
+
+            const TaskConfig = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            TaskConfig.prototype.graceMs = null;
+            TaskConfig.prototype.leaseMs = null;
+
+            let $oneOfFields;
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(TaskConfig.prototype, "_graceMs", {
+                get: $util.oneOfGetter($oneOfFields = ["graceMs"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(TaskConfig.prototype, "_leaseMs", {
+                get: $util.oneOfGetter($oneOfFields = ["leaseMs"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            TaskConfig.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.graceMs != null && $Object.hasOwnProperty.call(message, "graceMs"))
+                    writer.uint32(8).int64(message.graceMs);
+                if (message.leaseMs != null && $Object.hasOwnProperty.call(message, "leaseMs"))
+                    writer.uint32(16).int64(message.leaseMs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            TaskConfig.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.sky.v1.TaskConfig();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            message.graceMs = reader.int64();
+                            message._graceMs = "graceMs";
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            message.leaseMs = reader.int64();
+                            message._leaseMs = "leaseMs";
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return TaskConfig;
         })();
 
         v1.AtLeast = (function() {
@@ -5754,6 +6866,7 @@ export const sky = $root.sky = (() => {
             SubmitRequest.prototype.noSetup = false;
             SubmitRequest.prototype.autostop = null;
             SubmitRequest.prototype.command = "";
+            SubmitRequest.prototype.allNodes = false;
 
             let $oneOfFields;
 
@@ -5785,6 +6898,8 @@ export const sky = $root.sky = (() => {
                     $root.sky.v1.SetAutostopRequest.encode(message.autostop, writer.uint32(50).fork(), _depth + 1).ldelim();
                 if (message.command != null && $Object.hasOwnProperty.call(message, "command") && message.command !== "")
                     writer.uint32(58).string(message.command);
+                if (message.allNodes != null && $Object.hasOwnProperty.call(message, "allNodes") && message.allNodes !== false)
+                    writer.uint32(64).bool(message.allNodes);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -5876,6 +6991,15 @@ export const sky = $root.sky = (() => {
                                 message.command = value;
                             else
                                 delete message.command;
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.allNodes = value;
+                            else
+                                delete message.allNodes;
                             continue;
                         }
                     }
@@ -6529,6 +7653,7 @@ export const sky = $root.sky = (() => {
             ListJobsRequest.prototype.skipFinished = false;
             ListJobsRequest.prototype.before = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
             ListJobsRequest.prototype.limit = 0;
+            ListJobsRequest.prototype.user = "";
 
             ListJobsRequest.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -6545,6 +7670,8 @@ export const sky = $root.sky = (() => {
                     writer.uint32(24).int64(message.before);
                 if (message.limit != null && $Object.hasOwnProperty.call(message, "limit") && message.limit !== 0)
                     writer.uint32(32).int32(message.limit);
+                if (message.user != null && $Object.hasOwnProperty.call(message, "user") && message.user !== "")
+                    writer.uint32(42).string(message.user);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -6612,6 +7739,15 @@ export const sky = $root.sky = (() => {
                                 message.limit = value;
                             else
                                 delete message.limit;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.user = value;
+                            else
+                                delete message.user;
                             continue;
                         }
                     }

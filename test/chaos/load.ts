@@ -70,6 +70,7 @@ export class Load {
     const submission = {
       ...{ cluster, tasks: jobs.map((job) => taskOf(job, this.#options)), idempotencyKey: key },
       ...{ noSetup: false, user: "tester", command: `chaos ${key}` },
+      allNodes: false,
     };
     const ids = await this.#until((signal) => this.#head.submit(submission, signal));
     if (ids.length !== jobs.length) throw new Error(`${key} was answered with ${ids.length} ids`);

@@ -27,7 +27,7 @@ const node = (index: number): ClusterView["nodes"][number] => ({
 const two: ClusterView = {
   ...{ name: "two", status: "UP", cloud: "local", isolation: "embedded" },
   ...{ launchedAt: now - 3 * hourMs, resources: "2x Local(cpus=2)", nodes: [node(0), node(1)] },
-  command: "sky launch -c two --num-nodes 2 train.yaml",
+  ...{ command: "sky launch -c two --num-nodes 2 train.yaml", user: "ann", lastUsedAt: now },
   autostop: { idleMs: 600_000, verb: "down", verdict: "not idle: job 2 RUNNING" },
 };
 const one: ClusterView = { ...two, name: "one", nodes: [node(0)], resources: "1x Local(cpus=2)" };

@@ -183,7 +183,8 @@ const plain = {
 } satisfies Partial<Task>;
 
 function submission(key: string, tasks: readonly Task[]): Submission {
-  return { cluster, tasks, idempotencyKey: key, user: "tester", noSetup: true, command: "test" };
+  const about = { user: "tester", noSetup: true, command: "test", allNodes: false };
+  return { cluster, tasks, idempotencyKey: key, ...about };
 }
 
 /** What each rank of a job appended to the file of its own. */

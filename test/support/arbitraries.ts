@@ -11,7 +11,7 @@ import type { Exit, Job, RankKey, RankRecord, SweepRecord } from "../../model/jo
 import { type ReasonCode, reasons } from "../../model/reason.ts";
 import type { Accelerators, Capacity } from "../../model/resources.ts";
 import type { Task } from "../../model/task.ts";
-import type { RankReport, RankSpec, WireMessage } from "../../proto/messages.ts";
+import type { RankMount, RankReport, RankSpec, WireMessage } from "../../proto/messages.ts";
 
 export const text = fc.string({ unit: "binary" });
 export const someText = fc.string({ unit: "binary", minLength: 1 });
@@ -120,7 +120,14 @@ export const task: fc.Arbitrary<Task> = withSome(
     priority: anyInt32,
     maxRestarts: small,
   },
-  { name: text, workdir: text, setup: text, run: text },
+  {
+    ...{ name: text, workdir: text, setup: text, run: text, timeoutMs: whole },
+    fileMounts: fc.array(plain({ destination: text, source: text }), {
+      minLength: 1,
+      maxLength: 3,
+    }),
+    config: withSome({}, { graceMs: whole, leaseMs: whole }),
+  },
 );
 
 const reason = plain({
@@ -177,9 +184,12 @@ export const cluster: fc.Arbitrary<ClusterView> = withSome(
     launchedAt: real,
     resources: text,
     command: text,
+    user: text,
+    lastUsedAt: real,
     nodes: fc.array(node, { maxLength: 3 }),
   },
   {
+    busyWith: fc.string({ minLength: 1 }),
     autostop: withSome(
       { idleMs, verb: fc.constantFrom("stop", "down"), verdict: text },
       { idleSince: real },
@@ -187,9 +197,18 @@ export const cluster: fc.Arbitrary<ClusterView> = withSome(
   },
 );
 
+const rankMount: fc.Arbitrary<RankMount> = withSome(
+  { destination: text, tree: plain({ digest: text, bytes: whole }), isFile: fc.boolean() },
+  { takers: small },
+);
+
 const rankSpec: fc.Arbitrary<RankSpec> = withSome(
   { taskName: text, script: text, env: record, secrets: record, goWhenReady: fc.boolean() },
-  { workdirSource: text, leaseMs: whole },
+  {
+    workdirSource: text,
+    leaseMs: whole,
+    mounts: fc.array(rankMount, { minLength: 1, maxLength: 3 }),
+  },
 );
 
 type Arbitraries = {

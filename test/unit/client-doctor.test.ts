@@ -65,6 +65,7 @@ const cluster: ClusterReading = {
   cluster: {
     ...{ name: "demo", status: "UP", cloud: "local", isolation: "embedded", launchedAt: 0 },
     ...{ resources: "1x Local(cpus=1)", command: "sky launch" },
+    ...{ user: "ann", lastUsedAt: 0 },
     nodes: [node("head", "alive"), node("worker1", "alive")],
   },
   jobs: [job],
