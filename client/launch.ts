@@ -6,6 +6,8 @@ import type { ClusterView, Isolation, NodeProgress } from "../model/cluster.ts";
 import { assert } from "../model/errors.ts";
 import type { Task } from "../model/task.ts";
 import type { ClusterStep, ClusterWanted, Head, IdleRule } from "./head.ts";
+import type { UntilUp } from "./until-up.ts";
+import { retriedUntilUp } from "./until-up.ts";
 
 export interface LaunchOrder {
   readonly cluster: string;
@@ -21,6 +23,8 @@ export interface LaunchOrder {
 
 export interface Watch {
   readonly signal: AbortSignal;
+  /** Given: a start that fails is made again, until the cluster is up or the caller gives up. */
+  readonly untilUp?: UntilUp;
   readonly onProgress?: (progress: NodeProgress) => void;
   /** The cluster is up; the task comes next. */
   readonly onUp?: (cluster: ClusterView) => void;
@@ -38,7 +42,8 @@ export async function launchTask(
   watch: Watch,
 ): Promise<LaunchResult> {
   const { task, autostop, cluster: name, noSetup } = order;
-  const cluster = await lastStep(head.launch(wantedBy(order), watch.signal), watch);
+  const wanted = wantedBy(order);
+  const cluster = await broughtUp(() => head.launch(wanted, watch.signal), watch);
   watch.onUp?.(cluster);
   if (hasNothingToDo(task, noSetup)) {
     if (autostop !== undefined) await head.setAutostop(name, autostop, watch.signal);
@@ -55,10 +60,22 @@ export async function launchTask(
   return { cluster, jobId };
 }
 
-/** Whether submitting the task would be pointless. */
+/** Whether submitting the task would be pointless: it runs nothing, and no file of it arrives. */
 export function hasNothingToDo(task: Task, noSetup: boolean): boolean {
   const setup = noSetup ? "" : (task.setup ?? "");
-  return (task.run ?? "").trim() === "" && setup.trim() === "";
+  const files = task.workdir !== undefined || (task.fileMounts ?? []).length > 0;
+  return (task.run ?? "").trim() === "" && setup.trim() === "" && !files;
+}
+
+/** What a launch and a start do: follow the steps to the end, where asked again and again. */
+export async function broughtUp(
+  begin: () => AsyncIterable<ClusterStep>,
+  watch: Pick<Watch, "onProgress" | "untilUp">,
+): Promise<ClusterView> {
+  const { untilUp } = watch;
+  if (untilUp === undefined) return lastStep(begin(), watch);
+  const say = (text: string) => watch.onProgress?.({ nodesUp: 0, nodesWanted: 0, text });
+  return retriedUntilUp(() => lastStep(begin(), watch), untilUp, say);
 }
 
 /** Follows a launch or a start to its end. */

@@ -8,10 +8,9 @@ import type { Job } from "../../model/job.ts";
 import { isTerminal } from "../../model/job.ts";
 import { reasonText } from "../../model/reason.ts";
 import type { Head } from "../head.ts";
-import type { FollowEvent, LogPiece } from "../log-follow.ts";
+import type { FollowEvent } from "../log-follow.ts";
 import { followLog } from "../log-follow.ts";
-import { Merge } from "../merge.ts";
-import { linePrefix } from "../prefix.ts";
+import { LogText } from "../log-text.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import { exitCodeOfJob, exitCodes } from "./exit-codes.ts";
 import type { Shell } from "./shell.ts";
@@ -71,36 +70,26 @@ function finished(shell: Shell, { cluster, follow }: FollowRequest, job: Job | u
 class View {
   readonly #shell: Shell;
   readonly #request: FollowRequest;
-  readonly #merge: Merge;
+  readonly #text: LogText;
   #waitingFor = "";
-  job: Job | undefined;
 
   constructor(shell: Shell, request: FollowRequest) {
     this.#shell = shell;
     this.#request = request;
-    this.#merge = new Merge({ single: request.clusterNodes === 1 });
+    this.#text = new LogText(request);
+  }
+
+  get job(): Job | undefined {
+    return this.#text.job;
   }
 
   async take(event: FollowEvent): Promise<void> {
-    if (event.kind === "piece") return this.#show(event.piece);
-    this.job = event.job;
-    this.#sayWhyItWaits(event.job);
+    for (const bytes of this.#text.take(event)) await this.#shell.write(bytes);
+    if (event.kind !== "piece") this.#sayWhyItWaits(event.job);
   }
 
   async flush(): Promise<void> {
-    for (const bytes of this.#merge.end()) await this.#shell.write(bytes);
-  }
-
-  async #show(piece: LogPiece): Promise<void> {
-    const { attempt, phase, index } = piece.key;
-    const source = { id: `${attempt}-${phase}-${index}`, prefix: () => this.#prefix(piece) };
-    for (const bytes of this.#merge.push(source, piece.bytes)) await this.#shell.write(bytes);
-  }
-
-  #prefix({ key, ...owner }: LogPiece): string {
-    const taskName = this.job?.name ?? "";
-    const origin = { phase: key.phase, rank: key.index, ...owner };
-    return linePrefix(origin, { taskName, clusterNodes: this.#request.clusterNodes });
+    for (const bytes of this.#text.end()) await this.#shell.write(bytes);
   }
 
   #sayWhyItWaits({ id, waitingFor }: Job): void {

@@ -2,11 +2,12 @@
 // same time, report each. A failure of one never stops the others. Source: SkyPilot 0.3.0.
 
 import { errorText } from "../../model/errors.ts";
+import { isGlob } from "../glob.ts";
 import type { Head } from "../head.ts";
 import { consent } from "./consent.ts";
 import { type ExitCode, exitCodeOfError, exitCodes, WrongUse } from "./exit-codes.ts";
 import { isSet, type Parsed, wordsAt } from "./flags.ts";
-import { isGlob, namesMeant } from "./names.ts";
+import { namesMeant } from "./names.ts";
 import type { Shell } from "./shell.ts";
 
 export interface GroupAction {

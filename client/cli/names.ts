@@ -4,6 +4,7 @@
 // that is wrong use, and nothing is done; a glob without a match says so and is not an error.
 
 import { unknownCluster } from "../cluster-name.ts";
+import { globMatches, isGlob } from "../glob.ts";
 
 export interface NamesFound {
   readonly names: readonly string[];
@@ -22,18 +23,4 @@ export function namesMeant(given: readonly string[], known: readonly string[]): 
     for (const match of matching) meant.add(match);
   }
   return { names: known.filter((name) => meant.has(name)), unmatched };
-}
-
-export function isGlob(text: string): boolean {
-  return /[*?[]/.test(text);
-}
-
-/** SQLite's GLOB: `*`, `?`, `[a-z]`, `[^a-z]`. */
-export function globMatches(glob: string, text: string): boolean {
-  const source = glob.replace(/\[(\^?)([^\]]+)\]|[\s\S]/g, (part, not?: string, set?: string) => {
-    if (set !== undefined) return `[${not ?? ""}${set.replace(/[\\\]^]/g, "\\$&")}]`;
-    if (part === "*") return "[\\s\\S]*";
-    return part === "?" ? "[\\s\\S]" : part.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
-  });
-  return new RegExp(`^${source}$`).test(text);
 }

@@ -1,0 +1,130 @@
+// The logs of a job as files: one for each rank, with exactly the bytes that it wrote.
+//
+// Names as SkyPilot's: `run.log` on a one-node cluster, else `<rank>-<node>.log`; the setup of each
+// node is `setup-<node>.log`. A file is complete or not there under its name. What
+// `sky logs --sync-down` and the SDK's `downloadLogs` do.
+
+import { mkdirSync } from "node:fs";
+import { type FileHandle, open, rename } from "node:fs/promises";
+import { setTimeout as pause } from "node:timers/promises";
+import { SkyError } from "../model/errors.ts";
+import type { Job, RankKey } from "../model/job.ts";
+import { globMatches, isGlob } from "./glob.ts";
+import type { Head } from "./head.ts";
+import { followLog, type LogPiece } from "./log-follow.ts";
+
+/** A head that is asked until `signal` aborts. */
+export interface Asking {
+  readonly head: Head;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The jobs of ids and of globs over ids, in the order of their ids; without any the latest job.
+ * A glob that matches none gives none.
+ * @throws SkyError `job/not-found` for an id that the cluster does not have.
+ */
+export async function jobsMeant(
+  { head, signal }: Asking,
+  cluster: string,
+  words: readonly string[],
+): Promise<readonly Job[]> {
+  if (words.length === 0) return [await head.getJob({ cluster, job: 0 }, signal)];
+  const jobs = await head.listJobs({ cluster, skipFinished: false }, signal);
+  const missing = words.find((word) => {
+    return !isGlob(word) && !jobs.some(({ id }) => String(id) === word);
+  });
+  if (missing !== undefined) {
+    throw new SkyError("job/not-found", { id: missing, name: cluster });
+  }
+  return jobs
+    .filter(({ id }) => words.some((word) => globMatches(word, String(id))))
+    .sort((a, b) => a.id - b.id);
+}
+
+export interface LogFetch {
+  readonly cluster: string;
+  readonly job: Job;
+  /** The folder that gets the job's own one. */
+  readonly into: string;
+  /** Of the cluster, not of the job. */
+  readonly clusterNodes: number;
+}
+
+/** Writes the job's logs as far as they go. Gives their folder. */
+export async function fetchLogs(asking: Asking, fetch: LogFetch): Promise<string> {
+  const { head, signal } = asking;
+  const { cluster, job, into } = fetch;
+  const folder = `${into}/${folderName(cluster, job)}`;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const query = { cluster, job: job.id, follow: false, offsets: [], ranks: [], tailLines: 0 };
+  const files = new Files(fetch, folder);
+  try {
+    const ports = {
+      open: (again: typeof query | Parameters<Head["tailLogs"]>[0]) => head.tailLogs(again, signal),
+      pause: (ms: number) => pause(ms, undefined, { signal }),
+    };
+    for await (const event of followLog(query, ports)) {
+      if (event.kind === "piece") await files.write(event.piece);
+    }
+    await files.addEmpty(job);
+  } finally {
+    await files.close();
+  }
+  await files.publish();
+  return folder;
+}
+
+/** Ids begin at 1 again after a `down`: the time tells such jobs apart. */
+function folderName(cluster: string, { id, submittedAt }: Job): string {
+  const at = new Date(submittedAt).toISOString().slice(0, 19).replaceAll(/[:T]/g, "-");
+  return `${cluster}-${id}-${at}`;
+}
+
+class Files {
+  readonly #fetch: LogFetch;
+  readonly #folder: string;
+  readonly #open = new Map<string, FileHandle>();
+
+  constructor(fetch: LogFetch, folder: string) {
+    this.#fetch = fetch;
+    this.#folder = folder;
+  }
+
+  async write({ key, node, offset, bytes }: LogPiece): Promise<void> {
+    const file = await this.#file(this.#nameOf(key, node));
+    await file.write(bytes, 0, bytes.length, offset);
+  }
+
+  /** A rank that wrote nothing has an empty log, and so an empty file. */
+  async addEmpty({ ranks, attempt, id }: Job): Promise<void> {
+    for (const { rank, node } of ranks) {
+      await this.#file(this.#nameOf({ job: id, attempt, phase: "run", index: rank }, node));
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((file) => file.close()));
+  }
+
+  async publish(): Promise<void> {
+    for (const name of this.#open.keys()) {
+      await rename(`${this.#folder}/.${name}.part`, `${this.#folder}/${name}`);
+    }
+  }
+
+  async #file(name: string): Promise<FileHandle> {
+    const known = this.#open.get(name);
+    if (known !== undefined) return known;
+    const file = await open(`${this.#folder}/.${name}.part`, "w", 0o600);
+    this.#open.set(name, file);
+    return file;
+  }
+
+  #nameOf({ phase, index, attempt }: RankKey, node: string): string {
+    const { clusterNodes, job } = this.#fetch;
+    const earlier = attempt === job.attempt ? "" : `.attempt-${attempt}`;
+    if (phase === "setup") return `setup-${node}${earlier}.log`;
+    return clusterNodes === 1 ? `run${earlier}.log` : `${index}-${node}${earlier}.log`;
+  }
+}
