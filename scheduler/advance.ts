@@ -18,7 +18,7 @@ import { pauseAfter } from "./pause.ts";
 import { rankSpec } from "./rank-spec.ts";
 import { considerGhost } from "./settle.ts";
 import type { JobEntry, NodeEntry, SchedulerState } from "./table.ts";
-import { entryOf, isHalfTold } from "./table.ts";
+import { entryOf, isHalfTold, nodeCan } from "./table.ts";
 import type { Draft } from "./turn.ts";
 import { reply, startTimer, tellAgent, tellHistory } from "./turn.ts";
 import { verdict } from "./why.ts";
@@ -244,8 +244,12 @@ interface Sent {
 function send(state: SchedulerState, draft: Draft, { entry, kind, key, node, why }: Sent): void {
   switch (kind) {
     case "prepare": {
+      const seat = state.nodesById.get(node);
+      // Its agent made way for an older one: it would run the job without its files. The deadline
+      // takes the job elsewhere.
+      if (entry.need.mounts && seat !== undefined && !nodeCan(seat, "mounts")) return;
       const spec = rankSpec(state, entry, key);
-      const { bootId = "" } = state.nodesById.get(node) ?? {};
+      const { bootId = "" } = seat ?? {};
       const message = { kind, key, spec, ...givenText("bootId", bootId) };
       tellAgent(state, draft, { node, message });
       return;

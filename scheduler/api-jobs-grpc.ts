@@ -96,13 +96,14 @@ interface Submission {
   readonly head: Head;
   readonly request: sky.v1.SubmitRequest;
   readonly tasks: readonly Task[];
-  readonly workdirs: readonly (Snapshot | undefined)[];
+  readonly workdirs: readonly Snapshot[];
 }
 
 async function askSubmit(options: ApiOptions, submission: Submission): Promise<SubmitReply> {
   const { head, request, tasks, workdirs } = submission;
   const { user, noSetup } = request;
   const setting = request.autostop ? autostopSetting(request.autostop) : undefined;
+  const mounts = workdirs.map((snapshot) => snapshot.mounts);
   // Without a key of the client's, no other submit is the same one.
   const idempotencyKey = request.idempotencyKey || hexToken(options.random, keyBytes);
   try {
@@ -112,8 +113,9 @@ async function askSubmit(options: ApiOptions, submission: Submission): Promise<S
       (replyTo) => ({
         kind: "submit",
         ...{ tasks, idempotencyKey, user, noSetup, replyTo },
-        workdirs: workdirs.map((snapshot) => snapshot?.copy),
-        trees: workdirs.map((snapshot) => snapshot?.tree),
+        workdirs: workdirs.map(({ workdir }) => workdir?.copy),
+        trees: workdirs.map(({ workdir }) => workdir?.tree),
+        ...(mounts.some(({ length }) => length > 0) ? { mounts } : {}),
         ...given("autostop", setting),
       }),
       { timeoutMs: submitMs },

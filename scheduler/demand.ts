@@ -21,6 +21,8 @@ export interface Need {
   readonly wholeDevices: number;
   /** A share of one device, 0 < share < 1000. */
   readonly shareMilli: number;
+  /** It comes with file mounts: not every node can lay them out. */
+  readonly mounts?: true;
 }
 
 /** What a job of this task asks of each node. Cpus and memory count only where they are given. */
@@ -48,7 +50,8 @@ export function needOf(demand: Demand): Need {
 /** Equal for jobs that ask for the same thing, so that they can be judged together. */
 export function shapeOf(need: Need, numNodes: number): string {
   const device = need.device === "" ? "" : `${need.device}:${need.wholeDevices}.${need.shareMilli}`;
-  return `${numNodes}x${need.cpuMilli}/${need.memoryBytes}/${device}`;
+  const mounts = need.mounts ? "/mounts" : "";
+  return `${numNodes}x${need.cpuMilli}/${need.memoryBytes}/${device}${mounts}`;
 }
 
 /** What is wrong with a demand that no cluster could ever meet, or `undefined`. */

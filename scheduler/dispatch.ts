@@ -10,12 +10,12 @@
 
 import { assert } from "../model/errors.ts";
 import { advance, setWaiting } from "./advance.ts";
-import { plural } from "./demand.ts";
+import { type Need, plural } from "./demand.ts";
 import type { GangRank } from "./gang-state.ts";
 import { leaseFor } from "./leases.ts";
 import type { Queued } from "./queue.ts";
 import type { JobEntry, NodeEntry, SchedulerState, ShapeEntry } from "./table.ts";
-import { entryOf, isLiving, nodeOf } from "./table.ts";
+import { entryOf, isLiving, nodeCan, nodeOf } from "./table.ts";
 import type { Draft } from "./turn.ts";
 import { tellHistory } from "./turn.ts";
 
@@ -90,10 +90,10 @@ function couldLive(state: SchedulerState, { shape: name }: Queued): boolean {
 }
 
 function park(state: SchedulerState, draft: Draft, name: string): void {
-  const { living, numNodes } = shapeEntry(state, name);
+  const { living, numNodes, need } = shapeEntry(state, name);
   state.queue.park(name);
   const able = `${living} of the ${plural(state.nodes.length, "node")} could hold it now`;
-  const why = `${plural(numNodes, "living node")}: ${able}`;
+  const why = `${plural(numNodes, "living node")}: ${able}${mountlessText(state, need)}`;
   for (let place = 0; ; place += 1) {
     const job = state.queue.inLine(name, place);
     if (job === undefined) return;
@@ -104,6 +104,19 @@ function park(state: SchedulerState, draft: Draft, name: string): void {
     }
     setWaiting(draft, entry, why);
   }
+}
+
+/** Names the living nodes that can lay out no file mounts, if that is asked. */
+function mountlessText(state: SchedulerState, need: Need): string {
+  if (!need.mounts) return "";
+  const unable = (node: NodeEntry): boolean =>
+    isLiving(node) && node.bootId !== "" && !nodeCan(node, "mounts");
+  const names = state.nodes.filter(unable).map(({ node }) => node.id);
+  const shown = names.slice(0, heldNodesShownMax).join(", ");
+  const more = names.length > heldNodesShownMax ? ", …" : "";
+  const [count, are] = [plural(names.length, "node"), names.length === 1 ? "is" : "are"];
+  if (names.length === 0) return "";
+  return `; ${count} (${shown}${more}) ${are} of a version without file mounts`;
 }
 
 /** The nodes for the job at the head, if all of them are free; else they are kept for it. */
@@ -227,9 +240,10 @@ function place(
       ...leaseFor(state, entry, seat),
     };
   });
+  const takesFiles = (seat: NodeEntry): boolean => !entry.need.mounts || nodeCan(seat, "mounts");
   const setups = entry.gang.terms.hasSetup
     ? state.nodes
-        .filter(({ phase }) => phase === "alive")
+        .filter((seat) => seat.phase === "alive" && takesFiles(seat))
         .map((seat) => ({ ...setupOn(seat), ...leaseFor(state, entry, seat) }))
     : [];
   entry.held = nodes.map(({ node }) => node.id);

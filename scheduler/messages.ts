@@ -7,7 +7,7 @@
 import type { Ref } from "../model/address.ts";
 import type { Node, NodePhase } from "../model/node.ts";
 import type { Task } from "../model/task.ts";
-import type { TreeRef } from "../model/tree.ts";
+import type { MountTree, TreeRef } from "../model/tree.ts";
 import type { AgentReport } from "../proto/messages.ts";
 
 export type SchedulerMessage = AgentReport | NodeReport | ApiRequest | SchedulerTimer;
@@ -45,6 +45,8 @@ export type ApiRequest =
       readonly workdirs: readonly (string | undefined)[];
       /** The same workdirs as trees; absent in histories of earlier versions. */
       readonly trees?: readonly (TreeRef | undefined)[];
+      /** Per task; absent if no task has any. */
+      readonly mounts?: readonly (readonly MountTree[])[];
       readonly idempotencyKey: string;
       readonly user: string;
       readonly noSetup: boolean;

@@ -15,7 +15,7 @@ import { createPlacer } from "./placement.ts";
 import type { NodeRecord } from "./records.ts";
 import { consider } from "./settle.ts";
 import type { JobEntry, NodeEntry, SchedulerState } from "./table.ts";
-import { entryOf, holdingsOf } from "./table.ts";
+import { entryOf, holdingsOf, nodeCan } from "./table.ts";
 import type { Draft } from "./turn.ts";
 import { tellAgent, tellHistory } from "./turn.ts";
 
@@ -61,12 +61,22 @@ export function changePhase(
 }
 
 /** Its agent may have been replaced by one of another version, also while ranks run. */
-export function noteCapabilities(draft: Draft, node: NodeEntry, said: readonly string[]): void {
+export function noteCapabilities(
+  state: SchedulerState,
+  draft: Draft,
+  { node, said }: { readonly node: NodeEntry; readonly said: readonly string[] },
+): void {
+  const { id } = node.node;
   const shared = sharedCapabilities(said);
   if (shared.join() === node.capabilities.join()) return;
+  const couldMount = nodeCan(node, "mounts");
   node.capabilities = shared;
   draft.nodeRecords.add(node);
-  draft.nodePhases.set(node.node.id, node.phase);
+  draft.nodePhases.set(id, node.phase);
+  if (nodeCan(node, "mounts") === couldMount) return;
+  state.placer.setMounts(node.index, !couldMount);
+  if (state.reservation?.nodes.includes(id)) keepFor(state, draft, undefined);
+  nodesChanged(state, draft);
 }
 
 /** It tries again and again: told once. */
@@ -144,7 +154,10 @@ export function seat(state: SchedulerState, nodes: readonly Node[]): void {
   });
   state.nodesById = new Map(state.nodes.map((entry) => [entry.node.id, entry]));
   state.placer = createPlacer(nodes.map(({ capacity }) => capacity));
-  for (const entry of state.nodes) closeAsKnown(state.placer, entry);
+  for (const entry of state.nodes) {
+    closeAsKnown(state.placer, entry);
+    state.placer.setMounts(entry.index, nodeCan(entry, "mounts"));
+  }
   for (const id of state.active) holdAgain(state, entryOf(state, id));
 }
 

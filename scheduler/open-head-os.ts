@@ -15,7 +15,6 @@ import { headNode } from "../model/address.ts";
 import { defaultConfig } from "../model/config.ts";
 import { SkyError } from "../model/errors.ts";
 import type { Node } from "../model/node.ts";
-import type { TreeRef } from "../model/tree.ts";
 import { given } from "../proto/fields.ts";
 import type { Bus } from "../runtime/bus.ts";
 import { insistence } from "../runtime/insistence.ts";
@@ -43,7 +42,7 @@ import { joinedNodes } from "./scheduler.ts";
 import { schedulerActor } from "./scheduler-actor.ts";
 import { schedulerAddress } from "./turn.ts";
 import { vaultIn } from "./vault.ts";
-import { openWorkdirs } from "./workdirs-os.ts";
+import { type JobTrees, openWorkdirs } from "./workdirs-os.ts";
 
 /** A burst of reports and requests may be as large as this. */
 const mailboxMax = 8_192;
@@ -211,10 +210,13 @@ export function keepLogs(parts: HeadParts, disk?: LogDisk): Promise<LogStore> {
   });
 }
 
-function treesOf(cluster: string, records: readonly StoreRecord[]): ReadonlyMap<number, TreeRef> {
+function treesOf(cluster: string, records: readonly StoreRecord[]): ReadonlyMap<number, JobTrees> {
   const { jobs } = readRecords(cluster, records);
   return new Map(
-    jobs.flatMap(({ spec: { id, tree } }) => (tree === undefined ? [] : [[id, tree] as const])),
+    jobs.flatMap(({ spec: { id, tree, mounts = [] } }) => {
+      if (tree === undefined && mounts.length === 0) return [];
+      return [[id, { ...given("workdir", tree), mounts: mounts.map((one) => one.tree) }] as const];
+    }),
   );
 }
 

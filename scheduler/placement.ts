@@ -47,14 +47,20 @@ export interface Placer {
   fitsReserved(node: number, need: Need): boolean;
   /** Whether the node could hold the need if nothing else were on it. */
   couldHold(node: number, need: Need): boolean;
+  /** Whether a node can lay out file mounts; as long as nobody says so, it cannot. */
+  setMounts(node: number, can: boolean): void;
 }
 
 /** Every node starts open; the caller closes those that are not alive. */
 export function createPlacer(capacities: readonly Capacity[]): Placer {
   const ledger = createLedger(capacities);
   const closed = new Uint8Array(capacities.length);
+  const mounts = new Uint8Array(capacities.length);
   const trees = createTrees(capacities);
-  const refresh = (node: number): void => trees.set(node, ledger, closed[node] === 0);
+  const refresh = (node: number): void => {
+    trees.set(node, ledger, { isOpen: closed[node] === 0, mounts: mounts[node] ?? 0 });
+  };
+  const canMount = (node: number, need: Need): boolean => !need.mounts || mounts[node] === 1;
   for (let node = 0; node < capacities.length; node += 1) refresh(node);
 
   const next = (need: Need, from: number): number => trees.next(need, from);
@@ -86,10 +92,16 @@ export function createPlacer(capacities: readonly Capacity[]): Placer {
     },
     isClosed: (node, why) => ((closed[node] ?? 0) & closures[why]) !== 0,
     fitsReserved: (node, need) =>
-      ((closed[node] ?? 0) & ~closures.reserved) === 0 && ledger.fits(node, need),
+      ((closed[node] ?? 0) & ~closures.reserved) === 0 &&
+      canMount(node, need) &&
+      ledger.fits(node, need),
     couldHold: (node, need) => {
       const capacity = capacities[node];
-      return capacity !== undefined && canEverHold(capacity, need);
+      return capacity !== undefined && canMount(node, need) && canEverHold(capacity, need);
+    },
+    setMounts: (node, can) => {
+      mounts[node] = can ? 1 : 0;
+      refresh(node);
     },
   };
 }
@@ -110,38 +122,48 @@ function findNodes(
 }
 
 interface Trees {
-  set(node: number, ledger: Ledger, open: boolean): void;
+  set(
+    node: number,
+    ledger: Ledger,
+    at: { readonly isOpen: boolean; readonly mounts: number },
+  ): void;
   next(need: Need, from: number): number;
 }
 
-/** Trees of maxima: cpus, memory, then for each kind of device its free count and largest share. */
+/**
+ * Trees of maxima: cpus, memory, whether it lays out mounts, then for each kind of device its free
+ * count and largest share.
+ */
 function createTrees(capacities: readonly Capacity[]): Trees {
   const names = capacities.flatMap(({ accelerators }) => accelerators.map(({ name }) => name));
   const kinds = [...new Set(names.map((name) => name.toLowerCase()))];
   const width = 2 ** Math.ceil(Math.log2(Math.max(1, capacities.length)));
-  const trees = Array.from({ length: 2 + 2 * kinds.length }, () =>
+  const trees = Array.from({ length: 3 + 2 * kinds.length }, () =>
     new Float64Array(2 * width).fill(-1),
   );
-  const [cpus, memory] = trees;
-  assert(cpus !== undefined && memory !== undefined, "there are at least two dimensions");
+  const [cpus, memory, mounts] = trees;
+  assert(cpus && memory && mounts, "there are at least three dimensions");
 
   return {
-    set: (node, ledger, open) => {
+    set: (node, ledger, { isOpen: open, mounts: can }) => {
       raise(cpus, width + node, open ? ledger.cpuFree(node) : -1);
       raise(memory, width + node, open ? ledger.memoryFree(node) : -1);
+      raise(mounts, width + node, open ? can : -1);
       for (const [at, kind] of kinds.entries()) {
-        const whole = trees[2 + 2 * at];
-        const share = trees[3 + 2 * at];
+        const whole = trees[3 + 2 * at];
+        const share = trees[4 + 2 * at];
         assert(whole !== undefined && share !== undefined, "each kind has two dimensions");
         raise(whole, width + node, open ? ledger.wholeFree(node, kind) : -1);
         raise(share, width + node, open ? ledger.shareFree(node, kind) : -1);
       }
     },
     next: (need, from) => {
-      const search: Search = { cpus, memory, need, width, from, device: cpus, deviceNeed: -1 };
+      const search: Search = {
+        ...{ cpus, memory, mounts, need, width, from, device: cpus, deviceNeed: -1 },
+      };
       if (need.device !== "") {
         const at = kinds.indexOf(need.device);
-        const device = trees[(need.shareMilli > 0 ? 3 : 2) + 2 * at];
+        const device = trees[(need.shareMilli > 0 ? 4 : 3) + 2 * at];
         if (at < 0 || device === undefined) return -1;
         search.device = device;
         search.deviceNeed = need.shareMilli > 0 ? need.shareMilli : need.wholeDevices;
@@ -165,6 +187,7 @@ function raise(tree: Float64Array, leaf: number, value: number): void {
 interface Search {
   readonly cpus: Float64Array;
   readonly memory: Float64Array;
+  readonly mounts: Float64Array;
   readonly need: Need;
   readonly width: number;
   readonly from: number;
@@ -179,6 +202,7 @@ function descend(search: Search, at: number, low: number): number {
   if ((search.cpus[at] ?? -1) < search.need.cpuMilli) return -1;
   if ((search.memory[at] ?? -1) < search.need.memoryBytes) return -1;
   if ((search.device[at] ?? -1) < search.deviceNeed) return -1;
+  if (search.need.mounts && (search.mounts[at] ?? -1) < 1) return -1;
   if (count === 1) return low;
   const half = count >> 1;
   const left = descend(search, 2 * at, low);

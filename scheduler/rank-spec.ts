@@ -3,7 +3,7 @@
 import { assert } from "../model/errors.ts";
 import type { RankKey } from "../model/job.ts";
 import { given } from "../proto/fields.ts";
-import type { RankSpec } from "../proto/messages.ts";
+import type { RankMount, RankSpec } from "../proto/messages.ts";
 import { runEnv, setupEnv } from "./env.ts";
 import type { GangRank } from "./gang-state.ts";
 import { processOf } from "./gang-state.ts";
@@ -33,6 +33,7 @@ export function rankSpec(state: SchedulerState, entry: JobEntry, key: RankKey): 
     env: isSetup ? setupEnv(input) : runEnv({ ...input, devices: process.devices, nodeHasDevices }),
     secrets: state.secrets.get(spec.id) ?? {},
     ...workdirOf(state, spec, { node: process.node, peers }),
+    ...mountsOf(spec, peers),
     goWhenReady: gang.phase === "preparing" && gang.goWhenReady,
     ...given("leaseMs", process.leaseMs),
   };
@@ -47,6 +48,19 @@ function workdirOf(
   const node = state.nodesById.get(id);
   const takesChunks = node !== undefined && nodeCan(node, "chunks");
   if (tree === undefined || !takesChunks) return given("workdirSource", workdir);
-  const takers = new Set(peers.map((peer) => peer.node)).size;
+  const takers = takersOf(peers);
   return { workdirTree: tree, ...(takers > 1 ? { workdirTakers: takers } : {}) };
+}
+
+function mountsOf(
+  { mounts = [] }: JobSpec,
+  peers: readonly GangRank[],
+): { readonly mounts?: readonly RankMount[] } {
+  if (mounts.length === 0) return {};
+  const takers = takersOf(peers);
+  return { mounts: mounts.map((mount) => ({ ...mount, ...(takers > 1 ? { takers } : {}) })) };
+}
+
+function takersOf(peers: readonly GangRank[]): number {
+  return new Set(peers.map(({ node }) => node)).size;
 }

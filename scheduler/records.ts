@@ -9,7 +9,7 @@ import { headNode } from "../model/address.ts";
 import { SkyError } from "../model/errors.ts";
 import type { Job } from "../model/job.ts";
 import type { Task } from "../model/task.ts";
-import type { TreeRef } from "../model/tree.ts";
+import type { MountTree, TreeRef } from "../model/tree.ts";
 import type { Store, StoreRecord } from "../runtime/store.ts";
 import type { AutostopState } from "./autostop.ts";
 import type { GangRank, GangState, PastAttempt, PlacedState } from "./gang-state.ts";
@@ -25,6 +25,8 @@ export interface JobSpec {
   readonly tree?: TreeRef;
   /** The same as a folder, for nodes that cannot take chunks. */
   readonly workdir?: string;
+  /** Its file mounts, as they were then; absent if there are none. */
+  readonly mounts?: readonly MountTree[];
   readonly user: string;
   readonly noSetup: boolean;
   readonly submittedAt: number;

@@ -57,7 +57,7 @@ export function inventory(
   // One that is whole tells more than an older one of which a part is missing.
   if (!node.gathered?.isWhole) node.gathered = undefined;
   const reported = new Map(message.ranks.map((rank) => [rankKeyText(rank.key), rank]));
-  noteCapabilities(draft, node, message.capabilities);
+  noteCapabilities(state, draft, { node, said: message.capabilities });
   noteBoot(state, draft, { node, bootId: message.bootId, reported });
   for (const rank of message.ranks) takeRank(state, draft, { node, rank });
   for (const entry of jobsOn(state, node)) missing(state, draft, { entry, node, reported });

@@ -7,7 +7,7 @@
 import { assert } from "../model/errors.ts";
 import { given } from "../proto/fields.ts";
 import { advance, adviseAutostop, nextAttempt, setWaiting } from "./advance.ts";
-import { demandOf, demandProblem, needOf, shapeOf, tooBig } from "./demand.ts";
+import { demandOf, demandProblem, type Need, needOf, shapeOf, tooBig } from "./demand.ts";
 import { itsTurn, keepFor } from "./dispatch.ts";
 import type { GangState } from "./gang-state.ts";
 import { newGang, processesOf } from "./gang-state.ts";
@@ -159,7 +159,8 @@ export function openAgain(state: SchedulerState, draft: Draft): void {
 /** The job's entry in the table, as its records say. Also what a start of the head does. */
 export function enter(state: SchedulerState, record: JobRecord): JobEntry {
   const { spec, gang, logs, logBytes = logs.length === 0 ? 0 : bytesOf(gang) } = record;
-  const need = needOf(demandOf(spec.task));
+  const demanded = needOf(demandOf(spec.task));
+  const need: Need = spec.mounts?.length ? { ...demanded, mounts: true } : demanded;
   const shape = shapeOf(need, spec.task.numNodes);
   if (!state.shapes.has(shape)) {
     state.shapes.set(shape, { need, numNodes: spec.task.numNodes, living: 0, epoch: -1 });
@@ -249,12 +250,14 @@ function take(
   for (const [at, task] of request.tasks.entries()) {
     const workdir = request.workdirs[at];
     const tree = request.trees?.[at];
+    const mounts = request.mounts?.[at];
     takeOne(state, draft, {
       id: first + at,
       task: { ...task, secrets: {} },
       hasSecrets: Object.keys(task.secrets).length > 0,
       ...given("tree", tree),
       ...given("workdir", workdir),
+      ...given("mounts", mounts?.length ? mounts : undefined),
       user: request.user,
       noSetup: request.noSetup,
       submittedAt: draft.at.wallMs,

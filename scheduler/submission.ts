@@ -11,7 +11,7 @@ import {
   taskNamePattern,
 } from "../model/ids.ts";
 import type { Accelerators } from "../model/resources.ts";
-import type { Task } from "../model/task.ts";
+import type { FileMount, Task } from "../model/task.ts";
 
 export interface FieldProblem {
   readonly field: string;
@@ -32,6 +32,10 @@ export const devicesMax = 1_024;
  * beside the addresses of all nodes; what is larger belongs in the workdir.
  */
 export const taskTextBytesMax = 512 * 1024;
+/** File mounts of a task: each is a tree of its own. */
+export const mountsMax = 256;
+/** Where they go, together: nodes are told of them beside the scripts. */
+export const mountsTextBytesMax = 64 * 1024;
 /** One variable, as `NAME=value` with its end. Source: execve(2), MAX_ARG_STRLEN of Linux. */
 export const variableBytesMax = 128 * 1024;
 
@@ -90,6 +94,7 @@ function taskProblem(task: Task): FieldProblem | undefined {
     nodeCountProblem(task.numNodes) ??
     nameProblem(task.name) ??
     workdirProblem(task.workdir) ??
+    mountsProblem(task.fileMounts ?? []) ??
     envProblem("envs", task.envs) ??
     envProblem("secrets", task.secrets) ??
     textProblem("setup", task.setup) ??
@@ -110,6 +115,39 @@ function nameProblem(name: string | undefined): FieldProblem | undefined {
 function workdirProblem(workdir: string | undefined): FieldProblem | undefined {
   if (workdir === undefined || workdir.startsWith("/")) return undefined;
   return { field: "workdir", why: `'${workdir}' is not an absolute path` };
+}
+
+function mountsProblem(mounts: readonly FileMount[]): FieldProblem | undefined {
+  const field = "file_mounts";
+  if (mounts.length > mountsMax) {
+    return { field, why: `there are ${mounts.length}, at most ${mountsMax} are taken` };
+  }
+  const bytes = mounts.reduce((sum, one) => sum + Buffer.byteLength(one.destination), 0);
+  if (bytes > mountsTextBytesMax) {
+    const most = `at most ${mountsTextBytesMax} are taken`;
+    return { field, why: `their destinations have ${bytes} bytes, ${most}` };
+  }
+  const seen = new Set<string>();
+  for (const { destination, source } of mounts) {
+    const why = mountProblem(destination, source);
+    const twice = seen.has(destination) ? "is there twice" : undefined;
+    seen.add(destination);
+    const found = why ?? twice;
+    if (found !== undefined) return { field, why: `${JSON.stringify(destination)}: it ${found}` };
+  }
+  return undefined;
+}
+
+/** A destination leads nowhere but where it says. */
+function mountProblem(destination: string, source: string): string | undefined {
+  const steps = destination.split("/");
+  const isAbsolute = steps[0] === "";
+  const named = isAbsolute || steps[0] === "~" ? steps.slice(1) : steps;
+  if (named.length === 0 || named.includes("")) return "names no file";
+  if (named.some((step) => step === "." || step === "..")) return "has a step . or ..";
+  if (destination.includes("\0")) return "holds a NUL byte";
+  if (!source.startsWith("/")) return `has a source '${source}' that is not an absolute path`;
+  return source.includes("\0") ? "has a source with a NUL byte" : undefined;
 }
 
 function envProblem(

@@ -1,40 +1,37 @@
-// Workdirs as they were when their jobs were submitted.
+// Workdirs and file mounts as they were when their jobs were submitted.
 //
-// A submit packs the folder into the home's content store (`transfer/tree/`); nodes fetch what they
-// lack of it when the job starts, however the user's folder has changed since. What is in the store
-// already, of an earlier submit or of another folder, is not stored again. A node has one workdir:
-// a job finds its tree as long as no other version is laid out there meanwhile. The tree is pinned
-// under its digest as long as a job that has not ended needs it; which jobs those are is on their
-// records, so a later head knows, and what a crash cut off a submit is let go of then.
+// A submit packs what its tasks name into the home's content store (`transfer/tree/`), each source
+// once; nodes fetch what they lack of it when the job starts, however the user's files have changed
+// since. What is in the store already, of an earlier submit or of another folder, is not stored
+// again. A tree is pinned under its digest as long as a job that has not ended needs it; which jobs
+// those are is on their records, so a later head knows, and what a crash cut off a submit is let go
+// of then.
 
-import { randomUUID } from "node:crypto";
-import { stat } from "node:fs/promises";
-import { errorText, isSkyError, SkyError } from "../model/errors.ts";
+import { assert, errorText } from "../model/errors.ts";
 import type { Task } from "../model/task.ts";
-import type { TreeRef } from "../model/tree.ts";
-import type { Log } from "../runtime/log.ts";
-import { isNoRoom, noRoom } from "../runtime/room-os.ts";
-import type { ContentStore, PinName } from "../transfer/chunks/content-store.ts";
-import { ContentCutter } from "../transfer/chunks/cut-content.ts";
-import type { ChunkWork } from "../transfer/chunks/work.ts";
+import type { MountTree, TreeRef } from "../model/tree.ts";
+import { given } from "../proto/fields.ts";
 import type { PackedTree } from "../transfer/tree/pack-os.ts";
-import { packTree } from "../transfer/tree/pack-os.ts";
-import {
-  packingPin,
-  packingPins,
-  workdirIn,
-  workdirPin,
-  workdirPins,
-} from "../transfer/tree/pins.ts";
-import type { TreeChunk } from "../transfer/tree/region-writer.ts";
+import { packingPins, workdirIn, workdirPin, workdirPins } from "../transfer/tree/pins.ts";
 import type { Board } from "./board.ts";
 import { WorkdirCopies } from "./workdir-copies-os.ts";
+import type { PackingOptions, Source } from "./workdir-packing-os.ts";
+import { mountSource, packSource, workdirSource } from "./workdir-packing-os.ts";
 
-/** A workdir as it was. */
+/** A task's files as they were. */
 export interface Snapshot {
-  readonly tree: TreeRef;
-  /** Where it is as a folder, if some node cannot take chunks. */
-  readonly copy: string;
+  readonly workdir?: {
+    readonly tree: TreeRef;
+    /** Where it is as a folder, if some node cannot take chunks. */
+    readonly copy: string;
+  };
+  readonly mounts: readonly MountTree[];
+}
+
+/** The trees that a job needs. */
+export interface JobTrees {
+  readonly workdir?: TreeRef;
+  readonly mounts: readonly TreeRef[];
 }
 
 export interface Workdirs {
@@ -42,26 +39,19 @@ export interface Workdirs {
    * Packs what the tasks name; it is on disk when it resolves. Same length as `tasks`.
    * @throws SkyError `request/invalid`, `disk/full`, `chunks/full`, `process/failed`.
    */
-  snapshot(tasks: readonly Task[]): Promise<readonly (Snapshot | undefined)[]>;
+  snapshot(tasks: readonly Task[]): Promise<readonly Snapshot[]>;
   /** The jobs that took what one `snapshot` made; without any, it is let go of. */
-  assign(snapshots: readonly (Snapshot | undefined)[], jobs: readonly number[]): Promise<void>;
+  assign(snapshots: readonly Snapshot[], jobs: readonly number[]): Promise<void>;
   close(): Promise<void>;
 }
 
-export interface WorkdirsOptions {
-  readonly cluster: string;
-  /** For copies. */
+export interface WorkdirsOptions extends PackingOptions {
+  /** Of copies. */
   readonly dir: string;
   readonly board: Board;
-  readonly chunks: ContentStore;
-  readonly work: Pick<ChunkWork, "name">;
   /** The trees of all jobs on record; asked for when something is pinned from before. */
-  readonly recorded: () => Promise<ReadonlyMap<number, TreeRef>>;
-  readonly log: Log;
+  readonly recorded: () => Promise<ReadonlyMap<number, JobTrees>>;
 }
-
-/** Version control is nothing that a job needs, and often larger than all else. */
-const leftOut = ".git";
 
 export async function openWorkdirs(options: WorkdirsOptions): Promise<Workdirs> {
   const workdirs = new PackedWorkdirs(options);
@@ -72,17 +62,21 @@ export async function openWorkdirs(options: WorkdirsOptions): Promise<Workdirs> 
 /** A tree that is pinned, and for whom. */
 interface Kept {
   readonly tree: TreeRef;
+  /** Nodes that cannot take chunks need a copy of it. */
+  isWorkdir: boolean;
   /** Those that have not ended. */
   readonly jobs: Set<number>;
   /** Submits that have it and do not know their jobs yet. */
   holds: number;
 }
 
+const nothing: Snapshot = { mounts: [] };
+
 class PackedWorkdirs implements Workdirs {
   readonly #options: WorkdirsOptions;
   readonly #copies: WorkdirCopies;
   readonly #kept = new Map<string, Kept>();
-  readonly #treeOf = new Map<number, Kept>();
+  readonly #treesOf = new Map<number, readonly Kept[]>();
   readonly #stopHearing: () => void;
   #restoring: Promise<void> | undefined;
   /** Pins are changed one after the other: what was let go of may be wanted again meanwhile. */
@@ -122,8 +116,8 @@ class PackedWorkdirs implements Workdirs {
     for (const pin of await chunks.pins(packingPins(cluster))) await chunks.unpin(pin);
     const pins = await chunks.pins(workdirPins(cluster));
     if (pins.length === 0) return;
-    for (const [job, tree] of await this.#options.recorded()) {
-      if (this.#isLive(job)) this.#use(this.#keep(tree), job);
+    for (const [job, trees] of await this.#options.recorded()) {
+      if (this.#isLive(job)) this.#use(job, this.#keepAll(trees));
     }
     for (const pin of pins) {
       if (!this.#kept.has(workdirIn(cluster, pin) ?? "")) await chunks.unpin(pin);
@@ -131,33 +125,34 @@ class PackedWorkdirs implements Workdirs {
     this.#makeCopies();
   }
 
-  async snapshot(tasks: readonly Task[]): Promise<readonly (Snapshot | undefined)[]> {
-    const packed = new Map<string, Snapshot>();
-    if (tasks.some(({ workdir }) => workdir !== undefined)) await this.#restored();
+  async snapshot(tasks: readonly Task[]): Promise<readonly Snapshot[]> {
+    const sources = await sourcesOf(tasks);
+    if (sources.size === 0) return tasks.map(() => nothing);
+    await this.#restored();
+    const packed = new Map<string, TreeRef>();
     try {
-      for (const { workdir } of tasks) {
-        if (workdir === undefined || packed.has(workdir)) continue;
-        packed.set(workdir, await this.#pack(workdir));
+      for (const source of sources.values()) {
+        const { tree } = await packSource(this.#options, source, (it) => this.#hold(it));
+        // One hold for each tree, however many sources look like it.
+        if ([...packed.values()].some(({ digest }) => digest === tree.digest)) this.#letGo(tree);
+        packed.set(source.path, tree);
       }
+      return await this.#shown(tasks, sources, packed);
     } catch (error) {
-      await this.assign([...packed.values()], []);
+      for (const tree of distinct([...packed.values()])) this.#letGo(tree);
       throw error;
     }
-    return tasks.map(({ workdir }) => (workdir === undefined ? undefined : packed.get(workdir)));
   }
 
-  async assign(
-    snapshots: readonly (Snapshot | undefined)[],
-    jobs: readonly number[],
-  ): Promise<void> {
-    for (const snapshot of new Set(snapshots)) {
-      const kept = snapshot && this.#kept.get(snapshot.tree.digest);
-      if (kept === undefined) continue;
-      const users = jobs.filter((job, index) => snapshots[index] === snapshot && this.#isLive(job));
-      for (const job of users) this.#use(kept, job);
-      kept.holds -= 1;
-      this.#releaseUnused(kept);
+  async assign(snapshots: readonly Snapshot[], jobs: readonly number[]): Promise<void> {
+    for (const [index, job] of jobs.entries()) {
+      const snapshot = snapshots[index] ?? nothing;
+      if (treesIn(snapshot).length === 0 || !this.#isLive(job)) continue;
+      const { workdir, mounts } = snapshot;
+      const trees = mounts.map(({ tree }) => tree);
+      this.#use(job, this.#keepAll({ ...given("workdir", workdir?.tree), mounts: trees }));
     }
+    for (const tree of distinct([...new Set(snapshots)].flatMap(treesIn))) this.#letGo(tree);
   }
 
   async close(): Promise<void> {
@@ -166,74 +161,75 @@ class PackedWorkdirs implements Workdirs {
     await this.#copies.close();
   }
 
-  async #pack(workdir: string): Promise<Snapshot> {
-    // Whatever the reason is that it cannot be looked at: there is nothing to pack.
-    const found = await stat(workdir).catch(() => undefined);
-    if (!found?.isDirectory()) {
-      throw new SkyError("request/invalid", { field: "workdir", why: `no folder at ${workdir}` });
-    }
-    const { chunks, cluster } = this.#options;
-    const pin = packingPin(cluster, randomUUID());
-    try {
-      const packed = await this.#packInto(pin, workdir);
-      return await this.#hold(packed);
-    } catch (cause) {
-      if (isNoRoom(cause)) throw noRoom(this.#options.dir, cause);
-      if (isSkyError(cause)) throw cause;
-      const params = { what: `packing ${workdir}`, why: errorText(cause) };
-      throw new SkyError("process/failed", params, { cause });
-    } finally {
-      await chunks.unpin(pin);
-    }
-  }
-
-  async #packInto(pin: PinName, workdir: string): Promise<PackedTree> {
-    const { chunks, work, log } = this.#options;
-    const keep = async (batch: readonly TreeChunk[]): Promise<void> => {
-      // Pinned before it is put: what is known may otherwise be evicted a moment later.
-      await chunks.pin(
-        pin,
-        batch.map(({ ref }) => ref),
-      );
-      await Promise.all(
-        batch.map(({ ref, bytes }) => chunks.put(ref.digest, bytes, { proven: true })),
-      );
-    };
-    const newCutter = () => new ContentCutter();
-    const isLeftOut = (name: string): boolean => name === leftOut;
-    const packed = await packTree(workdir, { keep, newCutter, work, isLeftOut });
-    const { skipped } = packed;
-    if (skipped.length > 0) log.warn("not packed: sockets, pipes and devices", { skipped });
-    return packed;
-  }
-
   /** Pinned under its own name, for a submit that does not know its jobs yet. */
-  async #hold({ tree, chunks: refs }: PackedTree): Promise<Snapshot> {
-    const { chunks, cluster, board } = this.#options;
+  async #hold({ tree, chunks: refs }: PackedTree): Promise<Kept> {
+    const { chunks, cluster } = this.#options;
     const kept = this.#keep(tree);
     kept.holds += 1;
     try {
       await this.#inTurn(() => chunks.pin(workdirPin(cluster, tree.digest), refs));
-      if (board.needsCopies()) await this.#copies.make(tree);
-      return { tree, copy: this.#copies.pathOf(tree) };
+      return kept;
     } catch (error) {
-      kept.holds -= 1;
-      this.#releaseUnused(kept);
+      this.#letGo(tree);
       throw error;
     }
+  }
+
+  #letGo({ digest }: TreeRef): void {
+    const kept = this.#kept.get(digest);
+    if (kept === undefined) return;
+    kept.holds -= 1;
+    this.#releaseUnused(kept);
+  }
+
+  /** What the tasks get of it. */
+  async #shown(
+    tasks: readonly Task[],
+    sources: ReadonlyMap<string, Source>,
+    packed: ReadonlyMap<string, TreeRef>,
+  ): Promise<readonly Snapshot[]> {
+    const treeAt = (path: string): TreeRef => {
+      const tree = packed.get(path);
+      assert(tree !== undefined, "what tasks name is packed");
+      return tree;
+    };
+    const workdirs = tasks.flatMap(({ workdir }) => workdir ?? []);
+    for (const tree of distinct(workdirs.map(treeAt))) await this.#showAsFolder(tree);
+    return tasks.map(({ workdir, fileMounts = [] }) => {
+      if (workdir === undefined && fileMounts.length === 0) return nothing;
+      const tree = workdir === undefined ? undefined : treeAt(workdir);
+      return {
+        ...given("workdir", tree && { tree, copy: this.#copies.pathOf(tree) }),
+        mounts: fileMounts.map(({ destination, source }) => {
+          const isFile = sources.get(source)?.isFile ?? false;
+          return { destination, tree: treeAt(source), isFile };
+        }),
+      };
+    });
+  }
+
+  async #showAsFolder(tree: TreeRef): Promise<void> {
+    this.#keep(tree).isWorkdir = true;
+    if (this.#options.board.needsCopies()) await this.#copies.make(tree);
   }
 
   #keep(tree: TreeRef): Kept {
     const known = this.#kept.get(tree.digest);
     if (known !== undefined) return known;
-    const kept: Kept = { tree, jobs: new Set(), holds: 0 };
+    const kept: Kept = { tree, isWorkdir: false, jobs: new Set(), holds: 0 };
     this.#kept.set(tree.digest, kept);
     return kept;
   }
 
-  #use(kept: Kept, job: number): void {
-    kept.jobs.add(job);
-    this.#treeOf.set(job, kept);
+  #keepAll({ workdir, mounts }: JobTrees): readonly Kept[] {
+    if (workdir !== undefined) this.#keep(workdir).isWorkdir = true;
+    const trees = workdir === undefined ? mounts : [workdir, ...mounts];
+    return [...new Set(trees.map((tree) => this.#keep(tree)))];
+  }
+
+  #use(job: number, trees: readonly Kept[]): void {
+    for (const kept of trees) kept.jobs.add(job);
+    this.#treesOf.set(job, trees);
   }
 
   #isLive(id: number): boolean {
@@ -243,11 +239,12 @@ class PackedWorkdirs implements Workdirs {
 
   #ended(job: number): void {
     this.#copies.ended(job);
-    const kept = this.#treeOf.get(job);
-    if (kept === undefined) return;
-    this.#treeOf.delete(job);
-    kept.jobs.delete(job);
-    this.#releaseUnused(kept);
+    const trees = this.#treesOf.get(job) ?? [];
+    this.#treesOf.delete(job);
+    for (const kept of trees) {
+      kept.jobs.delete(job);
+      this.#releaseUnused(kept);
+    }
   }
 
   #releaseUnused(kept: Kept): void {
@@ -275,7 +272,8 @@ class PackedWorkdirs implements Workdirs {
   #makeCopies(): void {
     const { board, log } = this.#options;
     if (!board.needsCopies()) return;
-    for (const { tree } of this.#kept.values()) {
+    for (const { tree, isWorkdir } of this.#kept.values()) {
+      if (!isWorkdir) continue;
       this.#copies.make(tree).catch((error: unknown) => {
         log.warn("workdir not copied", { tree: tree.digest, why: errorText(error) });
       });
@@ -285,4 +283,32 @@ class PackedWorkdirs implements Workdirs {
 
 function isUsed({ jobs, holds }: Kept): boolean {
   return jobs.size > 0 || holds > 0;
+}
+
+/**
+ * What the tasks name, by its path; all of it is there.
+ * @throws SkyError `request/invalid`.
+ */
+async function sourcesOf(tasks: readonly Task[]): Promise<ReadonlyMap<string, Source>> {
+  const sources = new Map<string, Source>();
+  const workdirs = new Set<string>();
+  for (const { workdir, fileMounts = [] } of tasks) {
+    if (workdir !== undefined && !workdirs.has(workdir)) {
+      workdirs.add(workdir);
+      sources.set(workdir, await workdirSource(workdir));
+    }
+    for (const { destination, source } of fileMounts) {
+      if (!sources.has(source)) sources.set(source, await mountSource(source, destination));
+    }
+  }
+  return sources;
+}
+
+function treesIn({ workdir, mounts }: Snapshot): readonly TreeRef[] {
+  const trees = mounts.map(({ tree }) => tree);
+  return workdir === undefined ? trees : [workdir.tree, ...trees];
+}
+
+function distinct(trees: readonly TreeRef[]): readonly TreeRef[] {
+  return [...new Map(trees.map((tree) => [tree.digest, tree])).values()];
 }

@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { isSkyError } from "../../model/errors.ts";
 import type { Job } from "../../model/job.ts";
-import type { Task } from "../../model/task.ts";
+import type { FileMount, Task } from "../../model/task.ts";
 import type { TreeRef } from "../../model/tree.ts";
 import { createMemoryLog } from "../../runtime/log-memory.ts";
-import type { Workdirs } from "../../scheduler/workdirs-os.ts";
+import type { JobTrees, Workdirs } from "../../scheduler/workdirs-os.ts";
 import { openWorkdirs } from "../../scheduler/workdirs-os.ts";
 import {
   createMemoryContentStore,
@@ -39,13 +39,17 @@ function job(id: number, phase: Job["phase"]): Job {
   };
 }
 
+function mount(destination: string, source: string): FileMount {
+  return { destination, source };
+}
+
 interface Stage {
   readonly root: string;
   readonly board: ReturnType<typeof shownBoard>;
   readonly disk: MemoryContentDisk;
   readonly log: ReturnType<typeof createMemoryLog>;
   /** What the scheduler would have on record. */
-  readonly recorded: Map<number, TreeRef>;
+  readonly recorded: Map<number, JobTrees>;
   readonly task: Task;
   open(): Promise<Workdirs>;
   pins(): readonly string[];
@@ -57,7 +61,7 @@ function stage(context: TestContext): Stage {
   const board = shownBoard();
   const disk = new MemoryContentDisk();
   const log = createMemoryLog();
-  const recorded = new Map<number, TreeRef>();
+  const recorded = new Map<number, JobTrees>();
   sow(`${root}/user`, [
     ["run.sh", { kind: "file", content: "#!/bin/sh\n", mode: 0o755 }],
     ["empty", { kind: "folder", entries: [] }],
@@ -90,7 +94,7 @@ test("a snapshot has everything as it was, but no version control", async (conte
   const before = treeSeen(`${here.root}/user`, (name) => name === ".git");
   const [snapshot] = await workdirs.snapshot([here.task]);
   writeFileSync(`${here.root}/user/run.sh`, "changed");
-  const target = await unpacked(here, snapshot?.tree);
+  const target = await unpacked(here, snapshot?.workdir?.tree);
   assert.deepEqual(treeSeen(target), before);
   await workdirs.close();
 });
@@ -104,7 +108,7 @@ test("the same folder again stores nothing, and a changed file what changed", as
   const [first] = await workdirs.snapshot([here.task]);
   const chunks = new Set(here.disk.chunks.keys());
   const [again] = await workdirs.snapshot([here.task]);
-  assert.equal(again?.tree.digest, first?.tree.digest);
+  assert.equal(again?.workdir?.tree.digest, first?.workdir?.tree.digest);
   assert.equal(here.disk.chunks.size, chunks.size);
 
   large[6_000_000] = 1 + (large[6_000_000] ?? 0);
@@ -122,12 +126,12 @@ test("jobs share a tree; it is let go of when the last has ended", async (contex
   const { board, pins, task } = here;
   const workdirs = await here.open();
   const snapshots = await workdirs.snapshot([task, plain, task]);
-  assert.equal(snapshots[0], snapshots[2]);
-  assert.equal(snapshots[1], undefined);
+  assert.deepEqual(snapshots[0], snapshots[2]);
+  assert.deepEqual(snapshots[1], { mounts: [] });
   board.show(job(1, "queued"), job(2, "queued"), job(3, "queued"), job(4, "queued"));
   await workdirs.assign(snapshots, [1, 2, 3]);
   await workdirs.assign(await workdirs.snapshot([task]), [4]);
-  const pinned = [`demo/workdir/${snapshots[0]?.tree.digest}`];
+  const pinned = [`demo/workdir/${snapshots[0]?.workdir?.tree.digest}`];
   assert.deepEqual(pins(), pinned);
   board.show(job(1, "ended"), job(2, "ended"), job(3, "ended"));
   assert.deepEqual(pins(), pinned);
@@ -161,10 +165,10 @@ test("a later head keeps what living jobs need, and nothing else", async (contex
   sow(`${root}/other`, [["x", { kind: "file", content: "x" }]]);
   board.show(job(1, "queued"), job(2, "queued"));
   const first = await here.open();
-  const [a] = await first.snapshot([task]);
-  const [b] = await first.snapshot([other]);
-  await first.assign([a], [1]);
-  await first.assign([b], [2]);
+  const a = await first.snapshot([task]);
+  const b = await first.snapshot([other]);
+  await first.assign(a, [1]);
+  await first.assign(b, [2]);
   // A submit that a crash cut off.
   const third = { ...plain, workdir: `${root}/third` };
   sow(`${root}/third`, []);
@@ -173,11 +177,13 @@ test("a later head keeps what living jobs need, and nothing else", async (contex
   here.disk.pins.set("another/workdir/x", new Map());
   assert.equal(pins().length, 5);
   await first.close();
-  if (a) recorded.set(1, a.tree);
-  if (b) recorded.set(2, b.tree);
+  for (const [index, [snapshot]] of [a, b].entries()) {
+    const { tree } = snapshot?.workdir ?? {};
+    if (tree) recorded.set(index + 1, { workdir: tree, mounts: [] });
+  }
   board.show(job(1, "ended"));
   const later = await here.open();
-  assert.deepEqual(pins(), ["another/workdir/x", `demo/workdir/${b?.tree.digest}`]);
+  assert.deepEqual(pins(), ["another/workdir/x", `demo/workdir/${b[0]?.workdir?.tree.digest}`]);
   board.show(job(2, "ended"));
   await until("nothing is pinned", () => pins().length === 1);
   await later.close();
@@ -205,18 +211,22 @@ test("a node that cannot take chunks finds a copy, as long as a job needs it", a
   const here = stage(context);
   const { root, board, task } = here;
   const copies = `${root}/copies`;
+  sow(`${root}/mounted`, [["m", { kind: "file", content: "m" }]]);
   const before = treeSeen(`${root}/user`, (name) => name === ".git");
   const workdirs = await here.open();
   board.show(job(1, "queued"), job(2, "queued"));
-  const [snapshot] = await workdirs.snapshot([task]);
-  await workdirs.assign([snapshot], [1]);
+  const first = await workdirs.snapshot([task]);
+  await workdirs.assign(first, [1]);
   assert.deepEqual(readdirSync(copies), []);
   // It comes while a job waits, and is there when the next is submitted.
   board.showNode("worker1", "alive", { needsCopies: true });
-  const [next] = await workdirs.snapshot([task]);
-  await workdirs.assign([next], [2]);
-  assert.equal(next?.copy, snapshot?.copy);
-  assert.deepEqual(treeSeen(snapshot?.copy ?? ""), before);
+  const next = await workdirs.snapshot([{ ...task, fileMounts: [mount("m", `${root}/mounted`)] }]);
+  await workdirs.assign(next, [2]);
+  const { copy = "" } = first[0]?.workdir ?? {};
+  assert.equal(next[0]?.workdir?.copy, copy);
+  assert.deepEqual(treeSeen(copy), before);
+  // Whoever cannot take chunks cannot lay out mounts either.
+  assert.equal(readdirSync(copies).length, 1);
   board.show(job(1, "ended"), job(2, "ended"));
   await until("no copy is left", () => readdirSync(copies).length === 0);
   await workdirs.close();

@@ -28,23 +28,25 @@ const need: fc.Arbitrary<Need> = fc
     memoryBytes: fc.constantFrom(0, 4),
     device: fc.constantFrom("", "V100", "T4"),
     count: fc.constantFrom(0.25, 0.333, 0.5, 1, 2),
+    mounts: fc.boolean(),
   })
-  .map(({ cpus, memoryBytes, device, count }) =>
-    needOf({
-      ...{ cpus, memoryBytes },
-      ...(device === "" ? {} : { accelerators: { name: device, count } }),
-    }),
-  );
+  .map(({ cpus, memoryBytes, device, count, mounts }) => {
+    const accelerators = device === "" ? {} : { accelerators: { name: device, count } };
+    const asked = needOf({ cpus, memoryBytes, ...accelerators });
+    return mounts ? { ...asked, mounts: true } : asked;
+  });
 
 type Move =
   | { readonly kind: "place"; readonly need: Need; readonly count: number }
   | { readonly kind: "release"; readonly pick: number }
-  | { readonly kind: "toggle"; readonly node: number };
+  | { readonly kind: "toggle"; readonly node: number }
+  | { readonly kind: "mounts"; readonly node: number };
 
 const move: fc.Arbitrary<Move> = fc.oneof(
   fc.record({ kind: fc.constant("place" as const), need, count: fc.integer({ min: 1, max: 4 }) }),
   fc.record({ kind: fc.constant("release" as const), pick: fc.nat(100) }),
   fc.record({ kind: fc.constant("toggle" as const), node: fc.nat(11) }),
+  fc.record({ kind: fc.constant("mounts" as const), node: fc.nat(11) }),
 );
 
 interface Gang {
@@ -59,10 +61,12 @@ test("a gang gets the first nodes that fit, or none, and no device is held twice
       const placer = createPlacer(capacities);
       const held = new Map<string, number>();
       const gangs: Gang[] = [];
+      const mounters = new Set<number>();
       for (const [job, one] of moves.entries()) {
+        if (one.kind === "mounts") mount(placer, mounters, one.node % capacities.length);
         if (one.kind === "toggle") toggle(placer, one.node % capacities.length);
         if (one.kind === "release") release(placer, { gangs, held, pick: one.pick });
-        if (one.kind === "place") place(placer, { gangs, held, job, ...one });
+        if (one.kind === "place") place(placer, { gangs, held, mounters, job, ...one });
       }
       while (gangs.length > 0) release(placer, { gangs, held, pick: 0 });
       assert.ok(placer.ledger.isEmpty(), "what was given back is all that was taken");
@@ -75,9 +79,15 @@ function toggle(placer: Placer, node: number): void {
   else placer.close(node, "down");
 }
 
+function mount(placer: Placer, mounters: Set<number>, node: number): void {
+  if (!mounters.delete(node)) mounters.add(node);
+  placer.setMounts(node, mounters.has(node));
+}
+
 function place(
   placer: Placer,
   about: {
+    readonly mounters: ReadonlySet<number>;
     readonly gangs: Gang[];
     readonly held: Map<string, number>;
     readonly job: number;
@@ -85,9 +95,10 @@ function place(
     readonly count: number;
   },
 ): void {
-  const { gangs, held, job, need: asked, count } = about;
+  const { gangs, held, mounters, job, need: asked, count } = about;
+  const takes = (node: number): boolean => !asked.mounts || mounters.has(node);
   const able = Array.from({ length: placer.nodeCount }, (_, node) => node).filter(
-    (node) => !placer.isClosed(node, "down") && placer.ledger.fits(node, asked),
+    (node) => !placer.isClosed(node, "down") && takes(node) && placer.ledger.fits(node, asked),
   );
   const found = placer.find(asked, count);
   assert.deepEqual(found, able.length >= count ? able.slice(0, count) : undefined);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { newRecord } from "../../clouds/cluster-record.ts";
 import { isSkyError } from "../../model/errors.ts";
-import type { Task } from "../../model/task.ts";
+import type { FileMount, Task } from "../../model/task.ts";
 import { encodeEnvelope } from "../../proto/envelope.ts";
 import { busPayloadBytesMax } from "../../runtime/bus.ts";
 import { autostopSetting } from "../../scheduler/autostop-setting.ts";
@@ -13,6 +13,8 @@ import { headOf, jobOf, recordOf, upHeadOf } from "../../scheduler/lookup.ts";
 import {
   clusterNameProblem,
   lengthProblem,
+  mountsMax,
+  mountsTextBytesMax,
   nodeCountProblem,
   nodesMax,
   submissionProblem,
@@ -31,8 +33,16 @@ const task: Task = {
   maxRestarts: 0,
 };
 
+function mount(destination: string, source = "/s"): FileMount {
+  return { destination, source };
+}
+
+function mountsOf(count: number): readonly FileMount[] {
+  return Array.from({ length: count }, (_, index) => mount(`x${index}`));
+}
+
 test("a task in order passes; anything else is named by its field", () => {
-  const rows: readonly [Partial<Task>, string | undefined][] = [
+  const rows: readonly (readonly [Partial<Task>, string | undefined])[] = [
     [{}, undefined],
     [{ workdir: "/w", name: "train-1", envs: { A: "é\n$" }, numNodes: 4 }, undefined],
     [{ resources: { accelerators: { name: "V100", count: 0.5 } } }, undefined],
@@ -45,6 +55,17 @@ test("a task in order passes; anything else is named by its field", () => {
     [{ numNodes: 1.5 }, "tasks[0].num_nodes"],
     [{ name: "Train!" }, "tasks[0].name"],
     [{ workdir: "relative" }, "tasks[0].workdir"],
+    [{ fileMounts: [mount("~/x"), mount("/a b/c"), mount("d/é")] }, undefined],
+    ...["", "~", "/", "~/x/", "a//b", "../x", "/a/../b", "~/./x", "a\0b"].map(
+      (destination) => [{ fileMounts: [mount(destination)] }, "tasks[0].file_mounts"] as const,
+    ),
+    [{ fileMounts: [mount("x"), mount("x")] }, "tasks[0].file_mounts"],
+    [{ fileMounts: [mount("x", "relative")] }, "tasks[0].file_mounts"],
+    [{ fileMounts: [mount("x", "/a\0b")] }, "tasks[0].file_mounts"],
+    [{ fileMounts: mountsOf(mountsMax) }, undefined],
+    [{ fileMounts: mountsOf(mountsMax + 1) }, "tasks[0].file_mounts"],
+    [{ fileMounts: [mount("x".repeat(mountsTextBytesMax))] }, undefined],
+    [{ fileMounts: [mount("x".repeat(mountsTextBytesMax + 1))] }, "tasks[0].file_mounts"],
     [{ envs: { "A-B": "1" } }, "tasks[0].envs"],
     [{ secrets: { A: "a\0b" } }, "tasks[0].secrets"],
     [{ envs: { UID: "7" } }, "tasks[0].envs"],
@@ -77,8 +98,16 @@ test("the largest task that is taken fits into one message to each of the most n
   const env = runEnv({ ...about, rank: 0, devices: [], nodeHasDevices: false });
   const spec = { taskName: "t", script: largest.run, env, secrets: {}, goWhenReady: false };
   const key = { job: 2 ** 40, attempt: 1, phase: "run", index: nodesMax } as const;
-  const message = encodeEnvelope({ kind: "prepare", key, spec }, 1);
-  assert.equal(submissionProblem([largest]), undefined);
+  const long = "x".repeat(mountsTextBytesMax / mountsMax - 4);
+  const fileMounts = Array.from({ length: mountsMax }, (_, index) =>
+    mount(`${long}${1_000 + index}`),
+  );
+  const tree = { digest: "ab".repeat(32), bytes: 2 ** 27 };
+  const mounts = fileMounts.map(({ destination }) => {
+    return { destination, tree, isFile: true, takers: nodesMax };
+  });
+  const message = encodeEnvelope({ kind: "prepare", key, spec: { ...spec, mounts } }, 1);
+  assert.equal(submissionProblem([{ ...largest, fileMounts }]), undefined);
   assert.ok(message.length < busPayloadBytesMax, `${message.length} bytes`);
 });
 

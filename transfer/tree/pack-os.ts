@@ -9,7 +9,8 @@
 
 import type { BigIntStats, Dirent } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { readdir, readlink } from "node:fs/promises";
+import { readdir, readlink, realpath } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { SkyError } from "../../model/errors.ts";
 import { isTemp } from "../../runtime/tree-os.ts";
@@ -58,6 +59,7 @@ const againMs = 50;
 /** Two changes within one tick of the kernel's clock may have one time. */
 const tickMs = 20;
 const skippedMax = 100;
+const noName = Buffer.alloc(0);
 
 /** @throws SkyError `process/failed` for a file that changes again and again, and for a folder that
  *   is removed or replaced meanwhile; what is thrown by the file system and by `keep`. */
@@ -66,6 +68,23 @@ export async function packTree(path: string, options: PackOptions): Promise<Pack
   try {
     const packed = await new Packer(options).pack(folder);
     if (!(await isStillAt(path, folder))) throw vanished(path);
+    return packed;
+  } finally {
+    await folder.handle.close();
+  }
+}
+
+/**
+ * A file alone, of the name that `path` gives it; links on the way are followed, the last one too.
+ * @throws SkyError `process/failed` if it goes meanwhile; otherwise like `packTree`.
+ */
+export async function packFile(path: string, options: PackOptions): Promise<PackedTree> {
+  const target = await realpath(path);
+  const folder = await openFolder(dirname(target));
+  try {
+    const names = { name: Buffer.from(basename(target)), as: Buffer.from(basename(path)) };
+    const packed = await new Packer(options).packOnly(folder, names);
+    if (packed.files !== 1) throw vanished(path);
     return packed;
   } finally {
     await folder.handle.close();
@@ -83,6 +102,8 @@ class Packer {
   readonly #small: RegionWriter;
   readonly #large: RegionWriter;
   readonly #skipped: string[] = [];
+  /** The name of the only file there is. */
+  #as: Buffer | undefined;
   #depth = 0;
   #files = 0;
   #bytes = 0;
@@ -95,7 +116,24 @@ class Packer {
   }
 
   async pack(folder: Folder): Promise<PackedTree> {
-    await this.#folder(folder, Buffer.alloc(0));
+    await this.#folder(folder, noName);
+    return await this.#end();
+  }
+
+  /** A tree of one file of that folder: what the folder is like is no part of it. */
+  async packOnly(
+    folder: Folder,
+    { name, as }: { readonly name: Buffer; readonly as: Buffer },
+  ): Promise<PackedTree> {
+    this.#as = as;
+    await this.#describe({ kind: "folder", name: noName, mode: 0o755, mtimeUs: 0 });
+    const seen = await this.#look(folder, name);
+    if (seen.kind === "small" || seen.kind === "large") await this.#take(folder, name, seen);
+    await this.#describe({ kind: "leave" });
+    return await this.#end();
+  }
+
+  async #end(): Promise<PackedTree> {
     const regions = {
       description: await this.#description.end(),
       small: await this.#small.end(),
@@ -239,7 +277,7 @@ class Packer {
     const bytes = Number(found.size);
     this.#files += 1;
     this.#bytes += bytes;
-    await this.#describe({ kind: "file", name, ...aboutOf(found), bytes });
+    await this.#describe({ kind: "file", name: this.#as ?? name, ...aboutOf(found), bytes });
   }
 
   #describe(entry: TreeEntry): Promise<void> {
