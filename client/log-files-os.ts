@@ -45,6 +45,8 @@ export async function jobsMeant(
 export interface LogFetch {
   readonly cluster: string;
   readonly job: Job;
+  /** Only the run of these; without any the run of all, and the setup. */
+  readonly ranks?: readonly number[];
   /** The folder that gets the job's own one. */
   readonly into: string;
   /** Of the cluster, not of the job. */
@@ -54,10 +56,10 @@ export interface LogFetch {
 /** Writes the job's logs as far as they go. Gives their folder. */
 export async function fetchLogs(asking: Asking, fetch: LogFetch): Promise<string> {
   const { head, signal } = asking;
-  const { cluster, job, into } = fetch;
+  const { cluster, job, into, ranks = [] } = fetch;
   const folder = `${into}/${folderName(cluster, job)}`;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const query = { cluster, job: job.id, follow: false, offsets: [], ranks: [], tailLines: 0 };
+  const query = { cluster, job: job.id, follow: false, offsets: [], ranks, tailLines: 0 };
   const files = new Files(fetch, folder);
   try {
     const ports = {
@@ -98,7 +100,9 @@ class Files {
 
   /** A rank that wrote nothing has an empty log, and so an empty file. */
   async addEmpty({ ranks, attempt, id }: Job): Promise<void> {
+    const { ranks: only = [] } = this.#fetch;
     for (const { rank, node } of ranks) {
+      if (only.length > 0 && !only.includes(rank)) continue;
       await this.#file(this.#nameOf({ job: id, attempt, phase: "run", index: rank }, node));
     }
   }

@@ -11,6 +11,8 @@ import { linePrefix } from "./prefix.ts";
 export class LogText {
   readonly #clusterNodes: number;
   readonly #merge: Merge;
+  /** The logs of which something was taken: `1-run-0` is rank 0 of the first attempt. */
+  readonly sources = new Set<string>();
   /** As it was last heard of. */
   job: Job | undefined;
 
@@ -34,7 +36,9 @@ export class LogText {
 
   #pushed(piece: LogPiece): readonly Buffer[] {
     const { attempt, phase, index } = piece.key;
-    const source = { id: `${attempt}-${phase}-${index}`, prefix: () => this.#prefix(piece) };
+    const id = `${attempt}-${phase}-${index}`;
+    this.sources.add(id);
+    const source = { id, prefix: () => this.#prefix(piece) };
     return this.#merge.push(source, piece.bytes);
   }
 

@@ -21,8 +21,10 @@ function kindOf(path: string): "directory" | "file" | "missing" {
   }
 }
 
-/** Who the head's records name. */
+/** Who the head's records name: `SKYPILOT_USER` where it is set, else the user of the machine. */
 export function userName(): string {
+  const given = process.env["SKYPILOT_USER"]?.trim() ?? "";
+  if (given !== "") return given;
   try {
     return userInfo().username;
   } catch {

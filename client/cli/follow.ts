@@ -13,6 +13,7 @@ import { followLog } from "../log-follow.ts";
 import { LogText } from "../log-text.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import { exitCodeOfJob, exitCodes } from "./exit-codes.ts";
+import { reportSetup } from "./setup-report.ts";
 import type { Shell } from "./shell.ts";
 
 export interface FollowRequest {
@@ -21,6 +22,8 @@ export interface FollowRequest {
   readonly job: number;
   readonly follow: boolean;
   readonly tailLines: number;
+  /** Only the run of these; without any the run of all, and the setup. */
+  readonly ranks?: readonly number[];
   /** Nodes of the cluster: decides the look of the prefixes. */
   readonly clusterNodes: number;
 }
@@ -35,7 +38,7 @@ export async function followJob(shell: Shell, request: FollowRequest): Promise<E
     return detached(shell, request.cluster, view.job?.id ?? request.job);
   }
   await view.flush();
-  return finished(shell, request, view.job);
+  return finished(shell, request, view);
 }
 
 /** What Ctrl-C leaves behind, in words. */
@@ -47,10 +50,10 @@ export function detached(shell: Shell, cluster: string, job: number): ExitCode {
 }
 
 function events(shell: Shell, head: Head, request: FollowRequest): AsyncIterable<FollowEvent> {
-  const { cluster, job, follow, tailLines } = request;
+  const { cluster, job, follow, tailLines, ranks = [] } = request;
   const signal = shell.interrupt;
   return followLog(
-    { cluster, job, follow, tailLines, ranks: [], offsets: [] },
+    { cluster, job, follow, tailLines, ranks, offsets: [] },
     {
       open: (query) => head.tailLogs(query, signal),
       pause: (ms) => pause(ms, undefined, { signal }),
@@ -58,13 +61,21 @@ function events(shell: Shell, head: Head, request: FollowRequest): AsyncIterable
   );
 }
 
-function finished(shell: Shell, { cluster, follow }: FollowRequest, job: Job | undefined) {
+async function finished(shell: Shell, request: FollowRequest, view: View): Promise<ExitCode> {
+  const { job } = view;
+  const { cluster, follow, clusterNodes } = request;
   if (job === undefined) return exitCodes.refused;
-  if (follow) shell.print(`Job finished (status: ${job.status}).`);
-  if (isTerminal(job.status) && job.status !== "SUCCEEDED" && job.reason !== undefined) {
-    shell.say(`Job ${job.id}: ${reasonText(job.reason)}. See \`sky why ${cluster} ${job.id}\`.`);
+  const { id, status, reason } = job;
+  if (follow) shell.print(`Job finished (status: ${status}).`);
+  else if (!isTerminal(status)) shell.say(`Job ${id} has not finished (status: ${status}).`);
+  if (isTerminal(status) && status !== "SUCCEEDED" && reason !== undefined) {
+    shell.say(`Job ${id}: ${reasonText(reason)}. See \`sky why ${cluster} ${id}\`.`);
   }
-  return exitCodeOfJob(job.status);
+  if (status === "FAILED_SETUP") {
+    const seen = view.hasOnly(job);
+    await reportSetup(shell, { cluster, job, clusterNodes, seen });
+  }
+  return exitCodeOfJob(status);
 }
 
 class View {
@@ -86,6 +97,14 @@ class View {
   async take(event: FollowEvent): Promise<void> {
     for (const bytes of this.#text.take(event)) await this.#shell.write(bytes);
     if (event.kind !== "piece") this.#sayWhyItWaits(event.job);
+  }
+
+  /** Whether what was shown is the one setup of this job. */
+  hasOnly({ attempt, setups }: Job): boolean {
+    const [only] = setups;
+    if (setups.length !== 1 || only === undefined) return false;
+    const { sources } = this.#text;
+    return sources.size === 1 && sources.has(`${attempt}-setup-${only.rank}`);
   }
 
   async flush(): Promise<void> {

@@ -1,12 +1,15 @@
 // `sky queue`: the jobs of clusters, newest first.
 // A cluster that cannot answer is told and does not hide the others.
 
-import { errorText } from "../../model/errors.ts";
+import type { ClusterStatus, ClusterView } from "../../model/cluster.ts";
 import { isTerminal } from "../../model/job.ts";
+import type { JobsQuery } from "../head.ts";
 import { type Job, jobView } from "../view.ts";
+import { userName } from "../world-os.ts";
 import { type CliCommand, outputFlag } from "./command.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { isSet, wordsAt } from "./flags.ts";
+import { failureText } from "./message.ts";
 import { namesMeant } from "./names.ts";
 import { printJson, wantsJson } from "./output.ts";
 import type { Shell } from "./shell.ts";
@@ -15,70 +18,91 @@ import { agoText, durationText } from "./times.ts";
 
 const columns = ["ID", "NAME", "SUBMITTED", "STARTED", "DURATION", "RESOURCES", "STATUS", "LOG"];
 
+const columnsOfAll = columns.toSpliced(2, 0, "USER");
+
 export const queue: CliCommand = {
   name: "queue",
   args: "[CLUSTERS...]",
   about: "Show the jobs of clusters.",
-  examples: ["sky queue demo", "sky queue demo -s", "sky queue demo -o json"],
+  examples: ["sky queue", "sky queue demo 'train-*' -s", "sky queue demo -a -o json"],
   flags: [
     { usage: "-s, --skip-finished", about: "Leave out jobs that have ended." },
-    { usage: "-a, --all-users", about: "Jobs of all users; a local cluster has one." },
+    { usage: "-a, --all-users", about: "Jobs of all users, not only your own." },
+    { usage: "-u", about: "The same.", hidden: true },
     outputFlag,
   ],
   run: async (shell, parsed) => {
     const json = wantsJson(parsed);
+    const allUsers = isSet(parsed, "allUsers") || isSet(parsed, "u");
     const skipFinished = isSet(parsed, "skipFinished");
-    const queues = await queuesOf(shell, wordsAt(parsed, 0), skipFinished);
+    const which = { skipFinished, ...(allUsers ? {} : { user: userName() }) };
+    const { queues, isEmpty } = await queuesOf(shell, wordsAt(parsed, 0), which);
     if (json)
       printJson(
         shell,
         queues.flatMap(({ cluster, jobs }) => jobs.map((job) => ({ ...job, cluster }))),
       );
-    else if (queues.length === 0) shell.print("No existing clusters.");
-    else for (const one of queues) printQueue(shell, one);
+    else if (isEmpty) shell.print("No existing clusters.");
+    else for (const one of queues) printQueue(shell, one, allUsers);
     return queues.some(({ failed }) => failed) ? exitCodes.refused : exitCodes.done;
   },
 };
 
 interface ClusterQueue {
   readonly cluster: string;
+  readonly status: ClusterStatus;
   readonly jobs: readonly Job[];
   readonly failed: boolean;
 }
 
-/** One exact name is asked for directly; globs and "all" need the list of clusters first. */
+interface Queues {
+  readonly queues: readonly ClusterQueue[];
+  /** There is no cluster at all. */
+  readonly isEmpty: boolean;
+}
+
+/** A cluster that stopped has its history; one that cannot answer is told. */
 async function queuesOf(
   shell: Shell,
   words: readonly string[],
-  skipFinished: boolean,
-): Promise<readonly ClusterQueue[]> {
+  which: Omit<JobsQuery, "cluster">,
+): Promise<Queues> {
   const head = await shell.head();
   const signal = shell.interrupt;
-  const [only] = words;
-  const known = (await head.status([], signal)).map(({ name }) => name);
+  const known = await head.status([], signal);
+  const all = known.map(({ name }) => name);
   const { names, unmatched } =
-    words.length === 0 ? { names: known, unmatched: [] } : namesMeant(words, known);
+    words.length === 0 ? { names: all, unmatched: [] } : namesMeant(words, all);
   for (const glob of unmatched) shell.say(`Cluster ${glob} not found.`);
-  const ask = async (cluster: string): Promise<ClusterQueue> => {
-    const jobs = await head.listJobs({ cluster, skipFinished }, signal);
-    return { cluster, jobs: jobs.map(jobView), failed: false };
+  const ask = async ({ name, status }: ClusterView): Promise<ClusterQueue> => {
+    const one = { cluster: name, status };
+    try {
+      const jobs = await head.listJobs({ cluster: name, ...which }, signal);
+      return { ...one, jobs: jobs.map(jobView), failed: false };
+    } catch (error) {
+      // With only one there is nothing to go on with: the error is the answer.
+      if (signal.aborted || names.length === 1) throw error;
+      shell.say(failureText(error));
+      return { ...one, jobs: [], failed: true };
+    }
   };
-  if (names.length === 1 && names[0] === only) return [await ask(names[0] ?? "")];
-  return Promise.all(
-    names.map((cluster) =>
-      ask(cluster).catch((error: unknown) => {
-        shell.say(`${cluster}: ${errorText(error)}`);
-        return { cluster, jobs: [], failed: true };
-      }),
-    ),
-  );
+  const queues = await Promise.all(known.filter(({ name }) => names.includes(name)).map(ask));
+  return { queues, isEmpty: known.length === 0 };
 }
 
-function printQueue(shell: Shell, { cluster, jobs, failed }: ClusterQueue): void {
+function printQueue(
+  shell: Shell,
+  { cluster, status, jobs, failed }: ClusterQueue,
+  allUsers: boolean,
+): void {
   if (failed) return;
-  shell.print(`Job queue of cluster ${cluster}`);
-  const rows = jobs.map((job) => rowOf(cluster, job, shell.now()));
-  shell.print(tableText({ columns, rows }));
+  const state = status === "UP" ? "" : ` (status: ${status})`;
+  shell.print(`Job queue of cluster ${cluster}${state}`);
+  const rows = jobs.map((job) => {
+    const [id = "", name = "", ...rest] = rowOf(cluster, job, shell.now());
+    return allUsers ? [id, name, job.user, ...rest] : [id, name, ...rest];
+  });
+  shell.print(tableText({ columns: allUsers ? columnsOfAll : columns, rows }));
 }
 
 function rowOf(cluster: string, job: Job, now: number): readonly string[] {
