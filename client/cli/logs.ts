@@ -1,4 +1,6 @@
 // `sky logs`: follow a job's log, ask for its status, or fetch the files.
+//
+// A follow is of one job; statuses, files and what there is so far are also of several.
 // Exits with the job's outcome; a job that goes on when we stop looking has not finished.
 
 import { isSkyError, SkyError } from "../../model/errors.ts";

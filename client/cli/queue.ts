@@ -1,4 +1,6 @@
-// `sky queue`: the jobs of clusters, newest first.
+// `sky queue`: the jobs of clusters, newest first; one's own, unless those of all are asked for.
+//
+// A cluster that is stopped still has its history.
 // A cluster that cannot answer is told and does not hide the others.
 
 import type { ClusterStatus, ClusterView } from "../../model/cluster.ts";

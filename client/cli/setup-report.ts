@@ -1,5 +1,5 @@
-// What a failed setup leaves behind, in the terminal: the exit codes of its nodes and the last lines
-// of the node that failed, each behind its prefix.
+// What a failed setup leaves behind, in the terminal: the exit codes of its nodes and the last
+// lines of the node that failed, each behind its prefix.
 //
 // It is said at the end of every look at such a job, so that it is there also for those who have
 // launched with -d and ask later. Source of the list of codes: SkyPilot's detached setup.
