@@ -69,6 +69,7 @@ const stopTexts = {
   cancelled: "stopped by the cancel",
   "node-lost": "stopped because a node was lost",
   "lease-expired": "stopped because its node had not heard from the head for too long",
+  "timed-out": "stopped by its timeout",
 } as const;
 
 function outcomeText(exit: Exit): string {

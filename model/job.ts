@@ -35,8 +35,11 @@ export type Exit =
   /** The shim was killed: nobody knows. Never a success. */
   | { readonly kind: "unknown"; readonly evidence: string };
 
-/** `lease-expired`: its node had not heard from the head for as long as its lease. */
-export type StopCause = "peer-failed" | "cancelled" | "node-lost" | "lease-expired";
+/**
+ * `lease-expired`: its node had not heard from the head for as long as its lease. `timed-out`: the
+ * attempt had taken as long as its task may; nodes are not told so.
+ */
+export type StopCause = "peer-failed" | "cancelled" | "node-lost" | "lease-expired" | "timed-out";
 
 /** Which process of a job: rank `index` of the run, or the setup on the cluster's node `index`. */
 export interface RankKey {

@@ -37,10 +37,13 @@ export interface FileMount {
   readonly source: string;
 }
 
+/** An hour, to write a last checkpoint. */
+export const graceMsMax = 3_600_000;
+
 export interface TaskConfig {
-  /** Between TERM and KILL, when a rank is ended. */
+  /** Between TERM and KILL, when a rank is ended. At most `graceMsMax`. */
   readonly graceMs?: number;
-  /** 0 = none. */
+  /** 0 = none; otherwise at least `leaseMsMin` of `model/lease.ts`. */
   readonly leaseMs?: number;
 }
 

@@ -38,6 +38,7 @@ export const stopCauses: EnumPair<Cause, sky.v1.StopCause> = pair(
     cancelled: StopCause.STOP_CAUSE_CANCELLED,
     "node-lost": StopCause.STOP_CAUSE_NODE_LOST,
     "lease-expired": StopCause.STOP_CAUSE_LEASE_EXPIRED,
+    "timed-out": StopCause.STOP_CAUSE_TIMED_OUT,
   },
   {
     [StopCause.STOP_CAUSE_UNSPECIFIED]: undefined,
@@ -45,6 +46,7 @@ export const stopCauses: EnumPair<Cause, sky.v1.StopCause> = pair(
     [StopCause.STOP_CAUSE_CANCELLED]: "cancelled",
     [StopCause.STOP_CAUSE_NODE_LOST]: "node-lost",
     [StopCause.STOP_CAUSE_LEASE_EXPIRED]: "lease-expired",
+    [StopCause.STOP_CAUSE_TIMED_OUT]: "timed-out",
   },
 );
 

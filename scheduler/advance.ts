@@ -13,10 +13,12 @@ import { stepGang } from "./gang.ts";
 import { stopCauseOf } from "./gang-parts.ts";
 import type { GangEffect, GangEvent, GangState, PlacedState } from "./gang-state.ts";
 import { awaitsSweep, processesOf, processOf } from "./gang-state.ts";
+import { startDeadline, startTimeout, stopDeadline, stopTimeout } from "./job-timers.ts";
 import { goOrder } from "./leases.ts";
 import { pauseAfter } from "./pause.ts";
 import { rankSpec } from "./rank-spec.ts";
 import { considerGhost } from "./settle.ts";
+import { stopOrder } from "./stops.ts";
 import type { JobEntry, NodeEntry, SchedulerState } from "./table.ts";
 import { entryOf, isHalfTold, nodeCan } from "./table.ts";
 import type { Draft } from "./turn.ts";
@@ -202,9 +204,14 @@ function perform(state: SchedulerState, draft: Draft, { entry, before, effect }:
     case "start-deadline":
       startDeadline(state, draft, { entry, name: effect.name });
       return;
+    case "start-timeout":
+      startTimeout(draft, entry);
+      return;
+    case "stop-timeout":
+      stopTimeout(draft, entry);
+      return;
     case "stop-deadline":
-      if (entry.deadline) draft.timers.push({ kind: "cancel-timer", name: `job-${id}` });
-      entry.deadline = false;
+      stopDeadline(draft, entry);
       return;
     case "release":
       release(state, draft, entry);
@@ -254,11 +261,9 @@ function send(state: SchedulerState, draft: Draft, { entry, kind, key, node, why
       tellAgent(state, draft, { node, message });
       return;
     }
-    case "stop": {
-      const { graceMs } = state.options;
-      tellAgent(state, draft, { node, message: { kind, key, graceMs, why } });
+    case "stop":
+      tellAgent(state, draft, { node, message: stopOrder(state, key, why) });
       return;
-    }
     case "go":
       tellAgent(state, draft, { node, message: goOrder(state, draft, { entry, key, node }) });
       return;
@@ -266,19 +271,6 @@ function send(state: SchedulerState, draft: Draft, { entry, kind, key, node, why
       tellAgent(state, draft, { node, message: { kind, key } });
       return;
   }
-}
-
-export function startDeadline(
-  state: SchedulerState,
-  draft: Draft,
-  { entry, name }: { readonly entry: JobEntry; readonly name: "prepare" | "drain" },
-): void {
-  const { id } = entry.spec;
-  const { attempt } = entry.gang;
-  const ms = name === "prepare" ? state.options.prepareMs : state.options.drainMs;
-  entry.deadline = true;
-  const message = { kind: "job-deadline", job: id, attempt, name } as const;
-  startTimer(draft, { name: `job-${id}`, ms, message });
 }
 
 function release(state: SchedulerState, draft: Draft, entry: JobEntry): void {

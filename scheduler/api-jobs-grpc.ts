@@ -7,6 +7,7 @@
 
 import { isSkyError, skyErrorFrom } from "../model/errors.ts";
 import type { Task } from "../model/task.ts";
+import { graceMsMax } from "../model/task.ts";
 import { eventToProto, jobToProto, taskFromProto } from "../proto/converters-job.ts";
 import { given } from "../proto/fields.ts";
 import type { sky } from "../proto/gen/sky.js";
@@ -27,7 +28,7 @@ import type { Snapshot } from "./workdirs-os.ts";
 
 const submitMs = 60_000;
 /** Graces, kills and sweeps: a cancel has ended long before. */
-const cancelMs = 600_000;
+const cancelMs = graceMsMax + 600_000;
 const keyBytes = 16;
 
 export function jobHandlers(options: ApiOptions): HandlersOf<typeof jobService> {

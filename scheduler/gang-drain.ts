@@ -16,14 +16,17 @@ import {
   failure,
   hasStarted,
   inPlay,
+  isTimedOut,
   mark,
   markExit,
   markStart,
   nameOf,
   note,
+  setupFailure,
   stopCauseOf,
   sweepEvidence,
   sweepText,
+  unwatched,
 } from "./gang-parts.ts";
 import type {
   Draining,
@@ -54,7 +57,7 @@ export function drain(
   };
   const left = inPlay(next);
   // Between setup and the barrier nothing may be in play.
-  if (left.length === 0) return settle(next, wallMs, []);
+  if (left.length === 0) return settle(next, wallMs, unwatched(state));
   const stops = left.map(
     ({ key, process }): GangEffect => ({ kind: "stop", key, node: process.node, why }),
   );
@@ -64,6 +67,7 @@ export function drain(
     [
       ...stops,
       { kind: "start-deadline", name: "drain" },
+      ...unwatched(state),
       note({ actor: "scheduler", kind: "phase", cause: `stopping and sweeping ${nodes}` }),
     ],
   ];
@@ -73,7 +77,7 @@ export function drain(
 export function afterFailure({ terms, restarts }: PlacedState, reason: Reason): Outcome {
   const mayRestart = reasons[reason.code].retry === "if-asked" && restarts < terms.restartsMax;
   return mayRestart
-    ? { kind: "requeue", why: reasonText(reason), counted: true }
+    ? { kind: "requeue", why: reasonText(reason), counted: true, after: reason.code }
     : { kind: "end", reason };
 }
 
@@ -109,7 +113,7 @@ export function exitedWhileDraining(
 ): Next {
   const process = processOf(state, event.key);
   if (process === undefined || process.exit !== undefined) return [state, []];
-  const next = markExit(state, event);
+  const next = markExit(state, isTimedOut(state) ? inItsWords(event) : event);
   // A setup that was done before the stop reached it needs no sweep, so this may be the last word.
   const known = event.neverStarted ? next : reconsidered(next, event.key, event.exit);
   return settle(known, event.at.wallMs, []);
@@ -120,13 +124,30 @@ export function exitedWhileDraining(
  * was stopped by us goes back to the queue.
  */
 function reconsidered(state: Draining, key: RankKey, exit: Exit): Draining {
+  if (isTimedOut(state)) return afterTimeout(state, key, exit);
   if (state.outcome.kind === "end" || state.outcome.counted) return state;
   if (state.outcome.unlessStarted !== undefined) return state;
   if (exit.kind === "stopped" || key.phase === "setup") return state;
-  const reason: Reason = isSuccess(exit)
-    ? { code: "all-ranks-exited-0", params: {} }
-    : failure(state, key, exit);
+  const reason = isSuccess(exit) ? allWell : failure(state, key, exit);
   return { ...state, outcome: { kind: "end", reason } };
+}
+
+/** It was stopped for its timeout. That is not said to nodes: for them it was cancelled. */
+function inItsWords<E extends On<"rank-exited"> | On<"setup-exited">>(event: E): E {
+  const { exit } = event;
+  const isOurs = exit.kind === "stopped" && exit.why === "cancelled";
+  return isOurs ? { ...event, exit: { ...exit, why: "timed-out" } } : event;
+}
+
+/** What ended before its stop came ended by itself: by that it is judged. */
+function afterTimeout(state: Draining, key: RankKey, exit: Exit): Draining {
+  if (exit.kind === "stopped" || exit.kind === "unknown") return state;
+  if (key.phase === "run" && state.ranks.every((rank) => isSuccess(rank.exit))) {
+    return { ...state, outcome: { kind: "end", reason: allWell } };
+  }
+  if (isSuccess(exit)) return state;
+  const reason = key.phase === "setup" ? setupFailure(state, key.index) : failure(state, key, exit);
+  return { ...state, outcome: afterFailure(state, reason) };
 }
 
 export function swept(state: Draining, { key, sweep, at }: On<"rank-swept">): Next {
@@ -226,7 +247,7 @@ function settle(state: Draining, wallMs: number, effects: readonly GangEffect[])
   if (inPlay(state).length > 0) return [state, effects];
   const { outcome } = state;
   if (outcome.kind === "end")
-    return conclude(state, { reason: outcome.reason, endedAt: wallMs, effects });
+    return conclude(state, { reason: inFull(state, outcome.reason), endedAt: wallMs, effects });
   const { unlessStarted } = outcome;
   if (unlessStarted !== undefined && state.ranks.some(hasStarted)) {
     return settle({ ...state, outcome: afterFailure(state, unlessStarted) }, wallMs, effects);
@@ -237,7 +258,16 @@ function settle(state: Draining, wallMs: number, effects: readonly GangEffect[])
   ]);
 }
 
+/** The setups of other nodes may have failed as well before they were stopped. */
+function inFull(state: Draining, reason: Reason): Reason {
+  return reason.code === "setup-failed"
+    ? setupFailure(state, Number(reason.params["rank"] ?? 0))
+    : reason;
+}
+
 // ---- ends
+
+export const allWell: Reason = { code: "all-ranks-exited-0", params: {} };
 
 export const nothingToRun: Reason = { code: "nothing-to-run", params: {} };
 
@@ -264,6 +294,7 @@ export function conclude(
     [
       ...effects,
       { kind: "stop-deadline" },
+      ...unwatched(state),
       { kind: "release" },
       { kind: "conclude" },
       note({
@@ -305,6 +336,7 @@ export function requeue(
     [
       ...before,
       { kind: "stop-deadline" },
+      ...unwatched(state),
       { kind: "release" },
       { kind: "requeue", pause: !counted },
     ],

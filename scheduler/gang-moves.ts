@@ -6,9 +6,11 @@
 import type { Exit, StopCause } from "../model/job.ts";
 import type { Reason } from "../model/reason.ts";
 import { reasonText } from "../model/reason.ts";
+import type { Instant } from "../runtime/clock.ts";
 import { exitText, isSuccess } from "./exit-text.ts";
 import {
   afterFailure,
+  allWell,
   conclude,
   drain,
   lostWhileDraining,
@@ -20,6 +22,7 @@ import type { Live, Next, On } from "./gang-parts.ts";
 import {
   acknowledge,
   actorOf,
+  begin,
   endReason,
   failure,
   inPlay,
@@ -60,25 +63,26 @@ export function seated(state: Waiting, { ranks, setups, at }: On<"placed">): Nex
   const { terms, attempt, restarts, tries, past, refusals } = state;
   const said = refusals === undefined ? {} : { refusals };
   const course = { terms, attempt, restarts, tries, past, ...said, sweeps: [] };
-  if (!terms.hasSetup && !terms.hasRun) {
+  const hasSetup = setups.length > 0;
+  if (!hasSetup && !terms.hasRun) {
     return conclude({ ...course, ranks, setups: [] }, { reason: nothingToRun, endedAt: at.wallMs });
   }
   // What runs on a lease starts on a word that the lease can be counted from.
   const isLeased = ranks.some(({ leaseMs }) => leaseMs !== undefined);
-  const goWhenReady = !terms.hasSetup && ranks.length === 1 && !isLeased;
+  const goWhenReady = !hasSetup && ranks.length === 1 && !isLeased;
   const asked = (list: readonly GangRank[]) => list.map((rank) => ({ ...rank, asked: true }));
   const next: Preparing = {
     ...course,
     phase: "preparing",
     goWhenReady,
-    ranks: terms.hasSetup ? ranks : asked(ranks),
-    setups: terms.hasSetup ? asked(setups) : [],
+    ranks: hasSetup ? ranks : asked(ranks),
+    setups: asked(setups),
   };
   const nodes = ranks.map(({ node }) => node).join(", ");
   return [
     next,
     [
-      ...toAll("prepare", next, terms.hasSetup ? "setup" : "run"),
+      ...toAll("prepare", next, hasSetup ? "setup" : "run"),
       { kind: "start-deadline", name: "prepare" },
       note({
         actor: "scheduler",
@@ -107,29 +111,35 @@ export function endedWhileQueued(
 export function preparedFirst(state: Preparing, event: On<"rank-prepared">): Next {
   const { at } = event;
   const next = markReady(state, event);
-  const phase = state.terms.hasSetup ? "setup" : "run";
+  const phase = state.setups.length > 0 ? "setup" : "run";
   if (state.goWhenReady || !processes(next, phase).every(({ ready }) => ready)) return [next, []];
-  if (phase === "run") return open(next, at.wallMs);
+  if (phase === "run") return open(next, at);
   const { goWhenReady: _, ...rest } = next;
-  const settingUp: SettingUp = { ...rest, phase: "setting-up", stage: "setup", tries: 0 };
+  const [begun, timeout] = begin(rest, at);
+  const settingUp: SettingUp = {
+    ...{ ...rest, ...begun },
+    ...{ phase: "setting-up", stage: "setup", tries: 0 },
+  };
   const why = `setup starts on ${settingUp.setups.length} node(s)`;
   return [
     settingUp,
     [
       ...toAll("go", settingUp, "setup"),
       { kind: "stop-deadline" },
+      ...timeout,
       note({ actor: "scheduler", kind: "phase", cause: why }),
     ],
   ];
 }
 
 /** The barrier opens: every rank stands ready, so all are told to go. */
-export function open(state: Preparing | SettingUp, wallMs: number): Next {
+export function open(state: Preparing | SettingUp, at: Instant): Next {
   const { terms, attempt, restarts, past, ranks, setups, sweeps } = state;
+  const [begun, timeout] = begin(state, at);
   const next: Starting = {
     phase: "starting",
-    ...{ terms, attempt, restarts, tries: 0, past, ranks, setups, sweeps },
-    startedAt: wallMs,
+    ...{ terms, attempt, restarts, tries: 0, past, ranks, setups, sweeps, ...begun },
+    startedAt: at.wallMs,
   };
   const why = `all ${ranks.length} ranks stand ready`;
   return [
@@ -137,6 +147,7 @@ export function open(state: Preparing | SettingUp, wallMs: number): Next {
     [
       ...toAll("go", next, "run"),
       { kind: "stop-deadline" },
+      ...timeout,
       note({ actor: "scheduler", kind: "phase", cause: why }),
     ],
   ];
@@ -187,7 +198,7 @@ export function notReadyInTime(
   { waited, at }: On<"deadline-passed">,
 ): Next {
   if (state.phase === "setting-up" && state.stage === "setup") return [state, []];
-  const isSetup = state.phase === "preparing" && state.terms.hasSetup;
+  const isSetup = state.phase === "preparing" && state.setups.length > 0;
   const late = processes(state, isSetup ? "setup" : "run").filter(({ ready }) => !ready);
   const nodes = [...new Set(late.map(({ node }) => node))];
   if (nodes.length === 0 && !isOwnBarrier(state)) return [state, []];
@@ -255,12 +266,18 @@ function isOwnBarrier(state: PlacedState): boolean {
 export function startedAtOnce(state: Preparing, event: On<"rank-started">): Next {
   if (!state.goWhenReady) return [state, []];
   const { goWhenReady: _, ...rest } = markStart(state, event);
-  const next: Running = { ...rest, phase: "running", tries: 0, startedAt: event.startedAt };
+  const [begun, timeout] = begin(rest, event.at);
+  const { startedAt } = event;
+  const next: Running = { ...rest, ...begun, phase: "running", tries: 0, startedAt };
   const { rank, node } = next.ranks[0] ?? { rank: 0, node: "?" };
   const why = `rank ${rank} started on ${node}`;
   return [
     next,
-    [{ kind: "stop-deadline" }, note({ actor: `agent:${node}`, kind: "phase", cause: why })],
+    [
+      { kind: "stop-deadline" },
+      ...timeout,
+      note({ actor: `agent:${node}`, kind: "phase", cause: why }),
+    ],
   ];
 }
 
@@ -286,8 +303,7 @@ export function exited(state: Going, event: On<"rank-exited">): Next {
     return fail(next, failure(next, key, exit), { why: "peer-failed", wallMs: at.wallMs });
   const effects = [acknowledge(next, key)];
   if (!next.ranks.every((rank) => isSuccess(rank.exit))) return onceBegun(next, effects);
-  const reason: Reason = { code: "all-ranks-exited-0", params: {} };
-  return conclude(next, { reason, endedAt: at.wallMs, effects });
+  return conclude(next, { reason: allWell, endedAt: at.wallMs, effects });
 }
 
 export function lost(state: Live, event: On<"node-lost">): Next {

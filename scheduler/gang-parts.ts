@@ -4,9 +4,11 @@
 
 import type { Exit, RankKey, StopCause, SweepRecord } from "../model/job.ts";
 import type { Reason } from "../model/reason.ts";
+import type { Instant } from "../runtime/clock.ts";
 import type { Stamped, Transition } from "../runtime/machine.ts";
-import { exitText, isLeaseOver } from "./exit-text.ts";
+import { exitText, isLeaseOver, isSuccess } from "./exit-text.ts";
 import type {
+  Draining,
   GangEffect,
   GangEvent,
   GangRank,
@@ -110,6 +112,25 @@ export function failure(state: PlacedState, key: RankKey, exit: Exit): Reason {
   return { code: exit.kind === "unknown" ? "exit-unknown" : "rank-failed", params };
 }
 
+/** Every node whose setup failed, the one that failed first ahead, with how. */
+export function setupFailure(state: PlacedState, first: number): Reason {
+  const hasFailed = ({ exit }: GangRank): boolean =>
+    exit !== undefined && exit.kind !== "stopped" && !isSuccess(exit);
+  const failed = state.setups.filter(hasFailed);
+  const others = failed.filter(({ rank }) => rank !== first);
+  const told = (exit: Exit | undefined): string => (exit === undefined ? "?" : exitText(exit));
+  const shown = others.slice(0, failedSetupsMax).map((one) => `, on ${one.node} ${told(one.exit)}`);
+  const more = others.length - shown.length;
+  const tail = more > 0 ? `, and on ${more} more nodes it failed` : "";
+  const one = state.setups.find(({ rank }) => rank === first);
+  const outcome = `${told(one?.exit)}${shown.join("")}${tail}`;
+  const params = { node: one?.node ?? "?", rank: String(first), outcome };
+  return { code: "setup-failed", params };
+}
+
+/** Nodes that the sentence names beside the first; the exits of all are on record. */
+const failedSetupsMax = 63;
+
 export function endReason(event: On<"cancel-requested"> | On<"cluster-closed">): Reason {
   return event.kind === "cancel-requested"
     ? { code: "cancelled-by-user", params: { user: event.user } }
@@ -122,6 +143,12 @@ export function actorOf(event: On<"cancel-requested"> | On<"cluster-closed">): s
 
 export function nameOf(key: RankKey): string {
   return key.phase === "setup" ? "setup" : `rank ${key.index}`;
+}
+
+/** Whether it is drained because its attempt took too long. */
+export function isTimedOut({ outcome }: Draining): boolean {
+  const code = outcome.kind === "end" ? outcome.reason.code : outcome.after;
+  return code === "timed-out";
 }
 
 export function sweepText(key: RankKey, sweep: SweepRecord): string {
@@ -146,9 +173,25 @@ export function then([state, effects]: Next, before: readonly GangEffect[]): Nex
   return [state, [...before, ...effects]];
 }
 
+/** From now on its timeout counts, if it has one and it does not count already. */
+export function begin(
+  { terms, begunAt }: PlacedState | Omit<Preparing, "goWhenReady">,
+  { wallMs, monoMs, bootId }: Instant,
+): readonly [{ readonly begunAt?: Instant }, readonly GangEffect[]] {
+  if (terms.timeoutMs === undefined) return [{}, []];
+  if (begunAt !== undefined) return [{ begunAt }, []];
+  return [{ begunAt: { wallMs, monoMs, bootId } }, [{ kind: "start-timeout" }]];
+}
+
+/** Whoever leaves what a timeout limits need not be watched for it. */
+export function unwatched({ begunAt }: Pick<PlacedState, "begunAt">): readonly GangEffect[] {
+  return begunAt === undefined ? [] : [{ kind: "stop-timeout" }];
+}
+
 /** Why the processes of a draining gang are stopped. */
 export function stopCauseOf(gang: PlacedState): StopCause {
   if (gang.phase !== "draining") return "cancelled";
+  if (isTimedOut(gang)) return "timed-out";
   if (gang.outcome.kind === "requeue") {
     // Those that run are stopped for the sake of the one that never did: nobody cancelled them.
     const { counted, unlessStarted } = gang.outcome;

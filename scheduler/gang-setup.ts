@@ -3,12 +3,21 @@
 // As in `gang-moves.ts`, one function for each cell of the table.
 
 import type { Exit, RankKey } from "../model/job.ts";
-import { exitText, isLeaseOver, isSuccess } from "./exit-text.ts";
+import { isLeaseOver, isSuccess } from "./exit-text.ts";
 import { conclude, nothingToRun } from "./gang-drain.ts";
 import { goAgain } from "./gang-lease.ts";
 import { fail, lost, open, restarted } from "./gang-moves.ts";
 import type { Next, On } from "./gang-parts.ts";
-import { acknowledge, failure, mark, markExit, markReady, note, toAll } from "./gang-parts.ts";
+import {
+  acknowledge,
+  failure,
+  mark,
+  markExit,
+  markReady,
+  note,
+  setupFailure,
+  toAll,
+} from "./gang-parts.ts";
 import type { GangEffect, SettingUp } from "./gang-state.ts";
 import { processOf } from "./gang-state.ts";
 
@@ -18,7 +27,7 @@ export function preparedAfterSetup(state: SettingUp, event: On<"rank-prepared">)
   if (key.phase === "setup") return goAgain(state, event);
   if (state.stage === "setup") return [state, []];
   const next = markReady(state, event);
-  return next.ranks.every(({ ready }) => ready) ? open(next, at.wallMs) : [next, []];
+  return next.ranks.every(({ ready }) => ready) ? open(next, at) : [next, []];
 }
 
 export function setupExited(state: SettingUp, event: On<"setup-exited">): Next {
@@ -29,9 +38,8 @@ export function setupExited(state: SettingUp, event: On<"setup-exited">): Next {
   if (isLeaseOver(exit)) {
     return fail(next, failure(next, key, exit), { why: "peer-failed", wallMs: at.wallMs });
   }
-  const node = processOf(state, key)?.node ?? "?";
-  const params = { node, rank: String(key.index), outcome: exitText(exit) };
-  return fail(next, { code: "setup-failed", params }, { why: "peer-failed", wallMs: at.wallMs });
+  const reason = setupFailure(next, key.index);
+  return fail(next, reason, { why: "peer-failed", wallMs: at.wallMs });
 }
 
 /** Goes on to the barrier once every setup is done. */

@@ -4,8 +4,9 @@
 // performs in the same turn. Lookups that need nothing but a state are here too.
 
 import type { Exit, RankKey, RankRecord, StopCause, SweepRecord } from "../model/job.ts";
-import type { Reason } from "../model/reason.ts";
+import type { Reason, ReasonCode } from "../model/reason.ts";
 import type { DeviceShare } from "../model/resources.ts";
+import type { Instant } from "../runtime/clock.ts";
 
 /** What the gang must know of its job. Never changes. */
 export interface GangTerms {
@@ -13,6 +14,8 @@ export interface GangTerms {
   readonly hasSetup: boolean;
   readonly hasRun: boolean;
   readonly restartsMax: number;
+  /** An attempt that goes on for longer is ended. Absent: it may go on for ever. */
+  readonly timeoutMs?: number;
 }
 
 /** One process of the gang: a rank, or the setup on the node whose index is `rank`. */
@@ -59,6 +62,8 @@ interface Placed extends Course {
   readonly setups: readonly GangRank[];
   readonly sweeps: readonly SweepRecord[];
   readonly startedAt?: number;
+  /** From when its timeout counts: its setup was told to go, or its run. Absent: it has none. */
+  readonly begunAt?: Instant;
 }
 
 export interface Waiting extends Course {
@@ -104,6 +109,8 @@ export type Outcome =
       readonly kind: "requeue";
       readonly why: string;
       readonly counted: boolean;
+      /** What the attempt would have ended with. Absent in records of earlier versions. */
+      readonly after?: ReasonCode;
       /** What it ends with instead if any rank turns out to have started. */
       readonly unlessStarted?: Reason;
       readonly refusals?: Refusals;
@@ -139,7 +146,9 @@ export type GangEvent =
   | { readonly kind: "cancel-requested"; readonly user: string }
   | { readonly kind: "cluster-closed"; readonly verb: string }
   /** The phase's deadline: to get ready, or to be swept. */
-  | { readonly kind: "deadline-passed"; readonly waited: string };
+  | { readonly kind: "deadline-passed"; readonly waited: string }
+  /** The attempt has taken as long as its task may. */
+  | { readonly kind: "timeout-passed" };
 
 export interface Exited {
   readonly key: RankKey;
@@ -163,6 +172,8 @@ export type GangEffect =
     }
   | { readonly kind: "start-deadline"; readonly name: "prepare" | "drain" }
   | { readonly kind: "stop-deadline" }
+  /** The attempt's timeout counts from now; it need not be watched any more. */
+  | { readonly kind: "start-timeout" | "stop-timeout" }
   /** The nodes are free again. */
   | { readonly kind: "release" }
   /** Back to the queue; after a pause if it is a placement that did not get ready. */

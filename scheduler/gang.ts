@@ -20,6 +20,7 @@ import * as leased from "./gang-lease.ts";
 import * as on from "./gang-moves.ts";
 import * as setup from "./gang-setup.ts";
 import type { GangEffect, GangEvent, GangState } from "./gang-state.ts";
+import * as timed from "./gang-timeout.ts";
 
 export const gangTable: Table<GangState, GangEvent, GangEffect> = {
   queued: {
@@ -36,6 +37,7 @@ export const gangTable: Table<GangState, GangEvent, GangEffect> = {
     "cancel-requested": on.endedWhileQueued,
     "cluster-closed": on.endedWhileQueued,
     "deadline-passed": "ignore",
+    "timeout-passed": "ignore",
   },
   preparing: {
     placed: "reject",
@@ -51,6 +53,7 @@ export const gangTable: Table<GangState, GangEvent, GangEffect> = {
     "cancel-requested": on.stopped,
     "cluster-closed": on.stopped,
     "deadline-passed": on.notReadyInTime,
+    "timeout-passed": "ignore",
   },
   "setting-up": {
     placed: "reject",
@@ -66,6 +69,7 @@ export const gangTable: Table<GangState, GangEvent, GangEffect> = {
     "cancel-requested": on.stopped,
     "cluster-closed": on.stopped,
     "deadline-passed": on.notReadyInTime,
+    "timeout-passed": timed.out,
   },
   starting: {
     placed: "reject",
@@ -81,6 +85,7 @@ export const gangTable: Table<GangState, GangEvent, GangEffect> = {
     "cancel-requested": on.stopped,
     "cluster-closed": on.stopped,
     "deadline-passed": "ignore",
+    "timeout-passed": timed.out,
   },
   running: {
     placed: "reject",
@@ -96,6 +101,7 @@ export const gangTable: Table<GangState, GangEvent, GangEffect> = {
     "cancel-requested": on.stopped,
     "cluster-closed": on.stopped,
     "deadline-passed": "ignore",
+    "timeout-passed": timed.out,
   },
   draining: {
     placed: "reject",
@@ -111,6 +117,7 @@ export const gangTable: Table<GangState, GangEvent, GangEffect> = {
     "cancel-requested": drained.endedWhileDraining,
     "cluster-closed": drained.endedWhileDraining,
     "deadline-passed": drained.notSweptInTime,
+    "timeout-passed": "ignore",
   },
   ended: {
     placed: "reject",
@@ -126,6 +133,7 @@ export const gangTable: Table<GangState, GangEvent, GangEffect> = {
     "cancel-requested": "ignore",
     "cluster-closed": "ignore",
     "deadline-passed": "ignore",
+    "timeout-passed": "ignore",
   },
 };
 

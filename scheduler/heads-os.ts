@@ -12,6 +12,7 @@ import type { HeadsPort } from "../clouds/fleet-actor.ts";
 import { defaultConfig } from "../model/config.ts";
 import { assert, errorText } from "../model/errors.ts";
 import type { Node } from "../model/node.ts";
+import { graceMsMax } from "../model/task.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { batchOf } from "../runtime/journal.ts";
 import { removeTree } from "../runtime/removal-os.ts";
@@ -45,7 +46,7 @@ export function createHeads(options: HeadsOptions): Heads {
 }
 
 /** Longer than any grace, drain and sweep. */
-const closeMs = 600_000;
+const closeMs = graceMsMax + 600_000;
 /** How long the last bytes of logs may take once all jobs have ended. */
 const logsMs = 10_000;
 /** How long a request waits for a head that is being opened. */

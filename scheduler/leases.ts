@@ -22,13 +22,12 @@ import type { Draft } from "./turn.ts";
 /** The lease of a process: only where the attempt may be followed by another, and the node can. */
 export function leaseFor(
   { options }: SchedulerState,
-  { gang }: JobEntry,
+  { spec, gang }: JobEntry,
   node: NodeEntry,
 ): { readonly leaseMs?: number } {
   const mayRestart = gang.restarts < gang.terms.restartsMax;
-  return mayRestart && options.leaseMs > 0 && nodeCan(node, "lease")
-    ? { leaseMs: options.leaseMs }
-    : {};
+  const leaseMs = spec.task.config?.leaseMs ?? options.leaseMs;
+  return mayRestart && leaseMs > 0 && nodeCan(node, "lease") ? { leaseMs } : {};
 }
 
 /** The word to start, with the moment that its lease is counted from. */

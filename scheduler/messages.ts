@@ -93,6 +93,8 @@ export type SchedulerTimer =
       readonly name: string;
     }
   | { readonly kind: "retry-due"; readonly job: number }
+  /** The attempt has taken as long as its task may. */
+  | { readonly kind: "timeout-due"; readonly job: number; readonly attempt: number }
   | { readonly kind: "autostop-due" }
   /** More jobs can be settled than one turn takes. */
   | { readonly kind: "settle-due" }

@@ -10,6 +10,7 @@ import { SkyError } from "../model/errors.ts";
 import type { Job } from "../model/job.ts";
 import type { Task } from "../model/task.ts";
 import type { MountTree, TreeRef } from "../model/tree.ts";
+import { given } from "../proto/fields.ts";
 import type { Store, StoreRecord } from "../runtime/store.ts";
 import type { AutostopState } from "./autostop.ts";
 import type { GangRank, GangState, PastAttempt, PlacedState } from "./gang-state.ts";
@@ -183,6 +184,7 @@ export function gangTermsOf(spec: JobSpec): GangState["terms"] {
     hasSetup: isGiven(task.setup) && !noSetup,
     hasRun: isGiven(task.run),
     restartsMax: task.maxRestarts,
+    ...given("timeoutMs", task.timeoutMs),
   };
 }
 

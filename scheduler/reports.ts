@@ -15,6 +15,7 @@ import type { GangEvent, GangRank, PlacedState } from "./gang-state.ts";
 import { awaitsSweep, processesOf, processOf } from "./gang-state.ts";
 import { changePhase, noteCapabilities } from "./node-set.ts";
 import { noteLost } from "./restored.ts";
+import { stopOrder } from "./stops.ts";
 import type { JobEntry, NodeEntry, SchedulerState } from "./table.ts";
 import type { Draft } from "./turn.ts";
 import { tellAgent, tellHistory } from "./turn.ts";
@@ -160,8 +161,7 @@ function stopStranger(
   draft: Draft,
   { id, key }: { readonly id: string; readonly key: RankKey },
 ): void {
-  const { graceMs } = state.options;
-  tellAgent(state, draft, { node: id, message: { kind: "stop", key, graceMs, why: "cancelled" } });
+  tellAgent(state, draft, { node: id, message: stopOrder(state, key, "cancelled") });
 }
 
 /** A node that restarted has nothing of before; what it says is alive was begun since. */

@@ -8,18 +8,13 @@ import type { Node } from "../model/node.ts";
 import type { Received } from "../runtime/actor.ts";
 import type { Instant } from "../runtime/clock.ts";
 import type { StoreRecord } from "../runtime/store.ts";
-import {
-  advance,
-  adviseAutostop,
-  forgive,
-  keepReconciling,
-  repeat,
-  startDeadline,
-} from "./advance.ts";
+import { adviseAutostop, forgive, keepReconciling, repeat } from "./advance.ts";
 import { dispatch, keepFor } from "./dispatch.ts";
 import { inventoryPart } from "./inventory-part.ts";
+import { deadlinePassed, timeoutDue } from "./job-dues.ts";
+import { startDeadline, startTimeout } from "./job-timers.ts";
 import { askSilence } from "./leases.ts";
-import type { NodeReport } from "./messages.ts";
+import type { NodeReport, SchedulerTimer } from "./messages.ts";
 import { changePhase, declare, nodeSilent, noteMisfit, seat } from "./node-set.ts";
 import { createPlacer } from "./placement.ts";
 import { createQueue } from "./queue.ts";
@@ -170,15 +165,13 @@ function takeOfNode(state: SchedulerState, draft: Draft, message: NodeReport): v
   }
 }
 
-type Timer = Extract<
-  Received<SchedulerInput>,
-  { readonly kind: "job-deadline" | "retry-due" | "autostop-due" | "settle-due" | "reconcile-due" }
->;
-
-function takeTimer(state: SchedulerState, draft: Draft, timer: Timer): void {
+function takeTimer(state: SchedulerState, draft: Draft, timer: SchedulerTimer): void {
   switch (timer.kind) {
     case "job-deadline":
       deadlinePassed(state, draft, timer);
+      return;
+    case "timeout-due":
+      timeoutDue(state, draft, timer);
       return;
     case "retry-due": {
       const entry = state.jobs.get(timer.job);
@@ -216,27 +209,6 @@ function reconcile(state: SchedulerState, draft: Draft): void {
   }
 }
 
-function deadlinePassed(
-  state: SchedulerState,
-  draft: Draft,
-  { job, attempt, name }: Extract<Timer, { readonly kind: "job-deadline" }>,
-): void {
-  const entry = state.jobs.get(job);
-  if (entry === undefined || entry.gang.attempt !== attempt || !entry.deadline) return;
-  const isDraining = entry.gang.phase === "draining";
-  if (isDraining !== (name === "drain")) return;
-  const { prepareMs, prepareMaxMs, drainMs } = state.options;
-  // A node that said that it is at it (a large workdir) gets more time, within a limit.
-  const { preparingAt, movedAt } = entry;
-  const isAtIt = draft.at.monoMs - preparingAt < prepareMs && preparingAt > 0;
-  if (!isDraining && isAtIt && draft.at.monoMs - movedAt < prepareMaxMs) {
-    startDeadline(state, draft, { entry, name: "prepare" });
-    return;
-  }
-  const waited = `${(isDraining ? drainMs : prepareMs) / 1000} s`;
-  advance(state, draft, { entry, event: { kind: "deadline-passed", waited } });
-}
-
 function newState(args: SchedulerArgs, records: Records): SchedulerState {
   const newest = Math.max(records.jobs.at(-1)?.spec.id ?? 0, records.history.newest);
   return {
@@ -262,6 +234,7 @@ function resume(state: SchedulerState, draft: Draft, id: number): void {
   if (entry === undefined) return;
   const { gang } = entry;
   entry.movedAt = draft.at.monoMs;
+  startTimeout(draft, entry);
   switch (gang.phase) {
     case "queued":
       resumeQueued(state, draft, entry);

@@ -10,8 +10,10 @@ import {
   envNameProblem,
   taskNamePattern,
 } from "../model/ids.ts";
+import { leaseMsMin } from "../model/lease.ts";
 import type { Accelerators } from "../model/resources.ts";
 import type { FileMount, Task } from "../model/task.ts";
+import { graceMsMax } from "../model/task.ts";
 
 export interface FieldProblem {
   readonly field: string;
@@ -103,7 +105,10 @@ function taskProblem(task: Task): FieldProblem | undefined {
     amountProblem("cpus", task.resources.cpus?.amount) ??
     amountProblem("memory", task.resources.memoryGb?.amount) ??
     devicesProblem(task.resources.accelerators) ??
-    restartsProblem(task.maxRestarts)
+    restartsProblem(task.maxRestarts) ??
+    timeProblem("timeout", task.timeoutMs, { min: 1, max: Number.MAX_SAFE_INTEGER }) ??
+    timeProblem("config.grace_seconds", task.config?.graceMs, { min: 0, max: graceMsMax }) ??
+    leaseProblem(task.config?.leaseMs)
   );
 }
 
@@ -203,4 +208,19 @@ export function devicesProblem(devices: Accelerators | undefined): FieldProblem 
 function restartsProblem(restarts: number): FieldProblem | undefined {
   if (Number.isInteger(restarts) && restarts >= 0) return undefined;
   return { field: "max_restarts", why: `${restarts} is not a whole number of at least 0` };
+}
+
+function timeProblem(
+  field: string,
+  ms: number | undefined,
+  { min, max }: { readonly min: number; readonly max: number },
+): FieldProblem | undefined {
+  if (ms === undefined || (Number.isSafeInteger(ms) && ms >= min && ms <= max)) return undefined;
+  return { field, why: `${ms} ms is not a whole number from ${min} to ${max}` };
+}
+
+function leaseProblem(ms: number | undefined): FieldProblem | undefined {
+  if (ms === 0) return undefined;
+  const field = "config.lease_seconds";
+  return timeProblem(field, ms, { min: leaseMsMin, max: Number.MAX_SAFE_INTEGER });
 }

@@ -773,7 +773,8 @@ export namespace sky {
             STOP_CAUSE_PEER_FAILED = 1,
             STOP_CAUSE_CANCELLED = 2,
             STOP_CAUSE_NODE_LOST = 3,
-            STOP_CAUSE_LEASE_EXPIRED = 4
+            STOP_CAUSE_LEASE_EXPIRED = 4,
+            STOP_CAUSE_TIMED_OUT = 5
         }
 
         interface IAccelerators extends sky.v1.Accelerators.$Properties {

@@ -3283,6 +3283,7 @@ export const sky = $root.sky = (() => {
             values[valuesById[2] = "STOP_CAUSE_CANCELLED"] = 2;
             values[valuesById[3] = "STOP_CAUSE_NODE_LOST"] = 3;
             values[valuesById[4] = "STOP_CAUSE_LEASE_EXPIRED"] = 4;
+            values[valuesById[5] = "STOP_CAUSE_TIMED_OUT"] = 5;
             return values;
         })();
 

@@ -82,6 +82,27 @@ export function checkWorld(world: World): void {
   }
   assert.equal(new Set(world.starts).size, world.starts.length, "no process starts twice");
   checkExits(world);
+  checkTimeouts(world);
+}
+
+/** What needs no go may run for so long before the head hears of it, or takes it back. */
+const unheardMs = 20_000;
+/** After so long a head that starts anew says again what one before it had no time to say. */
+const againMs = 4_000;
+
+/** No attempt goes on for longer than its task may, and none is ended for that before. */
+function checkTimeouts(world: World): void {
+  for (const { spec, gang } of world.state.jobs.values()) {
+    const { timeoutMs = Infinity } = spec.task;
+    const goneAt = world.goneAt.get(`${spec.id}-${gang.attempt}`);
+    const took = goneAt === undefined ? 0 : world.now - goneAt;
+    const what = `attempt ${gang.attempt} of job ${spec.id}`;
+    const goesOn = ["setting-up", "starting", "running"].includes(gang.phase);
+    const spareMs = gang.phase === "running" && gang.ranks.length === 1 ? unheardMs : 0;
+    if (goesOn) assert.ok(took <= timeoutMs + spareMs, `${what} goes on after its timeout`);
+    if (gang.phase !== "ended" || gang.reason.code !== "timed-out") continue;
+    assert.ok(took >= timeoutMs - againMs, `${what} timed out after ${took} ms`);
+  }
 }
 
 /** No exit is on record of what still runs. */

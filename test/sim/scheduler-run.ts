@@ -135,7 +135,9 @@ function submitOne(world: World, course: Course): void {
   const secrets = random() < 0.2 ? { A: "b" } : {};
   const key = random() < 0.3 ? `key ${pick(10)}` : "";
   const name = `name ${world.replies.length} of ${acknowledged.size}`;
-  const change = { name, priority: pick(2), maxRestarts: pick(3), resources, secrets, ...setup };
+  const timeout = random() < 0.4 ? { timeoutMs: 500 * (1 + pick(20)) } : {};
+  const limits = { priority: pick(2), maxRestarts: pick(3), ...timeout };
+  const change = { name, ...limits, resources, secrets, ...setup };
   const tasks = [task({ numNodes: 1 + pick(3), ...change })];
   const first = idsOf(world.submit(tasks, { key }));
   if (first === undefined) return;

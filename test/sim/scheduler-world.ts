@@ -119,6 +119,8 @@ export class World {
   readonly shares = new Map<number, number>();
   /** Every start of a process, for "never twice" and "never together". */
   readonly starts: string[] = [];
+  /** When each attempt was first told to go, setup or run: `7-1`. */
+  readonly goneAt = new Map<string, number>();
   /** The most one turn ever committed, and how many turns did. */
   commits = 0;
   readonly options: Partial<SchedulerOptions>;
@@ -424,9 +426,16 @@ export class World {
   }
 
   private send(to: string, message: AgentMessage): void {
+    const isGo = message.kind === "go" || (message.kind === "prepare" && message.spec.goWhenReady);
+    if (isGo) this.noteGo(message.key);
     for (let copies = this.fate("skyhead", to, message); copies > 0; copies -= 1) {
       this.inboxes.push({ to, message });
     }
+  }
+
+  private noteGo({ job, attempt }: RankKey): void {
+    const name = `${job}-${attempt}`;
+    this.goneAt.set(name, this.goneAt.get(name) ?? this.now);
   }
 
   private report(agent: Agent, message: AgentReport): void {

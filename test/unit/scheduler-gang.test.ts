@@ -17,6 +17,7 @@ interface Kind {
   readonly ranks: number;
   readonly setup: boolean;
   readonly restarts: number;
+  readonly timeout?: true;
 }
 
 function member(rank: number): GangRank {
@@ -61,6 +62,7 @@ function alphabet(kind: Kind, attempt: number): readonly GangEvent[] {
     { kind: "node-restarted", node: "head" },
     { kind: "cancel-requested", user: "ann" },
     { kind: "deadline-passed", waited: "15 s" },
+    ...(kind.timeout ? [{ kind: "timeout-passed" } as const] : []),
   ];
 }
 
@@ -78,6 +80,7 @@ function judge(before: GangState, after: GangState, effects: readonly GangEffect
   }
   const isOver = after.phase === "queued" || after.phase === "ended";
   const held = before.phase !== "queued";
+  judgeTimeout(before, after, effects);
   const released = held && isOver ? 1 : 0;
   if (held) assert.equal(count("release"), released, `${before.phase} → ${after.phase}`);
   assert.equal(count("conclude"), after.phase === "ended" ? 1 : 0);
@@ -88,6 +91,19 @@ function judge(before: GangState, after: GangState, effects: readonly GangEffect
   }
   if (after.phase === "ended" && before.phase === "draining") judgeSweeps(after, effects);
   if (after.phase === "queued" && before.phase === "draining") judgeConfirmed(before, effects);
+}
+
+/** It is watched from when it counts, and until then or from the stop on it is not. */
+function judgeTimeout(before: GangState, after: GangState, effects: readonly GangEffect[]): void {
+  const counts = (state: GangState): boolean =>
+    state.phase !== "queued" && "begunAt" in state && state.begunAt !== undefined;
+  const told = (kind: GangEffect["kind"]): boolean => effects.some((one) => one.kind === kind);
+  const isOverAtOnce = told("start-timeout") && told("stop-timeout");
+  if (isOverAtOnce) return;
+  assert.equal(told("start-timeout"), !counts(before) && counts(after), "watched from its start");
+  assert.equal(told("stop-timeout"), counts(before) && !counts(after), "not watched any more");
+  const mayCount = ["setting-up", "starting", "running"].includes(after.phase);
+  if (after.terms.timeoutMs !== undefined) assert.equal(counts(after), mayCount, after.phase);
 }
 
 /** Whatever was asked to run is swept, or is done by itself, or haunts its node. */
@@ -113,7 +129,14 @@ function judgeConfirmed(before: GangState, effects: readonly GangEffect[]): void
 }
 
 function explore(kind: Kind, depth: number): number {
-  const terms = { job: 1, hasSetup: kind.setup, hasRun: true, restartsMax: kind.restarts };
+  const limit = kind.timeout ? { timeoutMs: 10 } : {};
+  const terms = {
+    job: 1,
+    hasSetup: kind.setup,
+    hasRun: true,
+    restartsMax: kind.restarts,
+    ...limit,
+  };
   let seen = 0;
   const visit = (state: GangState, left: number): void => {
     if (left === 0) return;
@@ -138,8 +161,11 @@ for (const kind of [
   { ranks: 2, setup: false, restarts: 1 },
   { ranks: 1, setup: true, restarts: 1 },
   { ranks: 2, setup: true, restarts: 0 },
-]) {
-  const what = `${kind.ranks} ranks${kind.setup ? " with setup" : ""}, ${kind.restarts} restarts`;
+  { ranks: 1, setup: false, restarts: 1, timeout: true },
+  { ranks: 2, setup: true, restarts: 1, timeout: true },
+] as const) {
+  const extras = `${kind.setup ? " with setup" : ""}${"timeout" in kind ? " and a timeout" : ""}`;
+  const what = `${kind.ranks} ranks${extras}, ${kind.restarts} restarts`;
   test(`gang of ${what}: no sequence breaks a promise`, () => {
     assert.ok(explore(kind, 6) > 1_000);
   });

@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { newRecord } from "../../clouds/cluster-record.ts";
 import { isSkyError } from "../../model/errors.ts";
+import { leaseMsMin } from "../../model/lease.ts";
 import type { FileMount, Task } from "../../model/task.ts";
+import { graceMsMax } from "../../model/task.ts";
 import { encodeEnvelope } from "../../proto/envelope.ts";
 import { busPayloadBytesMax } from "../../runtime/bus.ts";
 import { autostopSetting } from "../../scheduler/autostop-setting.ts";
@@ -72,6 +74,12 @@ test("a task in order passes; anything else is named by its field", () => {
     [{ secrets: { __skylet_word: "7" } }, "tasks[0].secrets"],
     [{ run: "a\0b" }, "tasks[0].run"],
     [{ maxRestarts: -1 }, "tasks[0].max_restarts"],
+    [{ timeoutMs: 1, config: { graceMs: 0, leaseMs: 0 } }, undefined],
+    [{ timeoutMs: 0 }, "tasks[0].timeout"],
+    [{ timeoutMs: 1.5 }, "tasks[0].timeout"],
+    [{ config: { graceMs: graceMsMax, leaseMs: leaseMsMin } }, undefined],
+    [{ config: { graceMs: graceMsMax + 1 } }, "tasks[0].config.grace_seconds"],
+    [{ config: { leaseMs: leaseMsMin - 1 } }, "tasks[0].config.lease_seconds"],
     [{ resources: { accelerators: { name: "V100", count: 2_000_000 } } }, "tasks[0].accelerators"],
     [{ resources: { accelerators: { name: "V\n", count: 1 } } }, "tasks[0].accelerators"],
     [{ envs: { A: "x".repeat(variableBytesMax - 3) } }, undefined],

@@ -6,6 +6,8 @@
 import { rankKeyText } from "../../../model/job.ts";
 import type { AgentMessage, RankSpec } from "../../../proto/messages.ts";
 import type { Received, RuntimeEffect } from "../../../runtime/actor.ts";
+import type { Instant } from "../../../runtime/clock.ts";
+import type { StoreRecord } from "../../../runtime/store.ts";
 import { jobView } from "../../../scheduler/job-view.ts";
 import type { Placer } from "../../../scheduler/placement.ts";
 import { recordKeys, stateRecord } from "../../../scheduler/records.ts";
@@ -57,6 +59,27 @@ export const mutants: Readonly<Record<string, () => SchedulerUnderTest>> = {
       state.keys.clear();
       return stepScheduler(state, message);
     }),
+  "a timeout is not watched": () =>
+    stepping((state, message) => {
+      const turn = stepScheduler(state, message);
+      const isKept = (effect: Effect): boolean =>
+        effect.kind !== "start-timer" || !effect.name.startsWith("timeout-");
+      return { ...turn, effects: turn.effects.filter(isKept) };
+    }),
+  "a head that starts anew counts timeouts anew": () => ({
+    ...sound,
+    start: (args, at) => startScheduler({ ...args, records: args.records.map(begunAt(at)) }, at),
+  }),
+  "the time in the queue counts towards a timeout": () =>
+    stepping((state, message) => {
+      const turn = stepScheduler(state, message);
+      const sooner = (effect: Effect): Effect => {
+        if (effect.kind !== "start-timer" || effect.message.kind !== "timeout-due") return effect;
+        const { submittedAt = 0 } = state.jobs.get(effect.message.job)?.spec ?? {};
+        return { ...effect, ms: Math.max(0, effect.ms - (message.at.wallMs - submittedAt)) };
+      };
+      return { ...turn, effects: turn.effects.map(sooner) };
+    }),
   "secrets of ended jobs are kept": () =>
     stepping((state, message) => {
       const turn = stepScheduler(state, message);
@@ -97,6 +120,14 @@ function placing(change: (placer: Placer) => Partial<Placer>): SchedulerUnderTes
       turn.state.placer = { ...placer, ...change(placer) };
       return turn;
     },
+  };
+}
+
+/** The record of an attempt that seems to have begun at this moment. */
+function begunAt(at: Instant): (record: StoreRecord) => StoreRecord {
+  return ({ key, value }) => {
+    const change = (name: string, was: unknown): unknown => (name === "begunAt" ? at : was);
+    return { key, value: JSON.stringify(JSON.parse(value, change)) };
   };
 }
 
