@@ -3,6 +3,8 @@
 
 import { statSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
+import { SkyError } from "../model/errors.ts";
+import { userNameProblem } from "../model/ids.ts";
 import type { TaskWorld } from "./task-fields.ts";
 
 /** What the validator of tasks may ask. */
@@ -21,9 +23,14 @@ function kindOf(path: string): "directory" | "file" | "missing" {
   }
 }
 
-/** Who the head's records name: `SKYPILOT_USER` where it is set, else the user of the machine. */
+/**
+ * Who the head's records name: `SKYPILOT_USER` where it is set, else the user of the machine.
+ * @throws SkyError `request/invalid` if that is no name.
+ */
 export function userName(): string {
   const given = process.env["SKYPILOT_USER"]?.trim() ?? "";
+  const why = userNameProblem(given);
+  if (why !== undefined) throw new SkyError("request/invalid", { field: "SKYPILOT_USER", why });
   if (given !== "") return given;
   try {
     return userInfo().username;

@@ -35,3 +35,14 @@ export const clusterNameLengthMax = 63;
 export function nodeId(index: number): string {
   return index === 0 ? "head" : `worker${index}`;
 }
+
+/** Who asks: kept, and shown in tables. In bytes. */
+export const userNameBytesMax = 256;
+
+/** Why nobody can have this name; `undefined` if somebody can. */
+export function userNameProblem(name: string): string | undefined {
+  const bytes = new TextEncoder().encode(name).length;
+  if (bytes > userNameBytesMax)
+    return `it has ${bytes} bytes, at most ${userNameBytesMax} are taken`;
+  return /\p{Cc}/u.test(name) ? "it holds a control character" : undefined;
+}

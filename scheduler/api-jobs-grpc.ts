@@ -20,10 +20,17 @@ import type { ApiOptions } from "./api-options.ts";
 import { autostopSetting } from "./autostop-setting.ts";
 import type { Head } from "./head.ts";
 import { listJobs } from "./job-list.ts";
-import { demandValid, headOf, jobOf, upHeadOf } from "./lookup.ts";
+import { demandValid, headOf, jobOf, jobsOf, upHeadOf } from "./lookup.ts";
 import type { CancelReply, SchedulerMessage, SubmitReply } from "./messages.ts";
+import { demandOwn } from "./owners.ts";
 import type { FieldProblem } from "./submission.ts";
-import { keptCommand, labelBytesMax, lengthProblem, submissionProblem } from "./submission.ts";
+import {
+  keptCommand,
+  labelBytesMax,
+  lengthProblem,
+  submissionProblem,
+  userProblem,
+} from "./submission.ts";
 import type { Snapshot } from "./workdirs-os.ts";
 
 const submitMs = 60_000;
@@ -64,7 +71,7 @@ async function submit(
   const { cluster } = request;
   demandRoom(options.store, "begin");
   const head = await upHeadOf(options, { cluster, what: "Submitting jobs", signal });
-  const tasks = request.tasks.map(taskFromProto);
+  const tasks = request.tasks.map((task) => withFilesOf(request, taskFromProto(task)));
   demandValid(submissionProblem(tasks) ?? originProblem(request));
   const workdirs = await head.workdirs.snapshot(tasks);
   const jobs = await unlessFull(options.store, take(options, { head, request, tasks, workdirs }));
@@ -84,13 +91,16 @@ async function take(options: ApiOptions, submission: Submission): Promise<readon
   return reply.jobs;
 }
 
+/** `exec` has file mounts from the launch before it. Source: SkyPilot's `exec`. */
+function withFilesOf({ allNodes }: sky.v1.SubmitRequest, task: Task): Task {
+  const { fileMounts: _, ...rest } = task;
+  return allNodes ? task : rest;
+}
+
 /** Who submits, and by which key: these are kept as they come. */
 function originProblem(request: sky.v1.SubmitRequest): FieldProblem | undefined {
   const { user, idempotencyKey } = request;
-  return (
-    lengthProblem("user", user, labelBytesMax) ??
-    lengthProblem("idempotency_key", idempotencyKey, labelBytesMax)
-  );
+  return userProblem(user) ?? lengthProblem("idempotency_key", idempotencyKey, labelBytesMax);
 }
 
 interface Submission {
@@ -102,7 +112,7 @@ interface Submission {
 
 async function askSubmit(options: ApiOptions, submission: Submission): Promise<SubmitReply> {
   const { head, request, tasks, workdirs } = submission;
-  const { user, noSetup } = request;
+  const { user, noSetup, allNodes } = request;
   const setting = request.autostop ? autostopSetting(request.autostop) : undefined;
   const mounts = workdirs.map((snapshot) => snapshot.mounts);
   // Without a key of the client's, no other submit is the same one.
@@ -113,7 +123,7 @@ async function askSubmit(options: ApiOptions, submission: Submission): Promise<S
       head.scheduler,
       (replyTo) => ({
         kind: "submit",
-        ...{ tasks, idempotencyKey, user, noSetup, replyTo },
+        ...{ tasks, idempotencyKey, user, noSetup, allNodes, replyTo },
         workdirs: workdirs.map(({ workdir }) => workdir?.copy),
         trees: workdirs.map(({ workdir }) => workdir?.tree),
         ...(mounts.some(({ length }) => length > 0) ? { mounts } : {}),
@@ -132,15 +142,17 @@ async function cancel(
   request: sky.v1.CancelRequest,
   signal: AbortSignal,
 ): Promise<{ cancelled: number[] }> {
-  const { cluster } = request;
+  const { cluster, user } = request;
   demandRoom(options.store, "change");
   const head = await headOf(options, { cluster, what: "Cancelling jobs", signal });
-  demandValid(lengthProblem("user", request.user, labelBytesMax));
-  for (const id of request.jobs) if (!request.all) await jobOf(head.board, cluster, id);
-  const jobs = request.all ? "all" : request.jobs;
+  demandValid(userProblem(user));
+  const named = request.all ? [] : request.jobs;
+  // Whose a job is never changes, so it can be judged ahead of the scheduler.
+  demandOwn(await jobsOf(head.board, cluster, named), { user, cluster });
+  const jobs = request.all ? "all" : named;
   const asked = head.system.ask<SchedulerMessage, CancelReply>(
     head.scheduler,
-    (replyTo) => ({ kind: "cancel", jobs, user: request.user, replyTo }),
+    (replyTo) => ({ kind: "cancel", jobs, user, replyTo }),
     { timeoutMs: cancelMs, signal },
   );
   const reply = await unlessFull(options.store, asked);

@@ -240,17 +240,34 @@ function place(
       ...leaseFor(state, entry, seat),
     };
   });
-  const takesFiles = (seat: NodeEntry): boolean => !entry.need.mounts || nodeCan(seat, "mounts");
-  const setups = entry.gang.terms.hasSetup
-    ? state.nodes
-        .filter((seat) => seat.phase === "alive" && takesFiles(seat))
-        .map((seat) => ({ ...setupOn(seat), ...leaseFor(state, entry, seat) }))
-    : [];
+  const setups = setupSeats(state, entry, nodes).map((seat) => {
+    return { ...setupOn(seat), ...leaseFor(state, entry, seat) };
+  });
   entry.held = nodes.map(({ node }) => node.id);
   entry.seats = [...new Set([...ranks, ...setups].map(({ node }) => node))];
   for (const seat of entry.seats) nodeOf(state, seat).jobs.add(job.id);
   entry.waiting = "";
   advance(state, draft, { entry, event: { kind: "placed", ranks, setups } });
+}
+
+/**
+ * Where a setup runs: on every living node. Without one, an empty one where files must arrive and
+ * no rank brings them: on the other nodes, for a launch, and on the ranks' if nothing is to run.
+ */
+function setupSeats(
+  state: SchedulerState,
+  { spec, gang, need }: JobEntry,
+  ranks: readonly NodeEntry[],
+): readonly NodeEntry[] {
+  const { hasSetup, hasRun } = gang.terms;
+  const hasFiles = spec.tree !== undefined || spec.workdir !== undefined || need.mounts === true;
+  if (!hasSetup && !hasFiles) return [];
+  const seats = state.nodes.filter((seat) => {
+    if (seat.phase !== "alive" || (need.mounts && !nodeCan(seat, "mounts"))) return false;
+    const isRank = ranks.includes(seat);
+    return hasSetup || (isRank ? !hasRun : spec.allNodes === true);
+  });
+  return seats;
 }
 
 const unasked = { asked: false, ready: false, swept: false } as const;

@@ -120,7 +120,8 @@ export function preparedFirst(state: Preparing, event: On<"rank-prepared">): Nex
     ...{ ...rest, ...begun },
     ...{ phase: "setting-up", stage: "setup", tries: 0 },
   };
-  const why = `setup starts on ${settingUp.setups.length} node(s)`;
+  const what = state.terms.hasSetup ? "setup starts on" : "files go to";
+  const why = `${what} ${settingUp.setups.length} node(s)`;
   return [
     settingUp,
     [

@@ -56,9 +56,13 @@ function afterSetup(state: SettingUp, wallMs: number, effects: readonly GangEffe
       ...effects,
       ...toAll("prepare", next, "run"),
       { kind: "start-deadline", name: "prepare" },
-      note({ actor: "scheduler", kind: "setup-done", cause: "setup exited with 0 on every node" }),
+      note({ actor: "scheduler", kind: "setup-done", cause: doneText(state) }),
     ],
   ];
+}
+
+function doneText({ terms }: SettingUp): string {
+  return terms.hasSetup ? "setup exited with 0 on every node" : "files are on every node";
 }
 
 export function lostInSetup(state: SettingUp, event: On<"node-lost">): Next {

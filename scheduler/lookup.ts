@@ -60,6 +60,17 @@ export async function jobOf(
   return job;
 }
 
+/** @throws SkyError `job/not-found` for the first that is not there. */
+export async function jobsOf(
+  board: Pick<Board, "find" | "latest">,
+  cluster: string,
+  ids: readonly number[],
+): Promise<readonly Job[]> {
+  const jobs: Job[] = [];
+  for (const id of ids) jobs.push(await jobOf(board, cluster, id));
+  return jobs;
+}
+
 /** @throws SkyError `request/invalid`. */
 export function demandValid(problem: FieldProblem | undefined): void {
   if (problem !== undefined) throw new SkyError("request/invalid", { ...problem });

@@ -50,11 +50,14 @@ export type ApiRequest =
       readonly idempotencyKey: string;
       readonly user: string;
       readonly noSetup: boolean;
+      /** Files go to all nodes. Absent in histories of earlier versions. */
+      readonly allNodes?: boolean;
       readonly autostop?: AutostopSetting;
       readonly replyTo: Ref<SubmitReply>;
     }
   | {
       readonly kind: "cancel";
+      /** Ids of jobs that are the user's, or all that are. */
       readonly jobs: readonly number[] | "all";
       readonly user: string;
       /** Answered when all of them have ended. */

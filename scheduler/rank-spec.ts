@@ -29,7 +29,8 @@ export function rankSpec(state: SchedulerState, entry: JobEntry, key: RankKey): 
   const nodeHasDevices = (capacity?.accelerators.length ?? 0) > 0;
   return {
     taskName: task.name ?? namelessTask,
-    script: (isSetup ? task.setup : task.run) ?? "",
+    // A setup that only brings files runs nothing.
+    script: (isSetup ? gang.terms.hasSetup && task.setup : task.run) || "",
     env: isSetup ? setupEnv(input) : runEnv({ ...input, devices: process.devices, nodeHasDevices }),
     secrets: state.secrets.get(spec.id) ?? {},
     ...workdirOf(state, spec, { node: process.node, peers }),

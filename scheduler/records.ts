@@ -30,6 +30,8 @@ export interface JobSpec {
   readonly mounts?: readonly MountTree[];
   readonly user: string;
   readonly noSetup: boolean;
+  /** Its files go to all nodes of the cluster. */
+  readonly allNodes?: boolean;
   readonly submittedAt: number;
 }
 

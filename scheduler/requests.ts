@@ -12,6 +12,7 @@ import { itsTurn, keepFor } from "./dispatch.ts";
 import type { GangState } from "./gang-state.ts";
 import { newGang, processesOf } from "./gang-state.ts";
 import type { ApiRequest, SubmitReply } from "./messages.ts";
+import { isOwn } from "./owners.ts";
 import type { JobRecord, JobSpec } from "./records.ts";
 import { gangTermsOf, recordKeys } from "./records.ts";
 import type { JobEntry, PendingSubmit, SchedulerState, SubmitRequest } from "./table.ts";
@@ -89,7 +90,8 @@ function giveUp(
 }
 
 export function cancel(state: SchedulerState, draft: Draft, request: Ask<"cancel">): void {
-  const asked = request.jobs === "all" ? [...state.active] : [...new Set(request.jobs)];
+  const own = (id: number): boolean => isOwn(entryOf(state, id).spec, request.user);
+  const asked = request.jobs === "all" ? [...state.active].filter(own) : [...new Set(request.jobs)];
   // One that is not in the table any more has ended long ago.
   const unknown = asked.filter((id) => id < 1 || id >= state.nextId);
   const left = new Set(asked.filter((id) => state.active.has(id)));
@@ -260,6 +262,7 @@ function take(
       ...given("mounts", mounts?.length ? mounts : undefined),
       user: request.user,
       noSetup: request.noSetup,
+      ...(request.allNodes ? { allNodes: true } : {}),
       submittedAt: draft.at.wallMs,
     });
     if (Object.keys(task.secrets).length > 0) state.secrets.set(first + at, task.secrets);

@@ -9,6 +9,7 @@ import {
   envNamePattern,
   envNameProblem,
   taskNamePattern,
+  userNameProblem,
 } from "../model/ids.ts";
 import { leaseMsMin } from "../model/lease.ts";
 import type { Accelerators } from "../model/resources.ts";
@@ -23,7 +24,7 @@ export interface FieldProblem {
 export const nodesMax = 10_000;
 /** Tasks of one call. */
 export const tasksMax = 100_000;
-/** Who asks, the key of a submission, the name of a device: they are kept, and shown in tables. */
+/** The key of a submission, the name of a device: they are kept, and shown in tables. */
 export const labelBytesMax = 256;
 /** The command line that is shown with a cluster; a longer one is cut. */
 const commandCharactersMax = 4_096;
@@ -89,6 +90,12 @@ export function lengthProblem(
   const bytes = Buffer.byteLength(text);
   if (bytes <= bytesMax) return undefined;
   return { field, why: `it has ${bytes} bytes, at most ${bytesMax} are taken` };
+}
+
+/** Who asks. Nobody is somebody, too. */
+export function userProblem(user: string): FieldProblem | undefined {
+  const why = userNameProblem(user);
+  return why === undefined ? undefined : { field: "user", why };
 }
 
 function taskProblem(task: Task): FieldProblem | undefined {

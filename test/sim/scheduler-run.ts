@@ -137,9 +137,12 @@ function submitOne(world: World, course: Course): void {
   const name = `name ${world.replies.length} of ${acknowledged.size}`;
   const timeout = random() < 0.4 ? { timeoutMs: 500 * (1 + pick(20)) } : {};
   const limits = { priority: pick(2), maxRestarts: pick(3), ...timeout };
-  const change = { name, ...limits, resources, secrets, ...setup };
+  const files = random() < 0.2 ? { workdir: "/w" } : {};
+  const allNodes = random() < 0.5;
+  const run = random() < 0.05 ? { run: "" } : {};
+  const change = { name, ...limits, resources, secrets, ...setup, ...files, ...run };
   const tasks = [task({ numNodes: 1 + pick(3), ...change })];
-  const first = idsOf(world.submit(tasks, { key }));
+  const first = idsOf(world.submit(tasks, { key, allNodes }));
   if (first === undefined) return;
   for (const id of first) {
     assert.ok(key !== "" || !acknowledged.has(id), `job ${id} was acknowledged to another`);
@@ -147,7 +150,7 @@ function submitOne(world: World, course: Course): void {
     acknowledged.set(id, key === "" ? name : world.job(id).name);
   }
   if (key === "" || random() < 0.5) return;
-  const again = idsOf(world.submit(tasks, { key }));
+  const again = idsOf(world.submit(tasks, { key, allNodes }));
   if (again !== undefined) assert.deepEqual(again, first, "the same key is the same job");
 }
 

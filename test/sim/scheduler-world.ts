@@ -100,6 +100,13 @@ export interface WorldOptions {
   readonly fate?: Fate;
 }
 
+interface Asked {
+  readonly key?: string;
+  readonly noSetup?: boolean;
+  readonly allNodes?: boolean;
+  readonly user?: string;
+}
+
 export type SilenceAsked = Extract<LivenessMessage, { readonly kind: "silence-asked" }>;
 
 export class World {
@@ -172,15 +179,17 @@ export class World {
     this.say({ kind: "node-phase-changed", node, phase, evidence: "the test says so" });
   }
 
-  submit(tasks: readonly Task[], change: { key?: string; noSetup?: boolean } = {}): SubmitReply {
+  submit(tasks: readonly Task[], change: Asked = {}): SubmitReply {
     const before = this.replies.length;
     this.say({
       kind: "submit",
       tasks,
       workdirs: tasks.map(() => undefined),
       idempotencyKey: change.key ?? "",
-      user: "ann",
+      user: change.user ?? "ann",
       noSetup: change.noSetup ?? false,
+      allNodes: change.allNodes ?? false,
+      trees: tasks.map(({ workdir }) => (workdir ? { digest: workdir, bytes: 1 } : undefined)),
       replyTo: { cluster, node: "skyhead", kind: "ask", id: "1" },
     });
     return this.replies[before] as SubmitReply;
@@ -193,10 +202,10 @@ export class World {
     return answer.kind === "submitted" ? answer.jobs : [];
   }
 
-  cancel(jobs: readonly number[] | "all"): CancelReply | undefined {
+  cancel(jobs: readonly number[] | "all", user = "ann"): CancelReply | undefined {
     const before = this.replies.length;
     const replyTo = { cluster, node: "skyhead", kind: "ask", id: "2" };
-    this.say({ kind: "cancel", jobs, user: "ann", replyTo });
+    this.say({ kind: "cancel", jobs, user, replyTo });
     return this.replies[before] as CancelReply | undefined;
   }
 

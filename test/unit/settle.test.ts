@@ -14,6 +14,7 @@ import { settledLimits } from "../../scheduler/settled-jobs.ts";
 import { capacity, cluster, nodesOf, task, World } from "../sim/scheduler-world.ts";
 
 const aborted = AbortSignal.abort();
+const all = { user: "" };
 
 function one(options: object = {}): World {
   return new World({ nodes: nodesOf([capacity(8), capacity(8)]), options }).join();
@@ -176,7 +177,7 @@ test("pages hold every job once, from memory and from the store", async () => {
   const { made } = await board();
   const seen: number[] = [];
   for (let before = 0; ; ) {
-    const list = await listJobs(made, { skipFinished: false, before, limit: 7 });
+    const list = await listJobs(made, { ...all, skipFinished: false, before, limit: 7 });
     seen.push(...list.jobs.map(({ id }) => id));
     before = list.nextBefore;
     if (before === 0) break;
@@ -185,10 +186,10 @@ test("pages hold every job once, from memory and from the store", async () => {
     seen,
     Array.from({ length: 32 }, (_, at) => 32 - at),
   );
-  const open = await listJobs(made, { skipFinished: true, before: 0, limit: 1 });
+  const open = await listJobs(made, { ...all, skipFinished: true, before: 0, limit: 1 });
   assert.deepEqual([open.jobs.map(({ id }) => id), open.nextBefore], [[32], 32]);
-  const limits = { jobsMax: 10, unaskedMax: 20, processesMax: 3 };
-  const light = await listJobs(made, { skipFinished: false, before: 0, limit: 0 }, limits);
+  const limits = { jobsMax: 10, unaskedMax: 20, processesMax: 3, readMax: 100 };
+  const light = await listJobs(made, { ...all, skipFinished: false, before: 0, limit: 0 }, limits);
   assert.equal(light.jobs.length, 3, "jobs with many processes make an answer shorter");
 });
 
