@@ -1,10 +1,18 @@
 // `sky autostop`: stop a cluster, or take it down, when it has been idle for a while.
 // Source of its default and of its questions: SkyPilot 0.3.0.
 
-import { allClustersFlag, type CliCommand, yesFlag } from "./command.ts";
+import {
+  allClustersFlag,
+  allUsersFlag,
+  type CliCommand,
+  serverFlags,
+  waitForFlags,
+  yesFlag,
+} from "./command.ts";
 import { WrongUse } from "./exit-codes.ts";
-import { isSet, numberFlag, type Parsed } from "./flags.ts";
+import { isSet, textFlag } from "./flags.ts";
 import { actOnGroup } from "./group.ts";
+import { idleSecondsFlag, idleSecondsOf } from "./idle.ts";
 import { idleText } from "./times.ts";
 
 /** Source: SkyPilot 0.3.0. */
@@ -16,25 +24,35 @@ export const autostop: CliCommand = {
   about: "Stop clusters, or take them down, when they have been idle for a while.",
   examples: [
     "sky autostop demo -i 10",
-    "sky autostop demo -i 10 --down",
+    "sky autostop demo -i 90s --down",
     "sky autostop demo --cancel",
   ],
   flags: [
     allClustersFlag,
-    { usage: "-i, --idle-minutes <MIN>", about: "Idle minutes; fractions are fine. Default 5." },
-    { usage: "--idle-seconds <S>", about: "The same in seconds." },
+    allUsersFlag,
+    {
+      usage: "-i, --idle-minutes <MIN>",
+      about: "Idle minutes, or with a unit: 90s, 10m, 1h. Default 5.",
+    },
+    idleSecondsFlag,
+    ...waitForFlags,
     { usage: "--cancel", about: "Disarm it." },
     { usage: "--down", about: "Take the cluster down, not only stop it." },
+    ...serverFlags,
     yesFlag,
   ],
   run: async (shell, parsed) => {
     const asked = idleSecondsOf(parsed, "idleMinutes");
     const [cancels, down] = [isSet(parsed, "cancel"), isSet(parsed, "down")];
-    if (cancels && asked !== undefined) throw new WrongUse("-i and --cancel exclude each other");
+    if (cancels && asked !== undefined) {
+      const given = textFlag(parsed, "idleMinutes") ?? `${asked}s`;
+      throw new WrongUse(`-i ${given} and --cancel exclude each other`);
+    }
     const idleSeconds = asked ?? idleSecondsDefault;
     const verb = down ? "autodown" : "autostop";
     const after = idleText(idleSeconds * 1_000);
     return actOnGroup(shell, parsed, {
+      verb: "autostop",
       doing: cancels ? "Cancelling auto{stop,down} on" : `Scheduling ${verb} on`,
       done: (name) =>
         cancels
@@ -48,13 +66,3 @@ export const autostop: CliCommand = {
     });
   },
 };
-
-/** Of `-i` or `--idle-seconds`; `undefined` if neither is given. @throws WrongUse for both. */
-export function idleSecondsOf(parsed: Parsed, minutesName: string): number | undefined {
-  const minutes = numberFlag(parsed, minutesName, { flag: "-i", least: 0 });
-  const seconds = numberFlag(parsed, "idleSeconds", { flag: "--idle-seconds", least: 0 });
-  if (minutes !== undefined && seconds !== undefined) {
-    throw new WrongUse("-i and --idle-seconds exclude each other");
-  }
-  return minutes === undefined ? seconds : minutes * 60;
-}

@@ -13,9 +13,48 @@ export interface CliCommand extends CommandSpec {
 
 export const yesFlag: Flag = { usage: "-y, --yes", about: "Do not ask." };
 
-export const allClustersFlag: Flag = { usage: "-a, --all", about: "All clusters." };
+export const allClustersFlag: Flag = { usage: "-a, --all", about: "All clusters of yours." };
+
+export const allUsersFlag: Flag = {
+  usage: "-u, --all-users",
+  about: "All clusters, whoever launched them.",
+};
 
 export const outputFlag: Flag = {
   usage: "-o, --output <FORMAT>",
   about: "json: print JSON instead of a table.",
+  values: ["json", "table"],
 };
+
+/** What newer versions of SkyPilot take with every command that asks their API server. */
+export const serverFlags: readonly Flag[] = [
+  {
+    usage: "--async",
+    about: "Not here: no server goes on without the command.",
+    hidden: true,
+    refused: "no server goes on without the command; a shell does it with & at the end",
+  },
+  { usage: "--no-async", about: "Wait for the end. Always so.", hidden: true },
+];
+
+/** When a cluster counts as idle. Source: newer versions of SkyPilot. */
+export const waitForFlags: readonly Flag[] = [
+  {
+    usage: "--wait-for <WHAT>",
+    about: "What keeps a cluster from being idle: its jobs, always.",
+    values: ["jobs", "jobs_and_ssh", "none"],
+    hidden: true,
+  },
+  {
+    usage: "--hook <SCRIPT>",
+    about: "Run before an autostop: not there yet.",
+    hidden: true,
+    refused: "a script that runs before an autostop is not there yet",
+  },
+  {
+    usage: "--hook-timeout <S>",
+    about: "With --hook.",
+    hidden: true,
+    refused: "a script that runs before an autostop is not there yet",
+  },
+];

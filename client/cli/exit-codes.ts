@@ -20,6 +20,18 @@ export const exitCodes = {
   interrupted: 130,
 } as const;
 
+/** What each of them says, for help and documentation. */
+export const outcomeTexts: readonly (readonly [number, string])[] = [
+  [exitCodes.done, "done; the job SUCCEEDED"],
+  [exitCodes.refused, "the world refused, or some of several items failed"],
+  [exitCodes.wrongUse, "wrong use: nothing was started, changed or consumed"],
+  [exitCodes.jobFailed, "the job FAILED or FAILED_SETUP"],
+  [exitCodes.jobNotFinished, "the job has not finished"],
+  [exitCodes.jobNotFound, "no such job on an existing cluster"],
+  [exitCodes.jobCancelled, "the job was CANCELLED"],
+  [exitCodes.interrupted, "Ctrl-C: the job runs on"],
+];
+
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 const byStatus = {

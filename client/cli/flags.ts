@@ -1,23 +1,35 @@
-// Flags are data: each command has a table of them, and parsing and help both come from it.
+// Flags are data: each command has a table of them, and parsing, help, the pages of the
+// documentation and completion come from it.
 //
-// commander does the work; this file is the only one that knows it.
+// commander does the parsing; this file and `main.ts` are the only ones that know it.
 
 import type { Command } from "commander";
+import { SkyError } from "../../model/errors.ts";
+import { hintText } from "../../model/suggest.ts";
 import { WrongUse } from "./exit-codes.ts";
 
 export interface Flag {
-  /** As commander writes it: `-c, --cluster <NAME>`. */
+  /**
+   * As commander writes it: `-c, --cluster <CLUSTER>`. What stands in the brackets tells what is
+   * completed: CLUSTER, DIR, FILE.
+   */
   readonly usage: string;
   readonly about: string;
   /** May be given many times: the values come as a list. */
   readonly repeated?: boolean;
   /** Left out of the help. */
   readonly hidden?: boolean;
+  /** The only values that it takes. */
+  readonly values?: readonly string[];
+  /** SkyPilot has it and it needs a cloud: it is refused with `cloud/needed`. */
+  readonly needsCloud?: boolean;
+  /** SkyPilot has it and we have not: why, as the end of a sentence. */
+  readonly refused?: string;
 }
 
 export interface CommandSpec {
   readonly name: string;
-  /** `<CLUSTER> [JOBS...]`. */
+  /** `<CLUSTER> [JOBS...]`. The words tell what is completed: CLUSTER, JOB, ENTRYPOINT. */
   readonly args: string;
   /** One line, for the list of commands. */
   readonly about: string;
@@ -34,27 +46,71 @@ export interface Parsed {
   readonly flags: Readonly<Record<string, unknown>>;
 }
 
+/** The words of `<CLUSTER> [JOBS...]`, one by one. */
+export function argumentsOf({ args }: CommandSpec): readonly string[] {
+  return args.split(/\s+(?![^[<]*[\]>])/).filter((text) => text !== "");
+}
+
+/** `--cluster`, of `-c, --cluster <CLUSTER>`. */
+export function longName({ usage }: Flag): string {
+  return /--[a-z][\w-]*/.exec(usage)?.[0] ?? usage;
+}
+
 /** Adds everything in the table to a commander command. */
 export function applySpec(command: Command, spec: CommandSpec): void {
   command.description(spec.about).helpOption("-h, --help", "Show this help.");
-  for (const part of spec.args.split(/\s+(?![^[<]*[\]>])/).filter((text) => text !== "")) {
-    command.argument(part);
-  }
+  for (const part of argumentsOf(spec)) command.argument(part);
   for (const flag of spec.flags) {
     const option = command.createOption(flag.usage, flag.about);
     if (flag.repeated === true) option.argParser(appended);
     if (flag.hidden === true) option.hideHelp();
     command.addOption(option);
   }
-  if (spec.examples.length > 0) command.addHelpText("after", examplesText(spec.examples));
 }
 
 function appended(value: string, before: unknown): readonly string[] {
   return [...(Array.isArray(before) ? before : []), value];
 }
 
-function examplesText(examples: readonly string[]): string {
-  return `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}`;
+/**
+ * What the table itself rules out: a value that is none of the flag's, a flag that cannot be done
+ * here. @throws WrongUse; SkyError `cloud/needed`; Error.
+ */
+export function checkFlags(spec: CommandSpec, parsed: Parsed): void {
+  const given = spec.flags.filter((flag) => isGiven(flag, parsed));
+  for (const flag of given) checkValues(flag, parsed);
+  const cloudy = given.filter(({ needsCloud }) => needsCloud === true).map(longName);
+  if (cloudy.length > 0) {
+    const verb = cloudy.length === 1 ? "needs" : "need";
+    const problems = `${cloudy.join(", ")} ${verb} a cloud: see \`sky check\``;
+    throw new SkyError("cloud/needed", { problems });
+  }
+  for (const flag of given) {
+    if (flag.refused !== undefined) throw new Error(`${longName(flag)}: ${flag.refused}`);
+  }
+}
+
+/** `--no-x` is given when x is false, `--x` when it is anything else. */
+function isGiven(flag: Flag, { flags }: Parsed): boolean {
+  const value = flags[keyOf(flag)];
+  const negated = longName(flag).startsWith("--no-");
+  return negated ? value === false : value !== undefined && value !== false;
+}
+
+/** `useSpot`, of `--use-spot` and of `--no-use-spot`. */
+function keyOf(flag: Flag): string {
+  const words = longName(flag).replace(/^--(no-)?/, "");
+  return words.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function checkValues(flag: Flag, parsed: Parsed): void {
+  const { values } = flag;
+  const value = textFlag(parsed, keyOf(flag));
+  if (values === undefined || value === undefined || values.includes(value)) return;
+  const last = values.at(-1) ?? "";
+  const choice = values.length === 1 ? last : `${values.slice(0, -1).join(", ")} or ${last}`;
+  const hint = hintText(value, values);
+  throw new WrongUse(`${longName(flag)} should be ${choice}, not '${value}'.${hint}`);
 }
 
 export function textFlag(parsed: Parsed, name: string): string | undefined {

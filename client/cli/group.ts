@@ -1,20 +1,29 @@
 // What autostop, stop, start and down do with several clusters: choose, ask once, act on all at the
 // same time, report each. A failure of one never stops the others. Source: SkyPilot 0.3.0.
 
+import type { ClusterView } from "../../model/cluster.ts";
 import { errorText } from "../../model/errors.ts";
 import { isGlob } from "../glob.ts";
 import type { Head } from "../head.ts";
+import { userName } from "../world-os.ts";
 import { consent } from "./consent.ts";
 import { type ExitCode, exitCodeOfError, exitCodes, WrongUse } from "./exit-codes.ts";
 import { isSet, type Parsed, wordsAt } from "./flags.ts";
 import { namesMeant } from "./names.ts";
+import { checkReserved, isReserved } from "./reserved.ts";
 import type { Shell } from "./shell.ts";
 
 export interface GroupAction {
+  /** The command's name: `down`. */
+  readonly verb: string;
   /** `Terminating`, as in "Terminating 2 clusters: a, b. Proceed?" */
   readonly doing: string;
   /** The line for one that worked. */
   readonly done: (name: string) => string;
+  /** Said of one that there is nothing to do for; it is left alone. */
+  readonly skips?: (cluster: ClusterView) => string | undefined;
+  /** Without a name it means the only cluster there is. */
+  readonly guesses?: boolean;
   act(head: Head, name: string): Promise<string | undefined>;
 }
 
@@ -25,21 +34,99 @@ export async function actOnGroup(
   action: GroupAction,
 ): Promise<ExitCode> {
   const words = wordsAt(parsed, 0);
-  const all = isSet(parsed, "all");
-  if (words.length === 0 && !all) throw new WrongUse("name the clusters, or pass --all");
-  const head = await shell.head();
-  const known = (await head.status([], shell.interrupt)).map(({ name }) => name);
-  if (all && words.length > 0) shell.say("Both --all and clusters given: --all takes effect.");
-  const { names, unmatched } = all ? { names: known, unmatched: [] } : namesMeant(words, known);
-  for (const glob of unmatched) shell.say(`Cluster ${glob} not found.`);
-  if (names.length === 0) {
-    shell.print("Cluster(s) not found (tip: see `sky status`).");
-    return exitCodes.done;
+  const all = isSet(parsed, "all") || isSet(parsed, "allUsers");
+  if (words.length === 0 && !all && action.guesses !== true) throw nameThem(action);
+  if (all && words.length > 0) {
+    shell.say(`Both --all and clusters (${words.join(", ")}) given: --all takes effect.`);
   }
-  const count = names.length === 1 ? "1 cluster" : `${names.length} clusters`;
-  const question = `${action.doing} ${count}: ${names.join(", ")}. Proceed?`;
+  if (!all) checkReserved(words, action.verb);
+  const head = await shell.head();
+  const known = await head.status([], shell.interrupt);
+  const chosen = all ? ofAll(shell, parsed, known) : named(shell, words, { known, action });
+  const meant = chosen.filter((cluster) => {
+    const line = action.skips?.(cluster);
+    if (line !== undefined) shell.print(line);
+    return line === undefined;
+  });
+  if (chosen.length === 0) shell.print("Cluster(s) not found (tip: see `sky status`).");
+  if (meant.length === 0) return exitCodes.done;
+  const names = meant.map(({ name }) => name);
+  const question = `${action.doing} ${countText(names)}: ${names.join(", ")}. Proceed?`;
   await consent(shell, parsed, { question, exact: !all && !words.some(isGlob) });
-  const codes = await Promise.all(names.map((name) => actOnOne(shell, { head, name, action })));
+  return actOnAll(shell, { head, names, action });
+}
+
+function nameThem({ verb }: GroupAction): WrongUse {
+  return new WrongUse(`sky ${verb}: name the clusters, or pass --all`);
+}
+
+/** One's own, and those that are nobody's; with -u everybody's. */
+function ofAll(
+  shell: Shell,
+  parsed: Parsed,
+  known: readonly ClusterView[],
+): readonly ClusterView[] {
+  const selectable = known.filter(({ name }) => !isReserved(name));
+  if (isSet(parsed, "allUsers")) return selectable;
+  const asker = userName();
+  const own = selectable.filter(({ user }) => user === asker || user === "");
+  const others = selectable.length - own.length;
+  if (others > 0) {
+    const what = others === 1 ? "1 cluster of another user is" : `${others} of other users are`;
+    shell.say(`${what} left alone: -u means the clusters of all.`);
+  }
+  return own;
+}
+
+interface Choice {
+  readonly known: readonly ClusterView[];
+  readonly action: GroupAction;
+}
+
+function named(
+  shell: Shell,
+  words: readonly string[],
+  { known, action }: Choice,
+): readonly ClusterView[] {
+  if (words.length === 0) {
+    if (known.length > 1) throw nameThem(action);
+    return known;
+  }
+  const { names, unmatched } = namesMeant(
+    words,
+    known.map(({ name }) => name),
+  );
+  for (const glob of unmatched) shell.say(`Cluster ${glob} not found.`);
+  const exact = (name: string): boolean => words.includes(name) || !isReserved(name);
+  return known.filter(({ name }) => names.includes(name) && exact(name));
+}
+
+function countText(names: readonly string[]): string {
+  return names.length === 1 ? "1 cluster" : `${names.length} clusters`;
+}
+
+interface Work {
+  readonly head: Head;
+  readonly names: readonly string[];
+  readonly action: GroupAction;
+}
+
+async function actOnAll(shell: Shell, { head, names, action }: Work): Promise<ExitCode> {
+  let ended = 0;
+  const show = (): void => {
+    const all = names.length;
+    if (shell.interactive && all > 1) shell.progress(`${action.doing} ${ended} of ${all}...`);
+  };
+  show();
+  const codes = await Promise.all(
+    names.map(async (name) => {
+      const code = await actOnOne(shell, { head, name, action });
+      ended += 1;
+      show();
+      return code;
+    }),
+  );
+  shell.progress(undefined);
   return worstOf(codes);
 }
 

@@ -4,33 +4,17 @@
 // Start-up time is felt on every call: only the named command is loaded, and it loads the heavy
 // things (gRPC, YAML, prompts) when it needs them.
 
-import { Command, CommanderError } from "commander";
+import { CommanderError } from "commander";
 import { hintText } from "../../model/suggest.ts";
 import { packageVersion } from "../../runtime/version-os.ts";
 import { homeOf } from "../home-os.ts";
-import type { CliCommand } from "./command.ts";
+import { allCommands, type CommandName, commandNames, entryOf, isCommand } from "./commands.ts";
 import { type ExitCode, exitCodeOfError, exitCodes, WrongUse } from "./exit-codes.ts";
-import { applySpec } from "./flags.ts";
+import { checkFlags, type Parsed } from "./flags.ts";
+import { commandHelp, commanderOf, overviewText } from "./help.ts";
+import { laterNames, laterText } from "./later.ts";
 import { failureText } from "./message.ts";
 import { type Shell, terminalShell } from "./shell.ts";
-
-const commands = {
-  launch: async () => (await import("./launch.ts")).launch,
-  exec: async () => (await import("./exec.ts")).exec,
-  status: async () => (await import("./status.ts")).status,
-  queue: async () => (await import("./queue.ts")).queue,
-  logs: async () => (await import("./logs.ts")).logs,
-  cancel: async () => (await import("./cancel.ts")).cancel,
-  why: async () => (await import("./why.ts")).why,
-  autostop: async () => (await import("./autostop.ts")).autostop,
-  stop: async () => (await import("./stop.ts")).stop,
-  start: async () => (await import("./start.ts")).start,
-  down: async () => (await import("./down.ts")).down,
-  check: async () => (await import("./check.ts")).check,
-  doctor: async () => (await import("./doctor.ts")).doctor,
-  debug: async () => (await import("./debug.ts")).debug,
-  restore: async () => (await import("./restore.ts")).restore,
-} as const satisfies Record<string, () => Promise<CliCommand>>;
 
 /** Runs one command line, without the program's name. Gives the exit code. */
 export async function main(argv: readonly string[]): Promise<ExitCode> {
@@ -40,37 +24,60 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     return await dispatched(shell, argv);
   } catch (error) {
     return failed(shell, error);
+  } finally {
+    shell.progress(undefined);
   }
 }
 
 async function dispatched(shell: Shell, argv: readonly string[]): Promise<ExitCode> {
-  const [first] = argv;
+  const [first, ...rest] = argv;
+  if (first !== undefined && isCommand(first)) return runCommand(shell, first, rest);
   if (first === "--version" || first === "-v") {
     shell.print(`sky ${packageVersion()}`);
     return exitCodes.done;
   }
-  if (first !== undefined && isCommand(first)) return runCommand(shell, first, argv.slice(1));
   if (first === undefined || first === "-h" || first === "--help" || first === "help") {
-    shell.print(await helpText(argv[1]));
+    shell.print(await helpText(rest[0]));
     return first === undefined ? exitCodes.wrongUse : exitCodes.done;
   }
-  const known = Object.keys(commands);
-  const hint = hintText(first, known);
-  throw new WrongUse(`there is no command '${first}'.${hint === "" ? ` See sky --help.` : hint}`);
+  if (first === "__complete") return complete(shell, rest);
+  if (/^--(un)?install-shell-completion(=|$)/.test(first)) return completionSetUp(shell, argv);
+  const later = laterText(first);
+  if (later !== undefined) throw new Error(later);
+  throw unknownCommand(first);
+}
+
+function unknownCommand(name: string): WrongUse {
+  if (name.startsWith("-")) {
+    const why = `sky has no option '${name}' before a command. See sky --help.`;
+    return new WrongUse(why);
+  }
+  const hint = hintText(name, [...commandNames, ...laterNames]);
+  return new WrongUse(`there is no command '${name}'.${hint === "" ? " See sky --help." : hint}`);
+}
+
+async function helpText(name: string | undefined): Promise<string> {
+  if (name === undefined) return overviewText();
+  if (isCommand(name)) return commandHelp(name);
+  const later = laterText(name);
+  if (later !== undefined) return later;
+  throw unknownCommand(name);
 }
 
 async function runCommand(
   shell: Shell,
-  name: keyof typeof commands,
+  name: CommandName,
   argv: readonly string[],
 ): Promise<ExitCode> {
-  const spec: CliCommand = await commands[name]();
-  const command = commanderOf(spec);
+  const entry = entryOf(name);
+  const spec = await entry.load();
+  const command = commanderOf(entry, spec);
   const reading = { code: undefined as ExitCode | undefined };
   command.action(async (...given: unknown[]) => {
     const flags = command.opts<Record<string, unknown>>();
-    const args = given.slice(0, -2).map(argument);
-    reading.code = await spec.run(shell, { args, flags });
+    const parsed: Parsed = { args: given.slice(0, -2).map(argument), flags };
+    checkFlags(spec, parsed);
+    reading.code = await spec.run(shell, parsed);
   });
   try {
     await command.parseAsync([...argv], { from: "user" });
@@ -81,18 +88,6 @@ async function runCommand(
   return reading.code ?? exitCodes.refused;
 }
 
-function commanderOf(spec: CliCommand): Command {
-  const command = new Command(`sky ${spec.name}`).exitOverride();
-  command.configureHelp({ helpWidth: 100 });
-  command.configureOutput({
-    outputError: (text, write) => write(text.replace(/^error: /, "Error: ")),
-  });
-  applySpec(command, spec);
-  const tip = spec.tip === undefined ? "" : `\n${spec.tip}`;
-  command.showHelpAfterError(`See sky ${spec.name} --help.${tip}`);
-  return command;
-}
-
 function commanderCode(error: CommanderError): ExitCode {
   return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongUse;
 }
@@ -101,29 +96,16 @@ function argument(value: unknown): string | readonly string[] {
   return Array.isArray(value) ? value.map(String) : value === undefined ? [] : String(value);
 }
 
-function isCommand(name: string): name is keyof typeof commands {
-  return Object.hasOwn(commands, name);
+/** What the scripts of shells ask for at every Tab. */
+async function complete(shell: Shell, words: readonly string[]): Promise<ExitCode> {
+  const { completions } = await import("./complete.ts");
+  for (const line of await completions(shell, await allCommands(), words)) shell.print(line);
+  return exitCodes.done;
 }
 
-async function helpText(name: string | undefined): Promise<string> {
-  if (name !== undefined && isCommand(name)) {
-    return commanderOf(await commands[name]())
-      .helpInformation()
-      .trimEnd();
-  }
-  const specs = await Promise.all(Object.values(commands).map((load) => load()));
-  const width = Math.max(...specs.map((spec) => spec.name.length));
-  return [
-    "Usage: sky COMMAND [OPTIONS]",
-    "",
-    "Runs multi-node jobs on any machines.",
-    "",
-    "Commands:",
-    ...specs.map((spec) => `  ${spec.name.padEnd(width)}  ${spec.about}`),
-    "",
-    "sky COMMAND --help shows a command's options; sky --version the version.",
-    "SKY_HOME names the folder for everything that sky keeps (default ~/.sky).",
-  ].join("\n");
+async function completionSetUp(shell: Shell, argv: readonly string[]): Promise<ExitCode> {
+  const { setUpCompletion } = await import("./completion-set-up.ts");
+  return setUpCompletion(shell, argv);
 }
 
 /** The first Ctrl-C detaches in good order, the second ends the command at once. */

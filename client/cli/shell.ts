@@ -1,11 +1,16 @@
 // What a command has around it: the terminal, the home, the head and Ctrl-C.
 //
 // stdout carries what was asked for (tables, logs, ids); stderr carries talk about it, so that a
-// pipe gets only the former. Nothing is coloured and nothing spins: output is the same everywhere.
+// pipe gets only the former. Colour, cutting to the width and the line of progress are for
+// terminals; what goes into a file or a pipe is the same everywhere.
 
+import { existsSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Home } from "../../model/home.ts";
+import { emptyHomeHead } from "../empty-home.ts";
 import type { Head } from "../head.ts";
 import { WrongUse } from "./exit-codes.ts";
+import { Terminal } from "./terminal.ts";
 
 export interface Shell {
   readonly home: Home;
@@ -15,15 +20,23 @@ export interface Shell {
   print(line: string): void;
   /** A line on stderr. */
   say(line: string): void;
+  /** How far it is: one line that changes on a terminal, lines of `say` elsewhere. */
+  progress(text: string | undefined): void;
   /** Bytes on stdout; resolves when more may come. */
   write(bytes: Uint8Array): Promise<void>;
   /** Connects with its first call. Loads what that needs only now. */
   head(): Promise<Head>;
   now(): number;
+  /** @throws AbortError at Ctrl-C. */
+  pause(ms: number): Promise<void>;
   /** Whether somebody can answer. */
   readonly interactive: boolean;
   /** Asks; a refusal is false. @throws WrongUse where nobody can answer. */
   confirm(question: string): Promise<boolean>;
+  /** Columns of the terminal that stdout is; absent where it is none. */
+  readonly columns?: number;
+  /** Whether stdout is a terminal that shows colours. */
+  readonly colours: boolean;
 }
 
 export interface ShellOptions {
@@ -33,42 +46,45 @@ export interface ShellOptions {
 
 export function terminalShell({ home, interrupt }: ShellOptions): Shell {
   let head: Promise<Head> | undefined;
-  const say = (line: string): void => {
-    process.stderr.write(`${line}\n`);
-  };
+  const terminal = new Terminal(process.stdout, process.stderr);
   const interactive = process.stdin.isTTY && process.stdout.isTTY;
+  const say = (line: string): void => terminal.say(line);
+  const { columns } = terminal;
   return {
     home,
     interrupt,
     interactive,
-    print: (line) => {
-      process.stdout.write(`${line}\n`);
-    },
+    print: (line) => terminal.print(line),
     say,
-    write: writeOut,
+    progress: (text) => terminal.progress(text),
+    write: (bytes) => terminal.write(bytes),
     head: () => {
       head ??= openHead(home, (text) => say(`Warning: ${text}`));
       return head;
     },
     now: () => Date.now(),
+    pause: (ms) => pause(ms, undefined, { signal: interrupt }),
     confirm: (question) => {
+      terminal.progress(undefined);
       if (interactive) return confirm(question, interrupt);
       throw new WrongUse(`"${question}" cannot be asked without a terminal: pass -y to say yes`);
     },
+    ...(columns === undefined ? {} : { columns }),
+    colours: terminal.colours(process.env),
   };
 }
 
 async function openHead(home: Home, onWarning: (text: string) => void): Promise<Head> {
-  const [{ connectHead }, { headOver }] = await Promise.all([
-    import("../connect-os.ts"),
-    import("../head-grpc.ts"),
-  ]);
-  return headOver((signal) => connectHead({ home, onWarning }, signal));
-}
-
-async function writeOut(bytes: Uint8Array): Promise<void> {
-  if (process.stdout.write(bytes)) return;
-  await new Promise<void>((resolve) => process.stdout.once("drain", resolve));
+  const connected = async (): Promise<Head> => {
+    const [{ connectHead }, { headOver }] = await Promise.all([
+      import("../connect-os.ts"),
+      import("../head-grpc.ts"),
+    ]);
+    return headOver((signal) => connectHead({ home, onWarning }, signal));
+  };
+  // A home without a journal has no cluster, and a head is needed only to make one.
+  const isEmpty = !existsSync(home.journal) && !existsSync(home.socket);
+  return isEmpty ? emptyHomeHead(connected) : connected();
 }
 
 async function confirm(question: string, signal: AbortSignal): Promise<boolean> {

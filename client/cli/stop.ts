@@ -2,7 +2,13 @@
 // Its job history is there again when it is started.
 
 import { userName } from "../world-os.ts";
-import { allClustersFlag, type CliCommand, yesFlag } from "./command.ts";
+import {
+  allClustersFlag,
+  allUsersFlag,
+  type CliCommand,
+  serverFlags,
+  yesFlag,
+} from "./command.ts";
 import { actOnGroup } from "./group.ts";
 
 export const stop: CliCommand = {
@@ -10,9 +16,10 @@ export const stop: CliCommand = {
   args: "[CLUSTERS...]",
   about: "Stop clusters: jobs end, disks and the record stay.",
   examples: ["sky stop demo", "sky stop 'train-*' -y"],
-  flags: [allClustersFlag, yesFlag],
+  flags: [allClustersFlag, allUsersFlag, ...serverFlags, yesFlag],
   run: (shell, parsed) =>
     actOnGroup(shell, parsed, {
+      verb: "stop",
       doing: "Stopping",
       done: (name) => `Stopping cluster ${name}...done. To start it again: sky start ${name}`,
       act: async (head, name) => {

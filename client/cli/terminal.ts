@@ -1,0 +1,71 @@
+// What `sky` writes: results on stdout, talk on stderr, and on a terminal one line of progress that
+// is gone when it is over.
+
+interface Output {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(bytes: string | Uint8Array): boolean;
+  once(event: "drain", listener: () => void): unknown;
+}
+
+/** To the line's beginning, and nothing to the right of it. Source: ECMA-48, EL. */
+const eraseLine = "\r\u001b[K";
+
+export class Terminal {
+  readonly #out: Output;
+  readonly #err: Output;
+  #progress = "";
+  /** The last line of progress that was said where it cannot be erased. */
+  #said = "";
+
+  constructor(out: Output, err: Output) {
+    this.#out = out;
+    this.#err = err;
+  }
+
+  /** Of stdout; `undefined` where it is no terminal, or one that does not know. */
+  get columns(): number | undefined {
+    const { isTTY, columns } = this.#out;
+    return isTTY === true && columns !== undefined && columns > 0 ? columns : undefined;
+  }
+
+  /** Source: no-color.org: NO_COLOR, when it is not empty, whatever its value. */
+  colours(environment: Readonly<Record<string, string | undefined>>): boolean {
+    const { NO_COLOR: none = "", TERM: kind = "" } = environment;
+    return this.#out.isTTY === true && none === "" && kind !== "dumb";
+  }
+
+  print(line: string): void {
+    this.#between(() => this.#out.write(`${line}\n`));
+  }
+
+  say(line: string): void {
+    this.#between(() => this.#err.write(`${line}\n`));
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.progress(undefined);
+    if (this.#out.write(bytes)) return;
+    await new Promise<void>((resolve) => this.#out.once("drain", () => resolve()));
+  }
+
+  /** `undefined` ends it. */
+  progress(text: string | undefined): void {
+    if (this.#err.isTTY !== true) {
+      if (text !== undefined && text !== this.#said) this.say(text);
+      this.#said = text ?? this.#said;
+      return;
+    }
+    const shown = (text ?? "").slice(0, Math.max(0, (this.#err.columns ?? 80) - 1));
+    if (shown === this.#progress) return;
+    this.#progress = shown;
+    this.#err.write(`${eraseLine}${shown}`);
+  }
+
+  /** Lines come above the line of progress. */
+  #between(write: () => void): void {
+    if (this.#progress !== "") this.#err.write(eraseLine);
+    write();
+    if (this.#progress !== "") this.#err.write(this.#progress);
+  }
+}
