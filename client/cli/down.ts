@@ -3,13 +3,7 @@
 
 import type { Head } from "../head.ts";
 import { userName } from "../world-os.ts";
-import {
-  allClustersFlag,
-  allUsersFlag,
-  type CliCommand,
-  serverFlags,
-  yesFlag,
-} from "./command.ts";
+import { allClustersFlag, allUsersFlag, type CliCommand, serverFlags, yesFlag } from "./command.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { isSet, wordsAt } from "./flags.ts";
 import { actOnGroup } from "./group.ts";

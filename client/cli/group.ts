@@ -1,5 +1,6 @@
 // What autostop, stop, start and down do with several clusters: choose, ask once, act on all at the
-// same time, report each. A failure of one never stops the others. Source: SkyPilot 0.3.0.
+// same time, report each. A failure of one never stops the others; --all is all of one's own.
+// Source: SkyPilot 0.3.0, and newer for --all-users.
 
 import type { ClusterView } from "../../model/cluster.ts";
 import { errorText } from "../../model/errors.ts";

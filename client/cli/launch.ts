@@ -2,24 +2,51 @@
 //
 // What is wrong with the request is found before anything is asked or started.
 
-import { randomBytes, randomUUID } from "node:crypto";
-import type { ClusterView, Isolation, NodeProgress } from "../../model/cluster.ts";
-import { SkyError } from "../../model/errors.ts";
+import { randomUUID } from "node:crypto";
+import type { ClusterStatus, ClusterView, Isolation, NodeProgress } from "../../model/cluster.ts";
 import type { Task } from "../../model/task.ts";
 import { checkedClusterName } from "../cluster-name.ts";
 import type { IdleRule } from "../head.ts";
-import type { LaunchResult } from "../launch.ts";
-import { hasNothingToDo, launchTask } from "../launch.ts";
+import type { LaunchResult, Watch } from "../launch.ts";
+import { launchTask } from "../launch.ts";
+import { untilUpBy } from "../until-up-os.ts";
 import { userName } from "../world-os.ts";
-import { idleSecondsOf } from "./autostop.ts";
-import { type CliCommand, yesFlag } from "./command.ts";
+import { type CliCommand, serverFlags, waitForFlags, yesFlag } from "./command.ts";
+import { dryrun } from "./dryrun.ts";
 import { taskFromEntry, taskFromFlags, withPlace } from "./entry.ts";
-import type { ExitCode } from "./exit-codes.ts";
-import { exitCodes } from "./exit-codes.ts";
-import { isSet, type Parsed, textFlag, wordsAt } from "./flags.ts";
-import { followJob } from "./follow.ts";
+import { type ExitCode, exitCodes } from "./exit-codes.ts";
+import { type Flag, isSet, type Parsed, textFlag, wordsAt } from "./flags.ts";
+import { gitFlags } from "./git-flags.ts";
+import { idleRuleOf, idleSecondsFlag } from "./idle.ts";
+import { newName } from "./new-name.ts";
+import { refuseReserved } from "./reserved.ts";
 import type { Shell } from "./shell.ts";
+import { submitted } from "./submitted.ts";
 import { commandText, commandTip, taskFlagTable } from "./task-flags.ts";
+
+/** When it stops by itself, and how long it is tried: launch and the interactive nodes. */
+export const lifeFlags: readonly Flag[] = [
+  {
+    usage: "-i, --idle-minutes-to-autostop <MIN>",
+    about: "Stop the cluster when idle so long: minutes, or 90s, 10m, 1h.",
+  },
+  idleSecondsFlag,
+  ...waitForFlags,
+  { usage: "--down", about: "Take the cluster down when idle, not only stop it." },
+  { usage: "-r, --retry-until-up", about: "Try again and again until it is up; Ctrl-C ends it." },
+];
+
+/** Flags of SkyPilot's for what a local cluster has not. */
+const cloudFlags: readonly Flag[] = [
+  { usage: "--docker", about: "Run in a container here.", hidden: true, needsCloud: true },
+  {
+    usage: "--clone-disk-from <CLUSTER>",
+    about: "Begin with the disk of another cluster.",
+    hidden: true,
+    needsCloud: true,
+  },
+  { usage: "--clone <CLUSTER>", about: "The same.", hidden: true, needsCloud: true },
+];
 
 export const launch: CliCommand = {
   name: "launch",
@@ -32,55 +59,83 @@ export const launch: CliCommand = {
   ],
   tip: commandTip,
   flags: [
-    { usage: "-c, --cluster <NAME>", about: "The cluster. Default: a new name." },
+    { usage: "-c, --cluster <CLUSTER>", about: "The cluster. Default: a new name." },
     ...taskFlagTable,
+    ...gitFlags,
     { usage: "-d, --detach-run", about: "Submit and return: do not follow the log." },
     {
       usage: "-s, --detach-setup",
       about: "Setup is part of the job: always so, kept for scripts.",
     },
     { usage: "--no-setup", about: "Skip the task's setup." },
-    { usage: "-i, --idle-minutes-to-autostop <MIN>", about: "Stop the cluster when idle so long." },
-    { usage: "--idle-seconds <S>", about: "The same in seconds." },
-    { usage: "--down", about: "Take the cluster down when idle, not only stop it." },
-    { usage: "--isolation <KIND>", about: "How local nodes run: embedded or process." },
-    { usage: "--dryrun", about: "Check everything and start nothing." },
+    { usage: "--fast", about: "Skip the setup where the cluster is up already." },
+    ...lifeFlags,
+    {
+      usage: "--isolation <KIND>",
+      about: "How local nodes run: embedded or process.",
+      values: ["embedded", "process"],
+    },
+    { usage: "--dryrun", about: "Check everything, show what would happen, start nothing." },
+    ...cloudFlags,
+    ...serverFlags,
     yesFlag,
   ],
   run: async (shell, parsed) => {
     const cluster = checkedClusterName(textFlag(parsed, "cluster") ?? newName());
+    refuseReserved(cluster, "launching a cluster called");
+    const isNew = textFlag(parsed, "cluster") === undefined;
     const autostop = idleRuleOf(parsed);
-    const isolation = isolationOf(parsed);
     const words = wordsAt(parsed, 0);
     const task = (await taskFromEntry(shell, words, parsed)) ?? taskFromFlags(shell, parsed);
-    if (isSet(parsed, "dryrun")) return dryrun(shell, cluster, task);
-    if (!isSet(parsed, "yes")) await askFirst(shell, cluster);
-    const order = {
-      ...{ cluster, task, noSetup: parsed.flags["setup"] === false },
-      ...(autostop === undefined ? {} : { autostop }),
-      ...(isolation === undefined ? {} : { isolation }),
-      command: commandText(process.argv.slice(2)),
-      user: userName(),
-      idempotencyKey: randomUUID(),
-    };
-    const launching = launchTask(await shell.head(), order, watch(shell));
-    const result = await launching.catch((error: unknown) => {
-      throw withPlace(error, task);
-    });
+    const plan = { cluster, task, ...(autostop === undefined ? {} : { autostop }) };
+    if (isSet(parsed, "dryrun")) return dryrun(shell, plan);
+    // A yes given ahead needs no look at the cluster, unless what happens depends on it.
+    const looks = !isSet(parsed, "yes") || isSet(parsed, "fast");
+    const status = looks && !isNew ? await statusOf(shell, cluster) : undefined;
+    await askFirst(shell, parsed, { cluster, status });
+    const noSetup = isSet(parsed, "fast") && status === "UP";
+    const result = await broughtUpWith(shell, parsed, { ...plan, noSetup });
     return launched(shell, result, parsed);
   },
 };
 
-function watch(shell: Shell) {
-  let last = "";
+interface Plan {
+  readonly cluster: string;
+  readonly task: Task;
+  readonly autostop?: IdleRule;
+  /** Beside `--no-setup`. */
+  readonly noSetup: boolean;
+}
+
+/** A launch with everything that flags say of it. */
+export async function broughtUpWith(
+  shell: Shell,
+  parsed: Parsed,
+  { noSetup, ...plan }: Plan,
+): Promise<LaunchResult> {
+  const isolation = isolationOf(parsed);
+  const order = {
+    ...{ ...plan, noSetup: noSetup || parsed.flags["setup"] === false },
+    ...(isolation === undefined ? {} : { isolation }),
+    command: commandText(process.argv.slice(2)),
+    user: userName(),
+    idempotencyKey: randomUUID(),
+  };
+  const launching = launchTask(await shell.head(), order, watch(shell, parsed));
+  return launching.catch((error: unknown) => {
+    throw withPlace(error, plan.task);
+  });
+}
+
+/** What is shown of a launch or a start while it goes on. */
+export function watch(shell: Shell, parsed: Parsed): Watch {
   return {
     signal: shell.interrupt,
-    onProgress: ({ text }: NodeProgress): void => {
-      if (text !== last) shell.say(text);
-      last = text;
-    },
+    ...(isSet(parsed, "retryUntilUp") ? { untilUp: untilUpBy(shell.interrupt) } : {}),
+    onProgress: ({ text }: NodeProgress): void => shell.progress(text),
     onUp: ({ name, nodes }: ClusterView): void => {
       const count = nodes.length === 1 ? "1 node" : `${nodes.length} nodes`;
+      shell.progress(undefined);
       shell.say(`Cluster ${name} is up: ${count}.`);
     },
   };
@@ -90,56 +145,43 @@ async function launched(shell: Shell, result: LaunchResult, parsed: Parsed): Pro
   const { cluster, jobId } = result;
   if (jobId === undefined) {
     shell.print("Run commands not specified or empty.");
+    sayHints(shell, cluster);
     return exitCodes.done;
   }
-  return submitted(
-    shell,
-    { cluster: cluster.name, jobId, clusterNodes: cluster.nodes.length },
-    parsed,
-  );
+  const { name, nodes } = cluster;
+  const job = { cluster: name, jobId, clusterNodes: nodes.length };
+  const code = await submitted(shell, job, parsed);
+  if (code !== exitCodes.interrupted) sayHints(shell, cluster);
+  return code;
 }
 
-export interface Submitted {
+/** What can be done with a cluster that is up. Source: SkyPilot 0.3.0. */
+function sayHints(shell: Shell, { name, nodes }: ClusterView): void {
+  const hasDevices = nodes.some(({ capacity }) => capacity.accelerators.length > 0);
+  shell.say(`\nCluster name: ${name}`);
+  shell.say(`To open a shell on its head:  sky ${hasDevices ? "gpunode" : "cpunode"} -c ${name}`);
+  shell.say(`To submit a job:              sky exec ${name} yaml_file`);
+  shell.say(`To stop the cluster:          sky stop ${name}`);
+  shell.say(`To take the cluster down:     sky down ${name}`);
+}
+
+/** `undefined`: there is no such cluster. */
+async function statusOf(shell: Shell, cluster: string): Promise<ClusterStatus | undefined> {
+  const known = await (await shell.head()).status([], shell.interrupt);
+  return known.find(({ name }) => name === cluster)?.status;
+}
+
+interface Found {
   readonly cluster: string;
-  readonly jobId: number;
-  readonly clusterNodes: number;
+  readonly status: ClusterStatus | undefined;
 }
 
-/** What launch and exec do once there is a job: follow it, unless told not to. */
-export async function submitted(
+/** No question where the cluster is up: nothing new is begun. Source: SkyPilot 0.3.0. */
+export async function askFirst(
   shell: Shell,
-  { cluster, jobId, clusterNodes }: Submitted,
   parsed: Parsed,
-): Promise<ExitCode> {
-  shell.print(`Job submitted with Job ID: ${jobId}`);
-  if (isSet(parsed, "detachRun")) {
-    shell.say(`To see its log:  sky logs ${cluster} ${jobId}`);
-    shell.say(`To cancel it:    sky cancel ${cluster} ${jobId}`);
-    return exitCodes.done;
-  }
-  return followJob(shell, { cluster, job: jobId, follow: true, tailLines: 0, clusterNodes });
-}
-
-function dryrun(shell: Shell, cluster: string, task: Task): ExitCode {
-  const { numNodes, resources, name } = task;
-  const { cpus, memoryGb, accelerators } = resources;
-  const parts = [
-    cpus && `cpus=${cpus.amount}`,
-    memoryGb && `memory=${memoryGb.amount}GB`,
-    accelerators && `${accelerators.name}:${accelerators.count}`,
-  ].filter((part) => part !== undefined);
-  const shape = `${numNodes}x Local(${parts.join(", ")})`;
-  const what = hasNothingToDo(task, false) ? "nothing to run" : `task ${name ?? "-"}`;
-  shell.print(`Cluster ${cluster}: ${shape}, ${what}.`);
-  shell.print("Dryrun finished.");
-  return exitCodes.done;
-}
-
-/** No question where the cluster is up: nothing new is begun. */
-async function askFirst(shell: Shell, cluster: string): Promise<void> {
-  const head = await shell.head();
-  const known = await head.status([], shell.interrupt);
-  const status = known.find(({ name }) => name === cluster)?.status;
+  { cluster, status }: Found,
+): Promise<void> {
   if (status === "UP" || status === "INIT") {
     shell.say(`Running task on cluster ${cluster}...`);
     return;
@@ -148,28 +190,12 @@ async function askFirst(shell: Shell, cluster: string): Promise<void> {
     status === undefined
       ? `Launching a new cluster '${cluster}'. Proceed?`
       : `Restarting the stopped cluster '${cluster}'. Proceed?`;
+  if (isSet(parsed, "yes")) return;
   if (!(await shell.confirm(question))) throw new Error("Aborted.");
 }
 
-function idleRuleOf(parsed: Parsed): IdleRule | undefined {
-  const idleSeconds = idleSecondsOf(parsed, "idleMinutesToAutostop");
-  const down = isSet(parsed, "down");
-  if (idleSeconds === undefined && !down) return undefined;
-  return { idleSeconds: idleSeconds ?? 0, down };
-}
-
+/** The table of flags has made sure of its values. */
 function isolationOf(parsed: Parsed): Isolation | undefined {
   const text = textFlag(parsed, "isolation");
-  if (text === undefined || text === "embedded" || text === "process") return text;
-  const why = `should be embedded or process, not '${text}'`;
-  throw new SkyError("request/invalid", { field: "--isolation", why });
-}
-
-/** As SkyPilot names them: `sky-<4hex>-<user>`. */
-function newName(): string {
-  const user = userName()
-    .toLowerCase()
-    .replace(/[^a-z0-9-]/g, "")
-    .replace(/-+$/, "");
-  return `sky-${randomBytes(2).toString("hex")}-${user === "" ? "user" : user}`;
+  return text === "embedded" || text === "process" ? text : undefined;
 }

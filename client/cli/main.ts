@@ -8,10 +8,10 @@ import { CommanderError } from "commander";
 import { hintText } from "../../model/suggest.ts";
 import { packageVersion } from "../../runtime/version-os.ts";
 import { homeOf } from "../home-os.ts";
-import { allCommands, type CommandName, commandNames, entryOf, isCommand } from "./commands.ts";
+import { type CommandName, commandNames, entryOf, isCommand } from "./commands.ts";
 import { type ExitCode, exitCodeOfError, exitCodes, WrongUse } from "./exit-codes.ts";
 import { checkFlags, type Parsed } from "./flags.ts";
-import { commandHelp, commanderOf, overviewText } from "./help.ts";
+import { commanderOf, commandHelp, overviewText } from "./help.ts";
 import { laterNames, laterText } from "./later.ts";
 import { failureText } from "./message.ts";
 import { type Shell, terminalShell } from "./shell.ts";
@@ -99,7 +99,7 @@ function argument(value: unknown): string | readonly string[] {
 /** What the scripts of shells ask for at every Tab. */
 async function complete(shell: Shell, words: readonly string[]): Promise<ExitCode> {
   const { completions } = await import("./complete.ts");
-  for (const line of await completions(shell, await allCommands(), words)) shell.print(line);
+  for (const line of await completions(shell, words)) shell.print(line);
   return exitCodes.done;
 }
 

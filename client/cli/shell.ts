@@ -5,7 +5,6 @@
 // terminals; what goes into a file or a pipe is the same everywhere.
 
 import { existsSync } from "node:fs";
-import { setTimeout as pause } from "node:timers/promises";
 import type { Home } from "../../model/home.ts";
 import { emptyHomeHead } from "../empty-home.ts";
 import type { Head } from "../head.ts";
@@ -27,8 +26,6 @@ export interface Shell {
   /** Connects with its first call. Loads what that needs only now. */
   head(): Promise<Head>;
   now(): number;
-  /** @throws AbortError at Ctrl-C. */
-  pause(ms: number): Promise<void>;
   /** Whether somebody can answer. */
   readonly interactive: boolean;
   /** Asks; a refusal is false. @throws WrongUse where nobody can answer. */
@@ -63,7 +60,6 @@ export function terminalShell({ home, interrupt }: ShellOptions): Shell {
       return head;
     },
     now: () => Date.now(),
-    pause: (ms) => pause(ms, undefined, { signal: interrupt }),
     confirm: (question) => {
       terminal.progress(undefined);
       if (interactive) return confirm(question, interrupt);

@@ -1,7 +1,8 @@
 // `sky start`: start stopped clusters again.
 // One that is up already is left alone and told.
 
-import { lastStep } from "../launch.ts";
+import { broughtUp } from "../launch.ts";
+import { untilUpBy } from "../until-up-os.ts";
 import { userName } from "../world-os.ts";
 import {
   allClustersFlag,
@@ -14,7 +15,6 @@ import {
 import { isSet } from "./flags.ts";
 import { actOnGroup } from "./group.ts";
 import { idleRuleOfStart, idleSecondsFlag } from "./idle.ts";
-import { untilUp } from "./retry.ts";
 
 export const start: CliCommand = {
   name: "start",
@@ -48,10 +48,10 @@ export const start: CliCommand = {
           ...{ cluster: name, force, command: `sky start ${name}`, user: userName() },
           ...(autostop === undefined ? {} : { autostop }),
         };
-        const onProgress = ({ text }: { readonly text: string }): void => shell.progress(text);
-        await untilUp(shell, parsed, () =>
-          lastStep(head.start(wanted, shell.interrupt), { onProgress }),
-        );
+        await broughtUp(() => head.start(wanted, shell.interrupt), {
+          onProgress: ({ text }) => shell.progress(text),
+          ...(isSet(parsed, "retryUntilUp") ? { untilUp: untilUpBy(shell.interrupt) } : {}),
+        });
         return undefined;
       },
     });

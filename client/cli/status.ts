@@ -1,5 +1,7 @@
 // `sky status`: the clusters of this home, whoever launched them.
-// What the head knows is always fresh; nothing is cached on the way.
+//
+// What the head knows is always fresh, nothing is cached on the way. What became of machines behind
+// its back it asks their cloud with --refresh.
 
 import type { AutostopView, ClusterView } from "../../model/cluster.ts";
 import type { FreshStatus } from "../head.ts";

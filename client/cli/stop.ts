@@ -2,13 +2,7 @@
 // Its job history is there again when it is started.
 
 import { userName } from "../world-os.ts";
-import {
-  allClustersFlag,
-  allUsersFlag,
-  type CliCommand,
-  serverFlags,
-  yesFlag,
-} from "./command.ts";
+import { allClustersFlag, allUsersFlag, type CliCommand, serverFlags, yesFlag } from "./command.ts";
 import { actOnGroup } from "./group.ts";
 
 export const stop: CliCommand = {

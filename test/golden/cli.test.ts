@@ -7,6 +7,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } fr
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, test } from "node:test";
+import { commandNames } from "../../client/cli/commands.ts";
 import { assertGolden, transcriptStep } from "../support/golden.ts";
 
 const checkout = resolve(import.meta.dirname, "../..");
@@ -29,12 +30,8 @@ function sky(args: readonly string[]): string {
   return `${said.trimEnd()}\nexit ${status}\n`;
 }
 
-const commands = ["launch", "exec", "status", "queue", "logs", "cancel", "why", "autostop"].concat([
-  ...["stop", "start", "down", "check", "doctor", "debug", "restore"],
-]);
-
 test("the help of sky and of every command", () => {
-  const all = [["--version"], ["--help"], ...commands.map((name) => [name, "--help"])];
+  const all = [["--version"], ["--help"], ...commandNames.map((name) => [name, "--help"])];
   const steps = all.map((args) => transcriptStep(`sky ${args.join(" ")}`, sky(args)));
   assertGolden("cli/help.txt", steps.join("\n"));
 });
