@@ -1,8 +1,9 @@
 // `npm test`: everything that runs without a cloud, layer by layer.
 //
-// The integration layer runs twice from the same files, with embedded nodes and with real skylet
-// processes over a real nats-server; the names that ran in each are printed and must be the same
-// set. What is missing is installed or named with the one command that installs it, never skipped.
+// The layers integration and smoke run twice from the same files, with embedded nodes and with real
+// skylet processes over a real nats-server; what ran in each integration is printed and must be the
+// same set. What is missing is installed or named with the one command that installs it, never
+// skipped.
 // The last line is `N passed, N failed, N skipped`.
 //
 // `npm test -- unit golden` runs only these layers.
@@ -25,17 +26,24 @@ env["PATH"] = `${join(checkout, "node_modules/.bin")}:${env["PATH"]}:/usr/sbin:/
 env["SKY_TEST_PROGRAMS"] = "dist";
 
 const integration = testFiles("test/integration");
+const smoke = testFiles("test/smoke");
+const isolations = ["embedded", "process"] as const;
 const layers: readonly Layer[] = [
   { name: "tidy", files: ["test/tidy.test.ts"] },
   { name: "unit", files: testFiles("test/unit") },
   { name: "contract", files: testFiles("test/contract") },
   { name: "sim", files: testFiles("test/sim"), fileTimeoutMs: 180_000 },
   { name: "golden", files: testFiles("test/golden") },
-  ...(["embedded", "process"] as const).map((isolation) => ({
+  ...isolations.map((isolation) => ({
     name: `integration ${isolation}`,
     files: integration,
     env: { SKY_TEST_ISOLATION: isolation },
     fileTimeoutMs: 240_000,
+  })),
+  ...isolations.map((isolation) => ({
+    name: `smoke ${isolation}`,
+    files: smoke,
+    env: { SKY_TEST_ISOLATION: isolation },
   })),
   // The machine to itself: what it kills must not be starved by other tests besides.
   { name: "chaos", files: testFiles("test/chaos"), concurrency: 1, fileTimeoutMs: 240_000 },
@@ -58,8 +66,9 @@ async function main(): Promise<void> {
     console.error(`there is no layer ${unknown}: ${layers.map(({ name }) => name).join(", ")}`);
     exit(2);
   }
-  if (chosen.some(({ name }) => /contract|integration|chaos|skew/.test(name))) provideNatsServer();
-  if (chosen.some(({ name }) => /integration|chaos|skew|replay/.test(name))) {
+  const needs = (pattern: RegExp): boolean => chosen.some(({ name }) => pattern.test(name));
+  if (needs(/contract|integration|smoke|chaos|skew/)) provideNatsServer();
+  if (needs(/integration|smoke|chaos|skew|replay/)) {
     execFileSync(execPath, [join(checkout, "scripts/build.ts")], { stdio: "inherit" });
   }
   const results: LayerResult[] = [];
@@ -79,7 +88,7 @@ async function main(): Promise<void> {
   exit(failed === 0 ? 0 : 1);
 }
 
-/** `integration` names both of its isolations. */
+/** `integration` and `smoke` name both of their isolations. */
 function isNamed(name: string): (word: string) => boolean {
   return (word) => name === word || name.startsWith(`${word} `);
 }
