@@ -32,6 +32,7 @@ export interface LocalCloud extends Cloud {
   readonly stop: NonNullable<Cloud["stop"]>;
   readonly start: NonNullable<Cloud["start"]>;
   readonly declare: NonNullable<Cloud["declare"]>;
+  readonly pricePerHour: NonNullable<Cloud["pricePerHour"]>;
   /** Ends all agents and keeps everything: the head is closing. */
   close(): Promise<void>;
 }
@@ -63,6 +64,9 @@ class FolderCloud implements LocalCloud {
     this.#options = options;
   }
 
+  /** The machine is the user's own. */
+  pricePerHour = (): number => 0;
+
   declare: LocalCloud["declare"] = (asked, numNodes) =>
     declaredCapacity(this.#options.machine, asked, numNodes);
 
@@ -74,6 +78,8 @@ class FolderCloud implements LocalCloud {
         if (found?.token !== request.token) {
           const ip = this.#address(request.cluster, node.index, taken);
           taken.add(ip);
+          // An agent may still run in a folder that was removed under it.
+          await this.#let(`${request.cluster}/${node.id}`);
           const { index, capacity } = node;
           await this.#create(request.cluster, node.id, {
             token: request.token,
@@ -98,7 +104,7 @@ class FolderCloud implements LocalCloud {
         // A folder without a machine in it was cut off while it was made or removed.
         machines.push({ id, node: found === undefined ? "" : node, ip: found?.ip ?? "", phase });
       }
-      return machines;
+      return [...machines, ...this.#bereft(cluster, machines)];
     });
   }
 
@@ -125,6 +131,14 @@ class FolderCloud implements LocalCloud {
     await this.stop([...this.#kept.keys()]);
   }
 
+  /** Agents that run on in folders which somebody removed: they may still end their ranks. */
+  #bereft(cluster: string, listed: readonly Machine[]): readonly Machine[] {
+    const ids = [...this.#kept.keys()].filter(
+      (id) => partsOf(id).cluster === cluster && !listed.some((machine) => machine.id === id),
+    );
+    return ids.map((id) => ({ id, node: partsOf(id).node, ip: "", phase: "gone" }));
+  }
+
   #keep(id: string): void {
     if (this.#kept.has(id)) return;
     const stop = new AbortController();
@@ -147,6 +161,7 @@ class FolderCloud implements LocalCloud {
       const startedAt = performance.now();
       const why = await this.#runOnce(id, signal).catch(errorText);
       if (signal.aborted) return;
+      if (why === undefined) return this.#drop(id);
       if (performance.now() - startedAt > steadyMs) delayMs = restartMsMin;
       this.#options.log.warn("agent ended; it is started again", { id, why, delayMs });
       await sleep(delayMs, signal);
@@ -154,10 +169,17 @@ class FolderCloud implements LocalCloud {
     }
   }
 
-  async #runOnce(id: string, signal: AbortSignal): Promise<string> {
+  /** Its folder was removed: there is no such machine any more. */
+  #drop(id: string): void {
+    this.#options.log.warn("a node's folder is gone", { id });
+    this.#kept.delete(id);
+  }
+
+  /** Why the agent ended; `undefined` where there is no folder to run it in. */
+  async #runOnce(id: string, signal: AbortSignal): Promise<string | undefined> {
     const { cluster, node } = partsOf(id);
     const machine = await this.#read(cluster, node);
-    if (machine === undefined) return "its folder is gone";
+    if (machine === undefined) return undefined;
     const home = this.#home(cluster).node(node);
     for (const dir of [home.home, home.state, home.ranks]) {
       await mkdir(dir, { recursive: true, mode: 0o700 });

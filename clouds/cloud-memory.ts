@@ -20,6 +20,8 @@ export interface MemoryCloudOptions {
   /** How many lists a new machine is left out of, and then shown as starting. */
   readonly listsUntilSeen?: number;
   readonly listsUntilUp?: number;
+  /** Absent: nobody knows the price. */
+  readonly pricePerHour?: number;
 }
 
 export interface MemoryCloud extends Cloud {
@@ -30,6 +32,10 @@ export interface MemoryCloud extends Cloud {
   machines(): readonly Machine[];
   /** A machine goes without anybody having asked. */
   lose(id: string): void;
+  /** It changes its phase though nobody asked. */
+  turn(id: string, phase: Machine["phase"]): void;
+  /** There is one more than anybody launched. */
+  stray(cluster: string): void;
 }
 
 interface Entry {
@@ -53,6 +59,8 @@ class TableCloud implements MemoryCloud {
   constructor(options: MemoryCloudOptions) {
     this.#options = options;
   }
+
+  pricePerHour = (): number | undefined => this.#options.pricePerHour;
 
   declare: MemoryCloud["declare"] = (asked) => ({
     cpus: asked.cpus ?? 1,
@@ -110,6 +118,17 @@ class TableCloud implements MemoryCloud {
 
   lose(id: string): void {
     this.#entries.delete(id);
+  }
+
+  turn(id: string, phase: Machine["phase"]): void {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined) entry.machine = { ...entry.machine, phase };
+  }
+
+  stray(cluster: string): void {
+    this.#launched += 1;
+    const machine: Machine = { id: `m-${this.#launched}`, node: "", ip: "10.9.9.9", phase: "up" };
+    this.#entries.set(machine.id, { cluster, token: "", machine, lists: 0 });
   }
 
   async #call(verb: CloudCall["verb"], effect: () => void): Promise<void> {

@@ -13,6 +13,8 @@ export interface Cloud {
   readonly start?: (ids: readonly string[], signal: AbortSignal) => Promise<void>;
   /** What each of `numNodes` nodes will have. Absent where offers must be looked up first. */
   readonly declare?: (asked: AskedShape, numNodes: number) => Capacity;
+  /** Of one such node, in US dollars. Absent, or `undefined`, where nobody knows. */
+  readonly pricePerHour?: (capacity: Capacity) => number | undefined;
   /** Idempotent by `token`: the same token twice gives the same machines, not twice as many. */
   launch(request: MachineRequest, signal: AbortSignal): Promise<void>;
   /** Only machines of this cluster. May lag behind `launch`. */

@@ -8,6 +8,7 @@ import { nodeId } from "../model/ids.ts";
 import type { Node } from "../model/node.ts";
 import type { Accelerators, Capacity } from "../model/resources.ts";
 import { given } from "../proto/fields.ts";
+import { neverUsed, type Usage } from "./usage.ts";
 
 export interface ClusterRecord {
   readonly name: string;
@@ -21,9 +22,33 @@ export interface ClusterRecord {
   readonly launchedAt: number;
   readonly resources: string;
   readonly command: string;
-  /** Who launched it; absent in records of earlier versions. */
+  /** Who launched it first; absent in records of earlier versions. */
   readonly user?: string;
+  /** When a command used it last; absent in records of earlier versions. */
+  readonly lastUsedAt?: number;
+  /** When its machines ran; absent in records of earlier versions. */
+  readonly usage?: Usage;
+  /** Of one node, in US dollars per hour, when it was launched. Absent = not known. */
+  readonly nodePricePerHour?: number;
+  /** What is under way, and for whom. Absent when nothing is. */
+  readonly busy?: Busy;
+  /**
+   * With INIT: a refresh found it so. Nothing is launched or started before somebody asks. With
+   * STOPPING: the machines went by themselves, and none is woken so that it may end its jobs.
+   */
+  readonly unasked?: true;
+  /** With STOPPING: it goes, whatever its cloud says. */
+  readonly purge?: true;
   readonly nodes: readonly RecordNode[];
+}
+
+/** What a cluster is busy with. */
+export interface Busy {
+  readonly verb: "launch" | "start" | "stop" | "down" | "autostop" | "autodown" | "refresh";
+  /** Empty where nobody asked, or nobody knows who did. */
+  readonly user: string;
+  /** In milliseconds since the Unix epoch. */
+  readonly since: number;
 }
 
 export type Goal = "running" | "stopped" | "absent";
@@ -43,6 +68,8 @@ export interface LaunchRequest {
   readonly token: string;
   readonly command: string;
   readonly user?: string;
+  /** As in the record. */
+  readonly nodePricePerHour?: number;
 }
 
 /** What was asked of each node; absent = whatever it has. */
@@ -53,7 +80,7 @@ export interface AskedShape {
 }
 
 export function newRecord(request: LaunchRequest, wallMs: number): ClusterRecord {
-  const { name, cloud, isolation, token, capacity, command, user } = request;
+  const { name, cloud, isolation, token, capacity, command, user, nodePricePerHour } = request;
   return {
     name,
     status: "INIT",
@@ -65,6 +92,8 @@ export function newRecord(request: LaunchRequest, wallMs: number): ClusterRecord
     resources: shapeText(cloud, request.numNodes, capacity),
     command,
     ...given("user", user),
+    ...given("nodePricePerHour", nodePricePerHour),
+    usage: neverUsed,
     nodes: Array.from({ length: request.numNodes }, (_, index) => ({
       id: nodeId(index),
       index,
@@ -75,10 +104,22 @@ export function newRecord(request: LaunchRequest, wallMs: number): ClusterRecord
 
 /** The record as everybody sees it. */
 export function clusterOf(record: ClusterRecord): Cluster {
-  const { name, status, cloud, isolation, launchedAt, resources, command, user = "" } = record;
+  const { name, status, cloud, isolation, launchedAt, resources, command } = record;
+  const { user = "", lastUsedAt = launchedAt } = record;
   const nodes = record.nodes.map((node) => ({ ...node, ip: node.ip ?? "" }));
   const plain = { name, status, cloud, isolation, launchedAt, resources, command };
-  return { ...plain, user, lastUsedAt: launchedAt, nodes };
+  return { ...plain, user, lastUsedAt, nodes };
+}
+
+/** As in `ClusterView.busyWith`: `launch by ada`, `autostop`. */
+export function busyText({ verb, user }: Pick<Busy, "verb" | "user">): string {
+  return user === "" ? verb : `${verb} by ${user}`;
+}
+
+/** What whoever has to wait is told: `waiting for the launch by ada (since 12 s)`. */
+export function waitText(busy: Busy, nowWallMs: number): string {
+  const seconds = Math.max(0, Math.round((nowWallMs - busy.since) / 1_000));
+  return `waiting for the ${busyText(busy)} (since ${seconds} s)`;
 }
 
 /** Its nodes, once every address is known. */

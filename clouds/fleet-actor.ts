@@ -18,6 +18,7 @@ import type { ClusterRecord } from "./cluster-record.ts";
 import type { FleetEffect, FleetEvent, FleetState } from "./fleet.ts";
 import { resume, step } from "./fleet.ts";
 import type { CloudAction } from "./remaining.ts";
+import type { GoneCluster } from "./usage.ts";
 
 /** What a fleet needs of the world. */
 export interface FleetPorts {
@@ -26,6 +27,8 @@ export interface FleetPorts {
   readonly heads: HeadsPort;
   /** Hears of each record once it is on disk; `undefined` when it is gone. */
   onRecord(name: string, record: ClusterRecord | undefined): void;
+  /** A cluster is gone, and that is on disk under `key`. */
+  onGone?(gone: GoneCluster, key: string): void;
   onProgress(record: ClusterRecord, nodesUp: number): void;
 }
 
@@ -37,8 +40,17 @@ export interface HeadsPort {
   dismiss(record: ClusterRecord): void;
   /** Ends all jobs, proven, and takes no more. Opens the head first if it must. */
   close(record: ClusterRecord, verb: "stopped" | "terminated"): Promise<void>;
-  /** Keeps the logs, forgets all else. Answers where the logs are; empty if there were none. */
-  clear(record: ClusterRecord): Promise<string>;
+  /** No autostop any more. One that stops the cluster already goes on. */
+  disarm(name: string): Promise<void>;
+  /** Keeps the logs, forgets all else. */
+  clear(record: ClusterRecord): Promise<Cleared>;
+}
+
+export interface Cleared {
+  /** Where the logs are; empty if there were none. */
+  readonly logsArchive: string;
+  /** With `purge`: what could not be removed. */
+  readonly leftBehind?: string;
 }
 
 export interface FleetArgs {
@@ -51,7 +63,7 @@ export function fleetActor(
   self: Address,
   ports: FleetPorts,
 ): Actor<FleetEvent, FleetState, FleetEffect, FleetArgs> {
-  const edge = new FleetEdge(ports);
+  const edge = new FleetEdge(self, ports);
   return {
     kind: fleetKind,
     // It is asked by this process alone.
@@ -72,6 +84,18 @@ export function fleetActor(
 export function fleetRecordKey(self: Address): string {
   return recordKey(self, "record");
 }
+
+/** The key of what is left of one that is gone. */
+export function goneKey(self: Address, { endedAt }: GoneCluster): string {
+  return recordKey(self, goneFolder, endedAt);
+}
+
+/** Whether a record of a fleet actor's is one of those. */
+export function isGoneKey(key: string): boolean {
+  return key.split("/").at(-2) === goneFolder;
+}
+
+const goneFolder = "gone";
 
 /** When a turn is taken, and the cluster's status until then; `undefined` for one that was not. */
 interface Moment {
@@ -94,16 +118,17 @@ function commitOf(
   { at, before }: Moment,
 ): Batch | undefined {
   const saves = effects.filter((effect) => effect.kind === "save");
-  const isErased = effects.some((effect) => effect.kind === "erase");
+  const erase = effects.find((effect) => effect.kind === "erase");
   const last = saves.at(-1);
   const key = fleetRecordKey(self);
-  if (isErased) return batchOf({ deletes: [key] });
-  if (last === undefined) return undefined;
+  const past = erase === undefined ? [] : [jsonRecord(goneKey(self, erase.gone), erase.gone)];
+  if (last === undefined) return erase && batchOf({ deletes: [key], puts: past });
   const events = saves.flatMap(({ record, cause }, index) => {
     const from = index === 0 ? before : saves[index - 1]?.record.status;
     return cause === undefined ? [] : [eventOf({ record, cause }, from, at.wallMs)];
   });
-  return batchOf({ puts: [jsonRecord(key, last.record)], events });
+  // What was erased may have begun anew in the same turn: somebody waited for its end.
+  return batchOf({ puts: [...past, jsonRecord(key, last.record)], events });
 }
 
 /** A change of status says from where to where; anything else is only noted. */
@@ -128,6 +153,10 @@ function runtimeEffect(effect: FleetEffect): FleetEffect | RuntimeEffect<FleetEv
   switch (effect.kind) {
     case "look-later":
       return { kind: "start-timer", name: "look", ms: effect.ms, message: { kind: "look-due" } };
+    case "inquire-later": {
+      const message = { kind: "inquiry-due" } as const;
+      return { kind: "start-timer", name: "inquiry", ms: effect.ms, message };
+    }
     case "set-deadline":
       return { kind: "start-timer", name: "up", ms: effect.ms, message: { kind: "deadline" } };
     case "clear-deadline":
@@ -140,11 +169,13 @@ function runtimeEffect(effect: FleetEffect): FleetEffect | RuntimeEffect<FleetEv
 }
 
 class FleetEdge {
+  readonly #self: Address;
   readonly #ports: FleetPorts;
   /** Whatever touches nodes waits until the head that they will speak to is open. */
   #opened: Promise<void> | undefined;
 
-  constructor(ports: FleetPorts) {
+  constructor(self: Address, ports: FleetPorts) {
+    this.#self = self;
     this.#ports = ports;
   }
 
@@ -166,6 +197,7 @@ class FleetEdge {
         return;
       case "erase":
         this.#ports.onRecord(effect.name, undefined);
+        this.#ports.onGone?.(effect.gone, goneKey(this.#self, effect.gone));
         return;
       case "open-head":
         return this.#open(effect.record);
@@ -175,6 +207,9 @@ class FleetEdge {
         return;
       case "dismiss":
         heads.dismiss(effect.record);
+        return;
+      case "disarm":
+        await heads.disarm(effect.name);
         return;
       case "close-head":
         await heads.close(effect.record, effect.verb);
@@ -186,13 +221,21 @@ class FleetEdge {
       case "look":
         await this.#look(effect.record, context);
         return;
+      case "inquire": {
+        const { name, cloud } = effect.record;
+        const machines = await this.#ports.cloud(cloud).list(name, context.signal);
+        context.tellSelf({ kind: "found", machines });
+        return;
+      }
       case "clear":
-        context.tellSelf({ kind: "cleared", logsArchive: await heads.clear(effect.record) });
+        context.tellSelf({ kind: "cleared", ...(await heads.clear(effect.record)) });
         return;
       case "progress":
         this.#ports.onProgress(effect.record, effect.nodesUp);
         return;
       case "look-later":
+      case "inquire-later":
+      case "retake":
       case "set-deadline":
       case "clear-deadline":
       case "answer":

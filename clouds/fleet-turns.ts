@@ -1,43 +1,101 @@
-// What each decision of a cluster's life does: the functions behind the table of `fleet.ts`. Pure.
+// What each decision on a cluster's way up does: the functions behind the table of `fleet.ts`.
+// Pure.
 //
 // Each takes the state and what happened and gives the next state with the effects, in the order in
 // which they are to be carried out: what must be on disk first comes first.
 
-import type { Address } from "../model/address.ts";
-import type { Stamped, Transition } from "../runtime/machine.ts";
+import { given } from "../proto/fields.ts";
 import type { Machine } from "./cloud.ts";
-import type { ClusterRecord, LaunchRequest } from "./cluster-record.ts";
-import { clusterOf, knownNodes, mismatchOf } from "./cluster-record.ts";
-import type { FleetEffect, FleetEvent, FleetReply, FleetState } from "./fleet.ts";
-import type { CloudAction } from "./remaining.ts";
+import type { Busy, ClusterRecord } from "./cluster-record.ts";
+import { knownNodes, mismatchOf, newRecord } from "./cluster-record.ts";
+import type { FleetEffect, FleetReply, In, Next, On } from "./fleet.ts";
+import { answer, clusterReply, told, waitersOf } from "./fleet-answers.ts";
+import { lookMsMax, pace, wait } from "./fleet-looks.ts";
 import { remaining } from "./remaining.ts";
+import { opened, usageOf } from "./usage.ts";
 
 /** How long nodes may take to come up before those who wait are told. */
-const startDeadlineMs = 60_000;
-const lookMsMin = 20;
-const lookMsMax = 1_000;
+export const startDeadlineMs = 60_000;
+/** A use is on record to the second: whoever submits a thousand jobs saves it once. */
+const useMsMin = 1_000;
 
-export type Next = Transition<FleetState, FleetEffect>;
-export type In<P extends FleetState["phase"]> = Extract<FleetState, { readonly phase: P }>;
-type Event<K extends FleetEvent["kind"]> = Stamped<Extract<FleetEvent, { readonly kind: K }>>;
-export function bringUp(record: ClusterRecord, replyTo: Address, cause: string): Next {
-  const wanted: ClusterRecord = { ...record, status: "INIT", goal: "running" };
+type Asked = On<"launch"> | On<"start">;
+
+interface BringUp {
+  readonly event: Asked;
+  readonly verb: Busy["verb"];
+  /** What it was before; absent if it was not there. */
+  readonly from?: In<"init"> | In<"up"> | In<"stopped">;
+}
+
+export function launchNew(event: On<"launch">): Next {
+  return bringUp(newRecord(event.request, event.at.wallMs), { event, verb: "launch" });
+}
+
+export function startAgain(s: In<"init"> | In<"up"> | In<"stopped">, event: On<"start">): Next {
+  return bringUp(s.record, { event, verb: "start", from: s });
+}
+
+/** It is on the way from here on, whatever it was. */
+export function bringUp(before: ClusterRecord, { event, verb, from }: BringUp): Next {
+  const record = wanted(before, event, verb);
+  const waiters = [
+    ...(from?.waiters ?? []),
+    ...waitersOf(event.replyTo, verb === "launch" ? "Launch" : "Start"),
+  ];
+  const alive = from === undefined || from.phase === "stopped" ? [] : from.alive;
   return [
-    { phase: "init", record: wanted, waiters: [replyTo], looks: 0, alive: [] },
+    { phase: "init", record, waiters, looks: 0, alive, ...given("inquiries", from?.inquiries) },
     [
-      { kind: "save", record: wanted, cause },
-      { kind: "open-head", record: wanted },
+      { kind: "save", record, cause: verb === "launch" ? "launched" : "started" },
+      // Where it was up its jobs go on, and autostop with them.
+      ...(from?.phase === "up" ? [] : [{ kind: "open-head", record } as const]),
       { kind: "set-deadline", ms: startDeadlineMs },
-      { kind: "look", record: wanted },
+      { kind: "look", record },
     ],
   ];
 }
 
-export function sawRunning(s: In<"init"> | In<"up">, event: Event<"seen">): Next {
+function wanted(before: ClusterRecord, event: Asked, verb: Busy["verb"]): ClusterRecord {
+  const { wallMs } = event.at;
+  const { command, user = "" } = event.kind === "launch" ? event.request : event;
+  const { unasked, ...record } = before;
+  return {
+    ...record,
+    ...{ status: "INIT", goal: "running", launchedAt: wallMs, lastUsedAt: wallMs },
+    // The owner stays who launched it first; records of earlier versions have none.
+    ...given("user", before.user ?? (user === "" ? undefined : user)),
+    ...(command === "" ? {} : { command }),
+    usage: opened(usageOf(before), wallMs),
+    busy: { verb, user, since: wallMs },
+  };
+}
+
+/** Joins the one that is under way. One that nobody waits for has a new deadline from now on. */
+export function joinLaunch(s: In<"init">, event: On<"launch">): Next {
+  if (isWaitedFor(s)) return wait(s, waitersOf(event.replyTo, "Launch"));
+  return bringUp(s.record, { event, verb: "launch", from: s });
+}
+
+export function joinStart(s: In<"init">, event: On<"start">): Next {
+  return isWaitedFor(s) ? wait(s, waitersOf(event.replyTo, "Start")) : startAgain(s, event);
+}
+
+function isWaitedFor({ waiters }: In<"init">): boolean {
+  return waiters.some(({ what }) => what !== "Refresh");
+}
+
+export function startUp(s: In<"up">, event: On<"start">): Next {
+  if (event.force) return startAgain(s, event);
+  return [s, [answer(event.replyTo, clusterReply(s.record))]];
+}
+
+export function sawRunning(s: In<"init"> | In<"up">, event: On<"seen">): Next {
   const { record, changed } = withAddresses(s.record, event.machines);
   const nodes = record.nodes.map(({ id }) => id);
-  const actions = remaining({ goal: "running", nodes }, event.machines);
-  const isSettled = actions.length === 0 && event.machines.every(({ phase }) => phase === "up");
+  const left = remaining({ goal: "running", nodes }, event.machines);
+  const isSettled = left.length === 0 && event.machines.every(({ phase }) => phase === "up");
+  const actions = record.unasked ? [] : left;
   const effects: FleetEffect[] = [];
   if (changed) {
     effects.push({ kind: "save", record, cause: "addresses known" }, ...declaration(record));
@@ -45,6 +103,10 @@ export function sawRunning(s: In<"init"> | In<"up">, event: Event<"seen">): Next
   if (actions.length > 0) effects.push({ kind: "act", record, actions });
   const next = { ...s, record, looks: changed ? 0 : s.looks + 1 };
   if (next.phase === "init") {
+    if (isSettled && areAlive(record, s.alive)) {
+      const [up, said] = becomeUp(next);
+      return [up, [...effects, ...said]];
+    }
     effects.push({ kind: "progress", record, nodesUp: s.alive.length });
   }
   if (!isSettled) effects.push({ kind: "look-later", ms: pace(next.looks) });
@@ -53,137 +115,65 @@ export function sawRunning(s: In<"init"> | In<"up">, event: Event<"seen">): Next
 
 export function sawAlive(s: In<"init">, alive: readonly string[]): Next {
   const next = { ...s, alive };
-  if (!s.record.nodes.every(({ id }) => alive.includes(id))) {
-    return [next, [{ kind: "progress", record: s.record, nodesUp: alive.length }]];
-  }
-  const record: ClusterRecord = { ...s.record, status: "UP" };
+  if (areAlive(s.record, alive)) return becomeUp(next);
+  return [next, [{ kind: "progress", record: s.record, nodesUp: alive.length }]];
+}
+
+export function areAlive({ nodes }: ClusterRecord, alive: readonly string[]): boolean {
+  return nodes.every(({ id }) => alive.includes(id));
+}
+
+export function becomeUp(s: In<"init">): Next {
+  const { busy, unasked, ...rest } = s.record;
+  const record: ClusterRecord = { ...rest, status: "UP" };
   return [
-    { phase: "up", record, waiters: [], looks: 0, alive },
+    { phase: "up", record, waiters: [], looks: 0, alive: s.alive },
     [
-      { kind: "save", record, cause: `all ${alive.length} nodes are up` },
+      { kind: "save", record, cause: `all ${record.nodes.length} nodes are up` },
       { kind: "clear-deadline" },
-      ...s.waiters.map((to) => answer(to, clusterReply(record))),
+      ...told(s.waiters, clusterReply(record)),
     ],
   ];
 }
 
 export function startFailed(s: In<"init">, why: string): Next {
-  const reply: FleetReply = {
-    kind: "refused",
-    code: "cluster/start-failed",
-    params: { name: s.record.name, why },
-  };
+  const { busy, ...record } = s.record;
+  const params = { name: record.name, why };
+  const reply: FleetReply = { kind: "refused", code: "cluster/start-failed", params };
+  const saved: readonly FleetEffect[] = busy === undefined ? [] : [{ kind: "save", record }];
   return [
-    { ...s, waiters: [] },
-    [...s.waiters.map((to) => answer(to, reply)), { kind: "look-later", ms: lookMsMax }],
+    { ...s, record, waiters: [] },
+    [...saved, ...told(s.waiters, reply), { kind: "look-later", ms: lookMsMax }],
   ];
 }
 
-export function windDown(
-  s: Exclude<FleetState, In<"absent"> | In<"ending">>,
-  event: Event<"stop"> | Event<"down">,
-  goal: "stopped" | "absent",
-): Next {
-  const record: ClusterRecord = { ...s.record, status: "STOPPING", goal };
-  const isStop = s.phase === "stopping";
-  const supplanted = isStop ? [] : s.waiters;
-  const waiters = [...(isStop ? s.waiters : []), ...listOf(event.replyTo)];
-  return [
-    { phase: goal === "absent" ? "ending" : "stopping", record, waiters, looks: 0, closed: false },
-    [
-      { kind: "save", record, cause: event.cause },
-      { kind: "clear-deadline" },
-      ...supplanted.map((to) => answer(to, notUpReply(record))),
-      closeHead(record),
-    ],
-  ];
-}
-
-export function sawStopping(s: In<"stopping">, { machines }: Event<"seen">): Next {
-  const nodes = s.record.nodes.map(({ id }) => id);
-  const actions = remaining({ goal: "stopped", nodes }, machines);
-  if (!s.closed) return actAndLook(s, awakening(s.record, machines));
-  if (actions.length > 0) return actAndLook(s, actions);
-  const record: ClusterRecord = { ...s.record, status: "STOPPED" };
-  return [
-    { phase: "stopped", record, waiters: [], looks: 0 },
-    [
-      { kind: "save", record, cause: "every node is stopped" },
-      { kind: "dismiss", record },
-      ...s.waiters.map((to) => answer(to, clusterReply(record))),
-    ],
-  ];
-}
-
-export function sawEnding(s: In<"ending">, { machines }: Event<"seen">): Next {
-  const actions = remaining({ goal: "absent", nodes: [] }, machines);
-  if (!s.closed) return actAndLook(s, awakening(s.record, machines));
-  if (actions.length > 0) return actAndLook(s, actions);
-  return [s, [{ kind: "clear", record: s.record }]];
-}
-
-/**
- * Only a node's own agent can end its ranks. After a crash of the head the agents may not run yet
- * when the cluster is asked to go: they are started once more, so that nothing is left.
- */
-function awakening(record: ClusterRecord, machines: readonly Machine[]): readonly CloudAction[] {
-  const nodes = record.nodes.map(({ id }) => id);
-  return remaining({ goal: "running", nodes }, machines).filter(({ kind }) => kind === "start");
-}
-
-function actAndLook(s: In<"stopping"> | In<"ending">, actions: readonly CloudAction[]): Next {
-  const next = { ...s, looks: s.looks + 1 };
-  const act: readonly FleetEffect[] =
-    actions.length > 0 ? [{ kind: "act", record: s.record, actions }] : [];
-  return [next, [...act, { kind: "look-later", ms: pace(next.looks) }]];
-}
-
-/**
- * Whichever is still missing, the head's close or the cloud's work, is asked for again. Who waits
- * is told of what will not mend itself.
- */
-export function closeFailed(
-  s: In<"stopping"> | In<"ending">,
-  { of, why, retry }: Event<"failed">,
-): Next {
-  // A look may have begun before the cluster was asked to go: its failure says nothing of that.
-  if (retry || of === "look" || of === "open-head") return lookLater(s);
-  const params = { name: s.record.name, why };
-  const reply: FleetReply = { kind: "refused", code: "cluster/stop-failed", params };
-  return [
-    { ...s, waiters: [] },
-    [...s.waiters.map((to) => answer(to, reply)), { kind: "look-later", ms: lookMsMax }],
-  ];
-}
-
-export function look(s: Exclude<FleetState, In<"absent"> | In<"stopped">>): Next {
-  const isOpen = (s.phase === "stopping" || s.phase === "ending") && !s.closed;
-  return [s, [isOpen ? closeHead(s.record) : { kind: "look", record: s.record }]];
-}
-
-export function lookLater(s: Exclude<FleetState, In<"absent">>): Next {
-  const next = { ...s, looks: s.looks + 1 };
-  return [next, [{ kind: "look-later", ms: pace(next.looks) }]];
-}
-
-export function reuse(s: In<"up">, { request, replyTo, at }: Event<"launch">): Next {
-  const record = { ...s.record, command: request.command, launchedAt: at.wallMs };
+/** It is up. The launch counts as activity: autostop's timer begins anew. */
+export function reuse(s: In<"up">, { request, replyTo, at }: On<"launch">): Next {
+  const { wallMs } = at;
+  const times = { launchedAt: wallMs, lastUsedAt: wallMs };
+  const record = { ...s.record, command: request.command, ...times };
   return [
     { ...s, record },
-    [{ kind: "save", record, cause: "launched again" }, answer(replyTo, clusterReply(record))],
+    [
+      { kind: "save", record, cause: "launched again" },
+      { kind: "open-head", record },
+      answer(replyTo, clusterReply(record)),
+    ],
   ];
 }
 
-export function noteUse(s: In<"init"> | In<"up">, { command }: Event<"used">): Next {
-  if (command === "" || command === s.record.command) return [s, []];
-  const record = { ...s.record, command };
+export function noteUse(s: In<"init"> | In<"up">, { command, at }: On<"used">): Next {
+  const before = s.record;
+  const isNew = command !== "" && command !== before.command;
+  const isRecent = at.wallMs - (before.lastUsedAt ?? 0) < useMsMin;
+  if (!isNew && isRecent) return [s, []];
+  const record = { ...before, lastUsedAt: at.wallMs, ...(isNew ? { command } : {}) };
   return [{ ...s, record }, [{ kind: "save", record }]];
 }
 
 export function unlessMismatch(
-  s: In<"init"> | In<"up"> | In<"stopped">,
-  request: LaunchRequest,
-  replyTo: Address,
+  s: In<"init"> | In<"up"> | In<"stopping"> | In<"stopped">,
+  { request, replyTo }: On<"launch">,
 ): Next | undefined {
   const found = mismatchOf(s.record, request);
   if (found === undefined) return undefined;
@@ -191,27 +181,13 @@ export function unlessMismatch(
   return [s, [answer(replyTo, { kind: "refused", code: "cluster/mismatch", params })]];
 }
 
-export function wait(
-  s: In<"init"> | In<"stopping"> | In<"ending">,
-  replyTo: Address | undefined,
+export function refuseAbsent(
+  s: In<"absent">,
+  { replyTo }: On<"start"> | On<"stop"> | On<"down"> | On<"refresh">,
 ): Next {
-  return [{ ...s, waiters: [...s.waiters, ...listOf(replyTo)] }, []];
-}
-
-export function refuseAbsent(s: In<"absent">, { replyTo }: { readonly replyTo?: Address }): Next {
   const params = { name: `'${s.name}'`, hint: "" };
-  return [s, answers(replyTo, { kind: "refused", code: "cluster/not-found", params })];
-}
-
-export function refuseNotUp(
-  s: In<"stopping"> | In<"ending">,
-  { replyTo }: { readonly replyTo?: Address },
-): Next {
-  return [s, answers(replyTo, notUpReply(s.record))];
-}
-
-function notUpReply({ name, status }: ClusterRecord): FleetReply {
-  return { kind: "refused", code: "cluster/not-up", params: { what: "Launch", name, status } };
+  if (replyTo === undefined) return [s, []];
+  return [s, [answer(replyTo, { kind: "refused", code: "cluster/not-found", params })]];
 }
 
 function withAddresses(
@@ -231,30 +207,4 @@ function withAddresses(
 export function declaration(record: ClusterRecord): readonly FleetEffect[] {
   const nodes = knownNodes(record);
   return nodes === undefined ? [] : [{ kind: "declare", name: record.name, nodes }];
-}
-
-export function closeHead(record: ClusterRecord): FleetEffect {
-  const verb = record.goal === "absent" ? "terminated" : "stopped";
-  return { kind: "close-head", record, verb };
-}
-
-export function clusterReply(record: ClusterRecord): FleetReply {
-  return { kind: "cluster", cluster: clusterOf(record) };
-}
-
-export function answer(to: Address, reply: FleetReply): FleetEffect {
-  return { kind: "answer", to, reply };
-}
-
-export function answers(to: Address | undefined, reply: FleetReply): readonly FleetEffect[] {
-  return listOf(to).map((one) => answer(one, reply));
-}
-
-function listOf(address: Address | undefined): readonly Address[] {
-  return address === undefined ? [] : [address];
-}
-
-/** 20 ms, then twice as long each time, up to a second. */
-function pace(looks: number): number {
-  return Math.min(lookMsMax, lookMsMin * 2 ** Math.min(looks, 10));
 }

@@ -5,57 +5,91 @@
 // jobs (`closed`), the cloud lists nothing any more, logs are archived and folders removed
 // (`cleared`), the record goes. A crash at any point goes on from the record.
 //
+// One thing at a time is under way. A launch or a start joins one that is under way and waits for a
+// stop; a `stop` ends a launch, a `down` ends anything; who loses is told to whom.
+//
 // What must always hold: the record says INIT before the first call to a cloud, so that `down`
 // finds whatever a crash has left; whoever waits is answered once.
 
 import type { Address } from "../model/address.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { Node } from "../model/node.ts";
-import type { Cell, Table } from "../runtime/machine.ts";
+import type { Cell, Outcome, Stamped, Table, Transition } from "../runtime/machine.ts";
 import { machine } from "../runtime/machine.ts";
 import type { Machine } from "./cloud.ts";
 import type { ClusterRecord, LaunchRequest } from "./cluster-record.ts";
-import { newRecord } from "./cluster-record.ts";
-import type { Next } from "./fleet-turns.ts";
+import type { Waiter } from "./fleet-answers.ts";
+import { closeHead, look, lookLater } from "./fleet-looks.ts";
 import {
-  answer,
-  answers,
+  inquireAgain,
+  inquiryFailed,
+  judge,
+  nothingNew,
+  refresh,
+  tellWhatGoesOn,
+} from "./fleet-refresh.ts";
+import {
   bringUp,
-  closeFailed,
-  closeHead,
-  clusterReply,
   declaration,
-  look,
-  lookLater,
+  joinLaunch,
+  joinStart,
+  launchNew,
   noteUse,
   refuseAbsent,
-  refuseNotUp,
   reuse,
   sawAlive,
-  sawEnding,
   sawRunning,
-  sawStopping,
+  startAgain,
+  startDeadlineMs,
   startFailed,
+  startUp,
   unlessMismatch,
-  wait,
-  windDown,
 } from "./fleet-turns.ts";
+import {
+  cleared,
+  closeFailed,
+  downAgain,
+  nothingListed,
+  queue,
+  refuseSuperseded,
+  sawEnding,
+  sawStopping,
+  stopAgain,
+  windDown,
+} from "./fleet-wind-down.ts";
 import type { CloudAction } from "./remaining.ts";
+import type { GoneCluster } from "./usage.ts";
 
 export type FleetEvent =
-  | { readonly kind: "launch"; readonly request: LaunchRequest; readonly replyTo: Address }
-  | { readonly kind: "start"; readonly command: string; readonly replyTo: Address }
-  | { readonly kind: "stop"; readonly cause: string; readonly replyTo?: Address }
-  | { readonly kind: "down"; readonly cause: string; readonly replyTo?: Address }
-  /** The command that used the cluster last. */
+  | LaunchAsked
+  | StartAsked
+  | {
+      readonly kind: "stop";
+      readonly cause: string;
+      /** Absent: it was idle. */
+      readonly user?: string;
+      readonly replyTo?: Address;
+    }
+  | {
+      readonly kind: "down";
+      readonly cause: string;
+      readonly user?: string;
+      readonly purge?: boolean;
+      readonly replyTo?: Address;
+    }
+  /** The command that used the cluster last; empty if it is not known. */
   | { readonly kind: "used"; readonly command: string }
+  | { readonly kind: "refresh"; readonly replyTo: Address }
+  /** What the cloud answered to a refresh. */
+  | { readonly kind: "found"; readonly machines: readonly Machine[] }
+  | { readonly kind: "inquiry-due" }
   | { readonly kind: "seen"; readonly machines: readonly Machine[] }
   /** All nodes that liveness holds for alive. */
   | { readonly kind: "alive"; readonly nodes: readonly string[] }
   /** The scheduler has ended all jobs. */
   | { readonly kind: "closed" }
   /** Logs are archived; nothing of the cluster is left but this record. */
-  | { readonly kind: "cleared"; readonly logsArchive: string }
+  | { readonly kind: "cleared"; readonly logsArchive: string; readonly leftBehind?: string }
   /** What was being done failed; `of` tells what that was. */
   | {
       readonly kind: "failed";
@@ -66,17 +100,47 @@ export type FleetEvent =
   | { readonly kind: "look-due" }
   | { readonly kind: "deadline" };
 
+export interface LaunchAsked {
+  readonly kind: "launch";
+  readonly request: LaunchRequest;
+  readonly replyTo: Address;
+}
+
+export interface StartAsked {
+  readonly kind: "start";
+  readonly command: string;
+  readonly user: string;
+  /** Also where it is up: what does not run is started again. */
+  readonly force: boolean;
+  readonly replyTo: Address;
+}
+
 interface Living {
   readonly record: ClusterRecord;
-  readonly waiters: readonly Address[];
+  readonly waiters: readonly Waiter[];
   /** How often we looked without seeing a change: sets the pace. */
   readonly looks: number;
+  /** How often the cloud was asked for those who wait for a refresh. Absent = nobody does. */
+  readonly inquiries?: number;
 }
 interface Running extends Living {
   readonly alive: readonly string[];
 }
 interface Closing extends Living {
   readonly closed: boolean;
+  /** What waits for the end of this, in the order in which it came. */
+  readonly queued: readonly (LaunchAsked | StartAsked)[];
+}
+interface Ending extends Closing {
+  /** What the cloud last listed. */
+  readonly listed: readonly string[];
+  readonly failures: number;
+  /** What the cloud refused, with `purge`. */
+  readonly leftBehind: readonly string[];
+  /** The cloud is asked no more. */
+  readonly gaveUp: boolean;
+  /** The cloud was told to let go of machines that it lists as gone. */
+  readonly reaped: boolean;
 }
 
 export type FleetState =
@@ -85,16 +149,18 @@ export type FleetState =
   | ({ readonly phase: "up" } & Running)
   | ({ readonly phase: "stopping" } & Closing)
   | ({ readonly phase: "stopped" } & Living)
-  | ({ readonly phase: "ending" } & Closing);
+  | ({ readonly phase: "ending" } & Ending);
 
 export type FleetReply =
   | { readonly kind: "cluster"; readonly cluster: Cluster }
-  | { readonly kind: "gone"; readonly logsArchive: string }
+  | { readonly kind: "gone"; readonly logsArchive: string; readonly leftBehind: string }
+  /** As in `Refreshed`; no text where there is nothing to say. */
+  | { readonly kind: "refreshed"; readonly text: string; readonly failed: boolean }
   | {
       readonly kind: "refused";
       readonly code:
         | "cluster/not-found"
-        | "cluster/not-up"
+        | "cluster/superseded"
         | "cluster/mismatch"
         | "cluster/start-failed"
         | "cluster/stop-failed";
@@ -104,10 +170,12 @@ export type FleetReply =
 export type FleetEffect =
   /** To be on disk before any other effect of the turn. Without a cause it is no event. */
   | { readonly kind: "save"; readonly record: ClusterRecord; readonly cause?: string }
-  | { readonly kind: "erase"; readonly name: string }
+  | { readonly kind: "erase"; readonly name: string; readonly gone: GoneCluster }
   | { readonly kind: "open-head"; readonly record: ClusterRecord }
   | { readonly kind: "declare"; readonly name: string; readonly nodes: readonly Node[] }
   | { readonly kind: "dismiss"; readonly record: ClusterRecord }
+  /** Autostop is off. */
+  | { readonly kind: "disarm"; readonly name: string }
   | {
       readonly kind: "close-head";
       readonly record: ClusterRecord;
@@ -120,23 +188,34 @@ export type FleetEffect =
     }
   | { readonly kind: "look"; readonly record: ClusterRecord }
   | { readonly kind: "look-later"; readonly ms: number }
+  /** The same for those who asked for a refresh. */
+  | { readonly kind: "inquire"; readonly record: ClusterRecord }
+  | { readonly kind: "inquire-later"; readonly ms: number }
   | { readonly kind: "set-deadline"; readonly ms: number }
   | { readonly kind: "clear-deadline" }
   | { readonly kind: "clear"; readonly record: ClusterRecord }
   | { readonly kind: "progress"; readonly record: ClusterRecord; readonly nodesUp: number }
-  | { readonly kind: "answer"; readonly to: Address; readonly reply: FleetReply };
+  | { readonly kind: "answer"; readonly to: Address; readonly reply: FleetReply }
+  /** What waited for the end of this is taken up, in the same turn: never leaves `step`. */
+  | { readonly kind: "retake"; readonly event: LaunchAsked | StartAsked };
+
+export type Next = Transition<FleetState, FleetEffect>;
+export type In<P extends FleetState["phase"]> = Extract<FleetState, { readonly phase: P }>;
+export type On<K extends FleetEvent["kind"]> = Stamped<Extract<FleetEvent, { readonly kind: K }>>;
 
 type Row<P extends FleetState["phase"]> = {
   readonly [K in FleetEvent["kind"]]: Cell<FleetState, FleetEvent, FleetEffect, P, K>;
 };
 
 const absent: Row<"absent"> = {
-  launch: (_, { request, replyTo, at }) =>
-    bringUp(newRecord(request, at.wallMs), replyTo, "launched"),
+  launch: (_, event) => launchNew(event),
   start: refuseAbsent,
   stop: refuseAbsent,
   down: refuseAbsent,
   used: "ignore",
+  refresh: refuseAbsent,
+  found: "ignore",
+  "inquiry-due": "ignore",
   seen: "ignore",
   alive: "ignore",
   closed: "ignore",
@@ -147,41 +226,53 @@ const absent: Row<"absent"> = {
 };
 
 const init: Row<"init"> = {
-  launch: (s, { request, replyTo }) => unlessMismatch(s, request, replyTo) ?? wait(s, replyTo),
-  start: (s, { replyTo }) => wait(s, replyTo),
+  launch: (s, event) => unlessMismatch(s, event) ?? joinLaunch(s, event),
+  start: joinStart,
   stop: (s, event) => windDown(s, event, "stopped"),
   down: (s, event) => windDown(s, event, "absent"),
   used: noteUse,
+  refresh: (s, event) => (s.record.unasked ? refresh(s, event) : nothingNew(s, event)),
+  found: judge,
+  "inquiry-due": inquireAgain,
   seen: sawRunning,
   alive: (s, { nodes }) => sawAlive(s, nodes),
   closed: "ignore",
   cleared: "ignore",
-  failed: (s, { why, retry }) => (retry ? lookLater(s) : startFailed(s, why)),
+  failed: (s, event) => {
+    if (event.of === "inquire") return inquiryFailed(s, event);
+    return event.retry ? lookLater(s) : startFailed(s, event.why);
+  },
   "look-due": look,
   deadline: (s) => startFailed(s, `${s.alive.length} of ${s.record.nodes.length} nodes are up`),
 };
 
 const up: Row<"up"> = {
-  launch: (s, event) => unlessMismatch(s, event.request, event.replyTo) ?? reuse(s, event),
-  start: (s, { replyTo }) => [s, [answer(replyTo, clusterReply(s.record))]],
+  launch: (s, event) => unlessMismatch(s, event) ?? reuse(s, event),
+  start: startUp,
   stop: (s, event) => windDown(s, event, "stopped"),
   down: (s, event) => windDown(s, event, "absent"),
   used: noteUse,
+  refresh,
+  found: judge,
+  "inquiry-due": inquireAgain,
   seen: sawRunning,
   alive: (s, { nodes }) => [{ ...s, alive: nodes }, []],
   closed: "ignore",
   cleared: "ignore",
-  failed: lookLater,
+  failed: (s, event) => (event.of === "inquire" ? inquiryFailed(s, event) : lookLater(s)),
   "look-due": look,
   deadline: "ignore",
 };
 
 const stopping: Row<"stopping"> = {
-  launch: refuseNotUp,
-  start: refuseNotUp,
-  stop: (s, { replyTo }) => wait(s, replyTo),
+  launch: (s, event) => unlessMismatch(s, event) ?? queue(s, event),
+  start: queue,
+  stop: stopAgain,
   down: (s, event) => windDown(s, event, "absent"),
   used: "ignore",
+  refresh: tellWhatGoesOn,
+  found: "ignore",
+  "inquiry-due": "ignore",
   seen: sawStopping,
   alive: "ignore",
   closed: (s) => [{ ...s, closed: true, looks: 0 }, [{ kind: "look", record: s.record }]],
@@ -192,39 +283,37 @@ const stopping: Row<"stopping"> = {
 };
 
 const stopped: Row<"stopped"> = {
-  launch: (s, { request, replyTo, at }) =>
-    unlessMismatch(s, request, replyTo) ??
-    bringUp({ ...s.record, command: request.command, launchedAt: at.wallMs }, replyTo, "launched"),
-  start: (s, { command, replyTo, at }) =>
-    bringUp({ ...s.record, command, launchedAt: at.wallMs }, replyTo, "started"),
-  stop: (s, { replyTo }) => [s, answers(replyTo, clusterReply(s.record))],
+  launch: (s, event) =>
+    unlessMismatch(s, event) ?? bringUp(s.record, { event, verb: "launch", from: s }),
+  start: startAgain,
+  stop: stopAgain,
   down: (s, event) => windDown(s, event, "absent"),
   used: "ignore",
+  refresh,
+  found: judge,
+  "inquiry-due": "ignore",
   seen: "ignore",
   alive: "ignore",
   closed: "ignore",
   cleared: "ignore",
-  failed: "ignore",
+  failed: (s, event) => (event.of === "inquire" ? inquiryFailed(s, event) : [s, []]),
   "look-due": "ignore",
   deadline: "ignore",
 };
 
 const ending: Row<"ending"> = {
-  launch: refuseNotUp,
-  start: refuseNotUp,
-  stop: refuseNotUp,
-  down: (s, { replyTo }) => wait(s, replyTo),
+  launch: queue,
+  start: refuseSuperseded,
+  stop: refuseSuperseded,
+  down: downAgain,
   used: "ignore",
+  refresh: tellWhatGoesOn,
+  found: "ignore",
+  "inquiry-due": "ignore",
   seen: sawEnding,
   alive: "ignore",
   closed: (s) => [{ ...s, closed: true, looks: 0 }, [{ kind: "look", record: s.record }]],
-  cleared: (s, { logsArchive }) => [
-    { phase: "absent", name: s.record.name },
-    [
-      { kind: "erase", name: s.record.name },
-      ...s.waiters.map((to) => answer(to, { kind: "gone", logsArchive })),
-    ],
-  ],
+  cleared,
   failed: closeFailed,
   "look-due": look,
   deadline: "ignore",
@@ -239,7 +328,29 @@ export const fleetTable: Table<FleetState, FleetEvent, FleetEffect> = {
   ending,
 };
 
-export const step = machine<FleetState, FleetEvent, FleetEffect>(fleetTable);
+const stepOnce = machine<FleetState, FleetEvent, FleetEffect>(fleetTable);
+
+/** One turn: what happened, and then whatever waited for that. */
+export function step(
+  state: FleetState,
+  event: Stamped<FleetEvent>,
+): Outcome<FleetState, FleetEffect> {
+  const outcome = stepOnce(state, event);
+  if (!outcome.taken) return outcome;
+  const effects: FleetEffect[] = [];
+  let now = outcome.state;
+  for (const effect of outcome.effects) {
+    if (effect.kind !== "retake") {
+      effects.push(effect);
+      continue;
+    }
+    const next = stepOnce(now, { ...effect.event, at: event.at });
+    if (!next.taken) continue;
+    now = next.state;
+    effects.push(...next.effects);
+  }
+  return { taken: true, state: now, effects };
+}
 
 /** The first turn after a start of the head: goes on with what the record says. */
 export function resume(name: string, record: ClusterRecord | undefined): Next {
@@ -248,15 +359,20 @@ export function resume(name: string, record: ClusterRecord | undefined): Next {
   const open: FleetEffect = { kind: "open-head", record };
   const lookNow: FleetEffect = { kind: "look", record };
   switch (record.status) {
-    case "INIT":
-      return [{ phase: "init", ...living, alive: [] }, [open, lookNow]];
+    case "INIT": {
+      const deadline: FleetEffect = { kind: "set-deadline", ms: startDeadlineMs };
+      const effects = record.busy === undefined ? [open, lookNow] : [open, deadline, lookNow];
+      return [{ phase: "init", ...living, alive: [] }, effects];
+    }
     case "UP":
       return [{ phase: "up", ...living, alive: [] }, [open, ...declaration(record), lookNow]];
     case "STOPPED":
       return [{ phase: "stopped", ...living }, [open]];
     case "STOPPING": {
-      const phase = record.goal === "absent" ? "ending" : "stopping";
-      return [{ phase, ...living, closed: false }, [open, closeHead(record), lookNow]];
+      const closing = { ...living, closed: false, queued: [] };
+      const effects = [open, closeHead(record), lookNow];
+      if (record.goal !== "absent") return [{ phase: "stopping", ...closing }, effects];
+      return [{ phase: "ending", ...closing, ...nothingListed }, effects];
     }
   }
 }

@@ -5,26 +5,31 @@
 
 import type { Address, Ref } from "../model/address.ts";
 import { headNode } from "../model/address.ts";
+import { defaultConfig } from "../model/config.ts";
 import { SkyError, skyErrorFrom } from "../model/errors.ts";
-import { recordValue } from "../runtime/journal.ts";
+import { batchOf, recordValue } from "../runtime/journal.ts";
 import type { Store } from "../runtime/store.ts";
 import type { ActorSystem } from "../runtime/system-actor.ts";
 import type { ClusterRecord, LaunchRequest } from "./cluster-record.ts";
-import type { FleetEvent, FleetReply } from "./fleet.ts";
+import type { FleetEvent, FleetReply, StartAsked } from "./fleet.ts";
 import type { FleetPorts } from "./fleet-actor.ts";
-import { fleetActor, fleetKind, fleetRecordKey } from "./fleet-actor.ts";
+import { fleetActor, fleetKind, fleetRecordKey, isGoneKey } from "./fleet-actor.ts";
 import { homeCluster } from "./home-records.ts";
+import type { GoneCluster } from "./usage.ts";
 
 /** Clusters of a home. */
 const clustersMax = 1_000;
 /** Their actors, and those of names that were used once. */
 const actorsMax = 2_000;
+const goneMaxDefault = defaultConfig.history.clusters;
 
 export interface FleetsOptions {
   /** Of `homeCluster`, with the journal. */
   readonly system: ActorSystem;
   readonly store: Store;
-  readonly ports: Omit<FleetPorts, "onRecord" | "onProgress">;
+  readonly ports: Omit<FleetPorts, "onRecord" | "onGone" | "onProgress">;
+  /** Clusters that are gone of which something is kept; beyond, the oldest are forgotten. */
+  readonly goneMax?: number;
 }
 
 export type Progress = { readonly record: ClusterRecord; readonly nodesUp: number };
@@ -35,12 +40,15 @@ export interface Fleets {
   record(name: string): ClusterRecord | undefined;
   /** In the order of their names. */
   records(): readonly ClusterRecord[];
-  /** @throws SkyError `cluster/mismatch`, `cluster/start-failed`, `cluster/not-up`. */
+  /** Those that are gone, the newest first. */
+  gone(): readonly GoneCluster[];
+  /** @throws SkyError `cluster/mismatch`, `cluster/start-failed`, `cluster/superseded`. */
   launch(request: LaunchRequest, signal: AbortSignal): Promise<ClusterRecord>;
-  start(name: string, command: string, signal: AbortSignal): Promise<ClusterRecord>;
-  stop(name: string, cause: string, signal: AbortSignal): Promise<void>;
-  /** Answers where the logs are kept; empty if there were none. */
-  down(name: string, cause: string, signal: AbortSignal): Promise<string>;
+  start(name: string, wanted: StartRequest, signal: AbortSignal): Promise<ClusterRecord>;
+  stop(name: string, user: string, signal: AbortSignal): Promise<void>;
+  down(name: string, wanted: DownRequest, signal: AbortSignal): Promise<DownOutcome>;
+  /** Asks its cloud what became of its machines. */
+  refresh(name: string, wanted: RefreshRequest, signal: AbortSignal): Promise<Finding>;
   /** The same without waiting: for what the cluster decides itself. */
   windDown(name: string, verb: "stop" | "down", cause: string): void;
   used(name: string, command: string): void;
@@ -48,9 +56,36 @@ export interface Fleets {
   onProgress(name: string, hear: (progress: Progress) => void): () => void;
 }
 
+export type StartRequest = Omit<StartAsked, "kind" | "replyTo">;
+
+export interface DownRequest {
+  readonly user: string;
+  readonly purge: boolean;
+}
+
+export interface DownOutcome {
+  /** Where the logs are kept; empty if there were none. */
+  readonly logsArchive: string;
+  /** With `purge`: what may be left, and why. */
+  readonly leftBehind: string;
+}
+
+export interface RefreshRequest {
+  /** Whether it was to take itself down: then nobody else is suspected if it is gone. */
+  readonly isAutodown: boolean;
+}
+
+/** What a refresh found, for people; no text where there is nothing to say. */
+export interface Finding {
+  readonly text: string;
+  readonly failed: boolean;
+}
+
 export function createFleets(options: FleetsOptions): Fleets {
   return new FleetTable(options);
 }
+
+const terminatedText = "Cluster(s) terminated on the cloud";
 
 /** Requests end with their outcome, or with the caller's patience: this is only a backstop. */
 const requestMs = 3_600_000;
@@ -60,6 +95,8 @@ class FleetTable implements Fleets {
   readonly #ports: FleetPorts;
   readonly #records = new Map<string, ClusterRecord>();
   readonly #actors = new Map<string, Ref<FleetEvent>>();
+  /** With the keys of their records, in the order in which they went. */
+  readonly #gone: { readonly key: string; readonly gone: GoneCluster }[] = [];
   readonly #hearers = new Map<string, Set<(progress: Progress) => void>>();
 
   constructor(options: FleetsOptions) {
@@ -70,6 +107,10 @@ class FleetTable implements Fleets {
         if (record === undefined) this.#records.delete(name);
         else this.#records.set(name, record);
       },
+      onGone: (gone, key) => {
+        this.#gone.push({ key, gone });
+        this.#forget();
+      },
       onProgress: (record, nodesUp) => {
         for (const hear of this.#hearers.get(record.name) ?? []) hear({ record, nodesUp });
       },
@@ -79,11 +120,17 @@ class FleetTable implements Fleets {
   async restore(): Promise<void> {
     const prefix = `${homeCluster}/${headNode}/${fleetKind}/`;
     for (const stored of await this.#options.store.read(prefix)) {
+      if (isGoneKey(stored.key)) {
+        this.#gone.push({ key: stored.key, gone: recordValue(stored) as GoneCluster });
+        continue;
+      }
       const record = recordValue(stored) as ClusterRecord;
       if (stored.key !== fleetRecordKey(addressOf(record.name))) continue;
       this.#records.set(record.name, record);
       this.#actor(record.name, record);
     }
+    this.#gone.sort((a, b) => a.gone.endedAt - b.gone.endedAt);
+    this.#forget();
   }
 
   record(name: string): ClusterRecord | undefined {
@@ -92,6 +139,10 @@ class FleetTable implements Fleets {
 
   records(): readonly ClusterRecord[] {
     return [...this.#records.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  gone(): readonly GoneCluster[] {
+    return this.#gone.map(({ gone }) => gone).reverse();
   }
 
   async launch(request: LaunchRequest, signal: AbortSignal): Promise<ClusterRecord> {
@@ -103,18 +154,31 @@ class FleetTable implements Fleets {
     return this.#known(request.name);
   }
 
-  async start(name: string, command: string, signal: AbortSignal): Promise<ClusterRecord> {
-    await this.#ask(name, signal, (replyTo) => ({ kind: "start", command, replyTo }));
+  async start(name: string, wanted: StartRequest, signal: AbortSignal): Promise<ClusterRecord> {
+    await this.#ask(name, signal, (replyTo) => ({ kind: "start", ...wanted, replyTo }));
     return this.#known(name);
   }
 
-  async stop(name: string, cause: string, signal: AbortSignal): Promise<void> {
-    await this.#ask(name, signal, (replyTo) => ({ kind: "stop", cause, replyTo }));
+  async stop(name: string, user: string, signal: AbortSignal): Promise<void> {
+    const cause = `stopped by ${user || "the user"}`;
+    await this.#ask(name, signal, (replyTo) => ({ kind: "stop", cause, user, replyTo }));
   }
 
-  async down(name: string, cause: string, signal: AbortSignal): Promise<string> {
-    const reply = await this.#ask(name, signal, (replyTo) => ({ kind: "down", cause, replyTo }));
-    return reply.kind === "gone" ? reply.logsArchive : "";
+  async down(name: string, wanted: DownRequest, signal: AbortSignal): Promise<DownOutcome> {
+    const cause = `taken down by ${wanted.user || "the user"}`;
+    const make = (replyTo: Address) => ({ kind: "down", cause, ...wanted, replyTo }) as const;
+    const reply = await this.#ask(name, signal, make);
+    if (reply.kind !== "gone") return { logsArchive: "", leftBehind: "" };
+    const { logsArchive, leftBehind } = reply;
+    return { logsArchive, leftBehind };
+  }
+
+  async refresh(name: string, wanted: RefreshRequest, signal: AbortSignal): Promise<Finding> {
+    const reply = await this.#ask(name, signal, (replyTo) => ({ kind: "refresh", replyTo }));
+    if (reply.kind === "refreshed") return { text: reply.text, failed: reply.failed };
+    if (reply.kind !== "gone") return { text: "", failed: false };
+    const what = wanted.isAutodown ? "Autodowned cluster(s)" : terminatedText;
+    return { text: `${what}: ${name}`, failed: false };
   }
 
   windDown(name: string, verb: "stop" | "down", cause: string): void {
@@ -166,6 +230,14 @@ class FleetTable implements Fleets {
       this.#actors.delete(name);
       void this.#options.system.stop(ref, "its cluster is gone");
     }
+  }
+
+  #forget(): void {
+    const { goneMax = goneMaxDefault, store } = this.#options;
+    const over = this.#gone.splice(0, Math.max(0, this.#gone.length - goneMax));
+    if (over.length === 0) return;
+    // A commit that fails is the end of the store: the next start forgets what this did not.
+    store.commit(batchOf({ deletes: over.map(({ key }) => key) })).catch(() => {});
   }
 
   #known(name: string): ClusterRecord {

@@ -73,6 +73,7 @@ const schema = z.strictObject({
       log_bytes: count,
       archives: count,
       archive_bytes: count,
+      clusters: count,
     })
     .optional(),
   chunks: z.strictObject({ bytes: count }).optional(),
@@ -138,6 +139,7 @@ function historyOf(given: z.infer<typeof schema>["history"] = {}): Config["histo
     logBytes: given.log_bytes ?? history.logBytes,
     archives: given.archives ?? history.archives,
     archiveBytes: given.archive_bytes ?? history.archiveBytes,
+    clusters: given.clusters ?? history.clusters,
   };
 }
 

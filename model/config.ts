@@ -37,6 +37,8 @@ export interface Config {
     /** Logs of clusters that were taken down: folders, and their bytes. */
     readonly archives: number;
     readonly archiveBytes: number;
+    /** Clusters that are gone of which a report of costs tells. */
+    readonly clusters: number;
   };
   /** The content store of the home, and of each node that has its own. */
   readonly chunks: {
@@ -93,6 +95,7 @@ export const defaultConfig: Config = {
     logBytes: 10 * 1024 ** 3,
     archives: 100,
     archiveBytes: 10 * 1024 ** 3,
+    clusters: 1_000,
   },
   debug: { history: false },
   chunks: { bytes: 10 * 1024 ** 3 },

@@ -91,6 +91,11 @@ export const codes = {
     grpc: 9,
     text: "Requested {requested}; cluster '{name}' has {existing}. To fix: specify a new cluster name, or down the existing cluster first.",
   },
+  "cluster/superseded": {
+    remedy: "give-up",
+    grpc: 10,
+    text: "{what} of cluster '{name}' ended early: it was {verb} by {who}.",
+  },
   "cluster/start-failed": { remedy: "give-up", grpc: 14, text: "{name} did not start: {why}" },
   "cluster/stop-failed": { remedy: "give-up", grpc: 14, text: "{name} did not stop: {why}" },
   "job/not-found": {

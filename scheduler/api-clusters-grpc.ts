@@ -5,16 +5,10 @@
 // asked for is on disk and goes on.
 
 import type { ClusterRecord, LaunchRequest } from "../clouds/cluster-record.ts";
-import { clusterOf } from "../clouds/cluster-record.ts";
-import type { Progress } from "../clouds/fleets-actor.ts";
-import type { ClusterCost, ClusterView, Isolation } from "../model/cluster.ts";
-import { SkyError } from "../model/errors.ts";
-import {
-  clusterToProto,
-  costToProto,
-  isolationFromText,
-  progressToProto,
-} from "../proto/converters-cluster.ts";
+import { costOf, costOfGone } from "../clouds/usage.ts";
+import type { ClusterCost, Isolation, Refreshed } from "../model/cluster.ts";
+import { errorText, isSkyError, SkyError } from "../model/errors.ts";
+import { costToProto, isolationFromText } from "../proto/converters-cluster.ts";
 import { acceleratorsFromProto } from "../proto/converters-rank.ts";
 import { given } from "../proto/fields.ts";
 import type { sky } from "../proto/gen/sky.js";
@@ -23,9 +17,17 @@ import { hexToken } from "../runtime/random.ts";
 import { demandRoom, unlessFull } from "../runtime/store-room.ts";
 import type { ApiOptions } from "./api-options.ts";
 import { autostopSetting } from "./autostop-setting.ts";
+import { stepsOf, viewProto } from "./cluster-steps.ts";
 import { demandValid, recordOf, upHeadOf } from "./lookup.ts";
-import type { Done, SchedulerMessage } from "./messages.ts";
-import { clusterNameProblem, devicesProblem, keptCommand, nodeCountProblem } from "./submission.ts";
+import type { AutostopSetting, Done, SchedulerMessage } from "./messages.ts";
+import {
+  clusterNameProblem,
+  devicesProblem,
+  keptCommand,
+  labelBytesMax,
+  lengthProblem,
+  nodeCountProblem,
+} from "./submission.ts";
 
 const askMs = 30_000;
 const tokenBytes = 16;
@@ -37,47 +39,131 @@ export function clusterHandlers(options: ApiOptions): HandlersOf<typeof clusterS
     launch: (request, { signal }) => {
       demandRoom(store, "begin");
       const wanted = launchRequest(options, request);
-      return steps(options, wanted.name, fleets.launch(wanted, signal));
+      const { name } = wanted;
+      const busy = fleets.record(name)?.busy;
+      return stepsOf(options, { name, busy, work: fleets.launch(wanted, signal), signal });
     },
     start: (request, { signal }) => {
-      const { name, cloud, command } = recordOf(options, request.cluster);
+      const { name, cloud, command, busy } = recordOf(options, request.cluster);
       demandRoom(store, "begin");
       demandAble(options, cloud, "start");
-      return steps(options, name, fleets.start(name, command, signal));
+      const setting = request.autostop ? autostopSetting(request.autostop) : undefined;
+      const wanted = {
+        command: request.command === "" ? command : keptCommand(request.command),
+        user: userOf(request),
+        force: request.force,
+      };
+      // Also armed when who asked has gone away meanwhile.
+      const started = fleets.start(name, wanted, new AbortController().signal);
+      const work = armed(options, started, setting);
+      return stepsOf(options, { name, busy, work, signal });
     },
-    status: async ({ clusters }) => {
-      const records =
-        clusters.length === 0 ? fleets.records() : clusters.map((name) => recordOf(options, name));
-      return { clusters: records.map((record) => clusterToProto(viewOf(options, record))) };
-    },
-    stop: async ({ cluster }, { signal }) => {
-      const { name, cloud } = recordOf(options, cluster);
+    status: (request, { signal }) => statusOf(options, request, signal),
+    stop: async (request, { signal }) => {
+      const { name, cloud } = recordOf(options, request.cluster);
       demandAble(options, cloud, "stop");
       demandRoom(store, "change");
-      await unlessFull(store, fleets.stop(name, "stopped by the user", signal));
+      await unlessFull(store, fleets.stop(name, userOf(request), signal));
       return {};
     },
-    down: async ({ cluster }, { signal }) => {
-      const { name } = recordOf(options, cluster);
+    down: async (request, { signal }) => {
+      const { name } = recordOf(options, request.cluster);
       demandRoom(store, "change");
-      const down = fleets.down(name, "taken down by the user", signal);
-      return { logsArchive: await unlessFull(store, down) };
+      const wanted = { user: userOf(request), purge: request.purge };
+      const { logsArchive, leftBehind } = await unlessFull(
+        store,
+        fleets.down(name, wanted, signal),
+      );
+      return { logsArchive, leftBehind };
     },
-    costReport: async () => ({ clusters: fleets.records().map(runningCost).map(costToProto) }),
+    costReport: async () => ({ clusters: costReport(options).map(costToProto) }),
     setAutostop: async (request, { signal }) => {
-      const wanted = { cluster: request.cluster, what: "Setting autostop", signal };
-      const head = await upHeadOf(options, wanted);
       const setting = autostopSetting(request);
       demandRoom(store, "change");
-      const asked = head.system.ask<SchedulerMessage, Done>(
-        head.scheduler,
-        (replyTo) => ({ kind: "set-autostop", setting, replyTo }),
-        { timeoutMs: askMs, signal },
-      );
-      await unlessFull(store, asked);
+      await unlessFull(store, setAutostop(options, request.cluster, { setting, signal }));
       return {};
     },
   };
+}
+
+async function statusOf(
+  options: ApiOptions,
+  { clusters, refresh }: sky.v1.StatusRequest,
+  signal: AbortSignal,
+): Promise<sky.v1.StatusResponse.$Properties> {
+  const { fleets } = options;
+  const asked =
+    clusters.length === 0 ? fleets.records() : clusters.map((name) => recordOf(options, name));
+  if (!refresh) return { clusters: asked.map((record) => viewProto(options, record)) };
+  const names = asked.map(({ name }) => name);
+  const refreshed = await Promise.all(names.map((name) => refreshOne(options, name, signal)));
+  const left = names.flatMap((name) => fleets.record(name) ?? []);
+  return {
+    clusters: left.map((record) => viewProto(options, record)),
+    refreshed: refreshed.filter(({ text }) => text !== ""),
+  };
+}
+
+/** @throws SkyError `cluster/not-up`. */
+async function setAutostop(
+  options: ApiOptions,
+  cluster: string,
+  {
+    setting,
+    signal,
+  }: { readonly setting: AutostopSetting | undefined; readonly signal: AbortSignal },
+): Promise<void> {
+  const head = await upHeadOf(options, { cluster, what: "Setting autostop", signal });
+  await head.system.ask<SchedulerMessage, Done>(
+    head.scheduler,
+    (replyTo) => ({ kind: "set-autostop", setting, replyTo }),
+    { timeoutMs: askMs, signal },
+  );
+}
+
+/** A cluster that has come up, with its autostop armed if one is given. */
+async function armed(
+  options: ApiOptions,
+  work: Promise<ClusterRecord>,
+  setting: AutostopSetting | undefined,
+): Promise<ClusterRecord> {
+  const record = await work;
+  const { signal } = new AbortController();
+  if (setting !== undefined) await setAutostop(options, record.name, { setting, signal });
+  return record;
+}
+
+/** What its cloud says; whatever goes wrong is part of the answer. */
+async function refreshOne(
+  { fleets, heads }: ApiOptions,
+  name: string,
+  signal: AbortSignal,
+): Promise<Refreshed> {
+  const isAutodown = heads.get(name)?.board.autostop()?.verb === "down";
+  try {
+    return { cluster: name, ...(await fleets.refresh(name, { isAutodown }, signal)) };
+  } catch (error) {
+    if (isSkyError(error, "cluster/not-found")) return { cluster: name, text: "", failed: false };
+    const text = `Failed to refresh status for cluster '${name}': ${errorText(error)}`;
+    return { cluster: name, text, failed: true };
+  }
+}
+
+/** Those that are there in the order of their names, then those that are gone, newest first. */
+function costReport({ fleets, cloud, clock }: ApiOptions): readonly ClusterCost[] {
+  const nowWallMs = clock.now().wallMs;
+  const live = fleets.records().map((record) => {
+    const capacity = record.nodes[0]?.capacity;
+    const price = capacity && cloud(record.cloud).pricePerHour?.(capacity);
+    return costOf(record, { nowWallMs, ...given("nodePricePerHour", price) });
+  });
+  return [...live, ...fleets.gone().map((gone) => costOfGone(gone, nowWallMs))];
+}
+
+/** @throws SkyError `request/invalid`. */
+function userOf({ user }: { readonly user: string }): string {
+  demandValid(lengthProblem("user", user, labelBytesMax));
+  return user;
 }
 
 /** @throws SkyError `request/invalid`, `cloud/unknown`. */
@@ -97,16 +183,9 @@ function launchRequest(options: ApiOptions, request: sky.v1.LaunchRequest): Laun
     isolation: isolationOf(request.isolation, options.isolation),
     token: hexToken(options.random, tokenBytes),
     command: keptCommand(request.command),
-    user: request.user,
+    ...given("user", userOf(request) || undefined),
+    ...given("nodePricePerHour", cloud.pricePerHour?.(capacity)),
   };
-}
-
-/** What runs, since it was launched. A local machine costs nothing. */
-function runningCost(record: ClusterRecord): ClusterCost {
-  const { name, user = "", launchedAt, nodes, resources, status } = record;
-  const durationMs = Date.now() - launchedAt;
-  const cost = { costPerHour: 0, cost: 0, usage: [{ startedAt: launchedAt }] };
-  return { name, user, launchedAt, durationMs, numNodes: nodes.length, resources, status, ...cost };
 }
 
 function askedShape(request: sky.v1.LaunchRequest): LaunchRequest["asked"] {
@@ -127,61 +206,6 @@ function askedShape(request: sky.v1.LaunchRequest): LaunchRequest["asked"] {
 
 function isolationOf(asked: string, configured: Isolation): Isolation {
   return asked === "" ? configured : isolationFromText(asked);
-}
-
-/** Progress as it comes, then the cluster. */
-async function* steps(
-  options: ApiOptions,
-  name: string,
-  work: Promise<ClusterRecord>,
-): AsyncGenerator<sky.v1.LaunchResponse.$Properties> {
-  let wake = () => {};
-  let news: Progress | undefined;
-  let shown = "";
-  const stopHearing = options.fleets.onProgress(name, (progress) => {
-    news = progress;
-    wake();
-  });
-  let isOver = false;
-  const over = unlessFull(options.store, work).finally(() => {
-    isOver = true;
-    wake();
-  });
-  // Awaited below; until then a refusal must not count as unhandled.
-  over.catch(() => {});
-  try {
-    while (!isOver) {
-      const text = news === undefined ? "" : progressText(news);
-      if (news !== undefined && text !== shown) {
-        shown = text;
-        const { nodesUp, record } = news;
-        const nodesWanted = record.nodes.length;
-        yield { progress: progressToProto({ nodesUp, nodesWanted, text }) };
-      } else {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-    }
-    yield { cluster: clusterToProto(viewOf(options, await over)) };
-  } finally {
-    stopHearing();
-  }
-}
-
-function progressText({ record, nodesUp }: Progress): string {
-  return `${nodesUp} of ${record.nodes.length} nodes are up`;
-}
-
-function viewOf({ heads }: ApiOptions, record: ClusterRecord): ClusterView {
-  const board = heads.get(record.name)?.board;
-  const cluster = clusterOf(record);
-  return {
-    ...cluster,
-    nodes: cluster.nodes.map((node) => ({ ...node, phase: board?.nodePhase(node.id) ?? "absent" })),
-    // The setting dies with a stop: a stopped cluster has none.
-    ...given("autostop", record.status === "STOPPED" ? undefined : board?.autostop()),
-  };
 }
 
 function demandAble(options: ApiOptions, cloud: string, verb: "start" | "stop"): void {

@@ -8,7 +8,7 @@
 // have come; `clear` keeps the logs before it removes anything, and leaves nothing else.
 
 import type { ClusterRecord } from "../clouds/cluster-record.ts";
-import type { HeadsPort } from "../clouds/fleet-actor.ts";
+import type { Cleared, HeadsPort } from "../clouds/fleet-actor.ts";
 import { defaultConfig } from "../model/config.ts";
 import { assert, errorText } from "../model/errors.ts";
 import type { Node } from "../model/node.ts";
@@ -47,6 +47,7 @@ export function createHeads(options: HeadsOptions): Heads {
 
 /** Longer than any grace, drain and sweep. */
 const closeMs = graceMsMax + 600_000;
+const disarmMs = 30_000;
 /** How long the last bytes of logs may take once all jobs have ended. */
 const logsMs = 10_000;
 /** How long a request waits for a head that is being opened. */
@@ -131,7 +132,16 @@ class HeadTable implements Heads {
     await completeLogs(head.logs, this.#options.clock);
   }
 
-  async clear({ name }: ClusterRecord): Promise<string> {
+  async disarm(name: string): Promise<void> {
+    const head = this.#heads.get(name);
+    await head?.system.ask<SchedulerMessage, Done>(
+      head.scheduler,
+      (replyTo) => ({ kind: "set-autostop", setting: undefined, replyTo }),
+      { timeoutMs: disarmMs },
+    );
+  }
+
+  async clear({ name, purge }: ClusterRecord): Promise<Cleared> {
     const { home, store, clock } = this.#options;
     const head = this.#heads.get(name);
     this.#heads.delete(name);
@@ -146,8 +156,19 @@ class HeadTable implements Heads {
     await store.forget(name);
     await store.commit(batchOf({ deletePrefixes: [`${name}/`] }));
     await this.#unpin(name);
-    await removeTree(home.cluster(name).root);
-    return kept ? archive : "";
+    const leftBehind = await this.#removeFolder(name, purge === true);
+    return { logsArchive: kept ? archive : "", ...leftBehind };
+  }
+
+  async #removeFolder(name: string, purge: boolean): Promise<Pick<Cleared, "leftBehind">> {
+    const { root } = this.#options.home.cluster(name);
+    try {
+      await removeTree(root);
+      return {};
+    } catch (error) {
+      if (!purge) throw error;
+      return { leftBehind: `${root} (${errorText(error)})` };
+    }
   }
 
   /** A cluster's end does not depend on the content store: what stays pinned only takes room. */

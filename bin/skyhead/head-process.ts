@@ -153,6 +153,7 @@ export class HeadProcess {
     this.#fleets = createFleets({
       ...{ system: this.#system, store },
       ports: { cloud, heads: this.#heads },
+      goneMax: config.history.clusters,
     });
     this.#idle = watchIdle({
       ...{ clock, idleMs: config.idleExitSeconds * 1_000, onIdle: options.onIdle },

@@ -88,13 +88,13 @@ test("a head that fails to open leaves no actor behind, and opens when it can", 
 test("down keeps the logs where it says, and no folder where there are none", async (context) => {
   const { home, heads } = stage(context);
   await heads.open(record);
-  assert.equal(await heads.clear(record), "");
+  assert.deepEqual(await heads.clear(record), { logsArchive: "" });
   assert.equal(existsSync(home.root), false);
 
   await heads.open(record);
   writeFileSync(`${home.logs}/1-1-run-0.log`, "hello");
-  const kept = await heads.clear(record);
-  assert.deepEqual(readdirSync(kept), ["1-1-run-0.log"]);
+  const { logsArchive } = await heads.clear(record);
+  assert.deepEqual(readdirSync(logsArchive), ["1-1-run-0.log"]);
   assert.equal(existsSync(home.root), false);
 });
 

@@ -91,7 +91,7 @@ const up = (id: string, index: number): Machine => ({
 });
 const bothUp: FleetEvent = { kind: "seen", machines: [up("head", 0), up("worker1", 1)] };
 const bothAlive: FleetEvent = { kind: "alive", nodes: ["head", "worker1"] };
-const down: FleetEvent = { kind: "down", cause: "asked", replyTo: asker };
+const down: FleetEvent = { kind: "down", cause: "asked", user: "ada", replyTo: asker };
 
 test("the record says INIT before the cloud is asked for anything", () => {
   const { kinds, effects } = run([launch, { kind: "seen", machines: [] }]);
@@ -155,10 +155,20 @@ test("a crash anywhere on the way down goes on from the record", () => {
 test("whoever waits is answered exactly once, whatever happens", () => {
   const events: readonly FleetEvent[] = [
     launch,
-    { kind: "start", command: "", replyTo: asker },
-    { kind: "stop", cause: "asked", replyTo: asker },
+    { kind: "start", command: "", user: "ada", force: false, replyTo: asker },
+    { kind: "start", command: "", user: "ada", force: true, replyTo: asker },
+    { kind: "stop", cause: "asked", user: "bob", replyTo: asker },
     down,
+    { kind: "down", cause: "asked", user: "bob", purge: true, replyTo: asker },
+    { kind: "stop", cause: "it was idle" },
     { kind: "used", command: "x" },
+    { kind: "refresh", replyTo: asker },
+    { kind: "found", machines: [] },
+    { kind: "found", machines: [up("head", 0), up("worker1", 1)] },
+    { kind: "found", machines: [up("head", 0)] },
+    { kind: "inquiry-due" },
+    { kind: "failed", of: "inquire", why: "no", retry: true },
+    { kind: "failed", of: "close-head", why: "no", retry: false },
     { kind: "seen", machines: [] },
     bothUp,
     bothAlive,
@@ -170,13 +180,16 @@ test("whoever waits is answered exactly once, whatever happens", () => {
     { kind: "deadline" },
   ];
   fc.assert(
-    fc.property(fc.array(fc.constantFrom(...events), { maxLength: 30 }), (sequence) => {
+    fc.property(fc.array(fc.constantFrom(...events), { maxLength: 40 }), (sequence) => {
       const { state, effects } = run(sequence);
       const asked = sequence.filter((event) => "replyTo" in event).length;
       const answered = effects.filter(({ kind }) => kind === "answer").length;
-      const waiting = state.phase === "absent" ? 0 : state.waiters.length;
-      assert.equal(answered + waiting, asked);
-      if (state.phase === "up" || state.phase === "stopped") assert.equal(waiting, 0);
+      const waiters = state.phase === "absent" ? [] : state.waiters;
+      const queued = "queued" in state ? state.queued.length : 0;
+      assert.equal(answered + waiters.length + queued, asked);
+      if (state.phase === "up" || state.phase === "stopped") {
+        assert.ok(waiters.every(({ what }) => what === "Refresh"));
+      }
     }),
   );
 });
@@ -231,7 +244,8 @@ test("a change of status says from where to where; what changes none is only not
       declare: () => {},
       dismiss: () => {},
       close: async () => {},
-      clear: async () => "",
+      disarm: async () => {},
+      clear: async () => ({ logsArchive: "" }),
     },
     onRecord: () => {},
     onProgress: () => {},

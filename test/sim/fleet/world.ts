@@ -11,7 +11,7 @@ import type { Cloud } from "../../../clouds/cloud.ts";
 import { createMemoryCloud, type MemoryCloud } from "../../../clouds/cloud-memory.ts";
 import type { ClusterRecord, LaunchRequest } from "../../../clouds/cluster-record.ts";
 import { fleetKind, fleetRecordKey, type HeadsPort } from "../../../clouds/fleet-actor.ts";
-import { createFleets, type Fleets } from "../../../clouds/fleets-actor.ts";
+import { createFleets, type DownOutcome, type Fleets } from "../../../clouds/fleets-actor.ts";
 import { homeCluster } from "../../../clouds/home-records.ts";
 import { headNode } from "../../../model/address.ts";
 import { isSkyError, SkyError } from "../../../model/errors.ts";
@@ -51,6 +51,8 @@ export class FleetWorld {
   #launches = 0;
   /** How often somebody asked for something: an answer tells only of what was asked last. */
   readonly #asked = new Map<string, number>();
+  /** Those of which a purge may have left machines. */
+  readonly #purged = new Set<string>();
   #broken: Error | undefined;
   told = 0;
 
@@ -78,6 +80,9 @@ export class FleetWorld {
     this.#faults = false;
     if (this.#life?.over !== false) await this.#start();
     await this.#pass(everythingMs);
+    // What a purge left behind goes with the next cluster of that name.
+    for (const name of this.#purged) this.#user(name, "launch");
+    await this.#pass(everythingMs);
     for (const name of names) this.#user(name, "down");
     await this.#pass(everythingMs);
     for (const name of names) {
@@ -91,7 +96,19 @@ export class FleetWorld {
 
   async #act(): Promise<void> {
     const name = names[this.#random.below(names.length)] ?? "a";
-    const verbs = ["launch", "launch", "start", "stop", "down", "used", "wind", "lose", "flap"];
+    const verbs = [
+      "launch",
+      "launch",
+      "start",
+      "stop",
+      "down",
+      "used",
+      "wind",
+      "lose",
+      "flap",
+      "refresh",
+      "turn",
+    ];
     const verb = this.#chance(0.12) ? "kill" : (verbs[this.#random.below(verbs.length)] ?? "");
     const fleets = this.#life?.fleets;
     if (verb === "kill") await this.#restart();
@@ -99,6 +116,7 @@ export class FleetWorld {
     else if (verb === "wind") this.#wind(name);
     else if (verb === "flap") fleets?.alive(name, []);
     else if (verb === "lose") this.#lose(name);
+    else if (verb === "turn") this.#turn(name);
     else this.#user(name, verb);
   }
 
@@ -113,6 +131,24 @@ export class FleetWorld {
     const machines = this.#cloud(name).machines();
     const lost = machines[this.#random.below(Math.max(1, machines.length))];
     if (lost !== undefined) this.#cloud(name).lose(lost.id);
+  }
+
+  /** Machines change though nobody asked: switched off in a console, or gone, or one too many. */
+  #turn(name: string): void {
+    const cloud = this.#cloud(name);
+    const what = this.#random.below(10);
+    for (const { id } of cloud.machines()) {
+      if (what < 4) cloud.turn(id, "stopped");
+      else if (what < 6) cloud.turn(id, "up");
+      else if (what < 9) cloud.lose(id);
+    }
+    if (what === 9 && this.#record(name)?.status === "UP") cloud.stray(name);
+  }
+
+  #awakeAndSilent(name: string): void {
+    const cloud = this.#cloud(name);
+    for (const { id } of cloud.machines()) cloud.turn(id, "up");
+    this.#life?.fleets.alive(name, []);
   }
 
   /** Somebody asks, and what he is told must be true at that moment. */
@@ -134,21 +170,35 @@ export class FleetWorld {
       const up = told(() => assert.equal(this.#record(name)?.status, "UP"));
       void fleets.launch(this.#request(name), signal).then(up, refused);
     } else if (verb === "start")
-      void fleets.start(name, "start", signal).then(
-        told(() => {}),
-        refused,
-      );
+      void fleets
+        .start(name, { command: "start", user: "", force: this.#chance(0.5) }, signal)
+        .then(
+          told(() => {}),
+          refused,
+        );
     else if (verb === "stop")
-      void fleets.stop(name, "asked", signal).then(
+      void fleets.stop(name, "ada", signal).then(
         told(() => {}),
         refused,
       );
-    else {
-      const gone = told(() => {
-        assert.deepEqual(this.#cloud(name).machines(), [], `${name} is down and has machines`);
-        assert.equal(this.#record(name), undefined, `${name} is down and on record`);
-      });
-      void fleets.down(name, "asked", signal).then(gone, refused);
+    else if (verb === "refresh") {
+      // All machines run, and nobody has heard of them yet.
+      if (this.#chance(0.4)) this.#awakeAndSilent(name);
+      void fleets.refresh(name, { isAutodown: false }, signal).then(
+        told(() => {}),
+        refused,
+      );
+    } else {
+      const purge = this.#faults && this.#chance(0.2);
+      if (purge) this.#purged.add(name);
+      const gone = ({ leftBehind }: DownOutcome): void =>
+        told(() => {
+          assert.ok(this.#purged.has(name) || leftBehind === "", leftBehind);
+          const left = this.#cloud(name).machines();
+          if (leftBehind === "") assert.deepEqual(left, [], `${name} is down and has machines`);
+          assert.equal(this.#record(name), undefined, `${name} is down and on record`);
+        })();
+      void fleets.down(name, { user: "ada", purge }, signal).then(gone, refused);
     }
   }
 
@@ -228,8 +278,9 @@ export class FleetWorld {
       close: ({ name }) => call(name, () => {}),
       clear: async ({ name }) => {
         await call(name, () => this.#opened.delete(name));
-        return "";
+        return { logsArchive: "" };
       },
+      disarm: (name) => call(name, () => {}),
     };
   }
 

@@ -1,0 +1,87 @@
+// What whoever launches or starts a cluster is shown meanwhile: for whom it has to wait, how many
+// nodes are up, and then the cluster.
+
+import { type Busy, type ClusterRecord, waitText } from "../clouds/cluster-record.ts";
+import type { Progress } from "../clouds/fleets-actor.ts";
+import type { ClusterView } from "../model/cluster.ts";
+import { clusterToProto, progressToProto } from "../proto/converters-cluster.ts";
+import type { sky } from "../proto/gen/sky.js";
+import { unlessFull } from "../runtime/store-room.ts";
+import type { ApiOptions } from "./api-options.ts";
+import { viewOf } from "./cluster-view.ts";
+
+export interface Steps {
+  readonly name: string;
+  /** What the cluster was busy with when this was asked for. */
+  readonly busy: Busy | undefined;
+  readonly work: Promise<ClusterRecord>;
+  /** Whoever watches has gone. The work goes on. */
+  readonly signal: AbortSignal;
+}
+
+/** Progress as it comes, then the cluster. */
+export async function* stepsOf(
+  options: ApiOptions,
+  { name, busy, work, signal }: Steps,
+): AsyncGenerator<sky.v1.LaunchResponse.$Properties> {
+  let wake = () => {};
+  let news: Progress | undefined;
+  let shown = "";
+  const stopHearing = options.fleets.onProgress(name, (progress) => {
+    news = progress;
+    wake();
+  });
+  let isOver = false;
+  const over = unlessFull(options.store, work).finally(() => {
+    isOver = true;
+    wake();
+  });
+  // Awaited below; until then a refusal must not count as unhandled.
+  over.catch(() => {});
+  const leave = (): void => wake();
+  signal.addEventListener("abort", leave, { once: true });
+  try {
+    if (busy !== undefined) yield { progress: waiting(options, name, busy) };
+    while (!isOver && !signal.aborted) {
+      const text = news === undefined ? "" : progressText(news);
+      if (news !== undefined && text !== shown) {
+        shown = text;
+        const { nodesUp, record } = news;
+        const nodesWanted = record.nodes.length;
+        yield { progress: progressToProto({ nodesUp, nodesWanted, text }) };
+      } else {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    }
+    if (isOver) yield { cluster: viewProto(options, await over) };
+  } finally {
+    stopHearing();
+    signal.removeEventListener("abort", leave);
+  }
+}
+
+export function viewProto(
+  { heads }: ApiOptions,
+  record: ClusterRecord,
+): ReturnType<typeof clusterToProto> {
+  const view: ClusterView = viewOf(heads, record);
+  return clusterToProto(view);
+}
+
+function waiting(
+  { fleets, heads, clock }: ApiOptions,
+  name: string,
+  busy: Busy,
+): ReturnType<typeof progressToProto> {
+  const nodes = fleets.record(name)?.nodes ?? [];
+  const board = heads.get(name)?.board;
+  const nodesUp = nodes.filter(({ id }) => board?.nodePhase(id) === "alive").length;
+  const text = waitText(busy, clock.now().wallMs);
+  return progressToProto({ nodesUp, nodesWanted: nodes.length, text });
+}
+
+function progressText({ record, nodesUp }: Progress): string {
+  return `${nodesUp} of ${record.nodes.length} nodes are up`;
+}
