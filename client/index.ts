@@ -5,33 +5,66 @@
 //   const log = sky.logs("demo", jobId);
 //   for await (const { bytes } of log) process.stdout.write(bytes);
 //   console.log((await log.outcome).status);
+//
+// `docs/sdk.md` has every call with an example.
 
 export type {
   AutostopView,
+  ClusterCost,
   ClusterStatus,
   ClusterView as Cluster,
   Isolation,
   NodeProgress,
   NodeView,
+  UsageInterval,
 } from "../model/cluster.ts";
 export type { Code, Remedy } from "../model/errors.ts";
 export { isSkyError, SkyError } from "../model/errors.ts";
 export type { NumberedEvent as Event } from "../model/event.ts";
 export type { JobStatus } from "../model/job.ts";
+export { Dag } from "./dag-os.ts";
 export type { Diagnosis, Finding, Grade } from "./doctor.ts";
-export type { Explanation, HeadVersion } from "./head.ts";
-export type { LaunchResult } from "./launch.ts";
+export type { DownOutcome, Explanation, HeadVersion, IdleRule } from "./head.ts";
+export type { LaunchPlan, TaskPlan } from "./launch-plan.ts";
 export type { LogChunk, LogStream } from "./log-stream.ts";
+export { Resources } from "./resources-builder.ts";
+export type { BundleOptions } from "./sky-care-os.ts";
+export * from "./sky-functions-os.ts";
+export type { JobGlobs, JobIds } from "./sky-jobs-os.ts";
+export type { Launched as LaunchResult, Submitted } from "./sky-launch-os.ts";
 export type {
   AutostopOptions,
   CallOptions,
+  DownloadOptions,
+  DownOptions,
+  DryOption,
   EventsOptions,
   ExecOptions,
+  FollowOptions,
+  IdleOptions,
   LaunchOptions,
   LogsOptions,
+  PlanOptions,
+  QueueOptions,
+  RealOption,
   SkyOptions,
+  StartOptions,
+  StatusOptions,
   SubmitOptions,
+  TailOptions,
 } from "./sky-options.ts";
 export { Sky } from "./sky-os.ts";
-export type { ResourcesSpec, TaskSpec } from "./task-spec.ts";
+export type { ResourcesChoice, Variables, YamlOptions } from "./task-builder-os.ts";
+export { Task } from "./task-builder-os.ts";
+export type { TaskInput } from "./task-intake-os.ts";
+export type {
+  AutostopSpec,
+  ConfigSpec,
+  EnvsSpec,
+  EnvValue,
+  GitSpec,
+  ResourcesSpec,
+  StorageSpec,
+  TaskSpec,
+} from "./task-spec.ts";
 export type { Job, Rank } from "./view.ts";

@@ -1,9 +1,11 @@
 // The numbers of the SDK's calls, checked before anything is asked.
 //
-// A program without types may pass anything; what it passes goes to the head as an integer, so what
+// A program without types may pass anything; what it passes goes to the head as a number, so what
 // is none has one clear error here and starts nothing.
 
 import { SkyError } from "../model/errors.ts";
+import type { IdleRule } from "./head.ts";
+import type { IdleOptions } from "./sky-options.ts";
 
 /** A job's id; without one 0, which means the latest. @throws SkyError `request/invalid`. */
 export function jobNumber(job: number | undefined): number {
@@ -16,6 +18,56 @@ export function jobNumber(job: number | undefined): number {
 export function countOf(field: string, value: number): number {
   if (Number.isSafeInteger(value) && value >= 0) return value;
   throw invalid(field, "a whole number from 0 on", value);
+}
+
+/** The time of an idle rule in seconds, if it has one. @throws SkyError `request/invalid`. */
+export function idleSecondsOf(options: IdleOptions): number | undefined {
+  const { idleMinutes, idleSeconds } = options;
+  if (idleMinutes !== undefined && idleSeconds !== undefined) {
+    const why = "exclude each other: give one of them";
+    throw new SkyError("request/invalid", { field: "idleMinutes and idleSeconds", why });
+  }
+  const [field, value] =
+    idleMinutes === undefined
+      ? (["idleSeconds", idleSeconds] as const)
+      : (["idleMinutes", idleMinutes] as const);
+  if (value === undefined) return undefined;
+  if (!Number.isFinite(value)) throw invalid(field, "a number", value);
+  return idleMinutes === undefined ? value : value * 60;
+}
+
+/**
+ * What a launch arms; undefined = nothing. `down` without a time is at once after the job.
+ * @throws SkyError `request/invalid`.
+ */
+export function launchRule(options: IdleOptions): IdleRule | undefined {
+  const seconds = idleSecondsOf(options);
+  if (seconds !== undefined && seconds < 0) {
+    const why = "should be 0 or more; `autostop(cluster, null)` disarms";
+    throw new SkyError("request/invalid", { field: "idle time", why });
+  }
+  const down = options.down ?? false;
+  if (seconds === undefined && !down) return undefined;
+  return { idleSeconds: seconds ?? 0, down };
+}
+
+/** What `start` arms. @throws SkyError `request/invalid` for `down` without a time. */
+export function startRule(options: IdleOptions): IdleRule | undefined {
+  const rule = launchRule(options);
+  if (rule === undefined || idleSecondsOf(options) !== undefined) return rule;
+  const why = "needs a time: idleMinutes or idleSeconds";
+  throw new SkyError("request/invalid", { field: "down", why });
+}
+
+/** What `autostop` sets; null disarms. 0 stays 0. @throws SkyError `request/invalid`. */
+export function autostopRule(options: IdleOptions | null): IdleRule | null {
+  if (options === null) return null;
+  const idleSeconds = idleSecondsOf(options);
+  if (idleSeconds === undefined) {
+    const why = "is missing, in minutes or seconds; `null` disarms";
+    throw new SkyError("request/invalid", { field: "idle time", why });
+  }
+  return idleSeconds < 0 ? null : { idleSeconds, down: options.down ?? false };
 }
 
 function invalid(field: string, wanted: string, value: unknown): SkyError {

@@ -4,40 +4,26 @@
 // where repeating is safe: every submission carries a key, so a repeated one is the same jobs.
 // Every failure is a `SkyError`; every call ends when its signal, or the object's, aborts.
 
-import { randomUUID } from "node:crypto";
-import { setTimeout as pause } from "node:timers/promises";
-import type { ClusterView } from "../model/cluster.ts";
-import { assert, SkyError } from "../model/errors.ts";
+import type { ClusterCost, ClusterView } from "../model/cluster.ts";
 import type { NumberedEvent } from "../model/event.ts";
-import type { Home } from "../model/home.ts";
-import type { Task } from "../model/task.ts";
-import { given } from "../proto/fields.ts";
-import { checkedClusterName } from "./cluster-name.ts";
-import { connectHead } from "./connect-os.ts";
+import type { JobStatus } from "../model/job.ts";
 import type { Diagnosis } from "./doctor.ts";
-import type { Explanation, Head, HeadVersion, IdleRule } from "./head.ts";
-import { headOver } from "./head-grpc.ts";
-import { homeOf } from "./home-os.ts";
-import type { LaunchResult } from "./launch.ts";
-import { lastStep, launchTask } from "./launch.ts";
+import type { DownOutcome, Explanation, HeadVersion } from "./head.ts";
+import type { LaunchPlan, TaskPlan } from "./launch-plan.ts";
 import type { LogStream } from "./log-stream.ts";
-import { logStream } from "./log-stream.ts";
-import { countOf, jobNumber } from "./sky-numbers.ts";
-import type {
-  AutostopOptions,
-  CallOptions,
-  EventsOptions,
-  ExecOptions,
-  LaunchOptions,
-  LogsOptions,
-  SkyOptions,
-  SubmitOptions,
-} from "./sky-options.ts";
-import { taskFromSpec } from "./task-file.ts";
-import type { ResourcesSpec, TaskSpec } from "./task-spec.ts";
+import type { BundleOptions } from "./sky-care-os.ts";
+import * as care from "./sky-care-os.ts";
+import * as clusters from "./sky-clusters-os.ts";
+import type { JobGlobs, JobIds } from "./sky-jobs-os.ts";
+import * as jobs from "./sky-jobs-os.ts";
+import type { Launched, Submitted } from "./sky-launch-os.ts";
+import * as launches from "./sky-launch-os.ts";
+import { jobNumber } from "./sky-numbers.ts";
+import type * as o from "./sky-options.ts";
+import { openSession, portsOf, type Session } from "./sky-session-os.ts";
+import type { TaskInput } from "./task-intake-os.ts";
 import { type Job, jobView } from "./view.ts";
 import { followEvents, waitForJob } from "./wait.ts";
-import { userName, world } from "./world-os.ts";
 
 /**
  * Clusters and jobs, from a program.
@@ -47,54 +33,59 @@ import { userName, world } from "./world-os.ts";
  * await sky.launch({ run: "echo hello" }, { cluster: "demo" });
  */
 export class Sky {
-  readonly #head: Head;
-  readonly #home: Home;
-  readonly #signal: AbortSignal;
-  readonly #user = userName();
+  readonly #session: Session;
 
-  constructor(options: SkyOptions = {}) {
-    const { home, signal, onWarning } = options;
-    this.#home = homeOf(home);
-    const place = { home: this.#home, ...(onWarning === undefined ? {} : { onWarning }) };
-    this.#head = headOver((until) => connectHead(place, until));
-    this.#signal = signal ?? new AbortController().signal;
+  constructor(options: o.SkyOptions = {}) {
+    this.#session = openSession(options);
   }
 
   /**
    * Brings a cluster up, or finds it up, and submits the task. Without a task it only brings it up.
+   * It returns when the job is on disk; with `detachRun: false` when it has ended. With
+   * `dryrun: true` it is `dryrun`.
    *
    * @example const { jobId } = await sky.launch({ run: "nvidia-smi" }, { cluster: "demo" });
-   * @throws SkyError `task/invalid`, `cluster/mismatch`, `cluster/start-failed`, …
+   * @throws SkyError `task/invalid`, `cloud/needed`, `cluster/mismatch`, `cluster/start-failed`, …
    */
-  async launch(task: TaskSpec | undefined, options: LaunchOptions): Promise<LaunchResult> {
-    const { cluster, isolation, noSetup, onProgress } = options;
-    const autostop = idleRuleOf(options);
-    const order = {
-      cluster: checkedClusterName(cluster),
-      task: taskFromSpec(withShape(task ?? {}, options), "task", world()),
-      ...(isolation === undefined ? {} : { isolation }),
-      ...(autostop === undefined ? {} : { autostop }),
-      noSetup: noSetup ?? false,
-      command: `launch -c ${cluster} (SDK)`,
-      user: this.#user,
-      idempotencyKey: randomUUID(),
-    };
-    const signal = this.#until(options);
-    return launchTask(this.#head, order, { signal, ...(onProgress ? { onProgress } : {}) });
+  launch(task: Maybe<TaskInput>, options: o.LaunchOptions & o.DryOption): Promise<LaunchPlan>;
+  launch(task?: Maybe<TaskInput>, options?: o.LaunchOptions & o.RealOption): Promise<Launched>;
+  async launch(
+    task: Maybe<TaskInput>,
+    options: o.LaunchOptions & Partial<o.DryOption | o.RealOption> = {},
+  ): Promise<LaunchPlan | Launched> {
+    return options.dryrun === true
+      ? launches.planBy(this.#session, task, options)
+      : launches.launchBy(this.#session, task, options);
   }
 
   /**
-   * Submits a task to a cluster that is up, without its setup.
+   * What `launch` would do with the same arguments; nothing is started or changed.
+   *
+   * @example const { resources, existing } = await sky.dryrun(task, { cluster: "demo" });
+   * @throws SkyError `task/invalid`, `cloud/needed`, `cluster/mismatch`.
+   */
+  async dryrun(task?: Maybe<TaskInput>, options: o.LaunchOptions = {}): Promise<LaunchPlan> {
+    return launches.planBy(this.#session, task, options);
+  }
+
+  /**
+   * The machines that a task would get; for a `Dag` those of each of its tasks.
+   *
+   * @example const [{ resources, costPerHour } = fail()] = await sky.optimize(task);
+   * @throws SkyError `task/invalid`, `cloud/needed`.
+   */
+  async optimize(task: TaskInput, options: o.PlanOptions = {}): Promise<readonly TaskPlan[]> {
+    return launches.optimizeBy(this.#session, task, options);
+  }
+
+  /**
+   * Submits a task to a cluster that is up, without its setup and its file mounts.
    *
    * @example const { jobId } = await sky.exec({ run: "exit 7" }, { cluster: "demo" });
-   * @throws SkyError `cluster/not-found`, `cluster/not-up`, `task/too-big`, …
+   * @throws SkyError `task/invalid`, `cluster/not-found`, `cluster/not-up`, `task/too-big`, …
    */
-  async exec(task: TaskSpec, options: ExecOptions): Promise<{ readonly jobId: number }> {
-    const validated = [taskFromSpec(task, "task", world())];
-    const ids = await this.#submit(options.cluster, validated, { ...options, noSetup: true });
-    const [jobId] = ids;
-    assert(jobId !== undefined, "one task becomes one job");
-    return { jobId };
+  async exec(task: TaskInput, options: o.ExecOptions): Promise<Submitted> {
+    return launches.execBy(this.#session, task, options);
   }
 
   /**
@@ -102,39 +93,155 @@ export class Sky {
    * task has one.
    *
    * @example const ids = await sky.submitMany("demo", seeds.map((s) => ({ run: `train ${s}` })));
-   * @throws SkyError `task/invalid` with every problem of every task.
+   * @throws SkyError `task/invalid` with every problem of every task; what `exec` throws.
    */
   async submitMany(
     cluster: string,
-    tasks: readonly TaskSpec[],
-    options: SubmitOptions = {},
+    tasks: readonly TaskInput[],
+    options: o.SubmitOptions = {},
   ): Promise<number[]> {
-    const validated = tasksFromSpecs(tasks);
-    if (validated.length === 0) return [];
-    return [...(await this.#submit(cluster, validated, { ...options, noSetup: false }))];
+    return launches.submitAll(this.#session, { cluster, tasks }, options);
   }
 
   /**
-   * The jobs of a cluster, newest first.
+   * Clusters and their nodes; without names all of them. What is down is not there.
+   *
+   * @example for (const { name, status } of await sky.status()) console.log(name, status);
+   * @throws SkyError `cluster/not-found`.
+   */
+  async status(
+    names?: string | readonly string[] | null,
+    options: o.StatusOptions = {},
+  ): Promise<ClusterView[]> {
+    return clusters.statusBy(this.#session, names ?? [], options);
+  }
+
+  /**
+   * What each cluster costs, also those that are gone: how long its machines ran, and when.
+   *
+   * @example for (const { name, cost } of await sky.costReport()) console.log(name, cost);
+   */
+  async costReport(options: o.CallOptions = {}): Promise<ClusterCost[]> {
+    return [...(await this.#session.head.costReport(this.#until(options)))];
+  }
+
+  /**
+   * Starts a stopped cluster.
+   *
+   * @example await sky.start("demo", { idleMinutes: 10, down: true });
+   * @throws SkyError `cluster/not-found`, `cluster/start-failed`; `request/invalid` for `down`
+   * without a time.
+   */
+  async start(cluster: string, options: o.StartOptions = {}): Promise<ClusterView> {
+    return clusters.startBy(this.#session, cluster, options);
+  }
+
+  /**
+   * Stops a cluster; its jobs end, its record stays.
+   *
+   * @example await sky.stop("demo");
+   * @throws SkyError `cluster/not-found`, `cluster/stop-failed`.
+   */
+  async stop(cluster: string, options: o.CallOptions = {}): Promise<void> {
+    const { head, user } = this.#session;
+    await head.stop({ cluster, user }, this.#until(options));
+  }
+
+  /**
+   * Takes a cluster down: its nodes, its processes, its record. Its logs are kept where the answer
+   * says.
+   *
+   * @example const { logsArchive } = await sky.down("demo");
+   * @throws SkyError `cluster/not-found`, `cluster/stop-failed`.
+   */
+  async down(cluster: string, options: o.DownOptions = {}): Promise<DownOutcome> {
+    const { head, user } = this.#session;
+    const { purge = false } = options;
+    return head.down({ cluster, purge, user }, this.#until(options));
+  }
+
+  /**
+   * Stops a cluster, or takes it down, when it has been idle for so long: 0 is as soon as it is
+   * idle. `null`, or a negative time, disarms.
+   *
+   * @example await sky.autostop("demo", { idleMinutes: 10, down: true });
+   * @throws SkyError `cluster/not-found`, `cluster/not-up`; `request/invalid` without a time.
+   */
+  async autostop(
+    cluster: string,
+    idle: o.AutostopOptions | null,
+    options: o.CallOptions = {},
+  ): Promise<void> {
+    return clusters.autostopBy(this.#session, { cluster, idle }, { ...idle, ...options });
+  }
+
+  /**
+   * One's own jobs on a cluster, newest first.
    *
    * @example const running = (await sky.queue("demo")).filter((job) => job.status === "RUNNING");
+   * @throws SkyError `cluster/not-found`.
    */
-  async queue(
-    cluster: string,
-    options: CallOptions & { readonly skipFinished?: boolean } = {},
-  ): Promise<Job[]> {
-    const query = { cluster, skipFinished: options.skipFinished ?? false };
-    return (await this.#head.listJobs(query, this.#until(options))).map(jobView);
+  async queue(cluster: string, options: o.QueueOptions = {}): Promise<Job[]> {
+    const { skipFinished = false, allUsers = false } = options;
+    const { head, user } = this.#session;
+    const query = { cluster, skipFinished, ...(allUsers ? {} : { user }) };
+    return (await head.listJobs(query, this.#until(options))).map(jobView);
   }
 
   /**
    * One job; without an id the latest.
    *
    * @example const { status } = await sky.job("demo", 7);
-   * @throws SkyError `job/not-found`.
+   * @throws SkyError `cluster/not-found`, `job/not-found`.
    */
-  async job(cluster: string, job?: number, options: CallOptions = {}): Promise<Job> {
-    return jobView(await this.#head.getJob({ cluster, job: jobNumber(job) }, this.#until(options)));
+  async job(cluster: string, job?: number, options: o.CallOptions = {}): Promise<Job> {
+    const { head } = this.#session;
+    return jobView(await head.getJob({ cluster, job: jobNumber(job) }, this.#until(options)));
+  }
+
+  /**
+   * The status of each job, null for one that is not there; without ids that of the latest.
+   *
+   * @example const { 7: status } = await sky.jobStatus("demo", [7, 8]);
+   * @throws SkyError `cluster/not-found`.
+   */
+  async jobStatus(
+    cluster: string,
+    ids?: JobIds | null,
+    options: o.CallOptions = {},
+  ): Promise<Record<number, JobStatus | null>> {
+    return jobs.statusesBy(this.#session, { cluster, ids: ids ?? undefined }, options);
+  }
+
+  /**
+   * Waits until a job has ended; without an id the latest.
+   *
+   * @example if ((await sky.wait("demo", jobId)).status !== "SUCCEEDED") throw new Error("failed");
+   * @throws SkyError `cluster/not-found`, `job/not-found`.
+   */
+  async wait(cluster: string, job?: number, options: o.CallOptions = {}): Promise<Job> {
+    const of = { cluster, job: jobNumber(job) };
+    const { head } = this.#session;
+    return jobView(await waitForJob(head, of, portsOf(this.#session, options)));
+  }
+
+  /**
+   * Cancels jobs and waits for the proof that no process of theirs is left. Gives the ids that this
+   * call cancelled; jobs that had ended keep their outcome. `"all"` are all of one's own.
+   *
+   * @example await sky.cancel("demo", [7, 8]);
+   * @example await sky.cancel("demo", "all");
+   * @throws SkyError `cluster/not-found`, `job/not-found`; `job/not-yours`, and none is cancelled.
+   */
+  async cancel(
+    cluster: string,
+    ids: JobIds | "all",
+    options: o.CallOptions = {},
+  ): Promise<number[]> {
+    const all = ids === "all";
+    const { head, user } = this.#session;
+    const request = { cluster, jobs: all ? [] : [ids].flat().map(jobNumber), all, user };
+    return [...(await head.cancel(request, this.#until(options)))];
   }
 
   /**
@@ -146,101 +253,35 @@ export class Sky {
    * for await (const { bytes } of log) process.stdout.write(bytes);
    * console.log((await log.outcome).status);
    */
-  logs(cluster: string, job?: number, options: LogsOptions = {}): LogStream {
-    const signal = this.#until(options);
-    const { follow = true, rank, offset, tail } = options;
-    const request = {
-      ...{ cluster, job: jobNumber(job), follow },
-      ranks: rank === undefined ? [] : [countOf("rank", rank)],
-      offset: countOf("offset", offset ?? 0),
-      tailLines: countOf("tail", tail ?? 0),
-    };
-    return logStream(this.#head, request, { signal, pause: pauseFor(signal) });
+  logs(cluster: string, job?: number, options: o.LogsOptions = {}): LogStream {
+    return jobs.logsBy(this.#session, { cluster, job: jobNumber(job) }, options);
   }
 
   /**
-   * Waits until a job has ended; without an id the latest.
+   * Prints a job's log as `sky logs` does, whole lines behind their rank's prefix, and gives the
+   * job as it was at the end.
    *
-   * @example if ((await sky.wait("demo", jobId)).status !== "SUCCEEDED") throw new Error("failed");
+   * @example const { status } = await sky.tailLogs("demo", jobId);
+   * @throws SkyError `cluster/not-found`, `job/not-found`.
    */
-  async wait(cluster: string, job?: number, options: CallOptions = {}): Promise<Job> {
-    const signal = this.#until(options);
-    const ports = { signal, pause: pauseFor(signal) };
-    return jobView(await waitForJob(this.#head, { cluster, job: jobNumber(job) }, ports));
+  async tailLogs(cluster: string, job?: number | null, options: o.TailOptions = {}): Promise<Job> {
+    const of = { cluster, job: jobNumber(job ?? undefined) };
+    return jobs.tailJob(this.#session, of, options);
   }
 
   /**
-   * Cancels jobs and waits for the proof that no process of theirs is left. Gives the ids that this
-   * call cancelled; jobs that had ended keep their outcome.
+   * Writes each rank's log into a file of its own, and gives each job's folder. Ids may be globs;
+   * without any it is the latest job's.
    *
-   * @example await sky.cancel("demo", [7, 8]);
-   * @example await sky.cancel("demo", "all");
+   * @example const { 7: folder } = await sky.downloadLogs("demo", [7, "1*"]);
+   * @throws SkyError `cluster/not-found`, `job/not-found`; the file system's error.
    */
-  async cancel(
+  async downloadLogs(
     cluster: string,
-    jobs: readonly number[] | "all",
-    options: CallOptions = {},
-  ): Promise<number[]> {
-    const all = jobs === "all";
-    const request = { cluster, jobs: all ? [] : jobs.map(jobNumber), all, user: this.#user };
-    return [...(await this.#head.cancel(request, this.#until(options)))];
-  }
-
-  /**
-   * Clusters and their nodes; without names all of them.
-   *
-   * @example for (const { name, status } of await sky.status()) console.log(name, status);
-   */
-  async status(
-    clusters: readonly string[] = [],
-    options: CallOptions = {},
-  ): Promise<ClusterView[]> {
-    return [...(await this.#head.status(clusters, this.#until(options)))];
-  }
-
-  /**
-   * Stops a cluster, or takes it down, when it has been idle for so long. `null` disarms it.
-   *
-   * @example await sky.autostop("demo", { idleSeconds: 600, down: true });
-   */
-  async autostop(
-    cluster: string,
-    idle: AutostopOptions | null,
-    options: CallOptions = {},
-  ): Promise<void> {
-    const rule = idle && { idleSeconds: idle.idleSeconds, down: idle.down ?? false };
-    if (rule !== null && !(rule.idleSeconds >= 0)) {
-      throw new SkyError("request/invalid", { field: "idleSeconds", why: "should be 0 or more" });
-    }
-    await this.#head.setAutostop(cluster, rule, this.#until({ ...idle, ...options }));
-  }
-
-  /** Stops a cluster; its jobs end, its record stays. @example await sky.stop("demo"); */
-  async stop(cluster: string, options: CallOptions = {}): Promise<void> {
-    await this.#head.stop({ cluster, user: this.#user }, this.#until(options));
-  }
-
-  /** Starts a stopped cluster. @example await sky.start("demo"); */
-  async start(
-    cluster: string,
-    options: CallOptions & Pick<LaunchOptions, "onProgress"> = {},
-  ): Promise<ClusterView> {
-    const wanted = { cluster, force: false, command: `start ${cluster} (SDK)`, user: this.#user };
-    return lastStep(this.#head.start(wanted, this.#until(options)), options);
-  }
-
-  /**
-   * Takes a cluster down: its nodes, its processes, its record. Its logs are kept where the answer
-   * says.
-   *
-   * @example await sky.down("demo");
-   */
-  async down(
-    cluster: string,
-    options: CallOptions = {},
-  ): Promise<{ readonly logsArchive: string }> {
-    const wanted = { cluster, purge: false, user: this.#user };
-    return this.#head.down(wanted, this.#until(options));
+    ids?: JobGlobs | null,
+    options: o.DownloadOptions = {},
+  ): Promise<Record<number, string>> {
+    return jobs.downloadBy(this.#session, { cluster, jobs: ids ?? undefined }, options);
   }
 
   /**
@@ -248,9 +289,10 @@ export class Sky {
    * of events behind it.
    *
    * @example console.log((await sky.why("demo", 7)).summary);
+   * @throws SkyError `cluster/not-found`, `job/not-found`.
    */
-  async why(cluster: string, job?: number, options: CallOptions = {}): Promise<Explanation> {
-    return this.#head.why({ cluster, job: jobNumber(job) }, this.#until(options));
+  async why(cluster: string, job?: number, options: o.CallOptions = {}): Promise<Explanation> {
+    return this.#session.head.why({ cluster, job: jobNumber(job) }, this.#until(options));
   }
 
   /**
@@ -258,21 +300,22 @@ export class Sky {
    *
    * @example for await (const event of sky.events("demo", { follow: true })) console.log(event);
    */
-  events(cluster: string, options: EventsOptions = {}): AsyncIterable<NumberedEvent> {
-    const signal = this.#until(options);
+  events(cluster: string, options: o.EventsOptions = {}): AsyncIterable<NumberedEvent> {
     const { job = 0, follow = false, afterSeq = 0 } = options;
-    const ports = { signal, pause: pauseFor(signal) };
-    return followEvents(this.#head, { cluster, job, follow, afterSeq }, ports);
+    const query = { cluster, job, follow, afterSeq };
+    return followEvents(this.#session.head, query, portsOf(this.#session, options));
   }
 
   /** What the running head says of itself. @example const { pid } = await sky.version(); */
-  async version(options: CallOptions = {}): Promise<HeadVersion> {
-    return this.#head.version(this.#until(options));
+  async version(options: o.CallOptions = {}): Promise<HeadVersion> {
+    return this.#session.head.version(this.#until(options));
   }
 
   /** Actors, mailboxes, records: for people. @example console.log(await sky.debug("demo")); */
-  async debug(cluster?: string, options: CallOptions = {}): Promise<unknown> {
-    const json: unknown = JSON.parse(await this.#head.inspect(cluster, this.#until(options)));
+  async debug(cluster?: string, options: o.CallOptions = {}): Promise<unknown> {
+    const json: unknown = JSON.parse(
+      await this.#session.head.inspect(cluster, this.#until(options)),
+    );
     return json;
   }
 
@@ -283,18 +326,8 @@ export class Sky {
    * @example const { problems, findings } = await sky.doctor("demo");
    * @throws SkyError `cluster/not-found`.
    */
-  async doctor(cluster?: string, options: CallOptions = {}): Promise<Diagnosis> {
-    const [{ runningHead }, { diagnose }] = await Promise.all([
-      import("./doctor-head-os.ts"),
-      import("./doctor-os.ts"),
-    ]);
-    const head = await runningHead(this.#home);
-    try {
-      const patient = { home: this.#home, head, signal: this.#until(options) };
-      return await diagnose({ ...patient, ...given("cluster", cluster) });
-    } finally {
-      head?.close();
-    }
+  async doctor(cluster?: string, options: o.CallOptions = {}): Promise<Diagnosis> {
+    return care.diagnosed(this.#session, cluster, options);
   }
 
   /**
@@ -303,83 +336,18 @@ export class Sky {
    * @example const path = await sky.exportDebug({ cluster: "demo", to: "bug.json.gz" });
    * @throws SkyError `cluster/not-found`; the file system's error if `to` is there already.
    */
-  async exportDebug(
-    options: CallOptions & { readonly cluster?: string; readonly to?: string } = {},
-  ): Promise<string> {
-    const { exportBundle } = await import("./debug-bundle-os.ts");
-    const { cluster, to } = options;
-    return exportBundle({
-      ...{ home: this.#home, nowMs: Date.now(), signal: this.#until(options) },
-      ...given("cluster", cluster),
-      ...given("to", to),
-    });
+  async exportDebug(options: BundleOptions = {}): Promise<string> {
+    return care.bundled(this.#session, options);
   }
 
   /** Ends the connection. The next call opens a new one. @example sky.close(); */
   close(): void {
-    this.#head.close();
+    this.#session.head.close();
   }
 
-  async #submit(
-    cluster: string,
-    tasks: readonly Task[],
-    options: SubmitOptions & { readonly noSetup: boolean },
-  ): Promise<readonly number[]> {
-    const submission = {
-      ...{ cluster, tasks, noSetup: options.noSetup },
-      idempotencyKey: options.idempotencyKey ?? randomUUID(),
-      user: this.#user,
-      command: `exec ${cluster} (SDK)`,
-      allNodes: false,
-    };
-    return this.#head.submit(submission, this.#until(options));
-  }
-
-  #until({ signal }: CallOptions): AbortSignal {
-    return signal === undefined ? this.#signal : AbortSignal.any([this.#signal, signal]);
+  #until(options: o.CallOptions): AbortSignal {
+    return this.#session.until(options);
   }
 }
 
-/** All problems of all tasks at once. */
-function tasksFromSpecs(tasks: readonly TaskSpec[]): readonly Task[] {
-  if (!Array.isArray(tasks)) {
-    throw new SkyError("task/invalid", { problems: "tasks: should be a list of tasks" });
-  }
-  const here = world();
-  const problems: string[] = [];
-  const valid = tasks.flatMap((task, index) => {
-    try {
-      return [taskFromSpec(task, `tasks[${index}]`, here)];
-    } catch (error) {
-      if (!(error instanceof SkyError)) throw error;
-      problems.push(error.message);
-      return [];
-    }
-  });
-  if (problems.length > 0) throw new SkyError("task/invalid", { problems: problems.join("\n") });
-  return valid;
-}
-
-function withShape(task: TaskSpec, options: LaunchOptions): TaskSpec {
-  const { numNodes, cpus, memory, accelerators, cloud } = options;
-  const given = Object.entries({ cpus, memory, accelerators, cloud } satisfies ResourcesSpecOver);
-  const over = Object.fromEntries(given.filter(([, value]) => value !== undefined));
-  const nodes = numNodes === undefined ? {} : { num_nodes: numNodes };
-  if (Object.keys(over).length === 0) return { ...task, ...nodes };
-  return { ...task, ...nodes, resources: { ...task.resources, ...over } };
-}
-
-type ResourcesSpecOver = { readonly [K in keyof ResourcesSpec]?: ResourcesSpec[K] | undefined };
-
-function idleRuleOf({ idleSeconds, down }: LaunchOptions): IdleRule | undefined {
-  if (idleSeconds === undefined && down !== true) return undefined;
-  return { idleSeconds: idleSeconds ?? 0, down: down ?? false };
-}
-
-function pauseFor(signal: AbortSignal): (ms: number) => Promise<void> {
-  return async (ms) => {
-    await pause(ms, undefined, { signal }).catch((cause: unknown) => {
-      throw new SkyError("core/cancelled", { what: "the call" }, { cause });
-    });
-  };
-}
+type Maybe<T> = T | null | undefined;

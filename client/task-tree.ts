@@ -28,7 +28,7 @@ const depthMax = 32;
 
 /**
  * The tree of an object that a program passed. `undefined` members are absent.
- * @throws SkyError `task/invalid` if the object contains itself.
+ * @throws SkyError `task/invalid` if the object contains itself, or what is no data.
  */
 export function treeOf(value: unknown, path: string, depth = 0): Tree {
   const place: Place = { kind: "value", path };
@@ -63,8 +63,15 @@ function scalar(value: unknown, place: Place): Tree {
     case "object":
       return { kind: "scalar", place, value: null, text: "null" };
     default:
-      return { kind: "scalar", place, value: String(value), text: `[${typeof value}]` };
+      throw noData(place, typeof value);
   }
+}
+
+function noData(place: Place, type: string): SkyError {
+  const path = place.kind === "value" ? place.path : "";
+  const hint = type === "function" ? "; a command can use $SKYPILOT_NODE_RANK" : "";
+  const problems = `${path}: a ${type} cannot be sent to a node${hint}`;
+  return new SkyError("task/invalid", { problems });
 }
 
 /** The tree of a flag's text: a number where it reads as one. */

@@ -138,7 +138,7 @@ export function knownNodes(record: ClusterRecord): readonly Node[] | undefined {
  * Source: SkyPilot's rule, `num_nodes` at most and resources "less demanding than".
  */
 export function mismatchOf(
-  record: ClusterRecord,
+  record: Pick<ClusterRecord, "nodes">,
   { numNodes, asked }: Pick<LaunchRequest, "numNodes" | "asked">,
 ): { readonly requested: string; readonly existing: string } | undefined {
   const capacity = record.nodes[0]?.capacity;

@@ -1,0 +1,151 @@
+// Tasks and the order between them: SkyPilot's `Dag`.
+//
+// A chain of tasks is a pipeline, which is for managed jobs; a dag of one task is that task. A YAML
+// file of several documents is a chain, and its first document may be nothing but a name.
+
+import { assert, isSkyError, SkyError } from "../model/errors.ts";
+import { Task, taskOfTree, taskTree } from "./task-builder-os.ts";
+import type { TaskSpec } from "./task-spec.ts";
+import type { Tree } from "./task-tree.ts";
+import { plainOf } from "./tree-plain.ts";
+import { readDocuments, type YamlSource, yamlText } from "./yaml-file-os.ts";
+
+/**
+ * Tasks and the order between them. `sky.launch` takes a dag of one task; a longer one is for
+ * `sky.optimize`, and for managed jobs.
+ *
+ * @example
+ * const dag = new Dag({ name: "nightly" }).chain({ run: "make data" }, { run: "make model" });
+ * console.log(dag.tasks.length, dag.isChain());
+ */
+export class Dag {
+  readonly name: string | undefined;
+  readonly #tasks: Task[] = [];
+  readonly #edges: (readonly [Task, Task])[] = [];
+
+  constructor(options: { readonly name?: string } = {}) {
+    this.name = options.name;
+  }
+
+  /**
+   * The tasks of a YAML file, one after the other: a pipeline, or one task.
+   *
+   * @example const dag = await Dag.fromYaml("pipeline.yaml");
+   * @throws SkyError `task/invalid` with every problem of every task.
+   */
+  static async fromYaml(path: string): Promise<Dag> {
+    return ofDocuments({ path });
+  }
+
+  /** The same from a text; `file` is how its problems call it. */
+  static async fromYamlText(text: string, file = "dag.yaml"): Promise<Dag> {
+    return ofDocuments({ path: file, text });
+  }
+
+  /** In the order in which they were added. */
+  get tasks(): readonly Task[] {
+    return [...this.#tasks];
+  }
+
+  /** Which task comes before which. */
+  get edges(): readonly (readonly [Task, Task])[] {
+    return [...this.#edges];
+  }
+
+  /** Adds tasks that wait for nothing. What is there already stays as it is. */
+  add(...tasks: readonly (Task | TaskSpec)[]): this {
+    for (const task of tasks) this.#added(task);
+    return this;
+  }
+
+  /** Each of these comes after the one before it: SkyPilot's `a >> b >> c`. */
+  chain(...tasks: readonly (Task | TaskSpec)[]): this {
+    const added = tasks.map((task) => this.#added(task));
+    for (const [index, after] of added.entries()) {
+      const before = added[index - 1];
+      if (before !== undefined) this.#connect(before, after);
+    }
+    return this;
+  }
+
+  /** Whether its tasks stand in one line, each after the one before. */
+  isChain(): boolean {
+    const starts = new Set(this.#edges.map(([before]) => before));
+    const ends = new Set(this.#edges.map(([, after]) => after));
+    const unique = starts.size === this.#edges.length && ends.size === this.#edges.length;
+    return unique && this.#edges.length === Math.max(0, this.#tasks.length - 1);
+  }
+
+  /** As the text of a YAML file of several documents. Secrets are in it. */
+  async toYaml(): Promise<string> {
+    if (!this.isChain()) throw invalid("dag: only a chain of tasks can be written as YAML");
+    const name = this.name === undefined ? [] : [{ name: this.name }];
+    const specs = this.#inOrder().map((task) => plainOf(taskTree(task.toSpec(), "task")));
+    return yamlText([...name, ...specs]);
+  }
+
+  #added(task: Task | TaskSpec): Task {
+    const known = task instanceof Task ? task : taskOfTree(taskTree(task, "task"));
+    if (!this.#tasks.includes(known)) this.#tasks.push(known);
+    return known;
+  }
+
+  #connect(before: Task, after: Task): void {
+    if (this.#edges.some((edge) => edge[0] === before && edge[1] === after)) return;
+    if (this.#reaches(after, before)) {
+      const [from, to] = [before, after].map((task) => this.#called(task));
+      throw invalid(`dag: ${to} cannot come after ${from}, which comes after it`);
+    }
+    this.#edges.push([before, after]);
+  }
+
+  #reaches(from: Task, to: Task): boolean {
+    const next = this.#edges.filter(([before]) => before === from);
+    return from === to || next.some(([, after]) => this.#reaches(after, to));
+  }
+
+  #called(task: Task): string {
+    return task.name ?? `tasks[${this.#tasks.indexOf(task)}]`;
+  }
+
+  /** The tasks of a chain from its first to its last. */
+  #inOrder(): readonly Task[] {
+    const next = new Map(this.#edges);
+    const first = this.#tasks.find((task) => !this.#edges.some(([, after]) => after === task));
+    const order: Task[] = [];
+    for (let task = first; task !== undefined; task = next.get(task)) order.push(task);
+    assert(order.length === this.#tasks.length, "a chain goes through all of its tasks");
+    return order;
+  }
+}
+
+async function ofDocuments(source: YamlSource): Promise<Dag> {
+  const trees = await readDocuments(source);
+  const name = trees.length > 1 ? nameAlone(trees[0]) : undefined;
+  const tasks = (name === undefined ? trees : trees.slice(1)).map(taskOfTree);
+  const problems = tasks.flatMap(problemsOf);
+  if (problems.length > 0) throw invalid(problems.join("\n"));
+  return new Dag(name === undefined ? {} : { name }).chain(...tasks);
+}
+
+/** The name of a pipeline: its first document, if there is nothing else in it. */
+function nameAlone(tree: Tree | undefined): string | undefined {
+  if (tree?.kind !== "map" || tree.entries.length !== 1) return undefined;
+  const [entry] = tree.entries;
+  const isName = entry?.key === "name" && entry.value.kind === "scalar";
+  return isName ? entry.value.text : undefined;
+}
+
+function problemsOf(task: Task): readonly string[] {
+  try {
+    task.validate();
+    return [];
+  } catch (error) {
+    if (!isSkyError(error, "task/invalid")) throw error;
+    return [error.message];
+  }
+}
+
+function invalid(problems: string): SkyError {
+  return new SkyError("task/invalid", { problems });
+}
