@@ -74,6 +74,8 @@ export type AgentEffect =
   | { readonly kind: "renew"; readonly from: number }
   | { readonly kind: "prepare"; readonly key: RankKey; readonly spec: RankSpec }
   | { readonly kind: "forget"; readonly key: RankKey }
+  /** It uses its workdir no more. */
+  | { readonly kind: "leave-workdir"; readonly rank: RankState }
   | { readonly kind: "answer"; readonly to: Address; readonly json: string };
 
 export interface AgentPorts {
@@ -295,7 +297,11 @@ function advance(turn: Draft, key: RankKey, event: RankEvent): void {
 }
 
 function enter(turn: Draft, [rank, wanted]: Transition<RankState, RankEffect>): void {
-  turn.state.ranks.set(rankKeyText(rank.key), rank);
+  const { ranks } = turn.state;
+  const before = ranks.get(rankKeyText(rank.key));
+  ranks.set(rankKeyText(rank.key), rank);
+  const hasEnded = isOver(rank) && (before === undefined || !isOver(before));
+  if (hasEnded) turn.effects.push({ kind: "leave-workdir", rank });
   for (const effect of wanted) turn.effects.push(translated(turn, effect));
   if (isUnheard(rank)) repeatLater(turn);
   if (isOver(rank) && !mayBeLeft(rank)) endLease(turn, rank.key);

@@ -11,6 +11,7 @@ import type { Capacity } from "../model/resources.ts";
 import type { System } from "../runtime/actor.ts";
 import type { Bus } from "../runtime/bus.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { fileLinksOf } from "../runtime/file-links-os.ts";
 import type { Files } from "../runtime/files.ts";
 import { insistence } from "../runtime/insistence.ts";
 import type { Log } from "../runtime/log.ts";
@@ -25,6 +26,7 @@ import { startBeats } from "./beat-actor.ts";
 import { HeadSession } from "./head-session.ts";
 import type { OpenLog } from "./log-ship-actor.ts";
 import { createLogShipper } from "./log-ship-actor.ts";
+import { workdirName } from "./mount-places.ts";
 import { startProcessOs } from "./process-os.ts";
 import { rankFiles } from "./rank-files.ts";
 import { rankRecordsAt } from "./rank-records.ts";
@@ -70,13 +72,11 @@ const mailboxMax = 8_192;
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { system, bus, files, home, node, clock, log } = options;
   for (const dir of [home.home, home.state, home.ranks]) await files.makeDir(dir, 0o700);
-  const target = `${home.home}/sky_workdir`;
-  await files.makeDir(target, 0o755);
+  await files.makeDir(`${home.home}/${workdirName}`, 0o755);
   const process = await openProcesses(options);
   const isTaken = (dir: string) => process.forget?.(dir) === true;
   const records = rankRecordsAt({ home, node, files, isTaken });
   const session = new HeadSession(options.streams, options.streamTarget);
-  const workdir = createNodeWorkdir({ ...options, target, session: () => session.get() });
   const logs = createLogShipper({
     ...options,
     session: () => session.get(),
@@ -93,6 +93,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   const found = await process.inventory();
   const ranks = await records.resume(found, clock.now().wallMs);
+  const filesOf = { ranks, links: fileLinksOf(home), session: () => session.get() };
+  const workdir = createNodeWorkdir({ ...options, ...filesOf });
   const leases = leasesOf(found);
   const actor = agentActor({ home, node, process, files, records, logs, workdir, log });
   const { cluster, capacity, version } = options;

@@ -45,8 +45,12 @@ export async function performAgent(
     case "forget":
       process.release(rankDir(home, effect.key));
       logs.forget(effect.key);
-      ports.workdir.forget(effect.key);
+      ports.workdir.cancel(effect.key);
       await records.remove(effect.key);
+      await ports.workdir.forget(effect.key);
+      break;
+    case "leave-workdir":
+      ports.workdir.ended(effect.rank);
       break;
     case "answer":
       context.tell(effect.to, { kind: "inspection", json: inspected(ports, effect.json) });
@@ -70,17 +74,14 @@ async function terminateRank(
 
 /** Never throws: what goes wrong is the answer. */
 async function prepareRank(
-  { home, process, files, records, workdir }: AgentPorts,
+  { home, process, records, workdir }: AgentPorts,
   { key, spec }: Extract<AgentEffect, { readonly kind: "prepare" }>,
   context: Context,
 ): Promise<void> {
-  const cwd = `${home.home}/sky_workdir`;
   const answer = (event: RankEvent): void => context.tellSelf({ kind: "rank-event", key, event });
   try {
     await records.writeSecrets(key, Object.values(spec.secrets));
-    const { workdirTree, workdirTakers } = spec;
-    if (workdirTree !== undefined) await workdir.lay(key, workdirTree, workdirTakers);
-    else if (spec.workdirSource !== undefined) await files.copyTree(spec.workdirSource, cwd);
+    const cwd = await workdir.lay(key, spec);
     await process.prepare({
       dir: rankDir(home, key),
       script: spec.script,

@@ -227,6 +227,13 @@ export function mayBeLeft(state: RankState): boolean {
   return how.kind !== "code" || how.code !== 0;
 }
 
+/** Whether it was a setup that succeeded: the run that is to follow finds what it did. */
+export function mayBeFollowed(state: RankState): boolean {
+  if (state.phase !== "exited" || state.key.phase !== "setup") return false;
+  const { exit: how } = state.end;
+  return how.kind === "code" && how.code === 0;
+}
+
 /** Whether its directory is being written to, although it is over. */
 export function isSweeping(state: RankState): boolean {
   return state.phase === "exited" && state.sweeping;

@@ -1,283 +1,227 @@
-// The workdir of a node: lays trees out for ranks, from the node's content store.
+// The files of ranks: lays workdirs and file mounts out, from the node's content store.
 //
-// Ranks that need one tree share one fetch; what they need stays pinned here until the last of them
-// is forgotten. Only one tree is laid out at a time, since all go into one folder. A chunk that
+// All trees of a rank are fetched first, side by side (`needed-trees.ts`); then its folder is
+// chosen (`workdir-folders.ts`) and they are laid out, one at a time in a folder. A chunk that
 // turns out to be damaged on this disk is fetched again. Whatever goes wrong is thrown, and the
 // rank is refused with it; a rank that is stopped meanwhile waits for nothing.
 
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
+import type { NodeHome } from "../model/home.ts";
 import type { RankKey } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";
 import type { TreeRef } from "../model/tree.ts";
-import type { Clock } from "../runtime/clock.ts";
-import type { Log } from "../runtime/log.ts";
-import type { Random } from "../runtime/random.ts";
+import type { RankSpec } from "../proto/messages.ts";
+import type { FileLinks } from "../runtime/file-links-os.ts";
+import type { Files } from "../runtime/files.ts";
 import { isNoRoom, noRoom } from "../runtime/room-os.ts";
-import type { StreamPort, StreamSession } from "../runtime/stream.ts";
-import type { ContentCounts, ContentStore, PinName } from "../transfer/chunks/content-store.ts";
-import type { ChunkCodec } from "../transfer/chunks/exchange.ts";
-import { fanOutPin, fanOutPins, nodePin, nodePins, workdirPin } from "../transfer/tree/pins.ts";
 import { unpackTree } from "../transfer/tree/unpack-os.ts";
-import { type FanOutPlace, fetchTree } from "./tree-fetch.ts";
+import { layMount } from "./mount-os.ts";
+import type { PlacedMount } from "./mount-places.ts";
+import { mountFailure, placeMounts, workdirName, workdirSlots } from "./mount-places.ts";
+import type { NeededTreesCounts, NeededTreesOptions } from "./needed-trees.ts";
+import { NeededTrees } from "./needed-trees.ts";
+import type { RankState } from "./rank.ts";
+import { WorkdirClaims } from "./workdir-claims.ts";
+import type { WorkdirChoice } from "./workdir-folders.ts";
 
-export interface NodeWorkdirOptions {
-  readonly cluster: string;
-  readonly node: string;
-  /** Where trees are laid out. */
-  readonly target: string;
-  readonly chunks: ContentStore;
-  readonly work: ChunkCodec;
-  readonly session: () => Promise<StreamSession>;
-  readonly streams: StreamPort;
-  /** Where other nodes reach this one; absent: it takes trees from the head alone. */
-  readonly host?: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
+export interface NodeWorkdirOptions extends NeededTreesOptions {
+  readonly home: NodeHome;
+  readonly files: Files;
+  readonly links: FileLinks;
+  /** Of earlier agents. */
+  readonly ranks: readonly RankState[];
 }
+
+/** The files that a rank needs. */
+export type RankFileSpec = Pick<
+  RankSpec,
+  "workdirTree" | "workdirTakers" | "workdirSource" | "mounts"
+>;
 
 export interface NodeWorkdir {
   /**
-   * Resolves when the tree is there. `takers`: so many nodes get it now.
+   * Resolves when all is there, with the folder that the rank's process starts in.
    * @throws what says why it is not.
    */
-  lay(key: RankKey, tree: TreeRef, takers?: number): Promise<void>;
+  lay(key: RankKey, spec: RankFileSpec): Promise<string>;
   /** The rank is to end: what is being laid out for it is given up. */
   cancel(key: RankKey): void;
+  /** Its process has ended, or will never be. */
+  ended(state: RankState): void;
   /** The rank needs nothing any more. */
-  forget(key: RankKey): void;
-  counts(): NodeWorkdirCounts;
+  forget(key: RankKey): Promise<void>;
+  counts(): NeededTreesCounts;
   close(): Promise<void>;
 }
 
-export interface NodeWorkdirCounts {
-  readonly trees: number;
-  /** Chunks that were fetched, and their bytes. */
-  readonly moved: number;
-  readonly movedBytes: number;
-  readonly store: ContentCounts;
-}
-
-/** How often chunks that turn out to be damaged or gone are fetched again for one rank. */
+/** How often chunks that turn out to be damaged or gone are fetched again for one tree. */
 const healsMax = 3;
 
 export function createNodeWorkdir(options: NodeWorkdirOptions): NodeWorkdir {
   return new Workdir(options);
 }
 
-/** A tree that ranks need. */
-interface Needed {
-  readonly tree: TreeRef;
-  /** So many nodes get it with us. */
-  readonly takers: number;
-  readonly ranks: Set<string>;
-  fetch: Fetch | undefined;
-  /** All of it has come and is pinned. */
-  isHere: boolean;
-}
-
-interface Fetch {
-  readonly done: Promise<void>;
-  readonly cancel: AbortController;
-  /** The ranks that wait for it. */
-  readonly waiting: Set<string>;
+/** A rank whose files are being laid out. */
+interface Laying {
+  readonly rank: string;
+  readonly mounts: readonly PlacedMount[];
+  readonly spec: RankFileSpec;
+  readonly signal: AbortSignal;
 }
 
 class Workdir implements NodeWorkdir {
   readonly #options: NodeWorkdirOptions;
-  readonly #needed = new Map<string, Needed>();
+  readonly #trees: NeededTrees;
+  readonly #claims: WorkdirClaims;
   readonly #laying = new Map<string, AbortController>();
   readonly #closing = new AbortController();
-  /** Fan-outs by their scope: what is here already may go on to others. */
-  readonly #serving = new Map<PinName, Promise<void>>();
-  #cleared: Promise<void> | undefined;
-  /** One tree at a time, and changes of pins one after the other. */
-  #layTurn: Promise<void> = Promise.resolve();
-  #pinTurn: Promise<void> = Promise.resolve();
-  #moved = 0;
-  #movedBytes = 0;
+  /** One tree at a time in each folder; the home is one, for all that is in it. */
+  readonly #turns = new Map<string, Promise<void>>();
 
   constructor(options: NodeWorkdirOptions) {
     this.#options = options;
+    this.#trees = new NeededTrees(options);
+    this.#claims = new WorkdirClaims(options, options.ranks);
   }
 
-  async lay(key: RankKey, tree: TreeRef, takers = 1): Promise<void> {
-    const name = rankKeyText(key);
+  async lay(key: RankKey, spec: RankFileSpec): Promise<string> {
+    const { home } = this.#options.home;
+    const { workdirTree, workdirSource, mounts = [] } = spec;
+    const isBare = workdirTree === undefined && workdirSource === undefined && mounts.length === 0;
+    if (isBare) return `${home}/${workdirName}`;
+    const rank = rankKeyText(key);
     const cancel = new AbortController();
     const signal = AbortSignal.any([cancel.signal, this.#closing.signal]);
-    this.#laying.set(name, cancel);
+    this.#laying.set(rank, cancel);
     try {
       signal.throwIfAborted();
-      await this.#lay(this.#neededOf(tree, takers), name, signal);
+      const placed = placeMounts(mounts, home);
+      const slots = workdirSlots(spec, placed);
+      await this.#obtainAll(spec, { rank, signal });
+      const choice = await this.#claims.take(key, slots);
+      this.#tell(rank, choice);
+      const folder = `${home}/${choice.folder}`;
+      await this.#layAll({ rank, spec, mounts: placed, signal }, folder);
+      return folder;
     } catch (cause) {
-      this.#release(name);
-      const { target } = this.#options;
-      throw isNoRoom(cause) ? noRoom(target, cause) : cause;
+      this.#trees.release(rank);
+      this.#claims.leave(key);
+      throw isNoRoom(cause) ? noRoom(home, cause) : cause;
     } finally {
-      this.#laying.delete(name);
+      this.#laying.delete(rank);
     }
   }
 
   cancel(key: RankKey): void {
-    const what = `laying out the workdir of ${rankKeyText(key)}`;
+    const what = `laying out the files of ${rankKeyText(key)}`;
     this.#laying.get(rankKeyText(key))?.abort(new SkyError("core/cancelled", { what }));
   }
 
-  forget(key: RankKey): void {
-    this.cancel(key);
-    this.#release(rankKeyText(key));
+  ended(state: RankState): void {
+    this.#claims.ended(state);
   }
 
-  counts(): NodeWorkdirCounts {
-    const { size: trees } = this.#needed;
-    const store = this.#options.chunks.counts();
-    return { trees, moved: this.#moved, movedBytes: this.#movedBytes, store };
+  async forget(key: RankKey): Promise<void> {
+    this.cancel(key);
+    this.#trees.release(rankKeyText(key));
+    await this.#claims.forget(key);
+  }
+
+  counts(): NeededTreesCounts {
+    return this.#trees.counts();
   }
 
   async close(): Promise<void> {
-    this.#closing.abort(new SkyError("core/cancelled", { what: "laying out a workdir" }));
-    await Promise.allSettled([...this.#needed.values()].map(({ fetch }) => fetch?.done));
-    await Promise.all(this.#serving.values());
-    await this.#layTurn;
-    await this.#pinTurn;
+    this.#closing.abort(new SkyError("core/cancelled", { what: "laying out files" }));
+    await this.#trees.close();
+    await Promise.all(this.#turns.values());
   }
 
-  async #lay(first: Needed, name: string, signal: AbortSignal): Promise<void> {
-    const { tree, takers } = first;
-    const { target, log, chunks: source } = this.#options;
+  /** The first that fails ends the others. */
+  async #obtainAll(
+    { workdirTree, workdirTakers = 1, mounts = [] }: RankFileSpec,
+    { rank, signal: outer }: Pick<Laying, "rank" | "signal">,
+  ): Promise<void> {
+    const failed = new AbortController();
+    const signal = AbortSignal.any([outer, failed.signal]);
+    const obtain = (tree: TreeRef, takers: number): Promise<void> =>
+      this.#trees.obtain({ rank, tree, takers, signal });
+    const ways = mounts.map(({ tree, takers = 1, destination }) =>
+      this.#naming(destination, () => obtain(tree, takers)),
+    );
+    if (workdirTree !== undefined) ways.push(obtain(workdirTree, workdirTakers));
+    for (const way of ways) way.catch((error: unknown) => failed.abort(error));
+    await Promise.allSettled(ways);
+    signal.throwIfAborted();
+  }
+
+  async #layAll(laying: Laying, folder: string): Promise<void> {
+    const { spec, mounts, signal } = laying;
+    const { chunks: source, links, files, home } = this.#options;
+    const { workdirTree: tree, workdirTakers: takers = 1, workdirSource } = spec;
+    if (tree !== undefined) {
+      const unpack = () => unpackTree(folder, { source, tree, signal });
+      await this.#healing({ ...laying, tree, takers }, () => this.#inTurn(folder, unpack));
+    } else if (workdirSource !== undefined) {
+      await this.#inTurn(folder, () => files.copyTree(workdirSource, folder));
+    }
+    for (const placed of mounts) {
+      const { destination, tree: its, takers: many = 1 } = placed.mount;
+      const turn = placed.place.kind === "workdir" ? folder : home.home;
+      const lay = () => layMount(placed, { workdir: folder, source, links, signal });
+      await this.#naming(destination, () =>
+        this.#healing({ ...laying, tree: its, takers: many }, () => this.#inTurn(turn, lay)),
+      );
+    }
+  }
+
+  /** What is damaged on this disk is fetched again, and the work begun anew. */
+  async #healing(
+    want: { readonly tree: TreeRef; readonly takers: number } & Pick<Laying, "rank" | "signal">,
+    work: () => Promise<unknown>,
+  ): Promise<void> {
     for (let heals = 0; ; heals += 1) {
-      const needed = this.#neededOf(tree, takers);
-      await this.#fetched(needed, name, signal);
+      await this.#trees.obtain(want);
       try {
-        await this.#inLayTurn(() => unpackTree(target, { source, tree, signal }));
+        await work();
         return;
       } catch (error) {
         const isHealable = isSkyError(error, "chunk/damaged") || isSkyError(error, "chunk/missing");
-        if (!isHealable || heals >= healsMax || signal.aborted) throw error;
-        log.warn("a chunk of a workdir is fetched again", { why: errorText(error) });
-        needed.isHere = false;
+        if (!isHealable || heals >= healsMax || want.signal.aborted) throw error;
+        this.#options.log.warn("a chunk is fetched again", { why: errorText(error) });
+        this.#trees.doubt(want.tree);
       }
     }
   }
 
-  /** Resolves when the store has the tree; ranks that wait for the same one share the way. */
-  async #fetched(needed: Needed, name: string, signal: AbortSignal): Promise<void> {
-    needed.ranks.add(name);
-    if (needed.isHere) return;
-    // One that nobody waited for any more is on its way out.
-    const isGoing = needed.fetch?.cancel.signal.aborted === false;
-    const fetch = isGoing && needed.fetch ? needed.fetch : this.#fetch(needed);
-    fetch.waiting.add(name);
-    const { promise: cancelled, reject } = Promise.withResolvers<never>();
-    const giveUp = (): void => reject(signal.reason);
-    signal.addEventListener("abort", giveUp, { once: true });
+  #tell(rank: string, { folder, inUseBy }: WorkdirChoice): void {
+    if (inUseBy === undefined) return;
+    const why = `job ${inUseBy} uses another version in ~/${workdirName}`;
+    this.#options.log.info("a job gets a folder of its own", { rank, folder, why });
+  }
+
+  /** What goes wrong with a mount names it. */
+  async #naming(destination: string, work: () => Promise<void>): Promise<void> {
     try {
-      signal.throwIfAborted();
-      await Promise.race([fetch.done, cancelled]);
-    } finally {
-      signal.removeEventListener("abort", giveUp);
-      fetch.waiting.delete(name);
-      if (fetch.waiting.size === 0) fetch.cancel.abort(signal.reason);
+      await work();
+    } catch (error) {
+      if (isSkyError(error, "core/cancelled")) throw error;
+      const cause = isNoRoom(error) ? noRoom(this.#options.home.home, error) : error;
+      throw mountFailure(destination, errorText(cause), cause);
     }
   }
 
-  #fetch(needed: Needed): Fetch {
-    const { cluster, node, chunks: store, session, work } = this.#options;
-    const { clock, random, log } = this.#options;
-    const { tree } = needed;
-    const cancel = new AbortController();
-    const fetching = async (): Promise<void> => {
-      await this.#clear();
-      await this.#pinTurn;
-      await fetchTree({
-        ...{ tree, store, session, work, clock, random, log },
-        fanOut: this.#fanOutOf(needed),
-        pin: nodePin(cluster, node, tree.digest),
-        scope: workdirPin(cluster, tree.digest),
-        signal: AbortSignal.any([cancel.signal, this.#closing.signal]),
-        onMoved: ({ bytes }) => {
-          this.#moved += 1;
-          this.#movedBytes += bytes;
-        },
-      });
-      needed.isHere = true;
-    };
-    const done = fetching().finally(() => {
-      if (needed.fetch === fetch) needed.fetch = undefined;
-      this.#unpinUnused(needed);
-    });
-    done.catch(() => {}); // The ranks hear of it.
-    const fetch: Fetch = { done, cancel, waiting: new Set() };
-    needed.fetch = fetch;
-    return fetch;
-  }
-
-  #fanOutOf({ tree, takers }: Needed): FanOutPlace | undefined {
-    const { cluster, streams, host } = this.#options;
-    const scope = fanOutPin(cluster, tree.digest);
-    // Who still gives it to others is in that fan-out already.
-    if (host === undefined || takers < 2 || this.#serving.has(scope)) return undefined;
-    const serve = (serving: Promise<void>): void => {
-      this.#serving.set(scope, serving);
-      void serving.then(() => this.#serving.delete(scope));
-    };
-    return { streams, host, scope, closing: this.#closing.signal, serve };
-  }
-
-  #neededOf(tree: TreeRef, takers: number): Needed {
-    const known = this.#needed.get(tree.digest);
-    if (known !== undefined) return known;
-    const needed: Needed = { tree, takers, ranks: new Set(), fetch: undefined, isHere: false };
-    this.#needed.set(tree.digest, needed);
-    return needed;
-  }
-
-  #release(name: string): void {
-    for (const needed of this.#needed.values()) {
-      if (needed.ranks.delete(name)) this.#unpinUnused(needed);
-    }
-  }
-
-  #unpinUnused(needed: Needed): void {
-    if (needed.ranks.size > 0 || needed.fetch !== undefined) return;
-    const { cluster, node, chunks, log } = this.#options;
-    const { digest } = needed.tree;
-    if (this.#needed.get(digest) !== needed) return;
-    this.#needed.delete(digest);
-    const unpinned = this.#pinTurn.then(async () => {
-      // Wanted again meanwhile: whoever wants it pins it after this.
-      await chunks.unpin(nodePin(cluster, node, digest));
-    });
-    this.#pinTurn = unpinned.catch((error: unknown) => {
-      log.warn("a workdir's chunks stay pinned", { tree: digest, why: errorText(error) });
-    });
-  }
-
-  /** What an earlier agent pinned, it may fetch again. */
-  #clear(): Promise<void> {
-    const { chunks, cluster, node, host } = this.#options;
-    const clearing = async (): Promise<void> => {
-      for (const pin of await chunks.pins(nodePins(cluster, node))) await chunks.unpin(pin);
-      // Only a node with a store of its own takes part in fan-outs.
-      const left = host === undefined ? [] : await chunks.pins(fanOutPins(cluster));
-      for (const pin of left) await chunks.unpin(pin);
-    };
-    if (this.#cleared !== undefined) return this.#cleared;
-    const cleared = clearing();
-    this.#cleared = cleared;
-    // It is tried again by the next rank.
-    cleared.catch(() => {
-      this.#cleared = undefined;
-    });
-    return cleared;
-  }
-
-  async #inLayTurn(work: () => Promise<unknown>): Promise<void> {
-    const done = this.#layTurn.then(work);
-    this.#layTurn = done.then(
+  async #inTurn(folder: string, work: () => Promise<unknown>): Promise<void> {
+    const done = (this.#turns.get(folder) ?? Promise.resolve()).then(work);
+    const over = done.then(
       () => {},
       () => {}, // Whoever asked for it hears of it.
     );
-    await done;
+    this.#turns.set(folder, over);
+    try {
+      await done;
+    } finally {
+      if (this.#turns.get(folder) === over) this.#turns.delete(folder);
+    }
   }
 }

@@ -9,7 +9,8 @@
 
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { errorText } from "../model/errors.ts";
-import type { ClusterHome, Home } from "../model/home.ts";
+import type { ClusterHome, Home, NodeHome } from "../model/home.ts";
+import { removeFileLinks } from "../runtime/file-links-os.ts";
 import type { Log } from "../runtime/log.ts";
 import { removeTree } from "../runtime/removal-os.ts";
 import type { Cloud, Machine, MachineRequest } from "./cloud.ts";
@@ -122,7 +123,7 @@ class FolderCloud implements LocalCloud {
     await this.#inTurn(async () => {
       for (const id of ids) {
         const { cluster, node } = partsOf(id);
-        await removeTree(this.#home(cluster).node(node).root);
+        await this.#remove(this.#home(cluster).node(node));
       }
     });
   }
@@ -200,11 +201,18 @@ class FolderCloud implements LocalCloud {
 
   async #create(cluster: string, node: string, machine: LocalMachine): Promise<void> {
     const home = this.#home(cluster).node(node);
-    await removeTree(home.root);
+    await this.#remove(home);
     await mkdir(home.state, { recursive: true, mode: 0o700 });
     const path = `${home.state}/machine.json`;
     await writeFile(`${path}.new`, encodeMachine(machine), { mode: 0o600, flush: true });
     await rename(`${path}.new`, path);
+  }
+
+  /** With the links that lead into it: what is on record of them is in it. */
+  async #remove(home: NodeHome): Promise<void> {
+    const left = await removeFileLinks(home);
+    if (left.length > 0) this.#options.log.warn("links to a node are left", { left });
+    await removeTree(home.root);
   }
 
   async #read(cluster: string, node: string): Promise<LocalMachine | undefined> {

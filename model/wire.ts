@@ -13,7 +13,7 @@ export const wireVersionOldest = 1;
  * a node that fetches what it lacks of a workdir; others get a folder's path. `mounts`: a node that
  * lays out file mounts; jobs that have some wait for such nodes.
  */
-export const wireCapabilities: readonly string[] = ["lease", "chunks"];
+export const wireCapabilities: readonly string[] = ["lease", "chunks", "mounts"];
 
 export type Agreement =
   | { readonly agreed: true; readonly version: number; readonly capabilities: readonly string[] }

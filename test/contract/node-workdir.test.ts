@@ -1,93 +1,25 @@
 // Workdirs between head and nodes, over sessions in memory: who gets what, what moves, what heals.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type TestContext, test } from "node:test";
-import { createNodeWorkdir, type NodeWorkdir } from "../../agent/workdir-os.ts";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { test } from "node:test";
 import { isSkyError } from "../../model/errors.ts";
-import type { RankKey } from "../../model/job.ts";
-import type { TreeRef } from "../../model/tree.ts";
-import { createOsClock } from "../../runtime/clock-os.ts";
-import { silentLog } from "../../runtime/log.ts";
-import { createMetrics } from "../../runtime/metrics.ts";
-import { createMemoryRandom } from "../../runtime/random-memory.ts";
-import type { StreamSession } from "../../runtime/stream.ts";
-import { createStreamHub } from "../../runtime/stream-memory.ts";
-import { serveWorkdirs } from "../../scheduler/workdir-serving.ts";
+import type { createMetrics } from "../../runtime/metrics.ts";
 import type { ChunkRef } from "../../transfer/chunks/chunk.ts";
 import {
   createMemoryContentStore,
   MemoryContentDisk,
 } from "../../transfer/chunks/content-store-memory.ts";
-import { ContentCutter } from "../../transfer/chunks/cut-content.ts";
 import { encodeExchangeHeader } from "../../transfer/chunks/exchange.ts";
 import { fetchChunks } from "../../transfer/chunks/fetch.ts";
 import { storeSink } from "../../transfer/chunks/store-parties.ts";
-import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
 import { encodeFanOutHeader } from "../../transfer/fanout/control.ts";
-import { packTree } from "../../transfer/tree/pack-os.ts";
 import { fanOutPin, workdirPin } from "../../transfer/tree/pins.ts";
 import { sow, treeSeen } from "../support/trees.ts";
 import { until } from "../support/until.ts";
+import { rank, stage, work } from "./node-stage.ts";
 
-const target = { host: "head", port: 0 };
 const mib = 1024 * 1024;
-const work = createInlineWork();
-
-function rank(job: number): RankKey {
-  return { job, attempt: 1, phase: "run", index: 0 };
-}
-
-async function stage(context: TestContext) {
-  const root = mkdtempSync(join(tmpdir(), "sky-node-"));
-  const clock = createOsClock();
-  const hub = createStreamHub();
-  const disk = new MemoryContentDisk();
-  const chunks = createMemoryContentStore({ disk });
-  const metrics = createMetrics();
-  const serving = serveWorkdirs({ chunks, work, metrics, clock, log: silentLog });
-  const accept = (session: StreamSession): void => {
-    session.onChannel((channel) => {
-      if (!serving.take(session, channel)) channel.abort("for no chunks");
-    });
-  };
-  const listener = await hub.connect("head").listen({ target, onSession: accept });
-  const nodes: NodeWorkdir[] = [];
-  context.after(async () => {
-    for (const node of nodes) await node.close();
-    await serving.close();
-    await listener.close();
-    rmSync(root, { recursive: true, force: true });
-  });
-  const dial = (peer: string) => hub.connect(peer).dial(target, AbortSignal.timeout(5_000));
-  /** A folder, packed and pinned for a cluster. */
-  const pack = async (name: string, cluster = "demo"): Promise<TreeRef> => {
-    const keep = async (batch: readonly { ref: ChunkRef; bytes: Uint8Array }[]): Promise<void> => {
-      for (const { ref, bytes } of batch) await chunks.put(ref.digest, bytes);
-    };
-    const newCutter = () => new ContentCutter();
-    const packed = await packTree(`${root}/${name}`, { keep, newCutter, work });
-    await chunks.pin(workdirPin(cluster, packed.tree.digest), packed.chunks);
-    return packed.tree;
-  };
-  const nodeOf = (
-    name: string,
-    store = new MemoryContentDisk(),
-    beforePut: () => Promise<void> = async () => {},
-  ) => {
-    const workdir = createNodeWorkdir({
-      ...{ cluster: "demo", node: name, target: `${root}/${name}`, clock, log: silentLog },
-      ...{ host: name, streams: hub.connect(`demo/${name}`), random: createMemoryRandom(1) },
-      ...{ chunks: createMemoryContentStore({ disk: store, beforePut }), work },
-      session: () => dial(`demo/${name}`),
-    });
-    nodes.push(workdir);
-    return { workdir, store, folder: `${root}/${name}` };
-  };
-  return { root, disk, chunks, metrics, dial, pack, nodeOf };
-}
 
 function served(metrics: ReturnType<typeof createMetrics>): number {
   return metrics.snapshot().get("chunks_served_total") ?? 0;
@@ -98,16 +30,16 @@ test("ranks that need one tree share one fetch; it is let go of with the last", 
   sow(`${root}/work`, [["x", { kind: "file", content: "x" }]]);
   const tree = await pack("work");
   const { workdir, store, folder } = nodeOf("worker1");
-  await Promise.all([1, 2, 3].map((job) => workdir.lay(rank(job), tree)));
+  await Promise.all([1, 2, 3].map((job) => workdir.lay(rank(job), { workdirTree: tree })));
   assert.deepEqual(treeSeen(folder), treeSeen(`${root}/work`));
   assert.equal(served(metrics), disk.chunks.size);
   assert.deepEqual([...store.pins.keys()], [`demo/node/worker1/${tree.digest}`]);
-  workdir.forget(rank(1));
-  workdir.forget(rank(2));
-  await workdir.lay(rank(4), tree);
+  await workdir.forget(rank(1));
+  await workdir.forget(rank(2));
+  await workdir.lay(rank(4), { workdirTree: tree });
   assert.equal(served(metrics), disk.chunks.size);
-  workdir.forget(rank(3));
-  workdir.forget(rank(4));
+  await workdir.forget(rank(3));
+  await workdir.forget(rank(4));
   await until("nothing is pinned", () => store.pins.size === 0);
 });
 
@@ -116,21 +48,21 @@ test("a damaged chunk on the node is fetched again; one nobody has is named", as
   sow(`${root}/work`, [["x", { kind: "file", content: "some content" }]]);
   const tree = await pack("work");
   const { workdir, store, folder } = nodeOf("worker1");
-  await workdir.lay(rank(1), tree);
+  await workdir.lay(rank(1), { workdirTree: tree });
   for (const digest of [...store.chunks.keys()]) {
     assert.ok(store.damage(digest));
     rmSync(`${folder}/x`, { force: true });
-    await workdir.lay(rank(1), tree);
+    await workdir.lay(rank(1), { workdirTree: tree });
     assert.equal(readFileSync(`${folder}/x`, "utf8"), "some content");
   }
   // An agent that starts finds it damaged before it has looked at anything.
   assert.ok(store.damage(tree.digest));
-  await nodeOf("worker1", store).workdir.lay(rank(1), tree);
+  await nodeOf("worker1", store).workdir.lay(rank(1), { workdirTree: tree });
 
   const [digest = ""] = [...disk.chunks.keys()].filter((one) => one !== tree.digest);
   assert.ok(disk.damage(digest) && store.damage(digest));
   rmSync(`${folder}/x`);
-  await assert.rejects(workdir.lay(rank(2), tree), (error) => {
+  await assert.rejects(workdir.lay(rank(2), { workdirTree: tree }), (error) => {
     assert.ok(isSkyError(error, "chunk/missing"));
     assert.ok(error.message.includes(digest), error.message);
     assert.match(error.message, /the head/);
@@ -144,14 +76,17 @@ test("a rank that is stopped waits for nothing, and others go on", async (contex
   sow(`${root}/work`, [["x", { kind: "file", content: "x" }]]);
   const tree = await pack("work");
   const { workdir } = nodeOf("worker1");
-  const [stopped, other] = [workdir.lay(rank(1), tree), workdir.lay(rank(2), tree)];
+  const [stopped, other] = [
+    workdir.lay(rank(1), { workdirTree: tree }),
+    workdir.lay(rank(2), { workdirTree: tree }),
+  ];
   workdir.cancel(rank(1));
   await assert.rejects(stopped, (error) => isSkyError(error, "core/cancelled"));
   await other;
-  const alone = workdir.lay(rank(3), await pack("work"));
+  const alone = workdir.lay(rank(3), { workdirTree: await pack("work") });
   workdir.cancel(rank(3));
   await assert.rejects(alone, (error) => isSkyError(error, "core/cancelled"));
-  await workdir.lay(rank(4), tree);
+  await workdir.lay(rank(4), { workdirTree: tree });
 });
 
 test("what an earlier agent had pinned is let go of", async (context) => {
@@ -161,7 +96,7 @@ test("what an earlier agent had pinned is let go of", async (context) => {
   const store = new MemoryContentDisk();
   store.pins.set(`demo/node/worker1/${"0".repeat(64)}`, new Map());
   store.pins.set(`demo/node/worker2/${"0".repeat(64)}`, new Map());
-  await nodeOf("worker1", store).workdir.lay(rank(1), tree);
+  await nodeOf("worker1", store).workdir.lay(rank(1), { workdirTree: tree });
   assert.deepEqual([...store.pins.keys()].sort(), [
     `demo/node/worker1/${tree.digest}`,
     `demo/node/worker2/${"0".repeat(64)}`,
@@ -173,7 +108,11 @@ test("nodes of a gang get a large tree from each other", async (context) => {
   sow(`${root}/work`, [["large", { kind: "file", content: largeContent() }]]);
   const tree = await pack("work");
   const all = ["worker1", "worker2", "worker3"].map((name) => nodeOf(name));
-  await Promise.all(all.map(({ workdir }, index) => workdir.lay(rank(index), tree, 3)));
+  await Promise.all(
+    all.map(({ workdir }, index) =>
+      workdir.lay(rank(index), { workdirTree: tree, workdirTakers: 3 }),
+    ),
+  );
   for (const { folder, store } of all) {
     assert.deepEqual(treeSeen(folder), treeSeen(`${root}/work`));
     await until("only the rank's pin is left", () => store.pins.size === 1);
@@ -189,14 +128,19 @@ test("a node that has all of a tree does not wait for one that has not", async (
   const quick = [nodeOf("worker1"), nodeOf("worker2")];
   // It is well in the fan-out when it comes to a halt.
   const disk = new MemoryContentDisk();
-  const slow = nodeOf("worker3", disk, async () => {
+  const beforePut = async (): Promise<void> => {
     if (disk.chunks.size >= 6) await held;
-  });
+  };
+  const slow = nodeOf("worker3", disk, { beforePut });
   let slowIsDone = false;
-  const waiting = slow.workdir.lay(rank(3), tree, 3).then(() => {
+  const waiting = slow.workdir.lay(rank(3), { workdirTree: tree, workdirTakers: 3 }).then(() => {
     slowIsDone = true;
   });
-  await Promise.all(quick.map(({ workdir }, index) => workdir.lay(rank(index), tree, 3)));
+  await Promise.all(
+    quick.map(({ workdir }, index) =>
+      workdir.lay(rank(index), { workdirTree: tree, workdirTakers: 3 }),
+    ),
+  );
   for (const { folder } of quick) assert.deepEqual(treeSeen(folder), treeSeen(`${root}/work`));
   assert.equal(slowIsDone, false);
   letGo();

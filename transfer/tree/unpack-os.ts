@@ -7,38 +7,29 @@
 // the way meanwhile, leads out of the target. A file that looks the same is compared with its
 // content, byte for byte, and left alone if it is; a folder that is full never makes way.
 
-import type { BigIntStats } from "node:fs";
-import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import {
-  lutimes,
-  mkdir,
-  open,
-  readdir,
-  rename,
-  rm,
-  rmdir,
-  symlink,
-  unlink,
-} from "node:fs/promises";
 import { basename, dirname } from "node:path";
-import { SkyError } from "../../model/errors.ts";
-import { isTemp, tempName } from "../../runtime/tree-os.ts";
+import type { SkyError } from "../../model/errors.ts";
 import type { ChunkRef } from "../chunks/chunk.ts";
 import type { ChunkSource } from "../chunks/exchange.ts";
 import { decodeManifest } from "../chunks/manifest.ts";
 import { Crew } from "./crew.ts";
-import { EntryDecoder, modeBits, type TreeEntry } from "./entries.ts";
+import { EntryDecoder, type TreeEntry } from "./entries.ts";
 import type { Folder } from "./folder-os.ts";
+import { lookWithin, named, openFolder, openWithin, shownIn } from "./folder-os.ts";
+import type { FileEntry, FolderEntry, Site } from "./lay-os.ts";
 import {
-  isGone,
-  lookWithin,
-  named,
-  openFileWithin,
-  openFolder,
-  openWithin,
-  shownIn,
-} from "./folder-os.ts";
+  comparing,
+  holds,
+  layFile,
+  layLink,
+  looksSame,
+  makeFolder,
+  removeLeftovers,
+  setAbout,
+  shownOf,
+  writeAll,
+} from "./lay-os.ts";
 import { RegionReader } from "./region-reader.ts";
 import { decodeRoot, invalidTree, largeFileBytes, regionsOf } from "./tree.ts";
 
@@ -47,6 +38,11 @@ export interface UnpackOptions {
   /** The tree's encoded manifest, as a chunk. */
   readonly tree: ChunkRef;
   readonly signal: AbortSignal;
+  /**
+   * It is a tree of one file, which gets the name `target`: nothing else of the folder that it is
+   * in is touched.
+   */
+  readonly isFile?: boolean;
 }
 
 /** What came of it. */
@@ -57,7 +53,6 @@ export interface Unpacked {
   readonly bytes: number;
 }
 
-const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 /** Files that are written side by side, and folders that wait for theirs. */
 const sideBySide = 16;
 const pieceBytes = 1024 * 1024;
@@ -68,17 +63,19 @@ const pieceBytes = 1024 * 1024;
  *   way; what `source` and the file system throw. What was unpacked until then stays.
  */
 export async function unpackTree(target: string, options: UnpackOptions): Promise<Unpacked> {
-  const { source, tree, signal } = options;
+  const { source, tree, signal, isFile = false } = options;
   const manifest = decodeManifest(await source.get(tree.digest, signal));
   const first = manifest.chunks[0];
   if (first === undefined) throw invalidTree("it is empty");
   const regions = regionsOf(manifest, decodeRoot(await source.get(first.digest, signal)));
   const above = await openFolder(dirname(target));
-  const unpacker = new Unpacker(above, Buffer.from(basename(target)), {
+  const contents = {
     small: new RegionReader(source, regions.small, signal),
     large: new RegionReader(source, regions.large, signal),
     signal,
-  });
+  };
+  const name = Buffer.from(basename(target));
+  const unpacker = new Unpacker(contents, { above, name, isFile });
   try {
     const description = new RegionReader(source, regions.description, signal);
     return await unpacker.unpack(description);
@@ -94,32 +91,31 @@ interface Contents {
   readonly signal: AbortSignal;
 }
 
-type FileEntry = Extract<TreeEntry, { readonly kind: "file" }>;
-type FolderEntry = Extract<TreeEntry, { readonly kind: "folder" }>;
-type LinkEntry = Extract<TreeEntry, { readonly kind: "link" }>;
-
 /** A folder that was entered and not yet left. */
-interface Level {
-  readonly folder: Folder;
+interface Level extends Site {
   readonly entry: FolderEntry;
-  /** It was not there before, so nothing is in the way in it. */
-  readonly isNew: boolean;
   /** What must be done before its own times are set. */
   readonly work: Promise<void>[];
 }
 
+interface Place {
+  /** The folder that it is in. */
+  readonly above: Folder;
+  readonly name: Uint8Array;
+  readonly isFile: boolean;
+}
+
 class Unpacker {
-  readonly #above: Folder;
-  readonly #name: Uint8Array;
   readonly #contents: Contents;
+  readonly #place: Place;
   readonly #crew = new Crew(sideBySide);
   readonly #levels: Level[] = [];
+  #isFileTaken = false;
   readonly #counts = { files: 0, same: 0, bytes: 0 };
 
-  constructor(above: Folder, name: Uint8Array, contents: Contents) {
-    this.#above = above;
-    this.#name = name;
+  constructor(contents: Contents, place: Place) {
     this.#contents = contents;
+    this.#place = place;
   }
 
   async unpack(description: RegionReader): Promise<Unpacked> {
@@ -133,6 +129,7 @@ class Unpacker {
     }
     decoder.end();
     await this.#crew.all();
+    if (this.#place.isFile && this.#counts.files === 0) throw notOneFile();
     const { small, large } = this.#contents;
     if (!small.isOver || !large.isOver) throw invalidTree("it has contents of no file");
     return this.#counts;
@@ -141,15 +138,25 @@ class Unpacker {
   /** Whatever became of it: nothing is under way any more, and no folder is open. */
   async close(): Promise<void> {
     await this.#crew.settled();
-    for (const { folder } of this.#levels.splice(0)) await folder.handle.close();
+    for (const { folder } of this.#levels.splice(0)) await this.#closeFolder(folder);
   }
 
-  async #take(entry: TreeEntry): Promise<void> {
+  async #take(described: TreeEntry): Promise<void> {
+    const entry = this.#place.isFile ? this.#onlyFile(described) : described;
     if (entry.kind === "folder") await this.#enter(entry);
     else if (entry.kind === "leave") this.#leave();
     else if (entry.kind === "link") this.#begin((level) => layLink(level, entry));
     else if (entry.bytes >= largeFileBytes) await this.#largeFile(entry);
     else await this.#smallFile(entry);
+  }
+
+  /** The tree's own folder stands for the one that the file is put into. */
+  #onlyFile(entry: TreeEntry): TreeEntry {
+    if (entry.kind === "leave") return entry;
+    if (entry.kind === "folder" && this.#levels.length === 0) return entry;
+    if (entry.kind !== "file" || this.#isFileTaken) throw notOneFile();
+    this.#isFileTaken = true;
+    return { ...entry, name: this.#place.name };
   }
 
   #level(): Level {
@@ -166,8 +173,14 @@ class Unpacker {
 
   async #enter(entry: FolderEntry): Promise<void> {
     const outer = this.#levels.at(-1);
-    const parent = outer?.folder ?? this.#above;
-    const name = outer === undefined ? this.#name : entry.name;
+    const { above, isFile } = this.#place;
+    if (isFile) {
+      this.#levels.push({ folder: above, entry, isNew: false, work: [] });
+      await removeLeftovers(above);
+      return;
+    }
+    const parent = outer?.folder ?? above;
+    const name = outer === undefined ? this.#place.name : entry.name;
     const isNew = await makeFolder(parent, name, outer?.isNew ?? false);
     const folder = await openWithin(parent, name);
     this.#levels.push({ folder, entry, isNew, work: [] });
@@ -183,12 +196,18 @@ class Unpacker {
     const left = this.#crew.begin(async () => {
       await Promise.all(work);
       try {
-        await named(folder.shown, setAbout(folder.handle, entry));
+        const isOurs = folder !== this.#place.above;
+        if (isOurs) await named(folder.shown, setAbout(folder.handle, entry));
       } finally {
-        await folder.handle.close();
+        await this.#closeFolder(folder);
       }
     });
     this.#levels.at(-1)?.work.push(left);
+  }
+
+  /** What was there before is whoever's who opened it. */
+  async #closeFolder(folder: Folder): Promise<void> {
+    if (folder !== this.#place.above) await folder.handle.close();
   }
 
   async #smallFile(entry: FileEntry): Promise<void> {
@@ -254,139 +273,6 @@ class Unpacker {
   }
 }
 
-/** @returns whether it was not there. What is no folder makes way. */
-async function makeFolder(parent: Folder, name: Uint8Array, isEmpty: boolean): Promise<boolean> {
-  const path = parent.path(name);
-  const found = isEmpty ? undefined : await lookWithin(parent, name);
-  if (found?.isDirectory()) return false;
-  const shown = shownIn(parent, name);
-  if (found !== undefined) await named(shown, unlink(path));
-  await named(shown, mkdir(path, { mode: 0o700 }));
-  return true;
-}
-
-/** Of an unpacking that was killed. Only one goes on in a place at a time. */
-async function removeLeftovers(folder: Folder): Promise<void> {
-  const names = await named(folder.shown, readdir(folder.self, { encoding: "buffer" }));
-  for (const name of names) {
-    if (!isTemp(name.toString("latin1"))) continue;
-    await named(shownIn(folder, name), rm(folder.path(name), { force: true }));
-  }
-}
-
-async function layLink({ folder, isNew }: Level, entry: LinkEntry): Promise<void> {
-  await inPlace({ folder, isNew, name: entry.name }, async (temp) => {
-    const shown = shownIn(folder, entry.name);
-    await named(shown, symlink(Buffer.from(entry.target), temp));
-    await named(shown, lutimes(temp, seconds(entry.mtimeUs), seconds(entry.mtimeUs)));
-  });
-}
-
-async function layFile(
-  { folder, isNew }: Level,
-  entry: FileEntry,
-  write: (file: FileHandle) => Promise<void>,
-): Promise<void> {
-  await inPlace({ folder, isNew, name: entry.name }, async (temp) => {
-    const shown = shownIn(folder, entry.name);
-    const file = await named(shown, open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
-    try {
-      await write(file);
-      await named(shown, setAbout(file, entry));
-    } finally {
-      await file.close();
-    }
-  });
-}
-
-async function inPlace(
-  to: { readonly folder: Folder; readonly isNew: boolean; readonly name: Uint8Array },
-  make: (temp: Buffer) => Promise<void>,
-): Promise<void> {
-  const temp = to.folder.path(Buffer.from(tempName()));
-  const path = to.folder.path(to.name);
-  try {
-    await make(temp);
-    // An empty folder makes way, a full one does not: that would lose what is in it.
-    if (!to.isNew) await removeFolder(to.folder, to.name);
-    await named(shownIn(to.folder, to.name), rename(temp, path));
-  } catch (error) {
-    await rm(temp, { force: true });
-    throw error;
-  }
-}
-
-/** If there is one. */
-async function removeFolder(parent: Folder, name: Uint8Array): Promise<void> {
-  if (!(await lookWithin(parent, name))?.isDirectory()) return;
-  const shown = shownIn(parent, name);
-  try {
-    await named(shown, rmdir(parent.path(name)));
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    if (code !== "ENOTEMPTY" && code !== "EEXIST") throw cause;
-    const why = "a folder that is not empty is in the way of a file; remove it";
-    throw new SkyError("process/failed", { what: `unpacking ${shown}`, why }, { cause });
-  }
-}
-
-function looksSame(found: BigIntStats | undefined, entry: FileEntry): boolean {
-  return (
-    found?.isFile() === true &&
-    Number(found.size) === entry.bytes &&
-    (Number(found.mode) & modeBits) === entry.mode &&
-    Number(found.mtimeNs / 1_000n) === entry.mtimeUs
-  );
-}
-
-/** What cannot be read, or is not there any more, is not the same. */
-async function comparing(
-  folder: Folder,
-  { name }: FileEntry,
-  compare: (file: FileHandle) => Promise<boolean>,
-): Promise<boolean> {
-  let file: FileHandle;
-  try {
-    file = await openFileWithin(folder, name);
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (isGone(error) || code === "EACCES" || code === "ELOOP") return false;
-    throw error;
-  }
-  try {
-    return await compare(file);
-  } finally {
-    await file.close();
-  }
-}
-
-async function holds(file: FileHandle, content: Uint8Array, from: number): Promise<boolean> {
-  const there = Buffer.allocUnsafe(content.length);
-  for (let filled = 0; filled < there.length; ) {
-    const { bytesRead } = await file.read(there, filled, there.length - filled, from + filled);
-    if (bytesRead === 0) return false;
-    filled += bytesRead;
-  }
-  return there.equals(content);
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array, shown: string): Promise<void> {
-  for (let at = 0; at < bytes.length; ) {
-    const { bytesWritten } = await named(shown, file.write(bytes, at, bytes.length - at));
-    at += bytesWritten;
-  }
-}
-
-async function setAbout(handle: FileHandle, entry: FolderEntry | FileEntry): Promise<void> {
-  await handle.chmod(entry.mode);
-  await handle.utimes(seconds(entry.mtimeUs), seconds(entry.mtimeUs));
-}
-
-function shownOf({ folder }: Level, { name }: FileEntry): string {
-  return shownIn(folder, name);
-}
-
-/** In the middle of the microsecond: a double has no exact one, and the kernel cuts. */
-function seconds(us: number): number {
-  return (us + 0.5) / 1_000_000;
+function notOneFile(): SkyError {
+  return invalidTree("it is not one file alone");
 }

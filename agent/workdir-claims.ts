@@ -1,0 +1,142 @@
+// Which rank uses which workdir of the node, on record: an agent that starts again must not lay out
+// another version where a rank of the earlier one runs.
+//
+// A record is a file in the agent's own folder, written before anything is laid out and removed
+// when the rank is forgotten. It is not flushed: what the power takes with it ran no longer. One
+// that cannot be read counts as a use of `~/sky_workdir` with content that nobody else has.
+
+import type { NodeHome } from "../model/home.ts";
+import type { RankKey } from "../model/job.ts";
+import { rankKeyText } from "../model/job.ts";
+import type { Files } from "../runtime/files.ts";
+import { workdirName } from "./mount-places.ts";
+import type { RankState } from "./rank.ts";
+import { isOver, mayBeFollowed } from "./rank.ts";
+import type { Slots, WorkdirChoice } from "./workdir-folders.ts";
+import { ownWorkdirsName, WorkdirFolders } from "./workdir-folders.ts";
+
+export interface WorkdirClaimsOptions {
+  readonly home: NodeHome;
+  readonly files: Files;
+}
+
+export class WorkdirClaims {
+  readonly #options: WorkdirClaimsOptions;
+  readonly #folders = new WorkdirFolders();
+  /** Ranks that have a record of this agent, or one that it has read. */
+  readonly #recorded = new Set<string>();
+  /** Ranks of earlier agents as they are now, until their records are read. */
+  readonly #found = new Map<string, RankState>();
+  #reading: Promise<void> | undefined;
+
+  /** `ranks`: those of earlier agents. */
+  constructor(options: WorkdirClaimsOptions, ranks: readonly RankState[]) {
+    this.#options = options;
+    for (const state of ranks) this.#found.set(rankKeyText(state.key), state);
+  }
+
+  /** When somebody first needs them: most nodes have none. */
+  #read(): Promise<void> {
+    if (this.#reading !== undefined) return this.#reading;
+    const reading = this.#readAll();
+    this.#reading = reading;
+    // It is tried again by the next rank.
+    reading.catch(() => {
+      this.#reading = undefined;
+    });
+    return reading;
+  }
+
+  /** What earlier agents wrote of ranks that are known; what is of others goes. */
+  async #readAll(): Promise<void> {
+    const { files } = this.#options;
+    for (const name of await files.list(this.#dir())) {
+      const state = this.#found.get(name);
+      if (state === undefined) await files.remove(`${this.#dir()}/${name}`);
+      else await this.#restoreOne(state);
+    }
+    this.#found.clear();
+  }
+
+  async #restoreOne({ key }: RankState): Promise<void> {
+    const name = rankKeyText(key);
+    const bytes = await this.#options.files.read(this.#pathOf(key));
+    this.#recorded.add(name);
+    // As it is now: it may have ended, or been forgotten, while its record was read.
+    const state = this.#found.get(name);
+    if (state === undefined) return await this.forget(key);
+    const isWaiting = mayBeFollowed(state) && !this.#hasRun(key);
+    if (isOver(state) && !isWaiting) return;
+    const known = parseRecord(Buffer.from(bytes ?? []).toString());
+    this.#folders.enter({ key, ...known, isWaiting });
+  }
+
+  /** The folder is the rank's from here on. @throws SkyError `disk/full`, `process/failed`. */
+  async take(key: RankKey, slots: Slots): Promise<WorkdirChoice> {
+    if (slots.size === 0) return this.#folders.choose(key, slots, false);
+    const { files, home } = this.#options;
+    await this.#read();
+    const own = await files.list(`${home.home}/${ownWorkdirsName}`);
+    const choice = this.#folders.choose(key, slots, own.includes(String(key.job)));
+    // At once: whoever chooses meanwhile must see it.
+    this.#folders.enter({ key, slots, folder: choice.folder, isWaiting: false });
+    try {
+      await files.makeDir(this.#dir(), 0o700);
+      const record = { folder: choice.folder, slots: Object.fromEntries(slots) };
+      this.#recorded.add(rankKeyText(key));
+      await files.append(this.#pathOf(key), Buffer.from(`${JSON.stringify(record)}\n`));
+      if (choice.folder !== workdirName) {
+        await files.makeDir(`${home.home}/${ownWorkdirsName}`, 0o755);
+      }
+      return choice;
+    } catch (error) {
+      this.#folders.leave(key);
+      throw error;
+    }
+  }
+
+  leave(key: RankKey): void {
+    this.#folders.leave(key);
+  }
+
+  ended(state: RankState): void {
+    const name = rankKeyText(state.key);
+    if (this.#found.has(name)) this.#found.set(name, state);
+    this.#folders.end(state.key, mayBeFollowed(state));
+  }
+
+  async forget(key: RankKey): Promise<void> {
+    this.#found.delete(rankKeyText(key));
+    this.#folders.leave(key);
+    if (this.#recorded.delete(rankKeyText(key))) {
+      await this.#options.files.remove(this.#pathOf(key));
+    }
+  }
+
+  #hasRun({ job, attempt }: RankKey): boolean {
+    const keys = [...this.#found.values()].map(({ key }) => key);
+    return keys.some((key) => {
+      return key.phase === "run" && key.job === job && key.attempt === attempt;
+    });
+  }
+
+  #dir(): string {
+    return `${this.#options.home.state}/workdirs`;
+  }
+
+  #pathOf(key: RankKey): string {
+    return `${this.#dir()}/${rankKeyText(key)}`;
+  }
+}
+
+function parseRecord(text: string): { readonly folder: string; readonly slots: Slots } {
+  try {
+    const { folder, slots } = JSON.parse(text);
+    if (typeof folder === "string" && typeof slots === "object" && slots !== null) {
+      return { folder, slots: new Map(Object.entries<string>(slots)) };
+    }
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  return { folder: workdirName, slots: new Map([[".", "unknown"]]) };
+}

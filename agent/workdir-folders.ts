@@ -1,0 +1,100 @@
+// Which folder of its node a job's workdir is laid out in. Pure.
+//
+//     ~/sky_workdir          unless a rank that has not ended uses it with other content
+//     ~/sky_workdirs/JOB     then, for this job: the folder stays when the job has ended
+//
+// So a job sees the version that it was submitted with from start to end. Ranks of one job share a
+// folder, whatever their phase and attempt: a setup that succeeded keeps it for the run that is to
+// follow. What a rank lays out is known by slots: places in the folder and what belongs there, `.`
+// being the folder itself. A rank with no slot uses no version, and disturbs none.
+
+import type { RankKey } from "../model/job.ts";
+import { rankKeyText } from "../model/job.ts";
+import { workdirName } from "./mount-places.ts";
+
+export type Slots = ReadonlyMap<string, string>;
+
+/** A rank that lays out something in a workdir. */
+export interface WorkdirUser {
+  readonly key: RankKey;
+  /** In the node's home. */
+  readonly folder: string;
+  readonly slots: Slots;
+  /** Its process has ended; the folder is kept for another of its job. */
+  readonly isWaiting: boolean;
+}
+
+export interface WorkdirChoice {
+  readonly folder: string;
+  /** The job that uses `~/sky_workdir` with another version. */
+  readonly inUseBy?: number;
+}
+
+/** In a node's home: where jobs have folders of their own. */
+export const ownWorkdirsName = "sky_workdirs";
+
+export function ownWorkdir(job: number): string {
+  return `${ownWorkdirsName}/${job}`;
+}
+
+export class WorkdirFolders {
+  readonly #users = new Map<string, WorkdirUser>();
+
+  /** `hasOwn`: there is a folder of this job's own, of an earlier rank of it. */
+  choose(key: RankKey, slots: Slots, hasOwn: boolean): WorkdirChoice {
+    if (slots.size === 0) return { folder: workdirName };
+    const users = [...this.#users.values()];
+    const ofJob = users.find((user) => user.key.job === key.job);
+    if (ofJob !== undefined) return { folder: ofJob.folder };
+    const other = users.find(
+      (user) => user.folder === workdirName && wouldChange(slots, user.slots),
+    );
+    if (other !== undefined) return { folder: ownWorkdir(key.job), inUseBy: other.key.job };
+    return { folder: hasOwn ? ownWorkdir(key.job) : workdirName };
+  }
+
+  enter(user: WorkdirUser): void {
+    this.#users.set(rankKeyText(user.key), user);
+    if (user.key.phase === "run") this.#dropWaiting(user.key.job);
+  }
+
+  /** Its process has ended. `isFollowed`: another of its job may come, and finds the folder. */
+  end(key: RankKey, isFollowed: boolean): void {
+    const name = rankKeyText(key);
+    const user = this.#users.get(name);
+    if (user === undefined) return;
+    if (isFollowed) this.#users.set(name, { ...user, isWaiting: true });
+    else this.#users.delete(name);
+  }
+
+  leave(key: RankKey): void {
+    this.#users.delete(rankKeyText(key));
+  }
+
+  has(key: RankKey): boolean {
+    return this.#users.has(rankKeyText(key));
+  }
+
+  #dropWaiting(job: number): void {
+    for (const [name, user] of this.#users) {
+      if (user.key.job === job && user.isWaiting) this.#users.delete(name);
+    }
+  }
+}
+
+/** Whether laying out one thing changes what whoever has another finds. */
+function wouldChange(wanted: Slots, held: Slots): boolean {
+  for (const [place, content] of wanted) {
+    if (held.get(place) === content) continue;
+    if ([...held.keys()].some((other) => overlap(place, other))) return true;
+  }
+  return false;
+}
+
+function overlap(a: string, b: string): boolean {
+  return a === b || isIn(a, b) || isIn(b, a);
+}
+
+function isIn(outer: string, inner: string): boolean {
+  return outer === "." || inner.startsWith(`${outer}/`);
+}
