@@ -15,10 +15,13 @@ import { failureText } from "./message.ts";
 import { namesMeant } from "./names.ts";
 import { printJson, wantsJson } from "./output.ts";
 import type { Shell } from "./shell.ts";
-import { tableText } from "./table.ts";
+import { printTable } from "./table.ts";
 import { agoText, durationText } from "./times.ts";
 
 const columns = ["ID", "NAME", "SUBMITTED", "STARTED", "DURATION", "RESOURCES", "STATUS", "LOG"];
+
+/** What may be cut on a narrow terminal. */
+const shrink = ["NAME", "RESOURCES"];
 
 const columnsOfAll = columns.toSpliced(2, 0, "USER");
 
@@ -104,7 +107,7 @@ function printQueue(
     const [id = "", name = "", ...rest] = rowOf(cluster, job, shell.now());
     return allUsers ? [id, name, job.user, ...rest] : [id, name, ...rest];
   });
-  shell.print(tableText({ columns: allUsers ? columnsOfAll : columns, rows }));
+  printTable(shell, { columns: allUsers ? columnsOfAll : columns, rows, shrink });
 }
 
 function rowOf(cluster: string, job: Job, now: number): readonly string[] {
