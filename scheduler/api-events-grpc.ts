@@ -5,11 +5,14 @@
 
 import { clusterOf } from "../clouds/cluster-record.ts";
 import type { NumberedEvent } from "../model/event.ts";
+import type { Job } from "../model/job.ts";
 import { eventToProto } from "../proto/converters-job.ts";
 import type { sky } from "../proto/gen/sky.js";
 import type { StoreEvent } from "../runtime/store.ts";
 import type { ApiOptions } from "./api-options.ts";
 import type { Event } from "./board.ts";
+import type { Head } from "./head.ts";
+import { lastLinesText } from "./last-lines-os.ts";
 import { headOf, jobOf, recordOf } from "./lookup.ts";
 import { whyCluster, whyJob } from "./why.ts";
 
@@ -66,7 +69,8 @@ export async function whyOf(
   if (id !== 0) {
     const job = await jobOf(head.board, cluster, id);
     const chain = await wholeHistory(options, `${cluster}/job/${job.id}`);
-    return { summary: whyJob(job, chain).summary, chain };
+    const { summary } = whyJob(job, chain);
+    return { summary: `${summary}${await lastWords(head, job, signal)}`, chain };
   }
   const chain = await wholeHistory(options, cluster);
   const { nodes } = clusterOf(recordOf(options, cluster));
@@ -81,6 +85,12 @@ export async function whyOf(
     nowWallMs: options.clock.now().wallMs,
   };
   return { summary: whyCluster(facts, chain).summary, chain };
+}
+
+/** What a failed process wrote at last, unless its logs had to go. */
+async function lastWords(head: Head, job: Job, signal: AbortSignal): Promise<string> {
+  if (await head.retention.tookLogs(job.id)) return "";
+  return lastLinesText(head.logs, job, { signal });
 }
 
 async function wholeHistory(options: ApiOptions, subject: string): Promise<NumberedEvent[]> {

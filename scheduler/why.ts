@@ -112,13 +112,17 @@ function endText(job: Job): string {
   return [reason, ...exitsText(job), ...sweepsText(job.sweeps)].join(". ");
 }
 
-/** What became of the ranks, unless every one did what it should. */
-function exitsText(job: Job): readonly string[] {
-  if (job.status === "SUCCEEDED") return [];
-  const known = job.ranks.flatMap(({ rank, node, exit }) =>
+/** What became of the ranks, or of the setup if none began, unless every one did what it should. */
+function exitsText({ status, setups, ranks }: Job): readonly string[] {
+  if (status === "SUCCEEDED") return [];
+  const known = ranks.flatMap(({ rank, node, exit }) =>
     exit === undefined ? [] : [`rank ${rank} on ${node} ${exitText(exit)}`],
   );
-  return known.length === 0 ? [] : [known.join(", ")];
+  if (known.length > 0) return [known.join(", ")];
+  const setUp = setups.flatMap(({ node, exit }) =>
+    exit === undefined ? [] : [`${node} ${exitText(exit)}`],
+  );
+  return setUp.length === 0 ? [] : [`setup: ${setUp.join(", ")}`];
 }
 
 function sweepsText(sweeps: readonly SweepRecord[]): readonly string[] {
