@@ -1,6 +1,7 @@
 // Smoke tests of running tasks: what a task sees, what its logs say, and which exit codes follow.
 //
-// SkyPilot's minimal, multi_hostname, env_check, test-inline-env and cli_logs.
+// SkyPilot's minimal, multi_hostname, env_check, test-inline-env, cli_logs, and of its tests of
+// machines that several people share.
 
 import { smoke } from "./script.ts";
 
@@ -66,6 +67,23 @@ smoke("basics", [
       `sky logs ${c} --status; test $? = 100`,
       `sky logs ${c} "*" --status; test $? = 1`,
       `sky logs ${c} 77 --status; test $? = 102`,
+    ],
+  },
+  {
+    name: "users",
+    commands: (c) => [
+      `sky launch -y -c ${c} --cpus 4`,
+      ...[1, 2, 3].map((id) => `SKYPILOT_USER=ada sky exec ${c} -n ada-${id} -d "sleep 1000"`),
+      ...[4, 5, 6].map((id) => `SKYPILOT_USER=bob sky exec ${c} -n bob-${id} -d "sleep 1000"`),
+      `test $(SKYPILOT_USER=ada sky queue ${c} | grep -c "ada-") = 3`,
+      `test $(SKYPILOT_USER=ada sky queue ${c} | grep -c "bob-") = 0`,
+      `test $(SKYPILOT_USER=ada sky queue ${c} --all-users | grep -c "bob-") = 3`,
+      `SKYPILOT_USER=ada sky cancel -y ${c} 5; test $? = 2`,
+      `SKYPILOT_USER=bob sky cancel -y ${c} 5`,
+      `sky logs ${c} 5 --status; test $? = 103`,
+      `SKYPILOT_USER=ada sky cancel -y ${c} --all`,
+      `sky queue ${c} -a -s | grep -c "bob-[46] .*RUNNING" | grep -x 2`,
+      `test -z "$(sky queue ${c} -a -s | grep ada-)"`,
     ],
   },
 ]);
