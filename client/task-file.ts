@@ -1,80 +1,186 @@
 // A task file, a task object and the flags of a command: text or value in, a `Task` out, or every
 // problem at once. Pure: the one thing it must ask of the machine (is the workdir a folder?) is
-// passed in. Nothing else in the client makes a `Task`.
+// passed in, and so is what the enabled clouds can do. Nothing else in the client makes a `Task`.
 //
-// The order of layers: the file's fields, then the command's flags in place of them; a flag's
-// `none` takes the file's value away.
+// The order of layers: the file's fields, then the command's flags in place of them; then the
+// variables of `envs` in paths; then the fields by themselves, and what they say of each other.
 
 import { SkyError } from "../model/errors.ts";
-import type { Task } from "../model/task.ts";
-import type { Problem } from "./problem.ts";
+import type { Task, TaskConfig } from "../model/task.ts";
+import type { Place, Problem } from "./problem.ts";
 import { problemsText } from "./problem.ts";
-import type { TaskWorld } from "./task-fields.ts";
-import { readTask } from "./task-fields.ts";
-import type { Entry, Tree } from "./task-tree.ts";
-import { overlaid, treeOf, treeOfFlag, without } from "./task-tree.ts";
+import type { Candidates } from "./task-candidate.ts";
+import type { Choice } from "./task-choice.ts";
+import { decide, needsCloud, resourcesOf } from "./task-choice.ts";
+import type { CloudSkills } from "./task-clouds.ts";
+import { localSkills } from "./task-clouds.ts";
+import { configOf } from "./task-config.ts";
+import { checkDocker } from "./task-envs.ts";
+import type { TaskSaid, WorkdirSaid } from "./task-fields.ts";
+import { taskFields } from "./task-fields.ts";
+import type { TaskFlags } from "./task-flags.ts";
+import { withFlags } from "./task-flags.ts";
+import { readTable } from "./task-groups.ts";
+import { type Mounts, mountsOf } from "./task-mounts.ts";
+import { absolutePath, type TaskWorld } from "./task-path.ts";
+import { candidatesOf, noResources } from "./task-resources.ts";
+import type { Tree } from "./task-tree.ts";
+import { treeOf } from "./task-tree.ts";
+import type { Findings } from "./task-values.ts";
+import { refuse } from "./task-values.ts";
+import { filledIn } from "./task-variables.ts";
 
 export type TaskReading =
-  | { readonly ok: true; readonly task: Task; readonly notes: readonly Problem[] }
+  | (ReadTask & { readonly ok: true })
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Flags that stand in the place of a task's fields, as the user typed them. */
-export interface TaskFlags {
-  readonly name?: string;
-  readonly workdir?: string;
-  readonly numNodes?: string;
-  readonly cloud?: string;
-  readonly infra?: string;
-  readonly region?: string;
-  readonly zone?: string;
-  readonly cpus?: string;
-  readonly memory?: string;
-  readonly gpus?: string;
-  readonly instanceType?: string;
-  readonly imageId?: string;
-  readonly diskSize?: string;
-  readonly useSpot?: boolean;
-  readonly envs?: readonly NamedValue[];
-  readonly secrets?: readonly NamedValue[];
+export interface ReadTask {
+  /** What can be launched, if nothing needs a cloud. */
+  readonly task: Task;
+  readonly choice: Choice;
+  /** What is right and cannot be had on the enabled clouds; empty if all can. */
+  readonly needs: readonly Problem[];
+  /** What is taken and without effect. */
+  readonly notes: readonly Problem[];
+  /** Where demands were written that a cluster may turn out to be too small for. */
+  readonly demands: Demands;
 }
 
-export interface NamedValue {
-  readonly name: string;
-  readonly value: string;
-}
+export type Demands = Readonly<
+  Partial<Record<"num_nodes" | "cpus" | "memory" | "accelerators", Place>>
+>;
 
-/** Where each flag goes. `none` resets where SkyPilot lets it. */
-const flagFields = {
-  name: { flag: "--name", path: ["name"], none: false },
-  workdir: { flag: "--workdir", path: ["workdir"], none: false },
-  numNodes: { flag: "--num-nodes", path: ["num_nodes"], none: false },
-  cloud: { flag: "--cloud", path: ["resources", "cloud"], none: true },
-  infra: { flag: "--infra", path: ["resources", "infra"], none: true },
-  region: { flag: "--region", path: ["resources", "region"], none: true },
-  zone: { flag: "--zone", path: ["resources", "zone"], none: true },
-  cpus: { flag: "--cpus", path: ["resources", "cpus"], none: true },
-  memory: { flag: "--memory", path: ["resources", "memory"], none: true },
-  gpus: { flag: "--gpus", path: ["resources", "accelerators"], none: true },
-  instanceType: { flag: "--instance-type", path: ["resources", "instance_type"], none: true },
-  imageId: { flag: "--image-id", path: ["resources", "image_id"], none: true },
-  diskSize: { flag: "--disk-size", path: ["resources", "disk_size"], none: false },
-} as const satisfies Partial<Record<keyof TaskFlags, FlagField>>;
-
-interface FlagField {
-  readonly flag: string;
-  readonly path: readonly [string] | readonly [string, string];
-  readonly none: boolean;
-}
+/** What can be used of this installation: processes of one machine. */
+const enabled: readonly CloudSkills[] = [localSkills];
 
 /** Validates a tree with the flags laid over it. */
-export function taskOf(tree: Tree, flags: TaskFlags, world: TaskWorld): TaskReading {
-  const reading = { problems: [], notes: [], world };
-  const task = readTask(withFlags(tree, flags), reading);
-  const { problems, notes } = reading;
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, task, notes };
+export function taskOf(
+  tree: Tree,
+  flags: TaskFlags,
+  world: TaskWorld,
+  clouds = enabled,
+): TaskReading {
+  const found: Findings = { problems: [], notes: [] };
+  const task = filledIn(withFlags(tree, flags));
+  const said = readTable(task, { of: "a task", fields: taskFields }, found);
+  const { num_nodes: numNodes = 1, resources = noResources(tree) } = said.values;
+  const candidates = candidatesOf(resources, numNodes, found);
+  checkDocker([said.trees.get("envs"), said.trees.get("secrets")], found);
+  const workdir = workdirOf(said, world, found);
+  const hasWorkdir = said.trees.has("workdir");
+  const mounts = mountsOf(said.values.file_mounts ?? [], { world, found, hasWorkdir });
+  const config = said.values.config && configOf(said.values.config, found);
+  if (found.problems.length > 0) return { ok: false, problems: found.problems };
+  return { ok: true, ...wholeTask({ said, candidates, workdir, mounts, config, found }, clouds) };
 }
 
-/** A task in the YAML's shape, from a program. @throws SkyError `task/invalid`. */
+interface Parts {
+  readonly said: TaskSaid;
+  readonly candidates: Candidates;
+  readonly workdir: string | undefined;
+  readonly mounts: Mounts;
+  readonly config: TaskConfig | undefined;
+  readonly found: Findings;
+}
+
+function wholeTask(parts: Parts, clouds: readonly CloudSkills[]): ReadTask {
+  const { said, candidates, workdir, mounts, config, found } = parts;
+  const { values } = said;
+  const decision = decide(candidates, clouds);
+  const candidate = decision.candidate ?? candidates.of[0];
+  const autostop = candidate?.autostop?.rule;
+  const { secrets } = values;
+  const task: Task = {
+    ...(values.name === undefined ? {} : { name: values.name }),
+    ...(workdir === undefined ? {} : { workdir }),
+    ...(mounts.mounts.length === 0 ? {} : { fileMounts: mounts.mounts }),
+    numNodes: values.num_nodes ?? 1,
+    resources: resourcesOf(candidate?.wanted ?? {}),
+    envs: values.envs ?? {},
+    secrets: secrets?.kind === "values" ? secrets.values : {},
+    ...(values.setup === undefined ? {} : { setup: values.setup }),
+    ...(values.run === undefined ? {} : { run: values.run }),
+    priority: values.priority ?? candidate?.priority ?? 0,
+    maxRestarts: values.max_restarts ?? 0,
+    ...(values.timeout === undefined ? {} : { timeoutMs: values.timeout }),
+    ...(config === undefined ? {} : { config }),
+    ...(autostop === undefined ? {} : { autostop }),
+  };
+  return {
+    task,
+    choice: decision.choice,
+    needs: [...decision.needs, ...mounts.needs, ...otherNeeds(said)],
+    notes: [...found.notes, ...notesOf(said), ...decision.notes],
+    demands: demandsOf(said, candidate),
+  };
+}
+
+function demandsOf({ trees }: TaskSaid, candidate: Candidates["of"][number] | undefined): Demands {
+  const nodes = trees.get("num_nodes");
+  const own = (["cpus", "memory", "accelerators"] as const).flatMap((key) => {
+    const origin = candidate?.origins.get(key);
+    return origin === undefined ? [] : [[key, origin.tree.place] as const];
+  });
+  return {
+    ...(nodes === undefined ? {} : { num_nodes: nodes.place }),
+    ...Object.fromEntries(own),
+  };
+}
+
+/** Fields outside of `resources` that only a cloud or a server could do. */
+function otherNeeds({ values, trees }: TaskSaid): readonly Problem[] {
+  const of = (key: keyof typeof taskFields, what: string | undefined): readonly Problem[] => {
+    const tree = trees.get(key);
+    if (tree === undefined || what === undefined) return [];
+    return [{ place: tree.place, what: needsCloud(what) }];
+  };
+  const { workdir, volumes = [], secrets, managed_secrets: managed = [] } = values;
+  return [
+    ...of("workdir", workdir?.kind === "git" ? `a workdir from git (${workdir.url})` : undefined),
+    ...of("volumes", volumes.length === 0 ? undefined : `volume ${volumes[0]?.name}`),
+    ...of("secrets", secrets?.kind === "elsewhere" ? "a list of secrets" : undefined),
+    ...of("managed_secrets", managed.length === 0 ? undefined : "managed_secrets"),
+  ];
+}
+
+/** Fields that are taken and do nothing, and why. */
+const inVain = {
+  inputs: "it is for estimates of egress cost",
+  outputs: "it is for estimates of egress cost",
+  event_callback: "callbacks are for managed jobs; `sky logs` and `sky queue` tell the events",
+  experimental: "settings of a task are under `config`",
+  api_server_access: "there is no API server",
+} as const satisfies Partial<Record<keyof typeof taskFields, string>>;
+
+function notesOf({ trees }: TaskSaid): readonly Problem[] {
+  return (Object.keys(inVain) as (keyof typeof inVain)[]).flatMap((key) => {
+    const tree = trees.get(key);
+    if (tree === undefined || (tree.kind === "map" && tree.entries.length === 0)) return [];
+    return [{ place: tree.place, what: `${key} has no effect here: ${inVain[key]}` }];
+  });
+}
+
+function workdirOf(
+  { values, trees }: TaskSaid,
+  world: TaskWorld,
+  found: Findings,
+): string | undefined {
+  const workdir: WorkdirSaid | undefined = values.workdir;
+  const tree = trees.get("workdir");
+  if (tree === undefined || workdir?.kind !== "path") return undefined;
+  const path = absolutePath(workdir.path, world);
+  const kind = world.kindOf(path);
+  if (kind === "directory") return path;
+  const typed = tree.kind === "scalar" ? tree.text : workdir.path;
+  const where = path === typed ? "" : ` (${path})`;
+  const what = kind === "missing" ? "does not exist" : "is not a directory";
+  return refuse(found, tree.place, `workdir ${JSON.stringify(typed)}${where} ${what}`);
+}
+
+/**
+ * A task in the YAML's shape, from a program.
+ * @throws SkyError `task/invalid`; `cloud/needed` if it is right and cannot be had here.
+ */
 export function taskFromSpec(spec: unknown, path: string, world: TaskWorld): Task {
   if (typeof spec !== "object" || spec === null) {
     const problems = `${path}: should be an object with the fields of a task, not ${typeof spec}`;
@@ -83,60 +189,15 @@ export function taskFromSpec(spec: unknown, path: string, world: TaskWorld): Tas
   return taskOrThrow(taskOf(treeOf(spec, path), {}, world));
 }
 
-/** @throws SkyError `task/invalid` with all problems in its text. */
+/** @throws SkyError `task/invalid` or `cloud/needed`, with all problems in its text. */
 export function taskOrThrow(reading: TaskReading): Task {
-  if (reading.ok) return reading.task;
+  const { task, needs } = readOrThrow(reading);
+  if (needs.length === 0) return task;
+  throw new SkyError("cloud/needed", { problems: problemsText(needs) });
+}
+
+/** @throws SkyError `task/invalid`. What needs a cloud is for the caller to look at. */
+export function readOrThrow(reading: TaskReading): ReadTask {
+  if (reading.ok) return reading;
   throw new SkyError("task/invalid", { problems: problemsText(reading.problems) });
-}
-
-function withFlags(tree: Tree, flags: TaskFlags): Tree {
-  let laid = tree;
-  for (const key of Object.keys(flagFields) as (keyof typeof flagFields)[]) {
-    const text = flags[key];
-    const row: FlagField = flagFields[key];
-    if (text === undefined) continue;
-    const resets = row.none && text.toLowerCase() === "none";
-    laid = resets ? without(laid, row.path) : overlaid(laid, [entryAt(row, text)]);
-  }
-  if (flags.useSpot !== undefined) laid = withUseSpot(laid, flags.useSpot);
-  return withVariables(withVariables(laid, "envs", flags.envs), "secrets", flags.secrets);
-}
-
-function entryAt(row: FlagField, text: string): Entry {
-  const numeric = row.path[0] === "num_nodes" || row.path[1] === "disk_size";
-  const place = { kind: "value", path: row.flag } as const;
-  const value: Tree = numeric
-    ? treeOfFlag(text, row.flag)
-    : { kind: "scalar", place, value: text, text };
-  const [outer, inner] = row.path;
-  if (inner === undefined) return entry(outer, value);
-  return entry(outer, { kind: "map", place, entries: [entry(inner, value)] });
-}
-
-function withUseSpot(tree: Tree, useSpot: boolean): Tree {
-  const flag = useSpot ? "--use-spot" : "--no-use-spot";
-  const place = { kind: "value", path: flag } as const;
-  const value: Tree = { kind: "scalar", place, value: useSpot, text: String(useSpot) };
-  const resources: Tree = { kind: "map", place, entries: [entry("use_spot", value)] };
-  return overlaid(tree, [entry("resources", resources)]);
-}
-
-/** Merged over the file's own, as newer SkyPilot does; a name given twice takes the last. */
-function withVariables(
-  tree: Tree,
-  field: "envs" | "secrets",
-  values: readonly NamedValue[] | undefined,
-): Tree {
-  if (values === undefined || values.length === 0) return tree;
-  const flag = field === "envs" ? "--env" : "--secret";
-  const place = { kind: "value", path: flag } as const;
-  const latest = new Map(values.map(({ name, value }) => [name, value]));
-  const entries = [...latest].map(([name, text]) => {
-    return entry(name, { kind: "scalar", place, value: text, text });
-  });
-  return overlaid(tree, [entry(field, { kind: "map", place, entries })]);
-}
-
-function entry(key: string, value: Tree): Entry {
-  return { key, keyPlace: value.place, value };
 }

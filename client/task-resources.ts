@@ -1,178 +1,177 @@
-// `resources:` of a task: which fields there are, what each may be, and what the local cloud does
-// with it.
+// `resources:` of a task as the wishes that it makes: one, or several of which one is taken.
 //
-// A field that would change what the user pays for or where the job runs is refused when the local
-// cloud cannot do it; a field that cannot matter on this machine is taken and noted.
-// Source of the fields: SkyPilot 0.3.0, and the names that newer versions added.
+// Fields of `resources:` hold for every wish; an item of `any_of` or `ordered` says what it has
+// in their place. What fields say of each other is checked for each wish, once it is whole.
+// Source: SkyPilot 0.3.0 for the rules and their words, newer versions for choices.
 
-import type { Accelerators } from "../model/resources.ts";
-import type { TaskResources } from "../model/task.ts";
-import { acceleratorsOf, parseAccelerators } from "./task-accelerator.ts";
-import type { Entry, Tree } from "./task-tree.ts";
-import { isNull, shown } from "./task-tree.ts";
+import type { Wanted } from "../model/wanted.ts";
+import type { AcceleratorChoice } from "./task-accelerator.ts";
+import type { Candidate, Candidates, Origin, WishKey } from "./task-candidate.ts";
+import type { Said } from "./task-groups.ts";
+import { fieldsOf, listOf } from "./task-groups.ts";
+import { wishFields } from "./task-resource-fields.ts";
+import type { AutostopSaid } from "./task-resource-kinds.ts";
+import { checkWishes } from "./task-resource-rules.ts";
+import type { Tree } from "./task-tree.ts";
 import type { Findings } from "./task-values.ts";
-import {
-  entriesOf,
-  readAtLeast,
-  readFlag,
-  readText,
-  readWhole,
-  refuse,
-  unknownField,
-} from "./task-values.ts";
+import { refuse } from "./task-values.ts";
 
-type Row = (tree: Tree, found: Findings, name: string) => Partial<TaskResources>;
-
-/** Only the clouds that exist; which of them are enabled is for the caller's machine to say. */
-const cloudNames = ["local", "aws", "azure", "gcp", "ibm", "lambda"];
+const items = listOf(fieldsOf({ of: "resources", fields: wishFields }), 1);
 
 export const resourceFields = {
-  cloud: readCloud,
-  infra: readInfra,
-  cpus: (tree, found) => defined("cpus", readAtLeast(tree, "cpus", found)),
-  memory: (tree, found) => defined("memoryGb", readAtLeast(tree, "memory", found)),
-  accelerators: (tree, found) => defined("accelerators", readAccelerators(tree, found)),
-  region: refusedText("the local cloud has no regions"),
-  zone: refusedText("the local cloud has no zones"),
-  instance_type: refusedText("the local cloud has no instance types: ask for cpus and memory"),
-  image_id: refusedText("the local cloud runs on this machine's own system, not on an image"),
-  use_spot: readUseSpot,
-  spot_recovery: refusedText("recovery of spot machines needs a cloud that has them"),
-  job_recovery: refusedAny("recovery of managed jobs needs `sky jobs launch`"),
-  disk_size: (tree, found, name) => {
-    const rule = { name, least: 1, called: "a positive int, in GB" };
-    const size = readWhole(tree, rule, found);
-    return noted(size !== undefined, { tree, found, name });
+  ...wishFields,
+  any_of: {
+    kind: items,
+    about: "Wishes of which any is fine: the first that an enabled cloud can do is taken.",
+    example: "any_of: [{infra: aws}, {infra: local}]",
   },
-  disk_tier: (tree, found, name) => {
-    return noted(readText(tree, name, found) !== undefined, { tree, found, name });
+  ordered: {
+    kind: items,
+    about: "Wishes of which the first that can be had is taken. Not beside `any_of`.",
+    example: "ordered: [{accelerators: H100}, {accelerators: A100}]",
   },
-  network_tier: (tree, found, name) => {
-    return noted(readText(tree, name, found) !== undefined, { tree, found, name });
+  candidates: {
+    kind: listOf(fieldsOf({ of: "resources", fields: wishFields })),
+    about: "For `sky bench` of SkyPilot: checked, and without effect here.",
+    example: "candidates: [{cpus: 4}, {cpus: 8}]",
   },
-  ports: (tree, found, name) => noted(!isNull(tree), { tree, found, name }),
-  labels: (tree, found, name) => {
-    return noted(entriesOf(tree, name, found).length > 0, { tree, found, name });
-  },
-  accelerator_args: refusedAny("accelerator_args are for TPUs of a cloud"),
-  autostop: refusedAny("give it to the command: `sky launch -i MINUTES [--down]`"),
-  any_of: refusedAny("a choice of resources needs a catalog; give one"),
-  ordered: refusedAny("a choice of resources needs a catalog; give one"),
-  candidates: refusedAny("candidates are for `sky bench`"),
-} as const satisfies Record<string, Row>;
+} as const;
 
-export function readResources(tree: Tree, found: Findings): TaskResources {
-  let read: Partial<TaskResources> = {};
-  for (const entry of entriesOf(tree, "resources", found)) {
-    read = { ...read, ...readField(entry, found) };
+export const resources = fieldsOf({ of: "resources", fields: resourceFields });
+
+export type ResourcesSaid = Said<typeof resourceFields>;
+
+/** Nothing said: any machine will do. */
+export function noResources(tree: Tree): ResourcesSaid {
+  return { place: tree.place, values: {}, trees: new Map() };
+}
+
+/** The wishes; they are whole only if nothing went to `found`. */
+export function candidatesOf(said: ResourcesSaid, numNodes: number, found: Findings): Candidates {
+  const { any_of: anyOf = [], ordered = [], candidates } = said.values;
+  const base = wishOf(said, found);
+  const over = [...anyOf, ...ordered].map(({ value }) => wishOf(value, found));
+  checkChoice(said, found);
+  const whole = over.length === 0 ? [base] : over.map((wish) => merged(base, wish));
+  const of = whole.flatMap(expanded);
+  checkWishes(of, numNodes, found);
+  const benched = said.trees.get("candidates");
+  if (candidates !== undefined && benched !== undefined) {
+    const what = "candidates has no effect here: it is for `sky bench`";
+    found.notes.push({ place: benched.place, what });
   }
-  return read;
+  return { kind: kindOf(said, of.length), of };
 }
 
-function readField(entry: Entry, found: Findings): Partial<TaskResources> {
-  const known = Object.keys(resourceFields);
-  if (!isResourceField(entry.key)) {
-    unknownField(entry, { of: "resources", known }, found);
-    return {};
+function kindOf({ values }: ResourcesSaid, count: number): Candidates["kind"] {
+  if (values.ordered !== undefined) return "ordered";
+  if (values.any_of !== undefined) return "any-of";
+  if (count < 2) return "one";
+  return (values.accelerators ?? values.gpus)?.kind ?? "one";
+}
+
+type WishValues = Omit<Wanted, "accelerators"> & {
+  readonly accelerators?: AcceleratorChoice;
+  readonly autostop?: AutostopSaid;
+  readonly priority?: number;
+};
+
+/** A mapping's fields, with `infra` taken apart and `gpus` by its other name. */
+interface Wish {
+  readonly values: WishValues;
+  readonly origins: ReadonlyMap<WishKey, Origin>;
+}
+
+type WishSaid = Said<typeof wishFields>;
+
+function wishOf({ values, trees }: WishSaid | ResourcesSaid, found: Findings): Wish {
+  checkTwice({ values, trees } as WishSaid, found);
+  const { infra, gpus, labels, ...others } = wishValues(values);
+  const origins = new Map<WishKey, Origin>();
+  for (const [key, tree] of trees) {
+    if (key === "infra") for (const part of location) origins.set(part, { key, tree });
+    else if (key === "gpus") origins.set("accelerators", { key, tree });
+    else if (isWishKey(key)) origins.set(key, { key, tree });
   }
-  const row: Row = resourceFields[entry.key];
-  return row(entry.value, found, entry.key);
+  const wish: WishValues = {
+    ...others,
+    ...infra,
+    ...(gpus === undefined ? {} : { accelerators: gpus }),
+    ...(labels === undefined
+      ? {}
+      : { labels: Object.fromEntries(labels.map(({ name, value }) => [name, value])) }),
+  };
+  return { values: wish, origins };
 }
 
-function isResourceField(key: string): key is keyof typeof resourceFields {
-  return Object.hasOwn(resourceFields, key);
+const location = ["cloud", "region", "zone"] as const;
+
+function wishValues(values: (WishSaid | ResourcesSaid)["values"]): WishSaid["values"] {
+  const known = Object.entries(values).filter(([key]) => Object.hasOwn(wishFields, key));
+  return Object.fromEntries(known) as WishSaid["values"];
 }
 
-function readCloud(tree: Tree, found: Findings): Partial<TaskResources> {
-  const text = readText(tree, "cloud", found)?.toLowerCase();
-  if (text === undefined) return {};
-  if (text === "local") return { cloud: text };
-  const known = cloudNames.includes(text);
-  const what = known ? `${text} is not enabled` : `there is no cloud ${JSON.stringify(text)}`;
-  refuse(found, tree.place, `${what}: see \`sky check\`; what is enabled is "local"`);
-  return {};
+function isWishKey(key: string): key is WishKey {
+  return Object.hasOwn(wishFields, key);
 }
 
-/** `local`, or `local/*`: newer SkyPilot's one field for cloud, region and zone. */
-function readInfra(tree: Tree, found: Findings): Partial<TaskResources> {
-  const text = readText(tree, "infra", found);
-  if (text === undefined || text === "*") return {};
-  const [cloud = "", ...rest] = text.split("/");
-  if (rest.some((part) => part !== "*")) {
-    refuse(found, tree.place, `infra ${JSON.stringify(text)}: what is enabled is "local"`);
-    return {};
+/** What one mapping may not say twice. */
+function checkTwice({ trees }: WishSaid, found: Findings): void {
+  const other = location.map((key) => [key, trees.get(key)] as const).find(([, tree]) => tree);
+  if (trees.has("infra") && other?.[1] !== undefined) {
+    const what = "Cannot specify both `infra` and `cloud`, `region`, or `zone`";
+    refuse(found, other[1].place, `${what}: ${other[0]} stands beside infra`);
   }
-  return readCloud({ kind: "scalar", place: tree.place, value: cloud, text: cloud }, found);
-}
-
-function readAccelerators(tree: Tree, found: Findings): Accelerators | undefined {
-  if (isNull(tree)) return undefined;
-  if (tree.kind === "list") {
-    return refuse(found, tree.place, "a choice of accelerators needs a catalog; give one");
+  const gpus = trees.get("gpus");
+  if (gpus !== undefined && trees.has("accelerators")) {
+    refuse(found, gpus.place, "Cannot specify both gpus and accelerators: they are the same");
   }
-  if (tree.kind === "scalar") {
-    if (typeof tree.value !== "string") {
-      const right = "a name such as V100, V100:1 or {V100: 1}";
-      return refuse(found, tree.place, `accelerators should be ${right}, not ${shown(tree)}`);
-    }
-    return taken(parseAccelerators(tree.value), tree, found);
+}
+
+/** What `resources:` may not say beside a choice. */
+function checkChoice({ values, trees }: ResourcesSaid, found: Findings): void {
+  const ordered = trees.get("ordered");
+  if (trees.has("any_of") && ordered !== undefined) {
+    const what = 'Cannot specify both "any_of" and "ordered" in resources';
+    refuse(found, ordered.place, what);
   }
-  const [entry, second] = tree.entries;
-  if (second !== undefined) {
-    const what = "a choice of accelerators needs a catalog; give one";
-    return refuse(found, second.keyPlace, what);
+  const choice = values.accelerators ?? values.gpus;
+  const written = trees.get("accelerators") ?? trees.get("gpus");
+  if (choice === undefined || written === undefined || choice.of.length < 2) return;
+  if (ordered !== undefined) {
+    const what = 'Cannot specify multiple "accelerators" with "ordered" in resources';
+    refuse(found, written.place, what);
+  } else if (trees.has("any_of") && choice.kind === "ordered") {
+    const what = 'Cannot specify a list of "accelerators" with "any_of" in resources';
+    refuse(found, written.place, what);
   }
-  if (entry === undefined) return undefined;
-  if (isNull(entry.value)) return taken(parseAccelerators(entry.key), tree, found);
-  const count = entry.value.kind === "scalar" ? entry.value.text : shown(entry.value);
-  return taken(acceleratorsOf(entry.key, count), entry.value, found);
 }
 
-function taken(
-  reading: ReturnType<typeof parseAccelerators>,
-  tree: Tree,
-  found: Findings,
-): Accelerators | undefined {
-  if (reading.ok) return reading.accelerators;
-  return refuse(found, tree.place, reading.what);
-}
-
-function readUseSpot(tree: Tree, found: Findings): Partial<TaskResources> {
-  const wanted = readFlag(tree, "use_spot", found);
-  if (wanted === true) refuse(found, tree.place, "the local cloud has no spot machines");
-  return {};
-}
-
-function refusedText(why: string): Row {
-  return (tree, found, name) => {
-    const text = tree.kind === "map" ? name : readText(tree, name, found);
-    if (text !== undefined) refuse(found, tree.place, `${name}: ${why}`);
-    return {};
+/** `over` in place of `base`, field by field; labels of both. */
+function merged(base: Wish, over: Wish): Wish {
+  const elsewhere = over.origins.get("cloud")?.key === "infra";
+  const { cloud, region, zone, ...rest } = base.values;
+  const kept = elsewhere ? rest : base.values;
+  const labels = { ...base.values.labels, ...over.values.labels };
+  return {
+    values: {
+      ...kept,
+      ...over.values,
+      ...(Object.keys(labels).length === 0 ? {} : { labels }),
+    },
+    origins: new Map([...base.origins, ...over.origins]),
   };
 }
 
-function refusedAny(why: string): Row {
-  return (tree, found, name) => {
-    if (!isNull(tree)) refuse(found, tree.place, `${name}: ${why}`);
-    return {};
+/** One candidate for each accelerator of a choice. */
+function expanded({ values, origins }: Wish): readonly Candidate[] {
+  const { accelerators, autostop, priority, ...others } = values;
+  const once = {
+    origins,
+    ...(autostop === undefined ? {} : { autostop }),
+    ...(priority === undefined ? {} : { priority }),
   };
-}
-
-interface Noted {
-  readonly tree: Tree;
-  readonly found: Findings;
-  readonly name: string;
-}
-
-function noted(given: boolean, { tree, found, name }: Noted): Partial<TaskResources> {
-  const what = `${name} has no effect on the local cloud`;
-  if (given) found.notes.push({ place: tree.place, what });
-  return {};
-}
-
-function defined<K extends keyof TaskResources>(
-  key: K,
-  value: TaskResources[K],
-): Partial<TaskResources> {
-  return value === undefined ? {} : ({ [key]: value } as Partial<TaskResources>);
+  const wishes = accelerators?.of ?? [];
+  if (wishes.length === 0) return [{ ...once, wanted: others }];
+  return wishes.map((wish) => ({ ...once, wanted: { ...others, accelerators: wish } }));
 }

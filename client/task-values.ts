@@ -3,9 +3,7 @@
 // A reader never throws and never stops the others; it gives `undefined` for what it refused and
 // for an explicit null, which in a task file means "not given".
 
-import { envNamePattern, envNameProblem } from "../model/ids.ts";
 import { hintText } from "../model/suggest.ts";
-import type { AtLeast } from "../model/task.ts";
 import type { Place, Problem } from "./problem.ts";
 import type { Entry, Tree } from "./task-tree.ts";
 import { isNull, shown } from "./task-tree.ts";
@@ -60,59 +58,11 @@ export function readWhole(tree: Tree, rule: WholeRule, found: Findings): number 
   return refuse(found, tree.place, `${rule.name} should be ${rule.called}, not ${shown(tree)}`);
 }
 
-/** `4`, `"4"`, `0.5`, `"4+"`; for memory also `"16GB"`. Above zero. */
-export function readAtLeast(tree: Tree, name: string, found: Findings): AtLeast | undefined {
-  if (isNull(tree)) return undefined;
-  const text = tree.kind === "scalar" && typeof tree.value !== "boolean" ? tree.text.trim() : "";
-  const unit = name === "memory" ? "(?:\\s*G(?:i?B)?)?" : "";
-  const match = new RegExp(`^(\\d+(?:\\.\\d*)?|\\.\\d+)${unit}(\\+?)$`, "i").exec(text);
-  const amount = Number(match?.[1] ?? 0);
-  if (match !== null && amount > 0 && Number.isFinite(amount)) {
-    return { amount, orMore: match[2] === "+" };
-  }
-  const right = name === "memory" ? "a positive number of GB such as 16 or 16+" : "such as 4 or 4+";
-  const kind = name === "memory" ? right : `a positive number ${right}`;
-  return refuse(found, tree.place, `${name} should be ${kind}, not ${shown(tree)}`);
-}
-
 export function entriesOf(tree: Tree, name: string, found: Findings): readonly Entry[] {
   if (isNull(tree)) return [];
   if (tree.kind === "map") return tree.entries;
   refuse(found, tree.place, `${name} should be a mapping, not ${shown(tree)}`);
   return [];
-}
-
-/** Environment variables: names checked, values as they were written, order kept. */
-export function readEnvs(
-  tree: Tree,
-  name: string,
-  found: Findings,
-): Readonly<Record<string, string>> {
-  const out: [string, string][] = [];
-  for (const { key, keyPlace, value } of entriesOf(tree, name, found)) {
-    const text = readEnvValue(value, key, found);
-    if (!envNamePattern.test(key)) {
-      const rule = "letters, digits and underscores, not beginning with a digit";
-      refuse(found, keyPlace, `${JSON.stringify(key)} is no name of a variable: use ${rule}`);
-    } else if (envNameProblem(key) !== undefined) {
-      refuse(found, keyPlace, `${envNameProblem(key)}: choose another name`);
-    } else if (text !== undefined) {
-      out.push([key, text]);
-    }
-  }
-  return Object.fromEntries(out);
-}
-
-function readEnvValue(tree: Tree, key: string, found: Findings): string | undefined {
-  if (tree.kind !== "scalar") {
-    return refuse(found, tree.place, `${key} should be a string, not ${shown(tree)}`);
-  }
-  if (tree.value === null && tree.text !== "null") {
-    const place = tree.place;
-    return refuse(found, place, `${key} has no value: write one, or "" for an empty one`);
-  }
-  if (tree.text.includes("\0")) return refuse(found, tree.place, `${key} has a NUL character`);
-  return tree.text;
 }
 
 /** An entry that no table knows: with the close names that it may have meant. */
@@ -121,7 +71,13 @@ export function unknownField(
   among: { readonly of: string; readonly known: readonly string[] },
   found: Findings,
 ): void {
+  const typed = JSON.stringify(entry.key);
+  if (entry.key.startsWith("_")) {
+    const what = `${typed} is internal to SkyPilot: its programs write it, a file of yours cannot`;
+    refuse(found, entry.keyPlace, what);
+    return;
+  }
   const hint = hintText(entry.key, among.known);
   const end = hint === "" ? `; its fields are ${among.known.join(", ")}` : `.${hint}`;
-  refuse(found, entry.keyPlace, `${JSON.stringify(entry.key)} is no field of ${among.of}${end}`);
+  refuse(found, entry.keyPlace, `${typed} is no field of ${among.of}${end}`);
 }

@@ -5,7 +5,7 @@ import { statSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { SkyError } from "../model/errors.ts";
 import { userNameProblem } from "../model/ids.ts";
-import type { TaskWorld } from "./task-fields.ts";
+import type { TaskWorld } from "./task-path.ts";
 
 /** What the validator of tasks may ask. */
 export function world(): TaskWorld {

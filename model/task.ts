@@ -3,6 +3,7 @@
 // The YAML's field names are in `client/task-file.ts`; this is the same content, typed, with
 // defaults filled in. It is immutable, and a job keeps the one that it was submitted with.
 
+import type { Isolation } from "./cluster.ts";
 import type { Accelerators } from "./resources.ts";
 
 export interface Task {
@@ -27,7 +28,14 @@ export interface Task {
   readonly timeoutMs?: number;
   /** Settings of the home that are others for this task. */
   readonly config?: TaskConfig;
+  /** For the launch of its cluster, where no flag says otherwise. It does not leave the client. */
+  readonly autostop?: TaskAutostop;
 }
+
+/** What the cluster of a task does when it is idle. `off`: nothing, whatever was set before. */
+export type TaskAutostop =
+  | { readonly kind: "off" }
+  | { readonly kind: "on"; readonly idleSeconds: number; readonly down: boolean };
 
 /** A file or folder of the client's machine that the task finds on its nodes. */
 export interface FileMount {
@@ -45,6 +53,8 @@ export interface TaskConfig {
   readonly graceMs?: number;
   /** 0 = none; otherwise at least `leaseMsMin` of `model/lease.ts`. */
   readonly leaseMs?: number;
+  /** For the launch of its cluster. It does not leave the client. */
+  readonly isolation?: Isolation;
 }
 
 export interface TaskResources {

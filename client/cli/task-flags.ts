@@ -3,7 +3,7 @@
 // Source: SkyPilot's task options. A flag goes as text to the validator that reads the
 // file, so that both have the same rules and the same messages.
 
-import type { NamedValue, TaskFlags } from "../task-file.ts";
+import type { NamedValue, TaskFlags } from "../task-flags.ts";
 import { WrongUse } from "./exit-codes.ts";
 import type { Flag, Parsed } from "./flags.ts";
 import { isSet, textFlag, textsFlag } from "./flags.ts";
