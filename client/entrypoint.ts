@@ -25,7 +25,7 @@ export type Entrypoint =
   | {
       readonly kind: "task";
       readonly file: string;
-      readonly tree: Tree;
+      readonly documents: readonly Tree[];
       /** Of the file itself, such as a field that is given twice. */
       readonly problems: readonly Problem[];
     }
@@ -51,13 +51,14 @@ export function resolveEntrypoint(
   if (file.kind === "not-text" && named) return notText(text, file.textBefore);
   if (file.kind !== "text")
     return named ? doubtful(text, file) : { kind: "command", command: text };
-  const { tree, problems } = readYaml(file.text, text);
-  const isTask = tree?.kind === "map" || (named && tree !== undefined && isNull(tree));
-  if (isTask) return { kind: "task", file: text, tree, problems };
+  const { documents, problems } = readYaml(file.text, text);
+  const first = documents?.find((tree) => !isNull(tree)) ?? documents?.[0];
+  const isTask = first?.kind === "map" || (named && first !== undefined && isNull(first));
+  if (isTask && documents !== undefined) return { kind: "task", file: text, documents, problems };
   if (!named) return { kind: "command", command: text };
-  if (tree === undefined) return { kind: "invalid", problems };
+  if (first === undefined) return { kind: "invalid", problems };
   const what = "a task file should be a mapping of fields such as `run: echo hello`";
-  return { kind: "invalid", problems: [...problems, { place: tree.place, what }] };
+  return { kind: "invalid", problems: [...problems, { place: first.place, what }] };
 }
 
 /** The tree of a task that is a command. */

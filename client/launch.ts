@@ -41,7 +41,9 @@ export async function launchTask(
   order: LaunchOrder,
   watch: Watch,
 ): Promise<LaunchResult> {
-  const { task, autostop, cluster: name, noSetup } = order;
+  const { task, cluster: name, noSetup } = order;
+  // What the task says of its cluster holds where the launch says nothing.
+  const autostop = order.autostop ?? task.autostop;
   const wanted = wantedBy(order);
   const cluster = await broughtUp(() => head.launch(wanted, watch.signal), watch);
   watch.onUp?.(cluster);
@@ -92,7 +94,8 @@ export async function lastStep(
   return cluster;
 }
 
-function wantedBy({ cluster, task, isolation, command, user }: LaunchOrder): ClusterWanted {
+function wantedBy({ cluster, task, command, user, ...order }: LaunchOrder): ClusterWanted {
+  const isolation = order.isolation ?? task.config?.isolation;
   const { cloud, cpus, memoryGb, accelerators } = task.resources;
   return {
     cluster,

@@ -13,6 +13,7 @@ export type Place =
       readonly column: number;
       /** How many characters of the line it covers, at least 1. */
       readonly width: number;
+      /** Empty for an empty line, and for one that may hold a secret: nothing is shown of it. */
       readonly lineText: string;
     }
   /** `--num-nodes`, or `task.resources.cpus`. */
@@ -51,6 +52,7 @@ function problemText({ place, what, help }: Problem): string {
 }
 
 function excerpt(place: Extract<Place, { kind: "text" }>): readonly string[] {
+  if (place.lineText === "") return [];
   const gutter = `${place.line}`;
   const from = Math.max(0, place.column - 1 - excerptCharactersMax / 2);
   const text = place.lineText.slice(from, from + excerptCharactersMax).replaceAll("\t", " ");

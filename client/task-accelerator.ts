@@ -53,7 +53,16 @@ export function parseAccelerators(text: string): Reading {
   return acceleratorsOf(name, count);
 }
 
-function wishByMemory([, , maker, size = "", unit = "", plus, , count = "1"]: RegExpExecArray): Reading {
+function wishByMemory([
+  ,
+  ,
+  maker,
+  size = "",
+  unit = "",
+  plus,
+  ,
+  count = "1",
+]: RegExpExecArray): Reading {
   const factor = { m: 1 / 1_024, g: 1, t: 1_024 }[unit.toLowerCase()] ?? 1;
   const memoryGb = { amount: Number(size) * factor, orMore: plus === "+" };
   const wish = { kind: "by-memory", memoryGb, count: Number(count) } as const;

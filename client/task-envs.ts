@@ -30,8 +30,8 @@ export const envs: Kind<Variables> = variables("--env");
 const keptElsewhere = made(listOf(text), (items, { place, found }) => {
   for (const { value, place: at } of items) {
     if (value.startsWith("secrets:")) continue;
-    const what = `Invalid secret in array form: ${JSON.stringify(value)} should begin with secrets:`;
-    refuse(found, at, `${what}; a secret with its value is written {NAME: value}`);
+    const what = `Invalid secret in array form: ${JSON.stringify(value)}`;
+    refuse(found, at, `${what} should begin with secrets:; with a value, write {NAME: value}`);
   }
   return { kind: "elsewhere", place } as const;
 });

@@ -7,14 +7,14 @@
 // asks for in vain.
 
 import { taskNamePattern } from "../model/ids.ts";
+import { config } from "./task-config.ts";
+import { envs, secrets } from "./task-envs.ts";
 import type { Said } from "./task-groups.ts";
 import { anyMapping, anything, byForm, fieldsOf, listOf, made, mappingOf } from "./task-groups.ts";
 import type { Field, Kind } from "./task-kinds.ts";
 import { duration, flag, number, text, textLike, whole } from "./task-kinds.ts";
-import { config } from "./task-config.ts";
 import { fileMounts } from "./task-mounts.ts";
 import { resources } from "./task-resources.ts";
-import { envs, secrets } from "./task-envs.ts";
 
 const gitFields = {
   url: { kind: text, about: "Of the repository.", example: "https://example.com/code.git" },

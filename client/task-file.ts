@@ -6,7 +6,7 @@
 // variables of `envs` in paths; then the fields by themselves, and what they say of each other.
 
 import { SkyError } from "../model/errors.ts";
-import type { Task, TaskConfig } from "../model/task.ts";
+import type { FileMount, Task, TaskConfig } from "../model/task.ts";
 import type { Place, Problem } from "./problem.ts";
 import { problemsText } from "./problem.ts";
 import type { Candidates } from "./task-candidate.ts";
@@ -38,6 +38,8 @@ export interface ReadTask {
   /** What can be launched, if nothing needs a cloud. */
   readonly task: Task;
   readonly choice: Choice;
+  /** What would come from buckets: sources as they are written. */
+  readonly buckets: readonly FileMount[];
   /** What is right and cannot be had on the enabled clouds; empty if all can. */
   readonly needs: readonly Problem[];
   /** What is taken and without effect. */
@@ -50,16 +52,18 @@ export type Demands = Readonly<
   Partial<Record<"num_nodes" | "cpus" | "memory" | "accelerators", Place>>
 >;
 
+/** What a reading asks of where it happens. */
+export interface Around {
+  readonly world: TaskWorld;
+  readonly clouds?: readonly CloudSkills[];
+}
+
 /** What can be used of this installation: processes of one machine. */
 const enabled: readonly CloudSkills[] = [localSkills];
 
 /** Validates a tree with the flags laid over it. */
-export function taskOf(
-  tree: Tree,
-  flags: TaskFlags,
-  world: TaskWorld,
-  clouds = enabled,
-): TaskReading {
+export function taskOf(tree: Tree, flags: TaskFlags, around: Around): TaskReading {
+  const { world, clouds = enabled } = around;
   const found: Findings = { problems: [], notes: [] };
   const task = filledIn(withFlags(tree, flags));
   const said = readTable(task, { of: "a task", fields: taskFields }, found);
@@ -109,6 +113,7 @@ function wholeTask(parts: Parts, clouds: readonly CloudSkills[]): ReadTask {
   return {
     task,
     choice: decision.choice,
+    buckets: mounts.buckets,
     needs: [...decision.needs, ...mounts.needs, ...otherNeeds(said)],
     notes: [...found.notes, ...notesOf(said), ...decision.notes],
     demands: demandsOf(said, candidate),
@@ -186,7 +191,7 @@ export function taskFromSpec(spec: unknown, path: string, world: TaskWorld): Tas
     const problems = `${path}: should be an object with the fields of a task, not ${typeof spec}`;
     throw new SkyError("task/invalid", { problems: spec === null ? `${path}: is null` : problems });
   }
-  return taskOrThrow(taskOf(treeOf(spec, path), {}, world));
+  return taskOrThrow(taskOf(treeOf(spec, path), {}, { world }));
 }
 
 /** @throws SkyError `task/invalid` or `cloud/needed`, with all problems in its text. */

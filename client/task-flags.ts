@@ -165,9 +165,11 @@ function withGit(tree: Tree, { gitUrl, gitRef }: TaskFlags): Tree {
     ...(gitRef === undefined ? [] : [entry("ref", scalar(gitRef, "--git-ref"))]),
   ];
   // A folder of the file gives way to a repository of the flags.
-  const folder = tree.kind === "map" && tree.entries.some(({ key, value }) => {
-    return key === "workdir" && value.kind !== "map";
-  });
+  const folder =
+    tree.kind === "map" &&
+    tree.entries.some(({ key, value }) => {
+      return key === "workdir" && value.kind !== "map";
+    });
   const base = folder ? without(tree, ["workdir"]) : tree;
   return overlaid(base, [entry("workdir", { kind: "map", place, entries })]);
 }
@@ -189,7 +191,8 @@ function withAllVariables(tree: Tree, flags: TaskFlags): Tree {
 }
 
 function namesIn(tree: Tree, field: string): ReadonlySet<string> {
-  const map = tree.kind === "map" ? tree.entries.find(({ key }) => key === field)?.value : undefined;
+  const map =
+    tree.kind === "map" ? tree.entries.find(({ key }) => key === field)?.value : undefined;
   return new Set(map?.kind === "map" ? map.entries.map(({ key }) => key) : []);
 }
 

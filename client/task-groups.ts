@@ -1,4 +1,6 @@
 // Kinds of fields that hold others: lists, mappings of names to values, and tables of fields.
+//
+// Each reads all of what it holds, whatever is wrong with a part: one run tells every problem.
 
 import type { Place } from "./problem.ts";
 import type { Field, Kind, Schema } from "./task-kinds.ts";
@@ -30,11 +32,7 @@ export interface Table<F extends Fields> {
 }
 
 /** Reads every field that is given; a key that the table does not know is a problem. */
-export function readTable<F extends Fields>(
-  tree: Tree,
-  table: Table<F>,
-  found: Findings,
-): Said<F> {
+export function readTable<F extends Fields>(tree: Tree, table: Table<F>, found: Findings): Said<F> {
   const values: [string, unknown][] = [];
   const trees = new Map<keyof F, Tree>();
   for (const entry of entriesOf(tree, table.of, found)) {
@@ -181,9 +179,10 @@ export function byForm<T>(
 /** A kind whose value is made into another. `undefined` from `to` means that it refused. */
 export function made<A, B>(
   kind: Kind<A>,
-  to: (value: A, at: { readonly place: Place; readonly name: string; readonly found: Findings }) =>
-    | B
-    | undefined,
+  to: (
+    value: A,
+    at: { readonly place: Place; readonly name: string; readonly found: Findings },
+  ) => B | undefined,
 ): Kind<B> {
   return {
     schema: kind.schema,

@@ -193,7 +193,8 @@ const unitMs = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_00
 /** A time in milliseconds: a bare number counts `bare` units, `1h30m` says its own. Above zero. */
 export function duration(bare: keyof typeof unitMs): Kind<number> {
   return scalarLike({
-    pattern: /^([0-9]+(\.[0-9]+)?|([0-9]+[wW])?([0-9]+[dD])?([0-9]+[hH])?([0-9]+[mM])?([0-9]+[sS])?)$/,
+    pattern:
+      /^([0-9]+(\.[0-9]+)?|([0-9]+[wW])?([0-9]+[dD])?([0-9]+[hH])?([0-9]+[mM])?([0-9]+[sS])?)$/,
     numbers: { type: "number", exclusiveMinimum: 0 },
     called: `a time such as 90${bare}, 10m, 1h30m or 2d`,
     of: (written) => {

@@ -20,7 +20,7 @@ type Source =
   | { readonly kind: "path"; readonly path: string; readonly typed: string }
   | { readonly kind: "storage"; readonly said: StorageSaid };
 
-interface MountSaid {
+export interface MountSaid {
   readonly destination: string;
   readonly destinationPlace: Place;
   readonly source: Source;
@@ -72,6 +72,8 @@ interface Checking {
 
 export interface Mounts {
   readonly mounts: readonly FileMount[];
+  /** What would come from buckets: sources as they are written. */
+  readonly buckets: readonly FileMount[];
   /** One for each bucket. */
   readonly needs: readonly Problem[];
 }
@@ -79,6 +81,7 @@ export interface Mounts {
 /** The mounts of files; they are whole only if nothing went to `found`. */
 export function mountsOf(said: readonly MountSaid[], checking: Checking): Mounts {
   const mounts: FileMount[] = [];
+  const buckets: FileMount[] = [];
   const needs: Problem[] = [];
   const taken: Taken[] = [];
   for (const mount of said) {
@@ -87,11 +90,12 @@ export function mountsOf(said: readonly MountSaid[], checking: Checking): Mounts
     if (destination !== undefined) {
       checkAgainst(taken, { ...destination, isFile: source?.isFile === true, mount }, checking);
     }
-    if (source?.needs !== undefined) needs.push(source.needs);
-    if (source?.path === undefined || destination === undefined) continue;
-    mounts.push({ destination: destination.path, source: source.path });
+    if (source === undefined || destination === undefined) continue;
+    const all = source.needs === undefined ? mounts : buckets;
+    all.push({ destination: destination.path, source: source.path });
+    if (source.needs !== undefined) needs.push(source.needs);
   }
-  return { mounts, needs };
+  return { mounts, buckets, needs };
 }
 
 interface Destination {
@@ -157,8 +161,8 @@ function normalized(path: string): string | undefined {
 }
 
 interface SourceFound {
-  /** Of this machine. */
-  readonly path?: string;
+  /** Of this machine, or what a bucket is called. */
+  readonly path: string;
   readonly isFile: boolean;
   readonly needs?: Problem;
 }
@@ -170,20 +174,25 @@ function checkSource(
   if (source.kind === "storage") {
     const kindOf = (path: string) => world.kindOf(absolutePath(path, world));
     checkStorage(source.said, { kindOf, found });
-    return { isFile: false, needs: { place, what: needsCloud(storageText(source.said)) } };
+    const path = storageText(source.said);
+    return { path, isFile: false, needs: { place, what: needsCloud(path) } };
   }
   const { path: text, typed: written } = source;
   const typed = JSON.stringify(written);
   if (text === "") return refuse(found, place, `the source of ${destination} is empty`);
   if (text.endsWith("/")) {
     const right = JSON.stringify(written.replace(/\/+$/, ""));
-    return refuse(found, place, `Mount paths cannot end with a slash: write ${right}, not ${typed}`);
+    return refuse(
+      found,
+      place,
+      `Mount paths cannot end with a slash: write ${right}, not ${typed}`,
+    );
   }
   const uri = bucketUri(text);
   if (uri !== undefined) {
     const wrong = uriProblem(text, uri);
     if (wrong !== undefined) return refuse(found, place, wrong);
-    return { isFile: false, needs: { place, what: needsCloud(`bucket ${typed}`) } };
+    return { path: text, isFile: false, needs: { place, what: needsCloud(`bucket ${typed}`) } };
   }
   const path = absolutePath(text, world);
   const kind = world.kindOf(path);

@@ -6,7 +6,7 @@
 
 import { accelerators } from "./task-accelerator.ts";
 import { cloud, infra } from "./task-clouds.ts";
-import { mappingOf, made } from "./task-groups.ts";
+import { made, mappingOf } from "./task-groups.ts";
 import type { Field } from "./task-kinds.ts";
 import { cpuCount, diskSize, flag, memorySize, number, oneOf, text, whole } from "./task-kinds.ts";
 import {

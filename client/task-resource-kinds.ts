@@ -15,10 +15,22 @@ import type {
 import type { Item, Named, Said } from "./task-groups.ts";
 import { byForm, fieldsOf, listOf, made, mappingOf } from "./task-groups.ts";
 import type { Kind } from "./task-kinds.ts";
-import { diskSize, duration, flag, oneOf, scalarLike, text, textLike, whole } from "./task-kinds.ts";
+import {
+  diskSize,
+  duration,
+  flag,
+  oneOf,
+  scalarLike,
+  text,
+  textLike,
+  whole,
+} from "./task-kinds.ts";
 import { refuse } from "./task-values.ts";
 
-const imageId = textLike(/^\s*(skypilot:[A-Za-z0-9][\w.-]*|(?!skypilot:)\S(.*\S)?)\s*$/, "an image");
+const imageId = textLike(
+  /^\s*(skypilot:[A-Za-z0-9][\w.-]*|(?!skypilot:)\S(.*\S)?)\s*$/,
+  "an image",
+);
 
 /** The key of an image by region that is no region but a container beside the image. */
 const containerKey = "docker";
@@ -71,7 +83,8 @@ export const ports: Kind<readonly PortRange[]> = byForm<readonly PortRange[]>(
 const localDiskGb = 100;
 
 export const localDisk: Kind<LocalDiskWish> = scalarLike({
-  pattern: /^([nN][vV][mM][eE]|[sS][sS][dD]|(([nN][vV][mM][eE]|[sS][sS][dD]):)?[0-9]+(\.[0-9]+)?\+?)$/,
+  pattern:
+    /^([nN][vV][mM][eE]|[sS][sS][dD]|(([nN][vV][mM][eE]|[sS][sS][dD]):)?[0-9]+(\.[0-9]+)?\+?)$/,
   numbers: { type: "number", exclusiveMinimum: 0 },
   called: "nvme or ssd, a size in GB such as 1000+, or both as in nvme:1000+",
   of: (written) => {
@@ -157,7 +170,8 @@ const autostopCalled = "true, false, minutes, a time such as 10m, or a mapping";
 
 /** What a mapping said of autostop, and what was said in vain. */
 export interface AutostopSaid {
-  readonly rule: TaskAutostop;
+  /** Absent: it said that there is none. */
+  readonly rule?: TaskAutostop;
   /** Fields that nothing here does. */
   readonly inVain: readonly string[];
 }
@@ -168,7 +182,7 @@ const autostopWritten: Kind<AutostopSaid> = {
   read: (tree, name, found) => {
     const written = tree.kind === "scalar" ? tree.text.toLowerCase() : "";
     if (["true", "yes", "on", "0"].includes(written)) return autostopOf(0, false);
-    if (["false", "no", "off"].includes(written)) return { rule: { kind: "off" }, inVain: [] };
+    if (["false", "no", "off"].includes(written)) return { inVain: [] };
     const before = found.problems.length;
     const ms = duration("m").read(tree, name, found);
     if (found.problems.length > before) {
@@ -198,7 +212,7 @@ function autostopSaid({ values }: Said<typeof autostopFields>): AutostopSaid {
 }
 
 function autostopOf(idleSeconds: number, down: boolean): AutostopSaid {
-  return { rule: { kind: "on", idleSeconds, down }, inVain: [] };
+  return { rule: { idleSeconds, down }, inVain: [] };
 }
 
 const volumeFields = {

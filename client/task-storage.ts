@@ -138,10 +138,7 @@ interface Checking {
   readonly found: Findings;
 }
 
-function checkSource(
-  { path, place, listed }: Sourced,
-  { kindOf, mode, found }: Checking,
-): boolean {
+function checkSource({ path, place, listed }: Sourced, { kindOf, mode, found }: Checking): boolean {
   const uri = bucketUri(path);
   const typed = JSON.stringify(path);
   const wrong =
@@ -162,7 +159,8 @@ function checkSource(
 function localProblem(path: string, kind: ReturnType<KindOf>, listed: boolean) {
   const typed = JSON.stringify(path);
   if (path.endsWith("/") && path !== "/") {
-    return `Storage source paths cannot end with a slash: write ${JSON.stringify(path.slice(0, -1))}`;
+    const right = JSON.stringify(path.slice(0, -1));
+    return `Storage source paths cannot end with a slash: write ${right}`;
   }
   if (kind === "missing") return `Local source path does not exist: ${typed}`;
   if (kind === "directory" || listed) return undefined;
@@ -201,7 +199,7 @@ function checkName({ values, trees }: StorageSaid, found: Findings): boolean {
   return why === undefined;
 }
 
-/** What no store takes, and what the one that is asked for does not. Source: S3's and GCS's rules. */
+/** What no store takes, or not the one that is asked for. Source: the rules of S3 and GCS. */
 function nameProblem(name: string, store: string | undefined): string | undefined {
   const isGcs = store === "gcs";
   const most = isGcs || store === undefined ? 222 : 63;

@@ -13,12 +13,15 @@ import type { Entry, Tree } from "./task-tree.ts";
 const nodesMax = 100_000;
 
 export interface YamlReading {
-  /** Absent if the text is not YAML. Problems beside it are of its content. */
-  readonly tree?: Tree;
+  /**
+   * One for each document, at least one: an empty text is an empty document, null. Absent if the
+   * text is not YAML. Problems beside it are of its content.
+   */
+  readonly documents?: readonly Tree[];
   readonly problems: readonly Problem[];
 }
 
-/** Reads one YAML document. An empty text is an empty document: null. */
+/** Reads the documents of a YAML text. */
 export function readYaml(text: string, file: string): YamlReading {
   const reading = readDocuments(text, file);
   // The parser is recursive, and says the same of each value once its stack is used up.
@@ -30,9 +33,9 @@ export function readYaml(text: string, file: string): YamlReading {
 function readDocuments(text: string, file: string): YamlReading {
   const lines = new LineCounter();
   const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false };
-  const documents = parseAllDocuments(text, options);
+  const parsed = parseAllDocuments(text, options);
   const source: Source = { text, file, lines, problems: [], nodes: 0 };
-  const list = Array.isArray(documents) ? documents : [];
+  const list = Array.isArray(parsed) ? parsed : [];
   for (const document of list) {
     const unknownTags = document.warnings.filter(({ code }) => code === "TAG_RESOLVE_FAILED");
     for (const { pos, message } of [...document.errors, ...unknownTags]) {
@@ -40,13 +43,9 @@ function readDocuments(text: string, file: string): YamlReading {
     }
   }
   if (source.problems.length > 0) return { problems: source.problems };
-  const [first, second] = list;
-  if (second !== undefined) {
-    const [start] = second.range;
-    const what = `the file has ${list.length} documents; a task is one`;
-    source.problems.push({ place: placeOf(source, start, start), what });
-  }
-  return { tree: treeOfDocument(source, first), problems: source.problems };
+  const read = list.map((document) => treeOfDocument(source, document));
+  const documents = read.length === 0 ? [treeOfDocument(source, undefined)] : read;
+  return { documents, problems: source.problems };
 }
 
 interface Source {

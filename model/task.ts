@@ -32,10 +32,11 @@ export interface Task {
   readonly autostop?: TaskAutostop;
 }
 
-/** What the cluster of a task does when it is idle. `off`: nothing, whatever was set before. */
-export type TaskAutostop =
-  | { readonly kind: "off" }
-  | { readonly kind: "on"; readonly idleSeconds: number; readonly down: boolean };
+/** When the cluster of a task stops by itself. */
+export interface TaskAutostop {
+  readonly idleSeconds: number;
+  readonly down: boolean;
+}
 
 /** A file or folder of the client's machine that the task finds on its nodes. */
 export interface FileMount {

@@ -38,6 +38,14 @@ const scripts: readonly string[] = ["sky", "skylet"];
 const alias = { "@peculiar/x509": "@peculiar/x509/build/x509.es.js" };
 const run = promisify(execFile);
 
+/**
+ * Node takes an `--env-file` of the program's own for its own, unless a `--` stands before the
+ * program: https://github.com/nodejs/node/issues/54232. A shell can say that wherever there is
+ * one; to Node the second line is a string and a comment.
+ */
+const skyOpening = `#!/bin/sh
+":" //; exec node -- "$0" "$@"`;
+
 await main();
 
 async function main(): Promise<void> {
@@ -174,7 +182,7 @@ async function writeDoor(outdir: string, name: string): Promise<void> {
   const start = scripts.includes(name)
     ? `module.createRequire(import.meta.url)("./${name}-main.cjs");`
     : `await import("./${name}-main.js");`;
-  const door = `#!/usr/bin/env node
+  const door = `${name === "sky" ? skyOpening : "#!/usr/bin/env node"}
 import { homedir } from "node:os";
 import module from "node:module";
 

@@ -2,65 +2,21 @@
 // the cluster is told where a head runs already.
 
 import type { ClusterStatus } from "../../model/cluster.ts";
-import type { Task } from "../../model/task.ts";
-import type { IdleRule } from "../head.ts";
-import { hasNothingToDo } from "../launch.ts";
+import { SkyError } from "../../model/errors.ts";
+import { type Plan, planText } from "../dryrun.ts";
+import { problemsText } from "../problem.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import type { Shell } from "./shell.ts";
-import { truncated } from "./table.ts";
-import { idleText } from "./times.ts";
 
-/** Of a script: its first line, cut. */
-const scriptWidth = 60;
-
-export interface Plan {
-  readonly cluster: string;
-  readonly task: Task;
-  readonly autostop?: IdleRule;
-}
-
-export async function dryrun(shell: Shell, plan: Plan): Promise<ExitCode> {
-  const { cluster, task } = plan;
-  const what = hasNothingToDo(task, false) ? "nothing to run" : `task ${task.name ?? "-"}`;
-  shell.print(`Cluster ${cluster}: ${shapeText(task)}, ${what}.`);
+/** @throws SkyError `cloud/needed` behind the plan, if no enabled cloud can do it. */
+export async function dryrun(shell: Shell, plan: Omit<Plan, "status">): Promise<ExitCode> {
+  const { cluster } = plan;
   const status = await statusNow(shell, cluster);
-  const rows = [["cluster", status], ...rowsOf(plan)];
-  for (const [title = "", text = ""] of rows) shell.print(`  ${title.padEnd(9)}  ${text}`);
+  shell.print(planText({ ...plan, status }));
+  const { needs = [] } = plan.reading ?? {};
+  if (needs.length > 0) throw new SkyError("cloud/needed", { problems: problemsText(needs) });
   shell.print("Dryrun finished.");
   return exitCodes.done;
-}
-
-function shapeText({ numNodes, resources }: Task): string {
-  const { cpus, memoryGb, accelerators } = resources;
-  const parts = [
-    cpus && `cpus=${cpus.amount}`,
-    memoryGb && `memory=${memoryGb.amount}GB`,
-    accelerators && `${accelerators.name}:${accelerators.count}`,
-  ].filter((part) => part !== undefined);
-  return `${numNodes}x Local(${parts.join(", ")})`;
-}
-
-function rowsOf({ task, autostop }: Plan): readonly (readonly [string, string])[] {
-  const { workdir, fileMounts = [], envs, secrets, setup, run } = task;
-  const names = [...Object.keys(envs), ...Object.keys(secrets).map((name) => `${name} (secret)`)];
-  const stop = autostop && `${idleText(autostop.idleSeconds * 1_000)} idle`;
-  const rows: readonly (readonly [string, string | undefined])[] = [
-    ["workdir", workdir && `${workdir} -> ~/sky_workdir`],
-    ...fileMounts.map((mount) => ["files", `${mount.source} -> ${mount.destination}`] as const),
-    ["variables", names.length === 0 ? undefined : names.join(", ")],
-    ["setup", setup && scriptText(setup)],
-    ["run", run && scriptText(run)],
-    [autostop?.down === true ? "autodown" : "autostop", stop],
-  ];
-  return rows.flatMap(([title, text]) =>
-    text === undefined || text === "" ? [] : [[title, text]],
-  );
-}
-
-function scriptText(script: string): string {
-  const [first = "", ...more] = script.trim().split("\n");
-  const rest = more.length === 0 ? "" : ` (and ${more.length} more lines)`;
-  return `${truncated(first, scriptWidth)}${rest}`;
 }
 
 const fates: Readonly<Record<ClusterStatus, string>> = {

@@ -10,18 +10,22 @@ import type { Task } from "../../model/task.ts";
 import type { FileReading } from "../entrypoint.ts";
 import { commandTree, entryText, resolveEntrypoint } from "../entrypoint.ts";
 import { type Problem, problemsText } from "../problem.ts";
-import { taskOf, taskOrThrow } from "../task-file.ts";
-import { demandPlace } from "../task-place.ts";
-import type { Tree } from "../task-tree.ts";
+import { type Dag, dagOf } from "../task-dag.ts";
+import { type ReadTask, taskOrThrow } from "../task-file.ts";
+import { isNull, type Tree } from "../task-tree.ts";
 import { world } from "../world-os.ts";
 import { WrongUse } from "./exit-codes.ts";
+import { flagFiles } from "./flag-files.ts";
 import { isSet, type Parsed } from "./flags.ts";
 import type { Shell } from "./shell.ts";
 import { taskFlagsOf } from "./task-flags.ts";
 
 const fileBytesMax = 4 * 1024 * 1024;
 
-/** The task, or `undefined` where there are no words. @throws SkyError `task/invalid`. */
+/**
+ * The task, or `undefined` where there are no words.
+ * @throws SkyError `task/invalid`; `cloud/needed`, unless it is for a dry run.
+ */
 export async function taskFromEntry(
   shell: Shell,
   words: readonly string[],
@@ -53,21 +57,34 @@ export async function taskFromEntry(
 }
 
 /** The task of flags alone: what `sky launch` without ENTRYPOINT brings up. */
-export function taskFromFlags(shell: Shell, parsed: Parsed): Task {
+export function taskFromFlags(shell: Shell, parsed: Parsed): Promise<Task> {
   const place = { kind: "value", path: "task" } as const;
-  return validTask(shell, parsed, { tree: { kind: "map", place, entries: [] } });
+  return validTask(shell, parsed, { documents: [{ kind: "map", place, entries: [] }] });
 }
 
-/** The file behind a task, for what only the head can find wrong with it. */
-const origins = new WeakMap<Task, { readonly tree: Tree; readonly parsed: Parsed }>();
+/** What was read beside each task: what a dry run shows, and what the head may find wrong. */
+const readings = new WeakMap<Task, ReadTask>();
+
+export function readingOf(task: Task): ReadTask | undefined {
+  return readings.get(task);
+}
+
+/** What the head's sentence is about. */
+const demands = [
+  { says: /^\d+ nodes? asked/, of: "num_nodes" },
+  { says: /^cpus /, of: "cpus" },
+  { says: /^memory /, of: "memory" },
+  { says: /^\S+:[\d.]+ asked/, of: "accelerators" },
+] as const;
 
 /** A refusal of the task with its place in the file, where it has one; any other error as it is. */
 export function withPlace(error: unknown, task: Task): unknown {
-  const origin = origins.get(task);
-  if (origin === undefined || !isSkyError(error, "task/too-big")) return error;
+  if (!isSkyError(error, "task/too-big")) return error;
   const what = String(error.params["why"]);
-  const place = demandPlace(origin.tree, what, origin.parsed.flags);
-  if (place === undefined) return error;
+  const demand = demands.find(({ says }) => says.test(what));
+  const place = demand && readings.get(task)?.demands[demand.of];
+  // A flag is named by the sentence itself.
+  if (place?.kind !== "text") return error;
   return new SkyError(
     "task/invalid",
     { problems: problemsText([{ place, what }]) },
@@ -75,26 +92,41 @@ export function withPlace(error: unknown, task: Task): unknown {
   );
 }
 
-function validCommand(shell: Shell, parsed: Parsed, command: string): Task {
-  return validTask(shell, parsed, { tree: commandTree(command), from: `command: ${command}` });
+function validCommand(shell: Shell, parsed: Parsed, command: string): Promise<Task> {
+  const from = `command: ${command}`;
+  return validTask(shell, parsed, { documents: [commandTree(command)], from });
 }
 
 interface Read {
-  readonly tree: Tree;
+  readonly documents: readonly Tree[];
   /** What the user is told that the task was made of. */
   readonly from?: string;
   readonly problems?: readonly Problem[];
 }
 
-function validTask(shell: Shell, parsed: Parsed, { tree, from, problems = [] }: Read): Task {
-  const reading = taskOf(tree, taskFlagsOf(parsed, process.env), world());
-  const more = reading.ok ? [] : reading.problems;
-  if (problems.length > 0) return taskOrThrow({ ok: false, problems: [...problems, ...more] });
-  const task = taskOrThrow(reading);
-  if (tree.place.kind === "text") origins.set(task, { tree, parsed });
+async function validTask(shell: Shell, parsed: Parsed, read: Read): Promise<Task> {
+  const { documents, from, problems = [] } = read;
+  const flags = { ...taskFlagsOf(parsed, process.env), ...(await flagFiles(parsed)) };
+  const dag = dagOf({ documents, flags, world: world() });
+  const all = [...problems, ...(dag.ok ? severalTasks(dag, documents) : dag.problems)];
+  const [reading] = dag.ok ? dag.tasks : [];
+  if (all.length > 0 || reading === undefined) {
+    throw new SkyError("task/invalid", { problems: problemsText(all) });
+  }
+  readings.set(reading.task, reading);
   if (from !== undefined) shell.say(`Task from ${from}`);
-  if (reading.ok && reading.notes.length > 0) shell.say(`Note: ${problemsText(reading.notes)}`);
-  return task;
+  if (reading.notes.length > 0) shell.say(`Note: ${problemsText(reading.notes)}`);
+  return isSet(parsed, "dryrun") ? reading.task : taskOrThrow({ ok: true, ...reading });
+}
+
+/** Launch and exec take one task. Source: SkyPilot, which has pipelines as managed jobs. */
+function severalTasks({ tasks }: Dag, documents: readonly Tree[]): readonly Problem[] {
+  const last = documents.findLast((tree) => !isNull(tree));
+  if (tasks.length < 2 || last === undefined) return [];
+  const what =
+    `the file has ${tasks.length} tasks: a pipeline is for \`sky jobs launch\`, ` +
+    "`sky launch` and `sky exec` take a single task";
+  return [{ place: last.place, what }];
 }
 
 function readEntry(path: string): FileReading {
@@ -105,7 +137,7 @@ function readEntry(path: string): FileReading {
     if (stat.size > fileBytesMax) {
       return { kind: "unreadable", why: `it has ${stat.size} bytes, at most ${fileBytesMax}` };
     }
-    return readingOf(readFileSync(path));
+    return fileReading(readFileSync(path));
   } catch (error) {
     // A command is often no possible path at all: too long, or through a file.
     const why = error instanceof Error ? error.message : String(error);
@@ -113,7 +145,7 @@ function readEntry(path: string): FileReading {
   }
 }
 
-function readingOf(bytes: Buffer): FileReading {
+function fileReading(bytes: Buffer): FileReading {
   const text = bytes.toString("utf8");
   if (isUtf8(bytes)) return { kind: "text", text };
   // What cannot be read is replaced, so the first difference is the first byte that cannot.

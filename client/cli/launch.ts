@@ -13,7 +13,7 @@ import { untilUpBy } from "../until-up-os.ts";
 import { userName } from "../world-os.ts";
 import { type CliCommand, serverFlags, waitForFlags, yesFlag } from "./command.ts";
 import { dryrun } from "./dryrun.ts";
-import { taskFromEntry, taskFromFlags, withPlace } from "./entry.ts";
+import { readingOf, taskFromEntry, taskFromFlags, withPlace } from "./entry.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { type Flag, isSet, type Parsed, textFlag, wordsAt } from "./flags.ts";
 import { gitFlags } from "./git-flags.ts";
@@ -86,9 +86,13 @@ export const launch: CliCommand = {
     const isNew = textFlag(parsed, "cluster") === undefined;
     const autostop = idleRuleOf(parsed);
     const words = wordsAt(parsed, 0);
-    const task = (await taskFromEntry(shell, words, parsed)) ?? taskFromFlags(shell, parsed);
+    const task =
+      (await taskFromEntry(shell, words, parsed)) ?? (await taskFromFlags(shell, parsed));
     const plan = { cluster, task, ...(autostop === undefined ? {} : { autostop }) };
-    if (isSet(parsed, "dryrun")) return dryrun(shell, plan);
+    if (isSet(parsed, "dryrun")) {
+      const reading = readingOf(task);
+      return dryrun(shell, { ...plan, ...(reading === undefined ? {} : { reading }) });
+    }
     // A yes given ahead needs no look at the cluster, unless what happens depends on it.
     const looks = !isSet(parsed, "yes") || isSet(parsed, "fast");
     const status = looks && !isNew ? await statusOf(shell, cluster) : undefined;

@@ -95,7 +95,7 @@ async function openNode(shell: Shell, parsed: Parsed, kind: Kind): Promise<ExitC
   checkSshFlags(parsed);
   const autostop = idleRuleOf(parsed);
   const asked = { ...parsed, flags: { ...gpusOf(parsed, kind), ...parsed.flags } };
-  const task = taskFromFlags(shell, asked);
+  const task = await taskFromFlags(shell, asked);
   const head = await shell.head();
   const known = await head.status([], shell.interrupt);
   const found = known.find(({ name }) => name === cluster);

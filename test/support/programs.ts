@@ -116,9 +116,11 @@ export function place(t: TestContext | undefined, options: PlaceOptions = {}): P
 
 /** A program of ours as a command line: `program("sky", ["queue", "demo"])`. */
 export function program(name: "sky" | "skyhead" | "skylet", folder?: string): readonly string[] {
-  if (folder !== undefined) return [process.execPath, join(folder, `${name}.js`)];
+  // Behind `--`, as the command starts itself: an --env-file is none of Node's.
+  const node = name === "sky" ? [process.execPath, "--"] : [process.execPath];
+  if (folder !== undefined) return [...node, join(folder, `${name}.js`)];
   const bundled = process.env["SKY_TEST_PROGRAMS"] === "dist";
-  return [process.execPath, join(checkout, bundled ? `dist/${name}.js` : `bin/${name}.ts`)];
+  return [...node, join(checkout, bundled ? `dist/${name}.js` : `bin/${name}.ts`)];
 }
 
 function isHead(seen: ProcessSeen): boolean {
