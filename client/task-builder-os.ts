@@ -163,7 +163,7 @@ export class Task {
    * @throws SkyError `task/invalid` with every problem; `cloud/needed`.
    */
   validate(): this {
-    taskOrThrow(taskOf(this.#tree, {}, world()));
+    taskOrThrow(taskOf(this.#tree, {}, { world: world() }));
     return this;
   }
 

@@ -34,7 +34,7 @@ export interface Intake {
 /** @throws SkyError `task/invalid`, `cloud/needed`. */
 export function validatedTask(input: unknown, path: string, intake: Intake = {}): Task {
   const tree = withShape(treeOfInput(input, path), intake.shape ?? {});
-  const reading = taskOf(tree, {}, world());
+  const reading = taskOf(tree, {}, { world: world() });
   const task = taskOrThrow(reading);
   if (reading.ok && reading.notes.length > 0) intake.onNote?.(problemsText(reading.notes));
   return task;

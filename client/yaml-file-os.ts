@@ -6,7 +6,7 @@ import { isUtf8 } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { errorText, SkyError } from "../model/errors.ts";
 import { problemsText } from "./problem.ts";
-import type { Tree } from "./task-tree.ts";
+import { isNull, type Tree } from "./task-tree.ts";
 import type { Plain } from "./tree-plain.ts";
 
 const fileBytesMax = 4 * 1024 * 1024;
@@ -17,13 +17,14 @@ export interface YamlSource {
   readonly text?: string;
 }
 
-/** The trees of all documents. @throws SkyError `task/invalid`. */
+/** The trees of all documents but empty ones; at least one. @throws SkyError `task/invalid`. */
 export async function readDocuments(source: YamlSource): Promise<readonly Tree[]> {
   const { readYaml } = await import("./task-yaml.ts");
   const text = source.text ?? (await textOf(source.path));
-  const { tree, problems } = readYaml(text, source.path);
-  if (tree === undefined || problems.length > 0) throw invalid(problemsText(problems));
-  return [tree];
+  const { documents, problems } = readYaml(text, source.path);
+  if (documents === undefined || problems.length > 0) throw invalid(problemsText(problems));
+  const full = documents.filter((tree) => !isNull(tree));
+  return full.length === 0 ? documents.slice(0, 1) : full;
 }
 
 /** @throws SkyError `task/invalid` for a pipeline, and for what is no mapping. */
