@@ -25,7 +25,9 @@ export function timeLeft(gang: GangState, at: Instant): number | undefined {
   if (gang.phase === "queued" || gang.begunAt === undefined || timeoutMs === undefined) {
     return undefined;
   }
-  return Math.max(0, timeoutMs - elapsedMs(gang.begunAt, at));
+  // After a boot only the wall clock goes on, and it may have been put back.
+  const elapsed = Math.max(0, elapsedMs(gang.begunAt, at));
+  return Math.max(0, timeoutMs - elapsed);
 }
 
 const units = [

@@ -8,6 +8,7 @@ export const promises = {
   "one start": "a rank is started at most once in an attempt, and never after its job's end",
   "one end": "how a job ended is never changed",
   "true end": "what is on record of an end is what the processes did",
+  "in time": "no attempt goes on for longer than its timeout, and none ends for one before",
   "whole gang": "a gang runs whole, each rank on a node of its own, after all stood ready",
   "own share": "no device, core or node is held by two jobs beyond what it has",
   "no overlap": "no rank of an old attempt runs beside one of a new",

@@ -110,7 +110,11 @@ export class SimHead {
     };
     this.#running = running;
     const { board } = running;
-    board.onAnnouncement((told) => life.alive && this.#sim.truth.announced(told));
+    board.onAnnouncement((told) => {
+      if (!life.alive) return;
+      this.#sim.truth.announced(told);
+      this.#sim.times.announced(told);
+    });
     this.#startUp(running, store).catch((error: unknown) => {
       if (life.alive && !running.broken) this.#sim.onBroken(`the head does not start: ${error}`);
     });
@@ -149,6 +153,7 @@ export class SimHead {
   reboot(): void {
     this.kill();
     this.#sim.say("the head's machine reboots");
+    this.#sim.times.forget();
     this.disk.losePower(this.#sim.random.unit());
     this.clock.reboot();
   }
@@ -156,6 +161,7 @@ export class SimHead {
   /** As `sky down` leaves it: nothing of the cluster is on disk. */
   erase(): void {
     this.kill();
+    this.#sim.times.forget();
     this.disk.erase();
     this.#files = createMemoryFiles(root);
   }

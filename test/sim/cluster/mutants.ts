@@ -105,6 +105,21 @@ export const mutants: readonly (() => Mutant)[] = [
         endedAtOnce(decide(state, event)),
       ),
   })),
+  mutant("a timeout is not watched", "a timeout ends what goes on", () => ({
+    begin: () => withCell("gang", ["running", "timeout-passed"], (state) => [state, []]),
+  })),
+  mutant("each head counts timeouts anew", "an attempt's time goes on without a head", () => ({
+    store: (store) => ({
+      ...store,
+      read: async (prefix) => (await store.read(prefix)).map(begunLater),
+    }),
+  })),
+  mutant("what timed out is over at once", "a gang ends as a whole", () => ({
+    begin: () =>
+      withCell("gang", ["running", "timeout-passed"], (state, event, decide) =>
+        endedAtOnce(decide(state, event)),
+      ),
+  })),
   mutant("a stop is said once", "no message needs to arrive", () => ({
     headBus: firstOnly(["stop"]),
   })),
@@ -179,6 +194,12 @@ export const mutants: readonly (() => Mutant)[] = [
 
 function mutant(name: string, breaks: string, make: () => Change): () => Mutant {
   return () => ({ ...noMutant, ...make(), name, breaks });
+}
+
+/** In the future, so that no time seems to have passed. */
+function begunLater({ key, value }: StoreRecord): StoreRecord {
+  const later = /("begunAt":\{"wallMs":\d+,"monoMs":)\d+/g;
+  return { key, value: value.replace(later, `$1${1e12}`) };
 }
 
 function endedOtherwise({ key, value }: StoreRecord): StoreRecord {

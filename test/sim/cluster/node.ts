@@ -183,6 +183,7 @@ export class SimNode {
 
   #changed(change: MachineChange): void {
     this.#sim.truth.changed(this.node.id, change);
+    this.#sim.times.changed(change);
     if (change.kind !== "claimed" || this.shimsDieMs === undefined) return;
     this.clock.after(this.shimsDieMs(), () => this.#machine.killShim(change.dir));
   }

@@ -30,6 +30,7 @@ import { Network } from "./network.ts";
 import { SimNode } from "./node.ts";
 import { Power } from "./power.ts";
 import { checkRest, leftovers } from "./rest.ts";
+import { Times } from "./times.ts";
 import { Transcript } from "./transcript.ts";
 import { Truth } from "./truth.ts";
 import { Users } from "./users.ts";
@@ -63,6 +64,7 @@ export class Sim {
   readonly mutant: Mutant;
   readonly network: Network;
   readonly truth: Truth;
+  readonly times = new Times(this);
   readonly nodes: readonly SimNode[];
   readonly head: SimHead;
   readonly log: Log;
@@ -107,6 +109,7 @@ export class Sim {
     this.transcript.turn(report);
     if (report.address.kind !== "scheduler") return;
     this.scheduler = report.state as SchedulerState;
+    this.times.turned(this.scheduler);
     this.mutant.observe(this.scheduler, report);
   };
 

@@ -8,9 +8,10 @@ import type { ProgramStep } from "../../../runtime/process-memory.ts";
 import { programText } from "../../../runtime/process-memory.ts";
 import type { MemoryRandom } from "../../../runtime/random-memory.ts";
 
-/** Set in `envs`: the share of each device that a rank may use, and its cores. */
+/** Set in `envs`: the share of each device that a rank may use, its cores, and its timeout. */
 export const shareVariable = "SIM_SHARE";
 export const cpusVariable = "SIM_CPUS";
+export const timeoutVariable = "SIM_TIMEOUT";
 
 type Program = readonly ProgramStep[];
 
@@ -20,6 +21,7 @@ export function randomTask(random: MemoryRandom, name: string, nodesMax: number)
   const wantsDevices = chance(0.5);
   const cpus = [0.5, 1, 2][random.below(3)] ?? 1;
   const numNodes = chance(0.5) ? 1 : 1 + random.below(nodesMax);
+  const limit = timeoutOf(random.fork(`timeout of ${name}`));
   return {
     name,
     numNodes,
@@ -27,13 +29,23 @@ export function randomTask(random: MemoryRandom, name: string, nodesMax: number)
       cpus: { amount: cpus, orMore: false },
       ...(wantsDevices ? { accelerators: { name: "V100", count: share } } : {}),
     },
-    envs: { [shareVariable]: String(Math.min(1, share)), [cpusVariable]: String(cpus) },
+    envs: {
+      ...{ [shareVariable]: String(Math.min(1, share)), [cpusVariable]: String(cpus) },
+      ...(limit === undefined ? {} : { [timeoutVariable]: String(limit) }),
+    },
+    ...(limit === undefined ? {} : { timeoutMs: limit }),
     secrets: chance(0.15) ? { TOKEN: `secret of ${name}` } : {},
     priority: random.below(3),
     maxRestarts: chance(0.4) ? 1 + random.below(2) : 0,
     ...(chance(0.4) ? { setup: scriptText([setupProgram(random)]) } : {}),
     ...(chance(0.03) ? {} : { run: runScript(random, numNodes) }),
   };
+}
+
+/** Some may not take for ever, in milliseconds; a few hardly get to begin. */
+function timeoutOf(random: MemoryRandom): number | undefined {
+  if (random.unit() < 0.7) return undefined;
+  return [20, 500, 3_000, 10_000][random.below(4)];
 }
 
 /** One that runs for a minute or so and may restart, small enough to find other nodes. */
