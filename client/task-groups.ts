@@ -54,8 +54,8 @@ export function readTable<F extends Fields>(tree: Tree, table: Table<F>, found: 
 
 /** A mapping with the fields of a table. */
 export function fieldsOf<F extends Fields>(table: Table<F>): Kind<Said<F>> {
-  const properties = Object.entries(table.fields).map(([name, { kind }]) => {
-    return [name, orNull(kind.schema)] as const;
+  const properties = Object.entries(table.fields).map(([name, { kind, about }]) => {
+    return [name, { description: about, ...orNull(kind.schema) }] as const;
   });
   return {
     schema: {

@@ -16,7 +16,13 @@ import type { Tree } from "./task-tree.ts";
 import type { Findings } from "./task-values.ts";
 import { refuse } from "./task-values.ts";
 
-const items = listOf(fieldsOf({ of: "resources", fields: wishFields }), 1);
+const wish = fieldsOf({ of: "resources", fields: wishFields });
+
+/** What the schema names once and uses often. */
+export const definitions = { wish: wish.schema };
+
+const item = { ...wish, schema: { $ref: "#/definitions/wish" } };
+const items = listOf(item, 1);
 
 export const resourceFields = {
   ...wishFields,
@@ -31,7 +37,7 @@ export const resourceFields = {
     example: "ordered: [{accelerators: H100}, {accelerators: A100}]",
   },
   candidates: {
-    kind: listOf(fieldsOf({ of: "resources", fields: wishFields })),
+    kind: listOf(item),
     about: "For `sky bench` of SkyPilot: checked, and without effect here.",
     example: "candidates: [{cpus: 4}, {cpus: 8}]",
   },
