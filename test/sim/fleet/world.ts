@@ -4,15 +4,27 @@
 //
 // What is promised is checked as it happens: the record of a cluster is on disk before its cloud is
 // asked for machines; whoever is told that a cluster is up finds its machines; after `down` the
-// cloud has none. Then the world is healed, everything is taken down, and nothing may be left.
+// cloud has none, unless a purge said so; a refresh takes a cluster for gone only if its machines
+// are; usage is open while a cluster is wanted and closed when it is stopped or gone. Then the world is healed, everything is taken down, and nothing may be left.
 
 import { strict as assert } from "node:assert";
 import type { Cloud } from "../../../clouds/cloud.ts";
 import { createMemoryCloud, type MemoryCloud } from "../../../clouds/cloud-memory.ts";
 import type { ClusterRecord, LaunchRequest } from "../../../clouds/cluster-record.ts";
-import { fleetKind, fleetRecordKey, type HeadsPort } from "../../../clouds/fleet-actor.ts";
-import { createFleets, type DownOutcome, type Fleets } from "../../../clouds/fleets-actor.ts";
+import {
+  fleetKind,
+  fleetRecordKey,
+  type HeadsPort,
+  isGoneKey,
+} from "../../../clouds/fleet-actor.ts";
+import {
+  createFleets,
+  type DownOutcome,
+  type Finding,
+  type Fleets,
+} from "../../../clouds/fleets-actor.ts";
 import { homeCluster } from "../../../clouds/home-records.ts";
+import { type GoneCluster, isOpen, neverUsed } from "../../../clouds/usage.ts";
 import { headNode } from "../../../model/address.ts";
 import { isSkyError, SkyError } from "../../../model/errors.ts";
 import { createBusHub } from "../../../runtime/bus-memory.ts";
@@ -51,6 +63,8 @@ export class FleetWorld {
   #launches = 0;
   /** How often somebody asked for something: an answer tells only of what was asked last. */
   readonly #asked = new Map<string, number>();
+  /** Those whose cloud has listed nothing since they were launched. */
+  readonly #seenEmpty = new Set<string>();
   /** Those of which a purge may have left machines. */
   readonly #purged = new Set<string>();
   #broken: Error | undefined;
@@ -76,6 +90,7 @@ export class FleetWorld {
     for (let action = 0; action < actions; action += 1) {
       await this.#act();
       await this.#pass(this.#random.below(this.#chance(0.6) ? burstMsMax : stepMsMax));
+      this.#checkUsage();
     }
     this.#faults = false;
     if (this.#life?.over !== false) await this.#start();
@@ -116,7 +131,7 @@ export class FleetWorld {
     else if (verb === "wind") this.#wind(name);
     else if (verb === "flap") fleets?.alive(name, []);
     else if (verb === "lose") this.#lose(name);
-    else if (verb === "turn") this.#turn(name);
+    else if (verb === "turn") await this.#turn(name);
     else this.#user(name, verb);
   }
 
@@ -134,7 +149,7 @@ export class FleetWorld {
   }
 
   /** Machines change though nobody asked: switched off in a console, or gone, or one too many. */
-  #turn(name: string): void {
+  async #turn(name: string): Promise<void> {
     const cloud = this.#cloud(name);
     const what = this.#random.below(10);
     for (const { id } of cloud.machines()) {
@@ -143,6 +158,11 @@ export class FleetWorld {
       else if (what < 9) cloud.lose(id);
     }
     if (what === 9 && this.#record(name)?.status === "UP") cloud.stray(name);
+    // Whoever did it looks at once, and again.
+    for (let times = this.#random.below(3); times > 0; times -= 1) {
+      this.#user(name, "refresh");
+      await this.#pass(burstMsMax);
+    }
   }
 
   #awakeAndSilent(name: string): void {
@@ -184,10 +204,13 @@ export class FleetWorld {
     else if (verb === "refresh") {
       // All machines run, and nobody has heard of them yet.
       if (this.#chance(0.4)) this.#awakeAndSilent(name);
-      void fleets.refresh(name, { isAutodown: false }, signal).then(
-        told(() => {}),
-        refused,
-      );
+      const found = ({ text }: Finding): void =>
+        told(() => {
+          if (text.startsWith("Cluster(s) terminated")) {
+            assert.equal(this.#record(name), undefined, `${name} is gone and on record`);
+          }
+        })();
+      void fleets.refresh(name, { isAutodown: false }, signal).then(found, refused);
     } else {
       const purge = this.#faults && this.#chance(0.2);
       if (purge) this.#purged.add(name);
@@ -255,9 +278,15 @@ export class FleetWorld {
           const status = this.#record(name)?.status;
           const isKnown = status === "INIT" || status === "UP" || status === "STOPPING";
           this.#check(() => assert.ok(isKnown, `machines of ${name} before its record`));
+          this.#seenEmpty.delete(name);
           return cloud.launch(request, signal);
         }),
-      list: (cluster, signal) => call(() => cloud.list(cluster, signal)),
+      list: (cluster, signal) =>
+        call(async () => {
+          const machines = await cloud.list(cluster, signal);
+          if (machines.length === 0) this.#seenEmpty.add(name);
+          return machines;
+        }),
       start: (ids, signal) => call(() => cloud.start(ids, signal)),
       stop: (ids, signal) => call(() => cloud.stop(ids, signal)),
       terminate: (ids, signal) => call(() => cloud.terminate(ids, signal)),
@@ -275,7 +304,12 @@ export class FleetWorld {
       open: ({ name }) => call(name, () => this.#opened.add(name)),
       declare: () => {},
       dismiss: () => {},
-      close: ({ name }) => call(name, () => {}),
+      close: ({ name, unasked, goal }) => {
+        const isTaken = unasked === true && goal === "absent";
+        const isTrue = !isTaken || this.#seenEmpty.has(name);
+        this.#check(() => assert.ok(isTrue, `${name} is taken for gone and has machines`));
+        return call(name, () => {});
+      },
       clear: async ({ name }) => {
         await call(name, () => this.#opened.delete(name));
         return { logsArchive: "" };
@@ -298,6 +332,21 @@ export class FleetWorld {
         this.#life?.fleets.alive(name, [...new Set(up.map(({ node }) => node))]);
       }
       await settle();
+    }
+  }
+
+  #checkUsage(): void {
+    for (const name of names) {
+      const record = this.#record(name);
+      const { status = "INIT", usage = neverUsed } = record ?? {};
+      if (status === "UP") assert.ok(isOpen(usage), `${name} is up and costs nothing`);
+      if (status === "STOPPED") assert.ok(!isOpen(usage), `${name} is stopped and costs`);
+      if (status === "UP" || status === "STOPPED") assert.equal(record?.busy, undefined);
+    }
+    for (const [key, text] of this.#disk.records) {
+      if (!isGoneKey(key)) continue;
+      const { usage } = JSON.parse(text) as GoneCluster;
+      assert.ok(!isOpen(usage) && usage.intervals.length > 0, `${key} is gone and costs`);
     }
   }
 
