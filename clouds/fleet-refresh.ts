@@ -20,6 +20,8 @@ type Known = In<"init"> | In<"up"> | In<"stopped">;
 /** An agent that ended is started again by itself: so often, so far apart, it is waited for. */
 const inquiriesMax = 5;
 const inquiryMs = 600;
+/** How long who asked waits for the record to follow. */
+const toldMs = 5_000;
 
 export function refresh(s: Known, { replyTo }: On<"refresh">): Next {
   const waiters = waitersOf(replyTo, "Refresh");
@@ -85,7 +87,12 @@ function went(
   const cause = goal === "absent" ? "terminated on the cloud" : "stopped on the cloud";
   return [
     goingDown(record, s.waiters),
-    [{ kind: "save", record, cause }, { kind: "clear-deadline" }, closeHead(record)],
+    [
+      { kind: "save", record, cause },
+      { kind: "clear-deadline" },
+      closeHead(record),
+      { kind: "inquire-later", ms: toldMs },
+    ],
   ];
 }
 
@@ -127,8 +134,15 @@ function notUp(
   ];
 }
 
+/** What is left to do takes its time, as where jobs ran: whoever asked need not wait for that. */
+export function tellSoon(s: In<"stopping"> | In<"ending">): Next {
+  const isGone = s.record.goal === "absent";
+  const reply = isGone ? ({ kind: "gone", logsArchive: "", leftBehind: "" } as const) : found("");
+  return settle(s, reply);
+}
+
 /** Everything is as it was. Only those who wait for a refresh are told. */
-function settle(s: Known, reply: FleetReply): Next {
+function settle(s: Exclude<FleetState, In<"absent">>, reply: FleetReply): Next {
   const { inquiries, ...rest } = s;
   const others = s.waiters.filter(({ what }) => what !== "Refresh");
   const next = { ...rest, waiters: others } as FleetState;

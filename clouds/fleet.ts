@@ -26,6 +26,7 @@ import {
   judge,
   nothingNew,
   refresh,
+  tellSoon,
   tellWhatGoesOn,
 } from "./fleet-refresh.ts";
 import {
@@ -272,7 +273,7 @@ const stopping: Row<"stopping"> = {
   used: "ignore",
   refresh: tellWhatGoesOn,
   found: "ignore",
-  "inquiry-due": "ignore",
+  "inquiry-due": tellSoon,
   seen: sawStopping,
   alive: "ignore",
   closed: (s) => [{ ...s, closed: true, looks: 0 }, [{ kind: "look", record: s.record }]],
@@ -309,7 +310,7 @@ const ending: Row<"ending"> = {
   used: "ignore",
   refresh: tellWhatGoesOn,
   found: "ignore",
-  "inquiry-due": "ignore",
+  "inquiry-due": tellSoon,
   seen: sawEnding,
   alive: "ignore",
   closed: (s) => [{ ...s, closed: true, looks: 0 }, [{ kind: "look", record: s.record }]],

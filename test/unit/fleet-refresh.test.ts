@@ -56,6 +56,14 @@ test("none left of a stopped cluster: the same", async () => {
   assert.equal(made.fleets().record("demo"), undefined);
 });
 
+test("none left, and its jobs take long to end: that is not waited for", async () => {
+  const made = await launched({ closeHead: () => new Promise(() => {}) });
+  for (const { id } of made.cloud.machines()) made.cloud.lose(id);
+  assert.deepEqual(await refreshed(made), ["Cluster(s) terminated on the cloud: demo", false]);
+  assert.equal(made.record().status, "STOPPING");
+  assert.deepEqual(await refreshed(made), ["", false]);
+});
+
 test("all stopped: STOPPED, without any being woken", async () => {
   const made = await launched();
   turnAll(made, "stopped");

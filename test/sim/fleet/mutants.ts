@@ -73,7 +73,7 @@ export const mutants: readonly FleetMutant[] = [
   },
   {
     mutant: "a cluster that comes up keeps what it was busy with",
-    ...{ breaks: "nobody waits for what is over", promise: "busy", says: /launch|start/},
+    ...{ breaks: "nobody waits for what is over", promise: "busy", says: /launch|start/ },
     plant: () =>
       replace("init", "alive", (decide) => (state, event) => {
         const [next, effects] = decide(state, event);

@@ -207,7 +207,8 @@ export class FleetWorld {
       const found = ({ text }: Finding): void =>
         told(() => {
           if (text.startsWith("Cluster(s) terminated")) {
-            assert.equal(this.#record(name), undefined, `${name} is gone and on record`);
+            const { status = "STOPPING" } = this.#record(name) ?? {};
+            assert.equal(status, "STOPPING", `${name} is gone and on record`);
           }
         })();
       void fleets.refresh(name, { isAutodown: false }, signal).then(found, refused);
