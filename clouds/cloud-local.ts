@@ -102,8 +102,9 @@ class FolderCloud implements LocalCloud {
         const found = await this.#read(cluster, node);
         const id = `${cluster}/${node}`;
         const phase = this.#kept.get(id)?.phase ?? "stopped";
+        if (found !== undefined) machines.push({ id, node, ip: found.ip, phase });
         // A folder without a machine in it was cut off while it was made or removed.
-        machines.push({ id, node: found === undefined ? "" : node, ip: found?.ip ?? "", phase });
+        else if (!this.#kept.has(id)) machines.push({ id, node: "", ip: "", phase });
       }
       return [...machines, ...this.#bereft(cluster, machines)];
     });
@@ -132,7 +133,7 @@ class FolderCloud implements LocalCloud {
     await this.stop([...this.#kept.keys()]);
   }
 
-  /** Agents that run on in folders which somebody removed: they may still end their ranks. */
+  /** Agents that run on though somebody removed their folders: they may still end their ranks. */
   #bereft(cluster: string, listed: readonly Machine[]): readonly Machine[] {
     const ids = [...this.#kept.keys()].filter(
       (id) => partsOf(id).cluster === cluster && !listed.some((machine) => machine.id === id),

@@ -34,7 +34,7 @@ test("all up and alive: UP, and nothing to say", async () => {
   assert.deepEqual(made.asked, ["open"], "autostop stays, nothing is closed");
 });
 
-test("none left: the record goes with its logs kept, and the text says who is suspected", async () => {
+test("none left: the record goes, and the text says whether it went by itself", async () => {
   for (const [isAutodown, text] of [
     [true, "Autodowned cluster(s): demo"],
     [false, "Cluster(s) terminated on the cloud: demo"],
@@ -74,7 +74,7 @@ test("all stopped: STOPPED, without any being woken", async () => {
   assert.ok(made.asked.includes("close"), "its jobs are told");
 });
 
-test("a part is missing: INIT, autostop off, and none is launched before somebody asks", async () => {
+test("a part is missing: INIT, autostop off, and none is launched unasked", async () => {
   const made = await launched();
   made.cloud.lose(made.cloud.machines()[0]?.id ?? "");
   const [text, failed] = await refreshed(made);

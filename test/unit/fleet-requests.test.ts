@@ -73,7 +73,7 @@ test("a launch of another shape is refused at once, and the first goes on", asyn
   assert.equal(first.outcome(), undefined);
 });
 
-test("a launch that nobody waits for any more has a deadline again when it is asked for", async () => {
+test("a launch that has failed has a deadline again when it is asked for", async () => {
   const made = await stage(slow);
   const first = launchBy(made, "ada");
   await made.pass(70_000);
@@ -293,7 +293,7 @@ test("with purge the record goes, its logs are kept, and what may be left is nam
   assert.equal(made.fleets().record("demo"), undefined);
 });
 
-test("purge gives up on a cloud that cannot be reached, and on a head that will not close", async () => {
+test("purge gives up on a cloud that is away and on a head that will not close", async () => {
   const away = new SkyError("head/unreachable", { why: "no network" });
   let isAway = false;
   const made = await launched({

@@ -8,6 +8,7 @@ import {
   type MemoryCloudOptions,
 } from "../../clouds/cloud-memory.ts";
 import type { ClusterRecord, LaunchRequest } from "../../clouds/cluster-record.ts";
+import type { HeadsPort } from "../../clouds/fleet-actor.ts";
 import { createFleets, type Fleets } from "../../clouds/fleets-actor.ts";
 import { homeCluster } from "../../clouds/home-records.ts";
 import { headNode } from "../../model/address.ts";
@@ -58,25 +59,7 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
     const about = { cluster: homeCluster, node: headNode, incarnation: lives };
     const system = createSystem({ ...about, clock, bus, store, log: silentLog });
     closeLast = () => system.close("the head ends");
-    const heads = {
-      open: async () => {
-        asked.push("open");
-      },
-      declare: () => {},
-      dismiss: () => {},
-      close: async () => {
-        asked.push("close");
-        await closeHead?.();
-      },
-      disarm: async () => {
-        asked.push("disarm");
-      },
-      clear: async () => {
-        asked.push("clear");
-        return { logsArchive: "/logs" };
-      },
-    };
-    const ports = { cloud: (): Cloud => cloud, heads };
+    const ports = { cloud: (): Cloud => cloud, heads: headsOf(asked, closeHead) };
     fleets = createFleets({ system, store, ports, ...(goneMax === undefined ? {} : { goneMax }) });
     await fleets.restore();
     await settle();
@@ -110,6 +93,26 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
     silence: (node) => {
       silent.add(node);
       tellAlive();
+    },
+  };
+}
+
+function headsOf(asked: string[], closeHead: StageOptions["closeHead"]): HeadsPort {
+  const note = async (what: string): Promise<void> => {
+    asked.push(what);
+  };
+  return {
+    open: () => note("open"),
+    declare: () => {},
+    dismiss: () => {},
+    close: async () => {
+      await note("close");
+      await closeHead?.();
+    },
+    disarm: () => note("disarm"),
+    clear: async () => {
+      await note("clear");
+      return { logsArchive: "/logs" };
     },
   };
 }

@@ -30,7 +30,7 @@ function usageIn(made: Stage): Usage {
   return made.record().usage ?? neverUsed;
 }
 
-test("an interval opens with a launch or a start, and closes when the machines are off", async () => {
+test("an interval opens with a launch or a start and closes with a stop", async () => {
   const made = await launched();
   assert.equal(usageIn(made).intervals.length, 1);
   assert.ok(isOpen(usageIn(made)));
@@ -47,7 +47,7 @@ test("an interval opens with a launch or a start, and closes when the machines a
   assert.ok((first?.endedAt ?? 0) <= (second?.startedAt ?? 0));
 });
 
-test("what is gone leaves its name, owner, shape and usage, the newest first, up to a limit", async () => {
+test("what is gone leaves a small record, the newest first, up to a limit", async () => {
   const made = await launched({ goneMax: 2, pricePerHour: 3 });
   for (const user of ["ada", "bob", "carol"]) {
     const price = { nodePricePerHour: 3 };
@@ -70,7 +70,7 @@ test("what is gone leaves its name, owner, shape and usage, the newest first, up
   assert.deepEqual(users(), ["carol", "bob"], "they are on disk, and the others are not");
 });
 
-test("the cost is nodes times price times hours; where the price is not known there is none", () => {
+test("the cost is nodes times price times hours, if the price is known", () => {
   const hour = 3_600_000;
   const made = newRecord(request({ nodePricePerHour: 0.5 }), 0);
   const record: ClusterRecord = { ...made, status: "UP", usage: opened(neverUsed, hour) };
