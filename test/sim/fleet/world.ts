@@ -5,8 +5,8 @@
 // What is promised is checked as it happens: the record of a cluster is on disk before its cloud is
 // asked for machines; whoever is told that a cluster is up finds its machines; after `down` the
 // cloud has none, unless a purge said so; a refresh takes a cluster for gone only if its machines
-// are; usage is open while a cluster is wanted and closed when it is stopped or gone. Then the world
-// is healed, everything is taken down, and nothing may be left.
+// are; usage is open while a cluster is wanted and closed when it is stopped or gone. Then the
+// world is healed, everything is taken down, and nothing may be left.
 
 import { strict as assert } from "node:assert";
 import type { Cloud } from "../../../clouds/cloud.ts";
