@@ -50,7 +50,8 @@ smoke("queue", [
     name: "large_job_queue",
     commands: (c) => [
       `sky launch -y -c ${c} --cpus 8`,
-      `seq 75 | xargs -P 2 -I@ sky exec ${c} -n ${c}-@ -d "sleep 100000000" | grep -c submitted`,
+      `seq 75 | xargs -P 2 -I@ sky exec ${c} -n ${c}-@ -d "sleep 100000000" > submitted
+       grep -c submitted submitted | grep -x 75`,
       // Each takes half a CPU: 16 run, and 16 more in the place of those.
       `within 20 'test $(sky queue ${c} | grep -c RUNNING) = 16'`,
       `sky cancel -y ${c} $(seq 16)`,
