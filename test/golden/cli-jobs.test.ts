@@ -67,7 +67,8 @@ const alone: Job = { ...unready, id: 3, setups: unready.setups.slice(1, 2) };
 const jobs = [theirs, running, alone, unready, done];
 
 const texts = ["first line\nsecond", "10%\r100%\nlast\n"];
-const setupText = Array.from({ length: 14 }, (_, at) => `setup ${at + 1}\n`).join("");
+const setupLines = (index: number): readonly string[] =>
+  Array.from({ length: 12 }, (_, at) => `step ${at + 1} of setup ${index}\n`);
 
 let asked = 0;
 
@@ -88,8 +89,8 @@ interface TailRequest {
 function* chunksOf(job: Job, { ranks, tailLines }: TailRequest) {
   for (const { rank: index } of ranks.length === 0 ? job.setups : []) {
     const key = rankKeyToProto({ job: job.id, attempt: 1, phase: "setup", index });
-    const lines = setupText.split("\n");
-    const data = Buffer.from(lines.slice(tailLines === 0 ? 0 : -tailLines - 1).join("\n"));
+    // Slicing at -0 takes all.
+    const data = Buffer.from(setupLines(index).slice(-tailLines).join(""));
     yield { chunk: { key, offset: 0, data } };
   }
   for (const { rank: index } of job.ranks) {
