@@ -1,10 +1,10 @@
-// Several users on one cluster, and what a task says of its own place in the queue.
+// Several users on one cluster, and what a task says of its own place in the queue and its time.
 
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { place } from "../support/programs.ts";
+import { place, until } from "../support/programs.ts";
 import type { SeenJob } from "./jobs.ts";
 import { jobOf, phaseReached, submit } from "./jobs.ts";
 
@@ -91,6 +91,27 @@ test("a job that fails runs again as often as its file says", async () => {
   assert.equal(code, 100, stdout);
   assert.equal(readFileSync(tries, "utf8"), "try\n".repeat(3));
   assert.equal((await jobOf(here, cluster)).status, "FAILED");
+});
+
+test("a job that takes longer than its timeout is ended, with its own grace", async () => {
+  const traces = join(here.folder, "traces");
+  const run = [
+    "timeout: 2s",
+    "config:",
+    "  grace_seconds: 20",
+    "run: |",
+    `  trap 'echo asked >>${traces}; sleep 1; echo done >>${traces}; exit 0' TERM`,
+    "  while true; do sleep 0.1; done",
+  ];
+  const file = here.file("slow.yaml", `${run.join("\n")}\n`);
+  const { code, stdout, stderr } = await here.sky(["launch", "-y", "-c", cluster, file]);
+  assert.equal(code, 100, stdout + stderr);
+  await until("it had its grace", () => existsSync(traces));
+  assert.equal(readFileSync(traces, "utf8"), "asked\ndone\n");
+  const { id } = await jobOf(here, cluster);
+  const why = await here.sky(["why", cluster, String(id)]);
+  assert.match(why.stdout, /FAILED: it took longer than its timeout of 2s\./);
+  assert.match(why.stdout, /rank 0 on head was stopped \(timed-out\)/);
 });
 
 test("a stop fails what runs and keeps what ended; ids go on", async () => {
