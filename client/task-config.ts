@@ -6,6 +6,7 @@
 
 import { leaseMsMin } from "../model/lease.ts";
 import type { TaskConfig } from "../model/task.ts";
+import { graceMsMax } from "../model/task.ts";
 import type { Said } from "./task-groups.ts";
 import { anything, fieldsOf } from "./task-groups.ts";
 import type { Field } from "./task-kinds.ts";
@@ -24,7 +25,10 @@ const localFields = {
 
 const ownFields = {
   grace_seconds: {
-    kind: number({ called: "a number of at least 0, in seconds" }),
+    kind: number({
+      most: graceMsMax / 1_000,
+      called: `a number from 0 to ${graceMsMax / 1_000}, in seconds`,
+    }),
     about: "How long a rank that is ended has between TERM and KILL.",
     example: "grace_seconds: 30",
   },

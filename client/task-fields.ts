@@ -7,6 +7,7 @@
 // asks for in vain.
 
 import { taskNamePattern } from "../model/ids.ts";
+import { taskCountMax } from "../model/task.ts";
 import { config } from "./task-config.ts";
 import { envs, secrets } from "./task-envs.ts";
 import type { Said } from "./task-groups.ts";
@@ -92,12 +93,18 @@ export const taskFields = {
     example: "secrets: {TOKEN: abc}",
   },
   priority: {
-    kind: whole({ called: "an int" }),
+    kind: whole({
+      ...{ least: -taskCountMax, most: taskCountMax },
+      called: `an int from -${taskCountMax} to ${taskCountMax}`,
+    }),
     about: "Higher goes first. Default 0.",
     example: "priority: 10",
   },
   max_restarts: {
-    kind: whole({ least: 0, called: "an int of at least 0" }),
+    kind: whole({
+      ...{ least: 0, most: taskCountMax },
+      called: `an int of at least 0, and at most ${taskCountMax}`,
+    }),
     about: "How often a lost or failed attempt is started again. Default 0.",
     example: "max_restarts: 3",
   },

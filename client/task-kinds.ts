@@ -92,16 +92,24 @@ export function whole(rule: {
   };
 }
 
-/** A number of at least 0, or above it. */
-export function number(rule: { readonly above0?: boolean; readonly called: string }): Kind<number> {
-  const { above0 = false, called } = rule;
+/** A number of at least 0, or above it, and no more than `most`. */
+export function number(rule: {
+  readonly above0?: boolean;
+  readonly most?: number;
+  readonly called: string;
+}): Kind<number> {
+  const { above0 = false, most, called } = rule;
   return {
-    schema: { type: "number", [above0 ? "exclusiveMinimum" : "minimum"]: 0 },
+    schema: {
+      type: "number",
+      [above0 ? "exclusiveMinimum" : "minimum"]: 0,
+      ...(most === undefined ? {} : { maximum: most }),
+    },
     called,
     read: (tree, name, found) => {
       if (isNull(tree)) return undefined;
       const value = tree.kind === "scalar" ? tree.value : undefined;
-      const fits = typeof value === "number" && Number.isFinite(value) && value >= 0;
+      const fits = typeof value === "number" && value >= 0 && value <= (most ?? Number.MAX_VALUE);
       if (fits && (value > 0 || !above0)) return value;
       return refuse(found, tree.place, `${name} should be ${called}, not ${shown(tree)}`);
     },

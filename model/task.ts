@@ -46,6 +46,9 @@ export interface FileMount {
   readonly source: string;
 }
 
+/** Priorities and restarts are between this and its negative: so they travel. */
+export const taskCountMax = 2_147_483_647;
+
 /** An hour, to write a last checkpoint. */
 export const graceMsMax = 3_600_000;
 
