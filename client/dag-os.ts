@@ -3,11 +3,13 @@
 // A chain of tasks is a pipeline, which is for managed jobs; a dag of one task is that task. A YAML
 // file of several documents is a chain, and its first document may be nothing but a name.
 
-import { assert, isSkyError, SkyError } from "../model/errors.ts";
-import { Task, taskOfTree, taskTree } from "./task-builder-os.ts";
+import { assert, SkyError } from "../model/errors.ts";
+import { problemsText } from "./problem.ts";
+import { Task, taskOfTree, taskTree, treeOfTask } from "./task-builder-os.ts";
+import { dagOf } from "./task-dag.ts";
 import type { TaskSpec } from "./task-spec.ts";
-import type { Tree } from "./task-tree.ts";
-import { plainOf } from "./tree-plain.ts";
+import { plainTask } from "./tree-plain.ts";
+import { world } from "./world-os.ts";
 import { readDocuments, type YamlSource, yamlText } from "./yaml-file-os.ts";
 
 /**
@@ -80,7 +82,7 @@ export class Dag {
   async toYaml(): Promise<string> {
     if (!this.isChain()) throw invalid("dag: only a chain of tasks can be written as YAML");
     const name = this.name === undefined ? [] : [{ name: this.name }];
-    const specs = this.#inOrder().map((task) => plainOf(taskTree(task.toSpec(), "task")));
+    const specs = this.#inOrder().map((task) => plainTask(treeOfTask(task)));
     return yamlText([...name, ...specs]);
   }
 
@@ -120,30 +122,15 @@ export class Dag {
 }
 
 async function ofDocuments(source: YamlSource): Promise<Dag> {
-  const trees = await readDocuments(source);
-  const name = trees.length > 1 ? nameAlone(trees[0]) : undefined;
-  const tasks = (name === undefined ? trees : trees.slice(1)).map(taskOfTree);
-  const problems = tasks.flatMap(problemsOf);
-  if (problems.length > 0) throw invalid(problems.join("\n"));
-  return new Dag(name === undefined ? {} : { name }).chain(...tasks);
-}
-
-/** The name of a pipeline: its first document, if there is nothing else in it. */
-function nameAlone(tree: Tree | undefined): string | undefined {
-  if (tree?.kind !== "map" || tree.entries.length !== 1) return undefined;
-  const [entry] = tree.entries;
-  const isName = entry?.key === "name" && entry.value.kind === "scalar";
-  return isName ? entry.value.text : undefined;
-}
-
-function problemsOf(task: Task): readonly string[] {
-  try {
-    task.validate();
-    return [];
-  } catch (error) {
-    if (!isSkyError(error, "task/invalid")) throw error;
-    return [error.message];
-  }
+  const documents = await readDocuments(source);
+  const reading = dagOf({ documents, flags: {}, world: world() });
+  if (!reading.ok) throw invalid(problemsText(reading.problems));
+  const { name, execution, tasks } = reading;
+  const isPipeline = documents.length > 1;
+  const dag = new Dag(isPipeline && name !== undefined ? { name } : {});
+  // A header is no task.
+  const built = documents.slice(documents.length - tasks.length).map(taskOfTree);
+  return execution === "serial" ? dag.chain(...built) : dag.add(...built);
 }
 
 function invalid(problems: string): SkyError {

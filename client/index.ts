@@ -58,6 +58,7 @@ export type { ResourcesChoice, Variables, YamlOptions } from "./task-builder-os.
 export { Task } from "./task-builder-os.ts";
 export type { TaskInput } from "./task-intake-os.ts";
 export type {
+  AcceleratorsSpec,
   AutostopSpec,
   ConfigSpec,
   EnvsSpec,
@@ -66,5 +67,6 @@ export type {
   ResourcesSpec,
   StorageSpec,
   TaskSpec,
+  WishSpec,
 } from "./task-spec.ts";
 export type { Job, Rank } from "./view.ts";

@@ -70,9 +70,15 @@ export async function planBy(
   input: TaskInput | null | undefined,
   options: LaunchOptions,
 ): Promise<LaunchPlan> {
-  const { launchPlan } = await import("./launch-plan.ts");
-  const { cluster, task, autostop } = wanted(session, input, options);
-  const known = await session.head.status([], session.until(options));
+  const { cluster, task, autostop = task.autostop } = wanted(session, input, options);
+  const [{ launchPlan }, { runningHead }] = await Promise.all([
+    import("./launch-plan.ts"),
+    import("./doctor-head-os.ts"),
+  ]);
+  // A head that does not run is not started for this.
+  const head = await runningHead(session.home);
+  const known = (await head?.status([], session.until(options))) ?? [];
+  head?.close();
   const found = known.find(({ name }) => name === cluster);
   return launchPlan({
     ...{ cluster, task, noSetup: options.noSetup ?? false },

@@ -71,7 +71,7 @@ export class Sky {
   /**
    * The machines that a task would get; for a `Dag` those of each of its tasks.
    *
-   * @example const [{ resources, costPerHour } = fail()] = await sky.optimize(task);
+   * @example for (const { resources } of await sky.optimize(task)) console.log(resources);
    * @throws SkyError `task/invalid`, `cloud/needed`.
    */
   async optimize(task: TaskInput, options: o.PlanOptions = {}): Promise<readonly TaskPlan[]> {

@@ -6,6 +6,7 @@
 // file, and not before.
 
 import { SkyError } from "../model/errors.ts";
+import { problemsText } from "./problem.ts";
 import { type Resources, specOf } from "./resources-builder.ts";
 import { taskOf, taskOrThrow } from "./task-file.ts";
 import type { ConfigSpec, EnvsSpec, EnvValue, ResourcesSpec, TaskSpec } from "./task-spec.ts";
@@ -217,7 +218,10 @@ function ofYaml(tree: Tree, { envs, secrets }: YamlOptions): Task {
   const task = taskOfTree(tree);
   if (envs !== undefined) task.updateEnvs(envs);
   if (secrets !== undefined) task.updateSecrets(secrets);
-  return task.validate();
+  // What needs a cloud can be read; it is a launch that cannot have it.
+  const reading = taskOf(treeOfTask(task), {}, { world: world() });
+  if (!reading.ok) throw invalid(problemsText(reading.problems));
+  return task;
 }
 
 function laidOver(tree: Tree, spec: object): Tree {

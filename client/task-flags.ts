@@ -105,7 +105,7 @@ function withFlag(tree: Tree, row: FlagField, text: string): Tree {
 }
 
 /** `resources` and each item of its choices, changed. */
-function inWishes(tree: Tree, change: (wish: Tree) => Tree): Tree {
+export function inWishes(tree: Tree, change: (wish: Tree) => Tree): Tree {
   return at(tree, "resources", (resources) => {
     const items = (list: Tree): Tree => {
       return list.kind === "list" ? { ...list, items: list.items.map(change) } : list;
@@ -123,7 +123,7 @@ function at(tree: Tree, key: string, change: (value: Tree) => Tree): Tree {
 }
 
 /** `infra: aws/us-east-1` as cloud and region, so that a flag can stand in the place of one. */
-function withoutInfra(wish: Tree): Tree {
+export function withoutInfra(wish: Tree): Tree {
   if (wish.kind !== "map") return wish;
   const infra = wish.entries.find(({ key }) => key === "infra")?.value;
   if (infra?.kind !== "scalar" || typeof infra.value !== "string") return wish;

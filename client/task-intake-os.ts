@@ -9,6 +9,7 @@ import { Dag } from "./dag-os.ts";
 import { problemsText } from "./problem.ts";
 import { Task as TaskBuilder, taskTree, treeOfTask } from "./task-builder-os.ts";
 import { taskOf, taskOrThrow } from "./task-file.ts";
+import { inWishes, withoutInfra } from "./task-flags.ts";
 import type { ResourcesSpec, TaskSpec } from "./task-spec.ts";
 import { type Entry, overlaid, type Tree, treeOf, without } from "./task-tree.ts";
 import { world } from "./world-os.ts";
@@ -84,8 +85,12 @@ function withShape(tree: Tree, shape: Shape): Tree {
     const value = { kind: "map", place, entries: inner } as const;
     outer.push({ key: "resources", keyPlace: place, value });
   }
-  // A map would be merged with the task's own.
-  const bare = given.reduce((rest, [name]) => without(rest, ["resources", name]), tree);
+  // An option holds for every choice of the task, and its map is not merged with the task's own.
+  const bare = inWishes(tree, (wish) => {
+    const open = cloud === undefined ? wish : withoutInfra(wish);
+    const names = [...given.map(([name]) => name), ...(accelerators === undefined ? [] : ["gpus"])];
+    return names.reduce((rest, name) => without(rest, [name]), open);
+  });
   return outer.length === 0 ? tree : overlaid(bare, outer);
 }
 

@@ -18,7 +18,7 @@ export interface TaskSpec {
   readonly resources?: ResourcesSpec | null;
   /** Where on the nodes, and which file or folder of this machine. */
   readonly file_mounts?: Readonly<Record<string, string | StorageSpec>>;
-  readonly storage_mounts?: Readonly<Record<string, StorageSpec>>;
+  /** Paths, each to the name of a cloud's volume. */
   readonly volumes?: Readonly<Record<string, unknown>>;
   readonly envs?: EnvsSpec;
   /** Like `envs`, but never shown, and masked in logs. */
@@ -37,15 +37,20 @@ export interface TaskSpec {
   /** One bucket and its size in GB: for estimates of egress cost. */
   readonly inputs?: Readonly<Record<string, number>>;
   readonly outputs?: Readonly<Record<string, number>>;
-  readonly service?: Readonly<Record<string, unknown>>;
+  readonly managed_secrets?: readonly unknown[];
   readonly event_callback?: string;
+  readonly experimental?: Readonly<Record<string, unknown>>;
+  readonly api_server_access?: boolean;
+  /** Refused: a service is for `sky serve`. */
+  readonly service?: Readonly<Record<string, unknown>>;
+  /** Refused: a pool is for `sky jobs pool`. */
+  readonly pool?: Readonly<Record<string, unknown>>;
 }
 
 /** A workdir from a git repository. */
 export interface GitSpec {
   readonly url: string;
   readonly ref?: string;
-  readonly path?: string;
 }
 
 /** A bucket: needs a cloud. */
@@ -70,7 +75,17 @@ export interface ConfigSpec {
 }
 
 /** What each node must have, or what the job asks of each of its nodes. */
-export interface ResourcesSpec {
+export interface ResourcesSpec extends WishSpec {
+  /** The first of these that can be had, in the order of what they cost. */
+  readonly any_of?: readonly WishSpec[];
+  /** The first of these that can be had, in their own order. */
+  readonly ordered?: readonly WishSpec[];
+  /** For `sky bench`. */
+  readonly candidates?: readonly WishSpec[];
+}
+
+/** One choice of what a node must have. */
+export interface WishSpec {
   readonly cloud?: string;
   /** `"aws/us-east-1/us-east-1a"`: newer SkyPilot's one field for cloud, region and zone. */
   readonly infra?: string;
@@ -81,27 +96,33 @@ export interface ResourcesSpec {
   /** In GB. */
   readonly memory?: number | string;
   /** `"V100"`, `"V100:0.5"`, `{ V100: 1 }`; a list is a choice. */
-  readonly accelerators?: string | Readonly<Record<string, number | null>> | readonly string[];
+  readonly accelerators?: AcceleratorsSpec;
+  /** The same. */
+  readonly gpus?: AcceleratorsSpec;
   readonly accelerator_args?: Readonly<Record<string, unknown>>;
   readonly instance_type?: string;
   readonly use_spot?: boolean;
   readonly spot_recovery?: string;
   readonly job_recovery?: string | Readonly<Record<string, unknown>>;
-  /** In GB. */
+  readonly image_id?: string | Readonly<Record<string, string>>;
+  /** In GB, or with a unit. */
   readonly disk_size?: number | string;
   readonly disk_tier?: string;
   readonly network_tier?: string;
+  readonly local_disk?: string | Readonly<Record<string, unknown>>;
+  /** In US dollars. */
+  readonly max_hourly_cost?: number;
   readonly ports?: number | string | readonly (number | string)[];
-  readonly image_id?: string | Readonly<Record<string, string>>;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly volumes?: readonly unknown[];
+  readonly priority_class?: string;
   /** `true`, `10` (minutes), `"10m"`, `{ idle_minutes: 10, down: true }`. */
   readonly autostop?: boolean | number | string | AutostopSpec;
-  /** The first of these that can be had, in the order of what they cost. */
-  readonly any_of?: readonly ResourcesSpec[];
-  /** The first of these that can be had, in their own order. */
-  readonly ordered?: readonly ResourcesSpec[];
-  readonly candidates?: readonly ResourcesSpec[];
+  /** The task's, where the task itself has none. */
+  readonly priority?: number;
 }
+
+export type AcceleratorsSpec = string | Readonly<Record<string, number | null>> | readonly string[];
 
 export interface AutostopSpec {
   readonly idle_minutes?: number;

@@ -57,3 +57,16 @@ test("examples/submit.ts submits, follows and leaves with the job's outcome", ()
   assert.match(stdout, /bytes arrive as they are: \$HOME, 'quotes', ünïcode/);
   assert.match(stdout, /job 1 SUCCEEDED: every rank exited with 0/);
 });
+
+test("examples/sweep.ts submits a hundred jobs at once and finds the best", () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["examples/sweep.ts"], {
+    cwd: checkout,
+    env: here.env,
+    encoding: "utf8",
+    timeout: 60_000,
+  });
+  assert.equal(status, 0, stdout + stderr);
+  assert.match(stdout, /^100 jobs, from 1 to 100$/m);
+  assert.match(stdout, /^lr-0\.01-seed-7: loss 0\.1$/m);
+  assert.match(stdout, /^0 failed$/m);
+});

@@ -14,13 +14,16 @@ const here = place(undefined);
 const consumer = join(here.folder, "consumer");
 
 const program = `
-import { isSkyError, Sky, type Job } from "skylet";
+import * as skylet from "skylet";
+import { Dag, isSkyError, Resources, Sky, Task, type Job, type LaunchOptions } from "skylet";
 
+const options: LaunchOptions = { cluster: "packed" };
+const built = new Task({ num_nodes: 2, run: 'echo "rank $SKYPILOT_NODE_RANK"' });
+built.setResources(Resources.anyOf({ cpus: 1 }));
+const text = await new Dag().add(await Task.fromYamlText(await built.toYaml())).toYaml();
+const task = await Task.fromYamlText(text);
 const sky = new Sky({ home: process.env.SKY_HOME });
-const { jobId } = await sky.launch(
-  { num_nodes: 2, run: 'echo "rank $SKYPILOT_NODE_RANK"' },
-  { cluster: "packed" },
-);
+const { jobId } = await sky.launch(task, options);
 const texts: string[] = [];
 const log = sky.logs("packed", jobId);
 for await (const { rank, bytes } of log) {
@@ -28,9 +31,10 @@ for await (const { rank, bytes } of log) {
 }
 const job: Job = await log.outcome;
 const exitCodes: readonly (number | null)[] = job.ranks.map(({ exitCode }) => exitCode);
-const unknown = await sky.queue("nobody").catch((error: unknown) => error);
+const [{ status = "" } = {}] = await skylet.status("packed");
+const unknown = await skylet.queue("nobody").catch((error: unknown) => error);
 const code: string | undefined = isSkyError(unknown) ? unknown.code : undefined;
-console.log(JSON.stringify({ status: job.status, exitCodes, texts, code }));
+console.log(JSON.stringify({ status, job: job.status, exitCodes, texts, code }));
 await sky.down("packed");
 sky.close();
 declare const process: { env: { SKY_HOME: string } };
@@ -100,7 +104,7 @@ for (const resolution of ["nodenext", "bundler"]) {
 test("the compiled program runs a job", () => {
   const output = run(process.execPath, ["nodenext/main.js"]);
   assert.deepEqual(JSON.parse(output), {
-    status: "SUCCEEDED",
+    ...{ status: "UP", job: "SUCCEEDED" },
     exitCodes: [0, 0],
     texts: ["rank 0\n", "rank 1\n"],
     code: "cluster/not-found",
