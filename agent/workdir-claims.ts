@@ -12,7 +12,7 @@ import type { Files } from "../runtime/files.ts";
 import { workdirName } from "./mount-places.ts";
 import type { RankState } from "./rank.ts";
 import { isOver, mayBeFollowed } from "./rank.ts";
-import type { Slots, WorkdirChoice } from "./workdir-folders.ts";
+import type { Slots, WorkdirChoice, WorkdirUser } from "./workdir-folders.ts";
 import { ownWorkdirsName, WorkdirFolders } from "./workdir-folders.ts";
 
 export interface WorkdirClaimsOptions {
@@ -71,24 +71,40 @@ export class WorkdirClaims {
     this.#folders.enter({ key, ...known, isWaiting });
   }
 
+  /**
+   * The folder that the attempt's setup left, which is the rank's from here on: nothing is laid out
+   * over what the setup did. @throws as `take`.
+   */
+  async takeOver(key: RankKey): Promise<string | undefined> {
+    await this.#read();
+    const setup = this.#folders.setupOf(key);
+    if (setup === undefined) return undefined;
+    const { folder, slots } = setup;
+    await this.#keep({ key, slots, folder, isWaiting: false });
+    return folder;
+  }
+
   /** The folder is the rank's from here on. @throws SkyError `disk/full`, `process/failed`. */
   async take(key: RankKey, slots: Slots): Promise<WorkdirChoice> {
-    if (slots.size === 0) return this.#folders.choose(key, slots, false);
     const { files, home } = this.#options;
     await this.#read();
     const own = await files.list(`${home.home}/${ownWorkdirsName}`);
     const choice = this.#folders.choose(key, slots, own.includes(String(key.job)));
+    await this.#keep({ key, slots, folder: choice.folder, isWaiting: false });
+    return choice;
+  }
+
+  async #keep(user: WorkdirUser): Promise<void> {
+    const { files, home } = this.#options;
+    const { key, folder, slots } = user;
     // At once: whoever chooses meanwhile must see it.
-    this.#folders.enter({ key, slots, folder: choice.folder, isWaiting: false });
+    this.#folders.enter(user);
     try {
       await files.makeDir(this.#dir(), 0o700);
-      const record = { folder: choice.folder, slots: Object.fromEntries(slots) };
       this.#recorded.add(rankKeyText(key));
+      const record = { folder, slots: Object.fromEntries(slots) };
       await files.append(this.#pathOf(key), Buffer.from(`${JSON.stringify(record)}\n`));
-      if (choice.folder !== workdirName) {
-        await files.makeDir(`${home.home}/${ownWorkdirsName}`, 0o755);
-      }
-      return choice;
+      if (folder !== workdirName) await files.makeDir(`${home.home}/${ownWorkdirsName}`, 0o755);
     } catch (error) {
       this.#folders.leave(key);
       throw error;

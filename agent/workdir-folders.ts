@@ -5,7 +5,7 @@
 //
 // So a job sees the version that it was submitted with from start to end. Ranks of one job share a
 // folder, whatever their phase and attempt: a setup that succeeded keeps it for the run that is to
-// follow. What a rank lays out is known by slots: places in the folder and what belongs there, `.`
+// follow, which finds what the setup left there. What a rank lays out is known by slots: places in the folder and what belongs there, `.`
 // being the folder itself. A rank with no slot uses no version, and disturbs none.
 
 import type { RankKey } from "../model/job.ts";
@@ -51,6 +51,13 @@ export class WorkdirFolders {
     );
     if (other !== undefined) return { folder: ownWorkdir(key.job), inUseBy: other.key.job };
     return { folder: hasOwn ? ownWorkdir(key.job) : workdirName };
+  }
+
+  /** The setup of a run's attempt, which has ended well on this node. */
+  setupOf({ job, attempt, phase }: RankKey): WorkdirUser | undefined {
+    if (phase !== "run") return undefined;
+    const waiting = [...this.#users.values()].filter(({ isWaiting }) => isWaiting);
+    return waiting.find(({ key }) => key.job === job && key.attempt === attempt);
   }
 
   enter(user: WorkdirUser): void {

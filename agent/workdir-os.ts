@@ -1,8 +1,9 @@
 // The files of ranks: lays workdirs and file mounts out, from the node's content store.
 //
 // All trees of a rank are fetched first, side by side (`needed-trees.ts`); then its folder is
-// chosen (`workdir-folders.ts`) and they are laid out, one at a time in a folder. A chunk that
-// turns out to be damaged on this disk is fetched again. Whatever goes wrong is thrown, and the
+// chosen (`workdir-folders.ts`) and they are laid out, one at a time in a folder. A run finds what
+// its setup left, and nothing is laid out over that. A chunk that turns out to be damaged on this
+// disk is fetched again. Whatever goes wrong is thrown, and the
 // rank is refused with it; a rank that is stopped meanwhile waits for nothing.
 
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
@@ -98,6 +99,8 @@ class Workdir implements NodeWorkdir {
       const placed = placeMounts(mounts, home);
       const slots = workdirSlots(spec, placed);
       await this.#obtainAll(spec, { rank, signal });
+      const left = await this.#claims.takeOver(key);
+      if (left !== undefined) return `${home}/${left}`;
       const choice = await this.#claims.take(key, slots);
       this.#tell(rank, choice);
       const folder = `${home}/${choice.folder}`;

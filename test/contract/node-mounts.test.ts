@@ -263,6 +263,26 @@ test("an agent that starts again leaves the version of a rank that runs alone", 
   assert.ok(existsSync(`${again}/checkpoint`));
 });
 
+test("a run finds what its setup left", async (context) => {
+  const { root, nodeOf, pack, mount } = await mounting(context);
+  const { workdir, home, folder } = nodeOf("worker1");
+  sow(`${root}/work`, [["x", { kind: "file", content: "as submitted" }]]);
+  const both = { workdirTree: await pack("work"), mounts: [await mount("~/conf", "as submitted")] };
+  const outside = { mounts: both.mounts };
+  for (const [job, spec] of [both, outside].entries()) {
+    const [setup, run] = [rank(job, { phase: "setup" }), rank(job)];
+    assert.equal(await workdir.lay(setup, spec), folder);
+    for (const path of [`${folder}/x`, `${home.home}/conf`]) writeFileSync(path, "changed");
+    workdir.ended(exited(setup));
+    assert.equal(await workdir.lay(run, spec), folder);
+    assert.equal(readFileSync(`${folder}/x`, "utf8"), "changed");
+    assert.equal(readFileSync(`${home.home}/conf`, "utf8"), "changed");
+    workdir.ended(exited(run));
+    await workdir.lay(rank(job, { attempt: 2 }), spec);
+    assert.equal(readFileSync(`${home.home}/conf`, "utf8"), "as submitted");
+  }
+});
+
 test("what was cut off in the middle is laid out whole by the next agent", async (context) => {
   const { nodeOf, mount } = await mounting(context);
   const disk = new MemoryContentDisk();
