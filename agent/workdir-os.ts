@@ -210,7 +210,10 @@ class Workdir implements NodeWorkdir {
     } catch (error) {
       if (isSkyError(error, "core/cancelled")) throw error;
       const cause = isNoRoom(error) ? noRoom(this.#options.home.home, error) : error;
-      throw mountFailure(destination, errorText(cause), cause);
+      const why = errorText(cause);
+      // What is elsewhere by a link has its destination's name.
+      const told = why.startsWith(`${destination}: `) ? why.slice(destination.length + 2) : why;
+      throw mountFailure(destination, told, cause);
     }
   }
 

@@ -110,7 +110,7 @@ async function placeOnce(
 async function standing(path: string, homes: string): Promise<string | undefined> {
   const refused = (what: string): SkyError => {
     const why = `${what} is there already, and stays; choose another destination, or remove it`;
-    return new SkyError("process/failed", { what: `linking ${path}`, why });
+    return new SkyError("process/failed", { what: path, why });
   };
   const found = await lstat(path).catch(orNothing);
   if (found === undefined) return undefined;
