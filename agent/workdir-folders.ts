@@ -5,8 +5,9 @@
 //
 // So a job sees the version that it was submitted with from start to end. Ranks of one job share a
 // folder, whatever their phase and attempt: a setup that succeeded keeps it for the run that is to
-// follow, which finds what the setup left there. What a rank lays out is known by slots: places in the folder and what belongs there, `.`
-// being the folder itself. A rank with no slot uses no version, and disturbs none.
+// follow, which finds what the setup left there. What a rank lays out is known by slots: places in
+// the folder and what belongs there, `.` being the folder itself. A rank with no slot uses no
+// version, and disturbs none.
 
 import type { RankKey } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";

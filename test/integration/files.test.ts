@@ -117,12 +117,8 @@ function version(text: string): SownEntries {
   });
 }
 
-test("jobs of two versions at once read their own, from start to end", async (t) => {
-  const here = place(t);
-  const { folder } = here;
-  await ok(here, ["launch", "-y", "-c", "demo", "--cpus", "4", "true"]);
-  const ids: number[] = [];
-  // All files are read again and again until all jobs run: each must be of the job's version.
+/** A job of a version: it reads all files again and again, until it may go. */
+function readingJob(folder: string, name: string): string {
   const run = `reads=0
 while :; do
   for at in $(seq 0 ${filesEach - 1}); do
@@ -134,20 +130,25 @@ while :; do
   [ -e ${folder}/go ] && break
 done
 pwd; echo "read $reads"`;
-  for (const name of ["one", "two", "one", "three"]) {
-    const work = join(folder, `work-${name}`);
-    if (!existsSync(work)) sow(work, version(name));
-    const task = here.file(
-      "t.yaml",
-      `workdir: ${work}
-file_mounts: {data: ${work}}
+  return `workdir: ${folder}/work-${name}
+file_mounts: {data: ${folder}/work-${name}}
 resources: {cpus: 0.5}
 envs: {VERSION: ${name}}
 setup: '[ "$(<"file 0")" = "$VERSION 0" ] && pwd > setup-was-here'
 run: |
 ${run.replaceAll(/^/gm, "  ")}
-`,
-    );
+`;
+}
+
+test("jobs of two versions at once read their own, from start to end", async (t) => {
+  const here = place(t);
+  const { folder } = here;
+  await ok(here, ["launch", "-y", "-c", "demo", "--cpus", "4", "true"]);
+  const ids: number[] = [];
+  for (const name of ["one", "two", "one", "three"]) {
+    const work = join(folder, `work-${name}`);
+    if (!existsSync(work)) sow(work, version(name));
+    const task = here.file("t.yaml", readingJob(folder, name));
     await ok(here, ["launch", "-y", "-d", "-c", "demo", task]);
     const { id } = await jobOf(here, "demo");
     await phaseReached(here, { cluster: "demo", id }, "RUNNING");
