@@ -72,7 +72,7 @@ function install(shell: Shell, name: ShellName, { script, rc, reload }: Places):
   if (textOf(script) !== text) replace(script, text);
   if (rc !== undefined) {
     const before = textOf(rc);
-    const after = withBlock(before, script);
+    const after = withBlock(before, Buffer.from(script).toString("latin1"));
     if (after !== before) replace(rc, after);
   }
   const where = rc === undefined ? script : `${rc} (it reads ${script})`;

@@ -38,7 +38,8 @@ export async function actOnGroup(
   const all = isSet(parsed, "all") || isSet(parsed, "allUsers");
   if (words.length === 0 && !all && action.guesses !== true) throw nameThem(action);
   if (all && words.length > 0) {
-    shell.say(`Both --all and clusters (${words.join(", ")}) given: --all takes effect.`);
+    const flag = isSet(parsed, "all") ? "--all" : "--all-users";
+    shell.say(`Both ${flag} and clusters (${words.join(", ")}) given: ${flag} takes effect.`);
   }
   if (!all) checkReserved(words, action.verb);
   const head = await shell.head();

@@ -5,10 +5,10 @@
 import { execFile } from "node:child_process";
 import { join, resolve } from "node:path";
 import { after, test } from "node:test";
-import type { ClusterView } from "../../model/cluster.ts";
+import type { ClusterCost, ClusterView } from "../../model/cluster.ts";
 import { SkyError } from "../../model/errors.ts";
 import type { Job, RankRecord } from "../../model/job.ts";
-import { clusterToProto } from "../../proto/converters-cluster.ts";
+import { clusterToProto, costToProto } from "../../proto/converters-cluster.ts";
 import { eventToProto, jobToProto } from "../../proto/converters-job.ts";
 import { rankKeyToProto } from "../../proto/converters-rank.ts";
 import { assertGolden, transcriptStep } from "../support/golden.ts";
@@ -67,14 +67,44 @@ function jobOf(id: number): Job {
   return job;
 }
 
+const cost = (index: number): ClusterCost => ({
+  ...{ name: `gone-${index}`, user: "ann", launchedAt: now - index * 24 * hourMs, numNodes: 2 },
+  ...{ durationMs: hourMs, resources: "2x AWS(p3.2xlarge)", costPerHour: 6.12, cost: 6.12 },
+  usage: [{ startedAt: now - index * 24 * hourMs, endedAt: now - index * 24 * hourMs + hourMs }],
+});
+const costs: readonly ClusterCost[] = [
+  ...[1, 2, 3, 4, 5].map(cost),
+  {
+    ...{ name: "one", user: "ann", launchedAt: now - 3 * hourMs, durationMs: 3 * hourMs },
+    ...{ numNodes: 1, resources: "1x Local(cpus=2)", status: "UP", costPerHour: 0, cost: 0 },
+    usage: [{ startedAt: now - 3 * hourMs }],
+  },
+  {
+    ...{ name: "old", user: "ann", launchedAt: now - 4 * hourMs, durationMs: 65_000, numNodes: 1 },
+    ...{ resources: "1x Moon(large)", status: "STOPPED", usage: [] },
+  },
+];
+
+const refreshed = [
+  { cluster: "three", text: "Autodowned cluster: three", failed: false },
+  { cluster: "one", text: "one: the cloud did not answer", failed: true },
+];
+
 const texts = ["first line\nsecond", "10%\r100%\nlast\n"];
 
 const methods = {
   clusters: {
-    status: async () => ({ clusters: [one, stopped, two].map(clusterToProto) }),
+    status: async ({ refresh }: { refresh: boolean }) => ({
+      clusters: [one, stopped, two].map(clusterToProto),
+      refreshed: refresh ? refreshed : [],
+    }),
     launch: async function* () {
       yield { progress: { nodesUp: 1, nodesWanted: 2, text: "two: 1 of 2 nodes up" } };
       yield { cluster: clusterToProto(two) };
+    },
+    costReport: async () => ({ clusters: costs.map(costToProto) }),
+    start: async function* () {
+      yield { cluster: clusterToProto(one) };
     },
     stop: async () => ({}),
     down: async ({ cluster }: { cluster: string }) => {
@@ -119,6 +149,14 @@ const commands = [
   ["status"],
   ["status", "t*", "x*"],
   ["status", "tow"],
+  ["status", "-a", "-u", "one"],
+  ["status", "-r"],
+  ["status", "--ip", "two"],
+  ["status", "--ip", "old"],
+  ["status", "--ip", "t*", "-r"],
+  ["cost-report"],
+  ["cost-report", "-a"],
+  ["cost-report", "--days", "1.5", "-a"],
   ["queue", "two"],
   ["launch", "-y", "-c", "two", "--num-nodes", "2", "hostname"],
   ["launch", "-y", "-c", "two", "-d", "hostname"],
@@ -136,10 +174,16 @@ const commands = [
   ["why", "two", "2"],
   ["autostop", "two", "-i", "0.5", "--down"],
   ["autostop", "two", "--cancel"],
+  ["start"],
+  ["start", "one", "old"],
+  ["start", "-f", "one", "-i", "1h"],
   ["stop", "two"],
   ["down", "two"],
   ["down", "t*", "old", "-y"],
   ["down", "-a"],
+  ["down", "-u"],
+  ["down", "-u", "two", "-y"],
+  ["launch", "--dryrun", "-c", "old", "-i", "10", "--down", "--env", "A=1", "hostname"],
   ["down", "nobody"],
 ];
 
