@@ -11,7 +11,6 @@ import { type CliCommand, serverFlags, yesFlag } from "./command.ts";
 import { taskFromEntry, withPlace } from "./entry.ts";
 import { type ExitCode, exitCodes, WrongUse } from "./exit-codes.ts";
 import { isSet, type Parsed, textFlag, wordAt, wordsAt } from "./flags.ts";
-import { gitFlags } from "./git-flags.ts";
 import { refuseReserved } from "./reserved.ts";
 import type { Shell } from "./shell.ts";
 import { submitted } from "./submitted.ts";
@@ -31,7 +30,6 @@ export const exec: CliCommand = {
     { usage: "-c, --cluster <CLUSTER>", about: "The cluster, in place of the first word." },
     { usage: "-d, --detach-run", about: "Submit and return: do not follow the log." },
     ...taskFlagTable,
-    ...gitFlags,
     ...serverFlags,
     yesFlag,
   ],

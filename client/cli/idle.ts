@@ -36,6 +36,17 @@ export function idleRuleOf(parsed: Parsed): IdleRule | undefined {
   return { idleSeconds: idleSeconds ?? 0, down };
 }
 
+/** Flags win over the file; `--down` without a time takes the file's. */
+export function withFile(
+  parsed: Parsed,
+  flagged: IdleRule | undefined,
+  ofFile: IdleRule | undefined,
+): IdleRule | undefined {
+  if (flagged === undefined || ofFile === undefined) return flagged ?? ofFile;
+  const timed = idleSecondsOf(parsed, "idleMinutesToAutostop") !== undefined;
+  return timed ? flagged : { ...flagged, idleSeconds: ofFile.idleSeconds };
+}
+
 /** The same for start, where `--down` goes with a time only. @throws WrongUse. */
 export function idleRuleOfStart(parsed: Parsed): IdleRule | undefined {
   const rule = idleRuleOf(parsed);

@@ -16,8 +16,7 @@ import { dryrun } from "./dryrun.ts";
 import { readingOf, taskFromEntry, taskFromFlags, withPlace } from "./entry.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { type Flag, isSet, type Parsed, textFlag, wordsAt } from "./flags.ts";
-import { gitFlags } from "./git-flags.ts";
-import { idleRuleOf, idleSecondsFlag } from "./idle.ts";
+import { idleRuleOf, idleSecondsFlag, withFile } from "./idle.ts";
 import { newName } from "./new-name.ts";
 import { refuseReserved } from "./reserved.ts";
 import type { Shell } from "./shell.ts";
@@ -61,7 +60,6 @@ export const launch: CliCommand = {
   flags: [
     { usage: "-c, --cluster <CLUSTER>", about: "The cluster. Default: a new name." },
     ...taskFlagTable,
-    ...gitFlags,
     { usage: "-d, --detach-run", about: "Submit and return: do not follow the log." },
     {
       usage: "-s, --detach-setup",
@@ -84,10 +82,11 @@ export const launch: CliCommand = {
     const cluster = checkedClusterName(textFlag(parsed, "cluster") ?? newName());
     refuseReserved(cluster, "launching a cluster called");
     const isNew = textFlag(parsed, "cluster") === undefined;
-    const autostop = idleRuleOf(parsed);
+    const flagged = idleRuleOf(parsed);
     const words = wordsAt(parsed, 0);
     const task =
       (await taskFromEntry(shell, words, parsed)) ?? (await taskFromFlags(shell, parsed));
+    const autostop = withFile(parsed, flagged, task.autostop);
     const plan = { cluster, task, ...(autostop === undefined ? {} : { autostop }) };
     if (isSet(parsed, "dryrun")) {
       const reading = readingOf(task);

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { allCommands } from "../../client/cli/commands.ts";
 import { WrongUse } from "../../client/cli/exit-codes.ts";
 import { type CommandSpec, checkFlags, longName } from "../../client/cli/flags.ts";
-import { idleRuleOf, idleRuleOfStart, idleSecondsIn } from "../../client/cli/idle.ts";
+import { idleRuleOf, idleRuleOfStart, idleSecondsIn, withFile } from "../../client/cli/idle.ts";
 import { checkReserved, isReserved, refuseReserved } from "../../client/cli/reserved.ts";
 import { emptyHomeHead } from "../../client/empty-home.ts";
 import type { Head } from "../../client/head.ts";
@@ -40,6 +40,20 @@ test("--down alone is as soon as it is idle, but start wants a time", () => {
   assert.deepEqual(idleRuleOfStart(timed), { idleSeconds: 120, down: true });
   assert.equal(idleRuleOfStart(parsed({})), undefined);
   assert.throws(() => idleRuleOfStart(parsed({ down: true })), /--down goes with -i/);
+});
+
+test("flags win over the file's autostop; --down alone takes its time", () => {
+  const file = { idleSeconds: 1_200, down: false };
+  const merged = (flags: Readonly<Record<string, unknown>>, ofFile?: typeof file) => {
+    const parsed = { args: [], flags };
+    return withFile(parsed, idleRuleOf(parsed), ofFile);
+  };
+  assert.equal(merged({}), undefined);
+  assert.deepEqual(merged({}, file), file);
+  assert.deepEqual(merged({ down: true }, file), { idleSeconds: 1_200, down: true });
+  assert.deepEqual(merged({ down: true }), { idleSeconds: 0, down: true });
+  const timed = { idleMinutesToAutostop: "5" };
+  assert.deepEqual(merged(timed, file), { idleSeconds: 300, down: false });
 });
 
 const spec: CommandSpec = {
