@@ -20,7 +20,7 @@ import { rankSpec } from "./rank-spec.ts";
 import { considerGhost } from "./settle.ts";
 import { stopOrder } from "./stops.ts";
 import type { JobEntry, NodeEntry, SchedulerState } from "./table.ts";
-import { entryOf, isHalfTold, nodeCan } from "./table.ts";
+import { activityOf, entryOf, isHalfTold, nodeCan } from "./table.ts";
 import type { Draft } from "./turn.ts";
 import { reply, startTimer, tellAgent, tellHistory } from "./turn.ts";
 import { verdict } from "./why.ts";
@@ -332,7 +332,7 @@ function conclude(state: SchedulerState, draft: Draft, entry: JobEntry): void {
     state.secrets.delete(id);
     draft.others.push({ kind: "remove-secrets", jobs: [id] });
   }
-  adviseAutostop(state, draft, { kind: "jobs-changed", running: state.active.size });
+  adviseAutostop(state, draft, { kind: "jobs-changed", running: activityOf(state) });
   answerCancels(state, draft, entry);
   if (state.active.size > 0) return;
   for (const waiter of state.closeWaiters.splice(0)) reply(draft, waiter, { kind: "done" });

@@ -73,10 +73,19 @@ async function submit(
   const head = await upHeadOf(options, { cluster, what: "Submitting jobs", signal });
   const tasks = request.tasks.map((task) => withFilesOf(request, taskFromProto(task)));
   demandValid(submissionProblem(tasks) ?? originProblem(request));
-  const workdirs = await head.workdirs.snapshot(tasks);
-  const jobs = await unlessFull(options.store, take(options, { head, request, tasks, workdirs }));
-  if (request.command !== "") options.fleets.used(cluster, keptCommand(request.command));
-  return jobs;
+  const release = tasks.some(hasFiles) ? head.holdSubmit() : () => {};
+  try {
+    const workdirs = await head.workdirs.snapshot(tasks);
+    const jobs = await unlessFull(options.store, take(options, { head, request, tasks, workdirs }));
+    options.fleets.used(cluster, keptCommand(request.command));
+    return jobs;
+  } finally {
+    release();
+  }
+}
+
+function hasFiles({ workdir, fileMounts = [] }: Task): boolean {
+  return workdir !== undefined || fileMounts.length > 0;
 }
 
 /** Whatever becomes of who asked: the workdirs find out whose they are. */

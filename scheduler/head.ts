@@ -17,6 +17,8 @@ export interface Head {
   readonly logs: LogStore;
   readonly workdirs: Workdirs;
   readonly retention: RetentionKeeper;
+  /** A submit is under way: autostop waits until the function that this gives is called. */
+  holdSubmit(): () => void;
   declare(nodes: readonly Node[]): void;
   /** These nodes are gone on purpose: their silence is no loss. */
   dismiss(nodes: readonly string[]): void;

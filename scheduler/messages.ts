@@ -73,6 +73,8 @@ export type ApiRequest =
   | { readonly kind: "close"; readonly verb: "stopped" | "terminated"; readonly replyTo: Ref<Done> }
   /** Takes jobs again. Restarts the idle timer. */
   | { readonly kind: "open" }
+  /** So many submits are under way: the cluster is not idle until they are jobs. */
+  | { readonly kind: "submits-held"; readonly count: number }
   /** The head has every byte of this job's logs; its directories on the nodes may go. */
   | {
       readonly kind: "logs-complete";

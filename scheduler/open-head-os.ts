@@ -176,8 +176,20 @@ async function withFiles(parts: HeadParts, supervisor: Supervisor): Promise<Head
     removeLogs: (keys) => removeLogs(folder.logs, keys),
     onForgotten: (forgotten) => board.apply({ jobs: [], events: [], forgotten }),
   });
+  const tellHeld = insistence(options.clock, (count: number) =>
+    system.tell(scheduler, { kind: "submits-held", count }),
+  );
+  let held = 0;
+  const hold = (change: number): void => {
+    held += change;
+    tellHeld(held);
+  };
   return {
     ...{ cluster, system, scheduler, board, logs, workdirs, retention },
+    holdSubmit: () => {
+      hold(1);
+      return () => hold(-1);
+    },
     declare: (declared) => {
       for (const node of declared) nodes.set(node.id, node);
       system.tell(scheduler, { kind: "nodes-declared", nodes: declared });

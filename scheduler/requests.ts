@@ -16,7 +16,7 @@ import { isOwn } from "./owners.ts";
 import type { JobRecord, JobSpec } from "./records.ts";
 import { gangTermsOf, recordKeys } from "./records.ts";
 import type { JobEntry, PendingSubmit, SchedulerState, SubmitRequest } from "./table.ts";
-import { entryOf } from "./table.ts";
+import { activityOf, entryOf } from "./table.ts";
 import type { Draft } from "./turn.ts";
 import { reply, tellHistory } from "./turn.ts";
 import type { Secrets } from "./vault.ts";
@@ -122,6 +122,12 @@ export function setAutostop(
     setting === undefined ? { kind: "disarmed" } : { kind: "armed", ...setting },
   );
   reply(draft, request.replyTo, { kind: "done" });
+}
+
+/** Packing takes as long as it takes: autostop must not take the cluster away meanwhile. */
+export function holdSubmits(state: SchedulerState, draft: Draft, count: number): void {
+  state.submitsHeld = count;
+  adviseAutostop(state, draft, { kind: "jobs-changed", running: activityOf(state) });
 }
 
 export function close(state: SchedulerState, draft: Draft, request: Ask<"close">): void {
@@ -269,7 +275,7 @@ function take(
   }
   rememberKey(state, draft, { request, first });
   if (request.tasks.length > 0) {
-    adviseAutostop(state, draft, { kind: "jobs-changed", running: state.active.size });
+    adviseAutostop(state, draft, { kind: "jobs-changed", running: activityOf(state) });
   }
   if (request.autostop !== undefined) {
     adviseAutostop(state, draft, { kind: "armed", ...request.autostop });

@@ -130,6 +130,9 @@ function take(state: SchedulerState, draft: Draft, message: Received<SchedulerIn
     case "set-autostop":
       requests.setAutostop(state, draft, message);
       return;
+    case "submits-held":
+      requests.holdSubmits(state, draft, message.count);
+      return;
     case "close":
       requests.close(state, draft, message);
       return;
@@ -224,6 +227,7 @@ function newState(args: SchedulerArgs, records: Records): SchedulerState {
     ...{ pending: new Map(), secrets: new Map(), cancels: new Map(), closeWaiters: [] },
     closed: records.cluster.closed,
     autostop: records.cluster.autostop,
+    submitsHeld: 0,
     reconciling: false,
   };
 }

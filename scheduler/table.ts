@@ -177,7 +177,14 @@ export interface SchedulerState {
   readonly closeWaiters: Ref<Done>[];
   closed: Closed | undefined;
   autostop: AutostopState;
+  /** Submits whose files are still being packed. Not on record: they end with the process. */
+  submitsHeld: number;
   reconciling: boolean;
+}
+
+/** What keeps the cluster from being idle. */
+export function activityOf({ active, submitsHeld }: SchedulerState): number {
+  return active.size + submitsHeld;
 }
 
 export function entryOf(state: SchedulerState, job: number): JobEntry {

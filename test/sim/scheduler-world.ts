@@ -11,6 +11,7 @@ import type { Node, NodePhase } from "../../model/node.ts";
 import type { Capacity } from "../../model/resources.ts";
 import type { Task } from "../../model/task.ts";
 import { wireCapabilities } from "../../model/wire.ts";
+import { given } from "../../proto/fields.ts";
 import type { AgentMessage, AgentReport, RankReport, RankSpec } from "../../proto/messages.ts";
 import type { Received } from "../../runtime/actor.ts";
 import type { Instant } from "../../runtime/clock.ts";
@@ -18,7 +19,7 @@ import type { StoreRecord } from "../../runtime/store.ts";
 import type { Event } from "../../scheduler/board.ts";
 import { boardInMemory } from "../../scheduler/board-memory.ts";
 import type { LivenessMessage } from "../../scheduler/liveness-actor.ts";
-import type { CancelReply, SubmitReply } from "../../scheduler/messages.ts";
+import type { AutostopSetting, CancelReply, SubmitReply } from "../../scheduler/messages.ts";
 import type { JobSpec, SettledRecord } from "../../scheduler/records.ts";
 import { recordKeys } from "../../scheduler/records.ts";
 import { startScheduler, stepScheduler } from "../../scheduler/scheduler.ts";
@@ -105,6 +106,7 @@ interface Asked {
   readonly noSetup?: boolean;
   readonly allNodes?: boolean;
   readonly user?: string;
+  readonly autostop?: AutostopSetting;
 }
 
 export type SilenceAsked = Extract<LivenessMessage, { readonly kind: "silence-asked" }>;
@@ -189,6 +191,7 @@ export class World {
       user: change.user ?? "ann",
       noSetup: change.noSetup ?? false,
       allNodes: change.allNodes ?? false,
+      ...given("autostop", change.autostop),
       trees: tasks.map(({ workdir }) => (workdir ? { digest: workdir, bytes: 1 } : undefined)),
       replyTo: { cluster, node: "skyhead", kind: "ask", id: "1" },
     });
