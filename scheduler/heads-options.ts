@@ -13,6 +13,7 @@ import type { Metrics } from "../runtime/metrics.ts";
 import type { Store } from "../runtime/store.ts";
 import type { ContentStore } from "../transfer/chunks/content-store.ts";
 import type { ChunkWork } from "../transfer/chunks/work.ts";
+import type { TreeReading } from "../transfer/tree/reading.ts";
 import type { ArchiveLimits } from "./log-archive-os.ts";
 import type { HistoryLimits } from "./retention.ts";
 import type { SchedulerOptions } from "./table.ts";
@@ -24,6 +25,8 @@ export interface HeadsOptions {
   readonly chunks: ContentStore;
   /** What takes long on chunks. */
   readonly work: ChunkWork;
+  /** What reads the folders that tasks name. */
+  readonly reading: TreeReading;
   readonly files: Files;
   readonly clock: Clock;
   readonly log: Log;

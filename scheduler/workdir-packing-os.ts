@@ -10,11 +10,10 @@ import { errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { Log } from "../runtime/log.ts";
 import { isNoRoom, noRoom } from "../runtime/room-os.ts";
 import type { ContentStore, PinName } from "../transfer/chunks/content-store.ts";
-import { ContentCutter } from "../transfer/chunks/cut-content.ts";
 import type { ChunkWork } from "../transfer/chunks/work.ts";
-import type { PackedTree } from "../transfer/tree/pack-os.ts";
-import { packFile, packTree } from "../transfer/tree/pack-os.ts";
+import { type PackedTree, packTree } from "../transfer/tree/pack.ts";
 import { packingPin } from "../transfer/tree/pins.ts";
+import type { TreeReading } from "../transfer/tree/reading.ts";
 import type { TreeChunk } from "../transfer/tree/region-writer.ts";
 
 export interface PackingOptions {
@@ -23,6 +22,7 @@ export interface PackingOptions {
   readonly dir: string;
   readonly chunks: ContentStore;
   readonly work: Pick<ChunkWork, "name">;
+  readonly reading: TreeReading;
   readonly log: Log;
 }
 
@@ -34,9 +34,6 @@ export interface Source {
   readonly field: string;
   readonly named: string;
 }
-
-/** Version control is nothing that a job needs, and often larger than all else. */
-const leftOut = ".git";
 
 /** Looks a workdir up. @throws SkyError `request/invalid` if it is no folder that can be read. */
 export async function workdirSource(path: string): Promise<Source> {
@@ -82,8 +79,8 @@ export async function packSource<T>(
 }
 
 async function packInto(
-  { chunks, work, log }: PackingOptions,
-  { path, isFile }: Source,
+  { chunks, work, reading, log }: PackingOptions,
+  source: Source,
   pin: PinName,
 ): Promise<PackedTree> {
   const keep = async (batch: readonly TreeChunk[]): Promise<void> => {
@@ -96,10 +93,7 @@ async function packInto(
       batch.map(({ ref, bytes }) => chunks.put(ref.digest, bytes, { proven: true })),
     );
   };
-  const options = { keep, newCutter: () => new ContentCutter(), work };
-  if (isFile) return await packFile(path, options);
-  const isLeftOut = (name: string): boolean => name === leftOut;
-  const packed = await packTree(path, { ...options, isLeftOut });
+  const packed = await packTree(source, { keep, work, reading });
   const { skipped } = packed;
   if (skipped.length > 0) log.warn("not packed: sockets, pipes and devices", { skipped });
   return packed;

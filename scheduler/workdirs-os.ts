@@ -11,7 +11,7 @@ import { assert, errorText } from "../model/errors.ts";
 import type { Task } from "../model/task.ts";
 import type { MountTree, TreeRef } from "../model/tree.ts";
 import { given } from "../proto/fields.ts";
-import type { PackedTree } from "../transfer/tree/pack-os.ts";
+import type { PackedTree } from "../transfer/tree/pack.ts";
 import { packingPins, workdirIn, workdirPin, workdirPins } from "../transfer/tree/pins.ts";
 import type { Board } from "./board.ts";
 import { WorkdirCopies } from "./workdir-copies-os.ts";

@@ -46,6 +46,7 @@ import type { Heads } from "../../scheduler/heads-os.ts";
 import { createHeads } from "../../scheduler/heads-os.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { createThreadWork } from "../../transfer/chunks/work-threads-os.ts";
+import { createThreadReading } from "../../transfer/tree/reading-threads-os.ts";
 import { chunksAt, headReserveBytes } from "../skylet/chunks.ts";
 import type { IdleWatch } from "./idle.ts";
 import { watchIdle } from "./idle.ts";
@@ -112,6 +113,7 @@ export class HeadProcess {
   readonly #system: ActorSystem;
   readonly #fleets: Fleets;
   readonly #idle: IdleWatch;
+  readonly #reading = createThreadReading();
   #address: SocketAddress | undefined;
 
   constructor(options: HeadProcessParts) {
@@ -128,6 +130,7 @@ export class HeadProcess {
     });
     this.#heads = createHeads({
       ...{ ...ports, home, store, files: createOsFiles(home.root) },
+      reading: this.#reading,
       busOf: async ({ name, isolation }) => (await this.#lanes.get(isolation)).headBus(name),
       onAlive: (cluster, nodes) => this.#fleets.alive(cluster, nodes),
       onShutdown: (cluster, verb) => this.#fleets.windDown(cluster, verb, "it was idle"),
@@ -196,6 +199,7 @@ export class HeadProcess {
     await this.#heads.closeAll(why);
     await this.#lanes.close();
     await this.#ports.chunks.close();
+    await this.#reading.close();
     await this.#ports.work.close();
     await this.#store.close();
   }

@@ -21,7 +21,9 @@ import { createMemoryStore } from "../../runtime/store-memory.ts";
 import { createHeads } from "../../scheduler/heads-os.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { createMemoryContentStore } from "../../transfer/chunks/content-store-memory.ts";
+import { ContentCutter } from "../../transfer/chunks/cut-content.ts";
 import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
+import { createInlineReading } from "../../transfer/tree/reading-inline-os.ts";
 
 const record: ClusterRecord = newRecord(
   {
@@ -46,6 +48,7 @@ function stage(context: TestContext, chunks: ContentStore = createMemoryContentS
       store: createMemoryStore(),
       chunks,
       work: createInlineWork(),
+      reading: createInlineReading({ newCutter: () => new ContentCutter() }),
       files: createOsFiles(root),
       clock,
       log,

@@ -26,8 +26,9 @@ import {
 } from "../../transfer/chunks/content-store-memory.ts";
 import { ContentCutter } from "../../transfer/chunks/cut-content.ts";
 import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
-import { packTree } from "../../transfer/tree/pack-os.ts";
+import { packTree } from "../../transfer/tree/pack.ts";
 import { workdirPin } from "../../transfer/tree/pins.ts";
+import { createInlineReading } from "../../transfer/tree/reading-inline-os.ts";
 
 const target = { host: "head", port: 0 };
 export const work = createInlineWork();
@@ -63,8 +64,9 @@ export async function stage(context: TestContext) {
     const keep = async (batch: readonly { ref: ChunkRef; bytes: Uint8Array }[]): Promise<void> => {
       for (const { ref, bytes } of batch) await chunks.put(ref.digest, bytes);
     };
-    const newCutter = () => new ContentCutter();
-    const packed = await packTree(`${root}/${name}`, { keep, newCutter, work });
+    const reading = createInlineReading({ newCutter: () => new ContentCutter() });
+    const source = { path: `${root}/${name}`, isFile: false };
+    const packed = await packTree(source, { keep, reading, work });
     await chunks.pin(workdirPin(cluster, packed.tree.digest), packed.chunks);
     return packed.tree;
   };

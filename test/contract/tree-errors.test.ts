@@ -19,7 +19,8 @@ import type { Digest } from "../../transfer/chunks/chunk.ts";
 import { createMemoryContentStore } from "../../transfer/chunks/content-store-memory.ts";
 import { ContentCutter } from "../../transfer/chunks/cut-content.ts";
 import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
-import { packTree } from "../../transfer/tree/pack-os.ts";
+import { packTree } from "../../transfer/tree/pack.ts";
+import { createInlineReading } from "../../transfer/tree/reading-inline-os.ts";
 import { unpackTree } from "../../transfer/tree/unpack-os.ts";
 
 const mib = 1024 * 1024;
@@ -37,19 +38,18 @@ function stage(context: TestContext) {
   writeFileSync(`${from}/in/file`, "content");
   const store = createMemoryContentStore();
   const nothing = (): void => {};
-  const pack = (onName: (name: string) => void = nothing, onKeep = nothing) =>
-    packTree(from, {
-      keep: async (chunks) => {
-        onKeep();
-        for (const { ref, bytes } of chunks) await store.put(ref.digest, bytes);
+  const pack = (onEntry: (name: string) => void = nothing, onKeep = nothing) =>
+    packTree(
+      { path: from, isFile: false },
+      {
+        keep: async (chunks) => {
+          onKeep();
+          for (const { ref, bytes } of chunks) await store.put(ref.digest, bytes);
+        },
+        reading: createInlineReading({ newCutter: () => new ContentCutter(), onEntry }),
+        work: createInlineWork(),
       },
-      newCutter: () => new ContentCutter(),
-      work: createInlineWork(),
-      isLeftOut: (name) => {
-        onName(name);
-        return false;
-      },
-    });
+    );
   const unpack = async (onGet = nothing) => {
     const get = (digest: Digest) => {
       onGet();

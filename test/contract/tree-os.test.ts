@@ -28,8 +28,10 @@ import { createMemoryContentStore } from "../../transfer/chunks/content-store-me
 import { encodeManifest, objectDigest } from "../../transfer/chunks/manifest.ts";
 import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
 import { encodeEntry, type TreeEntry } from "../../transfer/tree/entries.ts";
-import { packTree } from "../../transfer/tree/pack-os.ts";
-import type { Cutter, TreeChunk } from "../../transfer/tree/region-writer.ts";
+import { packTree } from "../../transfer/tree/pack.ts";
+import { createInlineReading } from "../../transfer/tree/reading-inline-os.ts";
+import type { Cutter } from "../../transfer/tree/region-cut.ts";
+import type { TreeChunk } from "../../transfer/tree/region-writer.ts";
 import { encodeRoot, manifestOfTree } from "../../transfer/tree/tree.ts";
 import { unpackTree } from "../../transfer/tree/unpack-os.ts";
 import { below, type Sown, type SownEntries, sow, treeSeen } from "../support/trees.ts";
@@ -56,10 +58,10 @@ function stage() {
   };
   const source = { get: (digest: Digest) => store.get(digest) };
   const { signal } = new AbortController();
-  const isLeftOut = (name: string): boolean => name === ".git";
+  const reading = createInlineReading({ newCutter });
   return {
     store,
-    pack: (path: string) => packTree(path, { keep, newCutter, work, isLeftOut }),
+    pack: (path: string) => packTree({ path, isFile: false }, { keep, work, reading }),
     unpack: (target: string, tree: ChunkRef) => unpackTree(target, { source, tree, signal }),
     newChunks: () => {
       const count = kept;
@@ -398,16 +400,19 @@ test("a file that changes while it is read is read again, or named", async (cont
   const store = createMemoryContentStore();
   let changes = 0;
   const packing = (changesMax: number) =>
-    packTree(`${root}/a`, {
-      ...{ newCutter, work },
-      keep: async (chunks) => {
-        if (changes < changesMax) {
-          changes += 1;
-          appendFileSync(`${root}/a/busy`, `${changes}`);
-        }
-        for (const { ref, bytes } of chunks) await store.put(ref.digest, bytes);
+    packTree(
+      { path: `${root}/a`, isFile: false },
+      {
+        ...{ reading: createInlineReading({ newCutter }), work },
+        keep: async (chunks) => {
+          if (changes < changesMax) {
+            changes += 1;
+            appendFileSync(`${root}/a/busy`, `${changes}`);
+          }
+          for (const { ref, bytes } of chunks) await store.put(ref.digest, bytes);
+        },
       },
-    });
+    );
   const packed = await packing(2);
   const source = { get: (digest: Digest) => store.get(digest) };
   const { signal } = new AbortController();

@@ -26,7 +26,9 @@ import {
   createMemoryContentStore,
   MemoryContentDisk,
 } from "../../transfer/chunks/content-store-memory.ts";
+import { ContentCutter } from "../../transfer/chunks/cut-content.ts";
 import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
+import { createInlineReading } from "../../transfer/tree/reading-inline-os.ts";
 import { unpackTree } from "../../transfer/tree/unpack-os.ts";
 import { shownBoard } from "../support/board.ts";
 import { sow, treeSeen } from "../support/trees.ts";
@@ -71,6 +73,7 @@ function stage(context: TestContext) {
         ...{ cluster: "demo", dir: `${root}/copies`, board, log: createMemoryLog() },
         chunks: createMemoryContentStore({ disk }),
         work: createInlineWork(),
+        reading: createInlineReading({ newCutter: () => new ContentCutter() }),
         recorded: async () => recorded,
       }),
   };

@@ -59,8 +59,11 @@ export function encodeEntry(entry: TreeEntry): Uint8Array {
   return writer.done();
 }
 
+/** Entries are encoded one after the other, each by a writer that is done before the next. */
+const scratch = Buffer.alloc(entryBytesMax);
+
 class Writer {
-  readonly #out = Buffer.alloc(entryBytesMax);
+  readonly #out = scratch;
   #at = 0;
 
   u8(value: number): void {

@@ -88,13 +88,18 @@ export async function named<T>(shown: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    if (!(error instanceof Error && "syscall" in error && "code" in error)) throw error;
-    const { code, syscall } = error;
-    // What stands before the first path: `EACCES: permission denied, open`.
-    const [reason] = error.message.split(" '", 1);
-    const told = new Error(`${reason} '${shown}'`, { cause: error });
-    throw Object.assign(told, { code, syscall, path: shown });
+    throw toldOf(shown, error);
   }
+}
+
+/** The same error, told of `shown`; any other as it is. */
+export function toldOf(shown: string, error: unknown): unknown {
+  if (!(error instanceof Error && "syscall" in error && "code" in error)) return error;
+  const { code, syscall } = error;
+  // What stands before the first path: `EACCES: permission denied, open`.
+  const [reason] = error.message.split(" '", 1);
+  const told = new Error(`${reason} '${shown}'`, { cause: error });
+  return Object.assign(told, { code, syscall, path: shown });
 }
 
 export function isGone(error: unknown): boolean {

@@ -21,7 +21,9 @@ import type { LogStore } from "../../../scheduler/log-store-os.ts";
 import type { HeadParts } from "../../../scheduler/open-head-os.ts";
 import { keepLogs, startActors } from "../../../scheduler/open-head-os.ts";
 import { createMemoryContentStore } from "../../../transfer/chunks/content-store-memory.ts";
+import { ContentCutter } from "../../../transfer/chunks/cut-content.ts";
 import { createInlineWork } from "../../../transfer/chunks/work-inline.ts";
+import { createInlineReading } from "../../../transfer/tree/reading-inline-os.ts";
 import { HeadDisk, mortalFiles, type SimStore, simLogDisk, simStore } from "./disk.ts";
 import { freezable, withSmallMailboxes } from "./process.ts";
 import { clusterName, logTarget, schedulerOptions } from "./setting.ts";
@@ -219,6 +221,7 @@ export class SimHead {
         }),
         chunks: createMemoryContentStore(),
         work: createInlineWork(),
+        reading: createInlineReading({ newCutter: () => new ContentCutter() }),
         incarnation: this.#incarnation,
         busOf: async () => bus,
         onAlive: () => {},
