@@ -78,10 +78,10 @@ class Regions {
     reuse: (file) => {
       const refs = this.#options.known?.large.get(file);
       assert(refs !== undefined, "a file that was not read is known");
-      this.#next(() => this.#large.adopt(refs)).catch(() => {});
+      void this.#next(() => this.#large.adopt(refs));
     },
     takeBack: (chunks) => {
-      this.#next(() => this.#large.takeBack(chunks)).catch(() => {});
+      void this.#next(() => this.#large.takeBack(chunks));
     },
   };
 

@@ -1,9 +1,8 @@
 // What tells a tree, or a file, from all that it was and will be, without reading it.
 //
-// A stamp is made of what the system says: names, kinds, modes, sizes, times, inodes, the targets of
-// links. Equal stamps are equal content as long as each change of a file changes its time of
-// change; that holds from a moment after the file's last change on, which whoever reads waits for.
-// A file that is younger still has no stamp.
+// A stamp is made of what the system says: names, kinds, modes, sizes, times, inodes, the targets
+// of links. Equal stamps are equal content as long as each change of a file changes its time of
+// change; that holds from a moment after the file's last change on. What is younger has none.
 
 import { createHash } from "node:crypto";
 import type { FileStamp } from "./reading.ts";
