@@ -20,6 +20,8 @@ type Known = In<"init"> | In<"up"> | In<"stopped">;
 /** An agent that ended is started again by itself: so often, so far apart, it is waited for. */
 const inquiriesMax = 5;
 const inquiryMs = 600;
+/** After a start of the head its nodes are waited for longer. */
+const settleInquiriesMax = 50;
 /** How long who asked waits for the record to follow. */
 const toldMs = 5_000;
 
@@ -52,6 +54,13 @@ export function judge(s: Known, { machines, at }: On<"found">): Next {
   if (inquiries === undefined) return [s, []];
   const nodes = s.record.nodes.map(({ id }) => id);
   const finding = findingOf(nodes, machines);
+  if (s.phase !== "stopped" && !s.settled && finding.kind !== "up" && finding.kind !== "more") {
+    if (inquiries < settleInquiriesMax) return [s, [inquireLater]];
+    // Asleep is what the head's own end made it, not somebody who stopped it.
+    if (finding.kind === "stopped") {
+      return notUp(s, { finding: { kind: "mixed", up: 0, soon: false }, at });
+    }
+  }
   switch (finding.kind) {
     case "gone":
       return went(s, { goal: "absent", since: at.wallMs });
@@ -104,8 +113,9 @@ function notUp(
   }: { readonly finding: Finding & { kind: "mixed" }; readonly at: On<"found">["at"] },
 ): Next {
   const { inquiries = 0 } = s;
-  if (finding.soon && s.phase !== "stopped" && inquiries < inquiriesMax) {
-    return [s, [{ kind: "inquire-later", ms: inquiryMs }]];
+  const tries = s.phase === "stopped" || s.settled ? inquiriesMax : settleInquiriesMax;
+  if (finding.soon && s.phase !== "stopped" && inquiries < tries) {
+    return [s, [inquireLater]];
   }
   const alive = s.phase === "stopped" ? [] : s.alive;
   const count = `${finding.up} of ${s.record.nodes.length} machines`;
@@ -123,7 +133,7 @@ function notUp(
     usage,
   };
   return [
-    { phase: "init", record, waiters: [], looks: 0, alive },
+    { phase: "init", record, waiters: [], looks: 0, alive, settled: true },
     [
       { kind: "save", record, cause: `the cloud shows ${count} up${runtime}` },
       ...(s.phase === "stopped" ? [{ kind: "open-head", record } as const] : []),
@@ -140,6 +150,8 @@ export function tellSoon(s: In<"stopping"> | In<"ending">): Next {
   const reply = isGone ? ({ kind: "gone", logsArchive: "", leftBehind: "" } as const) : found("");
   return settle(s, reply);
 }
+
+const inquireLater: FleetEffect = { kind: "inquire-later", ms: inquiryMs };
 
 /** Everything is as it was. Only those who wait for a refresh are told. */
 function settle(s: Exclude<FleetState, In<"absent">>, reply: FleetReply): Next {

@@ -44,8 +44,9 @@ export function bringUp(before: ClusterRecord, { event, verb, from }: BringUp): 
     ...waitersOf(event.replyTo, verb === "launch" ? "Launch" : "Start"),
   ];
   const alive = from === undefined || from.phase === "stopped" ? [] : from.alive;
+  const inquiries = given("inquiries", from?.inquiries);
   return [
-    { phase: "init", record, waiters, looks: 0, alive, ...given("inquiries", from?.inquiries) },
+    { phase: "init", record, waiters, looks: 0, alive, settled: true, ...inquiries },
     [
       { kind: "save", record, cause: verb === "launch" ? "launched" : "started" },
       // Where it was up its jobs go on, and autostop with them.
@@ -95,13 +96,18 @@ export function sawRunning(s: In<"init"> | In<"up">, event: On<"seen">): Next {
   const nodes = record.nodes.map(({ id }) => id);
   const left = remaining({ goal: "running", nodes }, event.machines);
   const isSettled = left.length === 0 && event.machines.every(({ phase }) => phase === "up");
-  const actions = record.unasked ? [] : left;
+  // What sleeps since the head ended is woken, and no more than that.
+  const asleep = left.filter(({ kind }) => kind === "start");
+  const mayWake = s.settled ? [] : asleep;
+  const actions = record.unasked ? mayWake : left;
   const effects: FleetEffect[] = [];
   if (changed) {
     effects.push({ kind: "save", record, cause: "addresses known" }, ...declaration(record));
   }
   if (actions.length > 0) effects.push({ kind: "act", record, actions });
-  const next = { ...s, record, looks: changed ? 0 : s.looks + 1 };
+  const isAwake = event.machines.every(({ phase }) => phase !== "starting" && phase !== "stopped");
+  const settled = s.settled || (s.phase === "init" && isAwake);
+  const next = { ...s, record, settled, looks: changed ? 0 : s.looks + 1 };
   if (next.phase === "init") {
     if (isSettled && areAlive(record, s.alive)) {
       const [up, said] = becomeUp(next);
@@ -127,7 +133,7 @@ export function becomeUp(s: In<"init">): Next {
   const { busy, unasked, ...rest } = s.record;
   const record: ClusterRecord = { ...rest, status: "UP" };
   return [
-    { phase: "up", record, waiters: [], looks: 0, alive: s.alive },
+    { phase: "up", record, waiters: [], looks: 0, alive: s.alive, settled: true },
     [
       { kind: "save", record, cause: `all ${record.nodes.length} nodes are up` },
       { kind: "clear-deadline" },

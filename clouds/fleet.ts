@@ -30,6 +30,7 @@ import {
   tellWhatGoesOn,
 } from "./fleet-refresh.ts";
 import {
+  areAlive,
   bringUp,
   declaration,
   joinLaunch,
@@ -126,6 +127,11 @@ interface Living {
 }
 interface Running extends Living {
   readonly alive: readonly string[];
+  /**
+   * Since the head started its nodes have all been awake once. Before that a machine that sleeps
+   * says nothing: agents of a local cloud end with the head, and it wakes them.
+   */
+  readonly settled: boolean;
 }
 interface Closing extends Living {
   readonly closed: boolean;
@@ -257,7 +263,10 @@ const up: Row<"up"> = {
   found: judge,
   "inquiry-due": inquireAgain,
   seen: sawRunning,
-  alive: (s, { nodes }) => [{ ...s, alive: nodes }, []],
+  alive: (s, { nodes }) => {
+    const settled = s.settled || areAlive(s.record, nodes);
+    return [{ ...s, alive: nodes, settled }, []];
+  },
   closed: "ignore",
   cleared: "ignore",
   failed: (s, event) => (event.of === "inquire" ? inquiryFailed(s, event) : lookLater(s)),
@@ -363,10 +372,12 @@ export function resume(name: string, record: ClusterRecord | undefined): Next {
     case "INIT": {
       const deadline: FleetEffect = { kind: "set-deadline", ms: startDeadlineMs };
       const effects = record.busy === undefined ? [open, lookNow] : [open, deadline, lookNow];
-      return [{ phase: "init", ...living, alive: [] }, effects];
+      return [{ phase: "init", ...living, alive: [], settled: false }, effects];
     }
-    case "UP":
-      return [{ phase: "up", ...living, alive: [] }, [open, ...declaration(record), lookNow]];
+    case "UP": {
+      const effects = [open, ...declaration(record), lookNow];
+      return [{ phase: "up", ...living, alive: [], settled: false }, effects];
+    }
     case "STOPPED":
       return [{ phase: "stopped", ...living }, [open]];
     case "STOPPING": {

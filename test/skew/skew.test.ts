@@ -241,6 +241,29 @@ test("an upgrade of a head with its nodes inside it: the gang runs on", async (t
   assert.equal((await here.sky(["down", "-y", cluster])).code, 0);
 });
 
+test("a cluster of an earlier version is refreshed, stopped, started and ended", async (t) => {
+  const { here, installed } = ground(t, { sky: "kept", skyhead: "kept", skylet: "kept" });
+  await launch(here);
+  await aGangRuns(here);
+  for (const program of ["sky", "skyhead", "skylet"] as const) installed.replace(program, "today");
+  for (const head of here.heads()) await ends(head);
+  const refreshed = await here.sky(["status", "-r", "-o", "json"]);
+  const [seen] = JSON.parse(refreshed.stdout) as readonly Record<string, unknown>[];
+  assert.equal(seen?.["status"], "UP", refreshed.stdout);
+  assert.equal(seen?.["lastUsedAt"], seen?.["launchedAt"], "nobody noted its last use");
+  const report = await here.sky(["cost-report", "-o", "json"]);
+  assert.equal((JSON.parse(report.stdout) as readonly unknown[]).length, 1, report.stdout);
+  for (const words of [["stop"], ["start"], ["start", "-f"]]) {
+    const { code, stdout, stderr } = await here.sky([...words, "-y", cluster]);
+    assert.equal(code, 0, `${words.join(" ")}: ${stdout}${stderr}`);
+  }
+  await aGangRuns(here);
+  assert.equal((await here.sky(["down", "-y", cluster])).code, 0);
+  const after = await here.sky(["cost-report", "-o", "json"]);
+  const gone = JSON.parse(after.stdout) as readonly Record<string, unknown>[];
+  assert.deepEqual([gone.length, gone[0]?.["status"]], [1, undefined], after.stdout);
+});
+
 test("a head that has left this wire version behind says so, and so do its nodes", async (t) => {
   const { here, installed } = ground(t, { sky: "today", skyhead: "today", skylet: "kept" });
   installed.replaceHeadByFuture({ oldest: 3, newest: 4 });

@@ -167,6 +167,31 @@ test("while it is being stopped by autostop that is said, and nothing is changed
   }
 });
 
+test("after a start of the head nodes that it must wake are waited for", async () => {
+  const made = await launched();
+  // As on a local cloud: the agents ended with the head.
+  turnAll(made, "stopped");
+  await made.restart();
+  assert.deepEqual(await refreshed(made), ["", false]);
+  assert.equal(made.record().status, "UP");
+  assert.ok(!made.asked.includes("close"), "no job was ended");
+});
+
+test("what a refresh found INIT stays so over a start of the head, and is woken", async () => {
+  const made = await launched();
+  const [first, second] = made.cloud.machines();
+  made.cloud.lose(first?.id ?? "");
+  await refreshed(made);
+  made.cloud.turn(second?.id ?? "", "stopped");
+  await made.restart();
+  await made.pass(3_000);
+  assert.equal(made.cloud.machines()[0]?.phase, "up", "its jobs may go on");
+  made.cloud.turn(second?.id ?? "", "stopped");
+  await made.pass(3_000);
+  assert.equal(made.cloud.machines()[0]?.phase, "stopped", "only once");
+  assert.equal(made.record().status, "INIT");
+});
+
 test("while it is being launched the launch itself tells how far it is", async () => {
   const made = await stage({ listsUntilUp: 1_000 });
   void made.fleets().launch(request(), never);
