@@ -1,9 +1,17 @@
 // Smoke tests of a cluster's life: stop and start between jobs, jobs that a stop ends, and cancels
-// after which no process is left.
+// after which no process is left; and what a cluster on this machine cannot be.
 //
 // SkyPilot's gcp-start-stop, image_no_conda, stale_job, cancel_*, cancel-pytorch, ibm-cancel-task.
 
 import { smoke } from "./script.ts";
+
+/** The same tasks elsewhere than where the cluster is. */
+const elsewhere = [
+  "--infra aws/us-east-1",
+  "--cloud gcp --region us-central1",
+  "--infra aws/us-east-1 --image-id ami-1",
+  "--use-spot",
+];
 
 smoke("life", [
   {
@@ -69,6 +77,21 @@ smoke("life", [
       `within 20 'sky queue ${c} | grep "^1 .*RUNNING"'`,
       `sky cancel -y ${c} 1`,
       `within 5 'sky queue ${c} | grep "^1 .*CANCELLED"'`,
+    ],
+  },
+  {
+    name: "no_such_cloud",
+    commands: (c) => [
+      // What needs a cloud is refused, and leaves no record of a cluster.
+      ...elsewhere.map((flags) => `sky launch -y -c ${c} ${flags} true; test $? = 1`),
+      `sky status ${c}; test $? = 2`,
+      `sky launch -y -c ${c} "echo hi"`,
+      // A refused exec takes no job id.
+      ...elsewhere.map((flags) => `sky exec ${c} ${flags} true; test $? = 1`),
+      `sky launch -y -c ${c} --cpus 400 true; test $? = 2`,
+      `sky exec ${c} --gpus V100:1 true; test $? = 2`,
+      `sky exec ${c} "echo hi"`,
+      `sky logs ${c} 2 --status`,
     ],
   },
 ]);
