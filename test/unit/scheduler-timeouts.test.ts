@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Task } from "../../model/task.ts";
 import type { AgentMessage } from "../../proto/messages.ts";
-import { timeoutText } from "../../scheduler/gang-timeout.ts";
+import { timeLeft, timeoutText } from "../../scheduler/gang-timeout.ts";
 import { whyJob } from "../../scheduler/why.ts";
 import type { Fate } from "../sim/scheduler-world.ts";
 import { capacity, nodesOf, task, World } from "../sim/scheduler-world.ts";
@@ -175,4 +175,61 @@ test("a timeout is told as it is written", () => {
   assert.equal(timeoutText(3_600_000), "1h");
   assert.equal(timeoutText(2 * 86_400_000 + 5_400_000), "2d1h30m");
   assert.equal(timeoutText(1_500), "1s500ms");
+});
+
+test("while a timed-out attempt is stopped to restart, its ranks show why they were", () => {
+  let isDeaf = false;
+  const world = two((_, to) => (isDeaf && to === "worker1" ? 0 : 1));
+  const [id = 0] = world.submitted(limited({ numNodes: 2, maxRestarts: 1 }));
+  isDeaf = true;
+  world.pass(minute);
+  const { phase, ranks } = world.job(id);
+  assert.equal(phase, "draining");
+  assert.deepEqual(ranks[0]?.exit, { kind: "stopped", why: "timed-out" });
+  isDeaf = false;
+  world.pass(10_000);
+  assert.equal(world.job(id).attempt, 2);
+});
+
+test("a rank of which only the sweep is heard was stopped for the same reason", () => {
+  const world = two((_, __, message) => ("exit" in message ? 0 : 1));
+  const [id = 0] = world.submitted(limited());
+  world.pass(minute);
+  assert.deepEqual(world.job(id).ranks[0]?.exit, { kind: "stopped", why: "timed-out" });
+});
+
+test("nodes are told of a cancel: earlier ones know no timeouts", () => {
+  const told: string[] = [];
+  const world = two((_, __, message) => {
+    const order = message as AgentMessage;
+    if (order.kind === "stop") told.push(order.why);
+    return 1;
+  });
+  world.submitted(limited());
+  world.pass(minute);
+  assert.deepEqual(told, ["cancelled"]);
+});
+
+test("a timer of an attempt that is over ends none after it", () => {
+  const world = two();
+  const [id = 0] = world.submitted(limited({ maxRestarts: 1 }));
+  world.exit(world.rank(id, 0), { kind: "code", code: 7 });
+  assert.equal(world.job(id).attempt, 2);
+  world.say({ kind: "timeout-due", job: id, attempt: 1 });
+  assert.equal(world.job(id).status, "RUNNING");
+  world.exit(world.rank(id, 0));
+  world.say({ kind: "timeout-due", job: id, attempt: 2 });
+  world.say({ kind: "timeout-due", job: 99, attempt: 1 });
+  assert.equal(world.job(id).status, "SUCCEEDED");
+});
+
+test("after a boot the wall clock counts, and one that was put back takes nothing away", () => {
+  const world = two();
+  const [id = 0] = world.submitted(limited());
+  const gang = world.state.jobs.get(id)?.gang;
+  assert.ok(gang !== undefined);
+  const at = (wallMs: number) => ({ wallMs, monoMs: 5, bootId: "another" });
+  assert.equal(timeLeft(gang, at(world.now + 20_000)), 40_000);
+  assert.equal(timeLeft(gang, at(world.now - 3_600_000)), minute);
+  assert.equal(timeLeft(gang, at(world.now + 3_600_000)), 0);
 });
