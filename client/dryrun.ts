@@ -66,9 +66,10 @@ function rowsOf({ task, autostop = task.autostop, reading, status }: Plan): read
 function shapeText({ task, reading }: Plan): string {
   const { choice } = reading ?? {};
   const wish = choice?.wishes[choice.taken ?? 0];
-  const cloud = choice !== undefined && choice.taken === undefined ? wish?.wanted.cloud : "Local";
-  const parts = wish === undefined ? [] : partsOf(wish.wanted, choice?.taken === undefined);
-  return `${task.numNodes}x ${cloud ?? "any cloud"}(${parts.join(", ")})`;
+  const { cloud, ...wanted } = wish?.wanted ?? {};
+  const isFar = choice !== undefined && choice.taken === undefined;
+  const name = isFar ? (cloud ?? "any cloud") : "Local";
+  return `${task.numNodes}x ${name}(${partsOf(wanted, isFar).join(", ")})`;
 }
 
 function choiceRows(choice: Choice | undefined): readonly Row[] {
