@@ -31,10 +31,10 @@ smoke("autostop", [
     name: "autostop",
     commands: (c) => [
       `sky launch -y -c ${c} --num-nodes 2 "echo hi"`,
-      `${mark}; sky autostop -y ${c} -i 1 && sky status ${c} | grep "1m"`,
-      // Another setting keeps the idleness so far.
-      `sky autostop -y ${c} --idle-seconds ${idleS} && sky status ${c} | grep "${idleS}s"`,
-      `sky status ${c} | grep UP`,
+      `sky autostop -y ${c} -i 1 && sky status ${c} | grep "1m"`,
+      `sky autostop -y ${c} --cancel`,
+      `${mark}; sky autostop -y ${c} --idle-seconds ${idleS}`,
+      `sky status ${c} | grep "UP *${idleS}s"`,
       stopped(c),
       stoppedNoSooner(c),
       `sky start -y ${c}; sky status ${c} | grep UP | grep -- " - "`,
@@ -71,7 +71,8 @@ smoke("autostop", [
     commands: (c) => [
       `sky launch -y -c ${c} --num-nodes 2 "echo kept"`,
       `sky autostop -y ${c} --down -i 1 && sky status ${c} | grep "1m (down)"`,
-      `sky autostop -y ${c} --down --idle-seconds 2 && sky status ${c} | grep UP`,
+      `sky autostop -y ${c} --down --idle-seconds ${idleS}`,
+      `sky status ${c} | grep "UP *${idleS}s (down)"`,
       gone(c),
       // Its logs are kept, and whoever asks for them is told where.
       `sky logs ${c} 2>&1 | sed -n "s/.*its logs are in //p" > where
@@ -93,9 +94,10 @@ smoke("autostop", [
   {
     name: "autodown_cancel",
     commands: (c) => [
-      `sky launch -y -c ${c} --idle-seconds 5 --down "echo hi"`,
+      `sky launch -y -c ${c} --idle-seconds ${idleS} --down "echo hi"`,
       `sky autostop -y ${c} --cancel`,
-      "sleep 6",
+      // Longer than it would take, so that one that was not cancelled would be gone.
+      `sleep ${idleS + 1}`,
       `sky status ${c} | grep UP | grep -- " - "`,
     ],
   },

@@ -76,7 +76,7 @@ smoke("life", [
       `sky launch -y -c ${c} -d "sleep 1000"`,
       `within 20 'sky queue ${c} | grep "^1 .*RUNNING"'`,
       `sky cancel -y ${c} 1`,
-      `within 5 'sky queue ${c} | grep "^1 .*CANCELLED"'`,
+      `within 20 'sky queue ${c} | grep "^1 .*CANCELLED"'`,
     ],
   },
   {
