@@ -12,10 +12,12 @@ import { untilUpBy } from "./until-up-os.ts";
 /** A refresh tells what it found out as warnings: where a cloud could not be asked. */
 export async function statusBy(
   { head, until, warn }: Session,
-  names: string | readonly string[],
+  names: string | readonly string[] | null | undefined,
   { refresh = false, ...options }: StatusOptions,
 ): Promise<ClusterView[]> {
-  const wanted = [names].flat();
+  const wanted = [names ?? []].flat();
+  // Of no names there are no clusters; to the head none would mean all.
+  if (names !== null && names !== undefined && wanted.length === 0) return [];
   if (!refresh) return [...(await head.status(wanted, until(options)))];
   const { clusters, refreshed } = await head.refresh(wanted, until(options));
   for (const { failed, text } of refreshed) if (failed) warn(text);

@@ -113,7 +113,7 @@ export class Sky {
     names?: string | readonly string[] | null,
     options: o.StatusOptions = {},
   ): Promise<ClusterView[]> {
-    return clusters.statusBy(this.#session, names ?? [], options);
+    return clusters.statusBy(this.#session, names, options);
   }
 
   /**

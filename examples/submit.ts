@@ -22,8 +22,13 @@ const { jobId } = await sky.launch(
   },
 );
 
+// Bytes come as they are written: a piece may end anywhere, also within a line.
+const written: Buffer[] = [];
 const log = sky.logs("submit", jobId);
 for await (const { rank, bytes } of log) {
+  written[rank] = Buffer.concat([written[rank] ?? Buffer.alloc(0), bytes]);
+}
+for (const [rank, bytes] of written.entries()) {
   process.stdout.write(`rank ${rank} wrote ${bytes.length} bytes: `);
   process.stdout.write(bytes);
 }

@@ -146,6 +146,7 @@ test("a refresh asks the cloud; what it finds unchanged stays", async () => {
   assert.equal(seen.find(({ name }) => name === "fresh")?.status, "UP");
   const [one, ...more] = await ada.status("fresh", { refresh: true });
   assert.deepEqual([one?.name, more.length], ["fresh", 0]);
+  assert.deepEqual(await ada.status([]), [], "of no names there are none");
   await refused(() => ada.status("fresj", { refresh: true }), "cluster/not-found", /fresh/);
   assert.deepEqual(warnings, []);
   const { logsArchive, leftBehind } = await ada.down("fresh", { purge: true });
