@@ -155,7 +155,7 @@ export class SimHead {
   reboot(): void {
     this.kill();
     this.#sim.say("the head's machine reboots");
-    this.#sim.times.forget();
+    this.#sim.times.rebooted();
     this.disk.losePower(this.#sim.random.unit());
     this.clock.reboot();
   }

@@ -62,7 +62,12 @@ export class Times {
     }
   }
 
-  /** What began before is not judged: the cluster is another, or the clock that counted is. */
+  /** The clock that counted is another: what began before is not judged. */
+  rebooted(): void {
+    for (const name of this.#attempts.keys()) this.#attempts.set(name, unjudged);
+  }
+
+  /** The cluster is another. */
   forget(): void {
     this.#attempts.clear();
   }
@@ -87,6 +92,8 @@ export class Times {
     this.#sim.truth.broken("in time", `${what}, and may take ${known.timeoutMs}`);
   }
 }
+
+const unjudged: Attempt = { timeoutMs: Infinity, askedAt: -Infinity, begunAt: Infinity };
 
 function nameOf({ job, attempt }: Pick<RankKey, "job" | "attempt">): string {
   return `${job}-${attempt}`;
