@@ -182,7 +182,7 @@ const wrongUses: readonly (readonly [args: readonly string[], named: readonly st
   [["cpunode", "-c", "Bad_Name"], ["Bad_Name"]],
   [
     ["cpunode", "--cpus", "x"],
-    ["--cpus", "'x'"],
+    ["--cpus", '"x"'],
   ],
   [["cpunode", "-p", "99999"], ["99999"]],
   [
