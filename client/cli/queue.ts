@@ -20,8 +20,8 @@ import { agoText, durationText } from "./times.ts";
 
 const columns = ["ID", "NAME", "SUBMITTED", "STARTED", "DURATION", "RESOURCES", "STATUS", "LOG"];
 
-/** What may be cut on a narrow terminal. */
-const shrink = ["NAME", "RESOURCES"];
+/** What may be cut on a narrow terminal; the other texts mean nothing when they are cut. */
+const shrink = ["NAME"];
 
 const columnsOfAll = columns.toSpliced(2, 0, "USER");
 
