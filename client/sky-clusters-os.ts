@@ -5,6 +5,7 @@
 import type { ClusterView } from "../model/cluster.ts";
 import { broughtUp } from "./launch.ts";
 import { autostopRule, startRule } from "./sky-numbers.ts";
+import { demandKnown } from "./sky-option-names.ts";
 import type { CallOptions, IdleOptions, StartOptions, StatusOptions } from "./sky-options.ts";
 import type { Session } from "./sky-session-os.ts";
 import { untilUpBy } from "./until-up-os.ts";
@@ -13,12 +14,13 @@ import { untilUpBy } from "./until-up-os.ts";
 export async function statusBy(
   { head, until, warn }: Session,
   names: string | readonly string[] | null | undefined,
-  { refresh = false, ...options }: StatusOptions,
+  options: StatusOptions,
 ): Promise<ClusterView[]> {
+  demandKnown("status", options);
   const wanted = [names ?? []].flat();
   // Of no names there are no clusters; to the head none would mean all.
   if (names !== null && names !== undefined && wanted.length === 0) return [];
-  if (!refresh) return [...(await head.status(wanted, until(options)))];
+  if (options.refresh !== true) return [...(await head.status(wanted, until(options)))];
   const { clusters, refreshed } = await head.refresh(wanted, until(options));
   for (const { failed, text } of refreshed) if (failed) warn(text);
   return [...clusters];
@@ -29,6 +31,7 @@ export async function startBy(
   cluster: string,
   options: StartOptions,
 ): Promise<ClusterView> {
+  demandKnown("start", options);
   const autostop = startRule(options);
   const { force = false, retryUntilUp = false, onProgress } = options;
   const wanted = {
@@ -47,5 +50,6 @@ export async function autostopBy(
   { cluster, idle }: { readonly cluster: string; readonly idle: IdleOptions | null },
   options: CallOptions,
 ): Promise<void> {
+  if (idle !== null) demandKnown("autostop", idle);
   await head.setAutostop(cluster, autostopRule(idle), until(options));
 }

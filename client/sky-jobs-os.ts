@@ -2,6 +2,7 @@
 //
 // The same code shows and stores logs for the `sky` command.
 
+import { resolve } from "node:path";
 import { isSkyError, SkyError } from "../model/errors.ts";
 import type { JobStatus } from "../model/job.ts";
 import { unknownCluster } from "./cluster-name.ts";
@@ -10,7 +11,8 @@ import type { JobOf } from "./head.ts";
 import { followLog } from "./log-follow.ts";
 import { type LogStream, logStream } from "./log-stream.ts";
 import { LogText } from "./log-text.ts";
-import { countOf, jobNumber } from "./sky-numbers.ts";
+import { countOf, jobNumbers } from "./sky-numbers.ts";
+import { demandKnown } from "./sky-option-names.ts";
 import type { CallOptions, DownloadOptions, LogsOptions, TailOptions } from "./sky-options.ts";
 import { portsOf, type Session } from "./sky-session-os.ts";
 import type { Job } from "./view.ts";
@@ -39,7 +41,7 @@ export async function statusesBy(
     return job === 0 ? [] : [[job, null]];
   };
   if (ids === undefined) return Object.fromEntries(await statusOf(0));
-  const wanted = [ids].flat().map(jobNumber);
+  const wanted = jobNumbers(ids);
   if (wanted.length <= idsOneByOneMax) {
     return Object.fromEntries((await Promise.all(wanted.map(statusOf))).flat());
   }
@@ -54,6 +56,7 @@ export async function tailJob(
   { cluster, job }: JobOf,
   options: TailOptions,
 ): Promise<Job> {
+  demandKnown("tailLogs", options);
   const { follow = true, rank, tail = 0, write = writeOut } = options;
   const ranks = rank === undefined ? [] : [countOf("rank", rank)];
   const query = { cluster, job, follow, ranks, offsets: [], tailLines: countOf("tail", tail) };
@@ -89,13 +92,14 @@ export async function downloadBy(
   { cluster, jobs }: { readonly cluster: string; readonly jobs: JobGlobs | undefined },
   options: DownloadOptions,
 ): Promise<Record<number, string>> {
+  demandKnown("downloadLogs", options);
   const words = jobs === undefined ? undefined : [jobs].flat().map(wordOf);
   if (words?.length === 0) return {};
   const { fetchLogs, jobsMeant } = await import("./log-files-os.ts");
   const signal = session.until(options);
   const asking = { head: session.head, signal };
   const clusterNodes = await nodesOf(session, cluster, signal);
-  const into = options.localDir ?? session.home.logs;
+  const into = resolve(options.localDir ?? session.home.logs);
   const folders: Record<number, string> = {};
   for (const job of await jobsMeant(asking, cluster, words ?? [])) {
     folders[job.id] = await fetchLogs(asking, { cluster, job, into, clusterNodes });
@@ -110,7 +114,7 @@ export async function writeOut(bytes: Uint8Array): Promise<void> {
 }
 
 function wordOf(job: number | string): string {
-  if (typeof job === "number") return String(jobNumber(job));
+  if (typeof job === "number") return jobNumbers(job).join();
   if (isGlob(job) || /^[1-9]\d*$/.test(job)) return job;
   const shown = JSON.stringify(job.slice(0, 40));
   const why = `should be a job's id or a glob such as "1*", not ${shown}`;

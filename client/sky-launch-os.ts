@@ -16,6 +16,7 @@ import type { LaunchPlan, TaskPlan } from "./launch-plan.ts";
 import { newClusterName } from "./new-name-os.ts";
 import { tailJob, writeOut } from "./sky-jobs-os.ts";
 import { launchRule } from "./sky-numbers.ts";
+import { demandKnown } from "./sky-option-names.ts";
 import type {
   CallOptions,
   ExecOptions,
@@ -49,6 +50,7 @@ export async function launchBy(
   input: TaskInput | null | undefined,
   options: LaunchOptions,
 ): Promise<Launched> {
+  demandKnown("launch", options);
   const { cluster, task, autostop } = wanted(session, input, options);
   const { isolation, noSetup = false } = options;
   const order = {
@@ -56,7 +58,7 @@ export async function launchBy(
     ...(isolation === undefined ? {} : { isolation }),
     ...(autostop === undefined ? {} : { autostop }),
     command: `launch -c ${cluster} (SDK)`,
-    idempotencyKey: randomUUID(),
+    idempotencyKey: options.idempotencyKey ?? randomUUID(),
   };
   const result = await launchTask(session.head, order, watchOf(session, options));
   const { jobId } = result;
@@ -70,6 +72,7 @@ export async function planBy(
   input: TaskInput | null | undefined,
   options: LaunchOptions,
 ): Promise<LaunchPlan> {
+  demandKnown("launch", options);
   const { cluster, task, autostop = task.autostop } = wanted(session, input, options);
   const [{ launchPlan }, { runningHead }] = await Promise.all([
     import("./launch-plan.ts"),
@@ -93,6 +96,7 @@ export async function optimizeBy(
   input: TaskInput,
   shape: PlanOptions,
 ): Promise<readonly TaskPlan[]> {
+  demandKnown("optimize", shape);
   const { taskPlan } = await import("./launch-plan.ts");
   const intake = { shape, onNote: session.warn };
   if (!(input instanceof Dag)) return [taskPlan(validatedTask(input, "task", intake))];
@@ -104,6 +108,7 @@ export async function execBy(
   input: TaskInput,
   options: ExecOptions,
 ): Promise<Submitted> {
+  demandKnown("exec", options);
   const { cluster } = options;
   const task = validatedTask(input, "task", { onNote: session.warn });
   const [jobId] = await submitTo(session, { cluster, tasks: [task], noSetup: true }, options);
@@ -118,6 +123,7 @@ export async function submitAll(
   { cluster, tasks }: { readonly cluster: string; readonly tasks: readonly TaskInput[] },
   options: SubmitOptions,
 ): Promise<number[]> {
+  demandKnown("submitMany", options);
   const validated = validatedTasks(tasks, { onNote: session.warn });
   if (validated.length === 0) return [];
   return [...(await submitTo(session, { cluster, tasks: validated, noSetup: false }, options))];
@@ -190,8 +196,8 @@ async function endOf(
   { cluster, jobId }: { readonly cluster: string; readonly jobId: number },
   options: CallOptions & FollowOptions,
 ): Promise<Job> {
-  if (streams(options)) return tailJob(session, { cluster, job: jobId }, options);
-  return jobView(
-    await waitForJob(session.head, { cluster, job: jobId }, portsOf(session, options)),
-  );
+  const of = { cluster, job: jobId };
+  const call = { signal: session.until(options) };
+  if (streams(options)) return tailJob(session, of, call);
+  return jobView(await waitForJob(session.head, of, portsOf(session, call)));
 }

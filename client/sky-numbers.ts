@@ -14,6 +14,14 @@ export function jobNumber(job: number | undefined): number {
   throw invalid("job", "a job's id, a whole number from 1 on", job);
 }
 
+/** The ids of jobs, each given. @throws SkyError `request/invalid`. */
+export function jobNumbers(jobs: number | readonly number[]): number[] {
+  return [jobs].flat().map((job) => {
+    if (typeof job === "number") return jobNumber(job);
+    throw invalid("job", "a job's id, a whole number from 1 on", job);
+  });
+}
+
 /** A rank, an offset, a number of lines. @throws SkyError `request/invalid`. */
 export function countOf(field: string, value: number): number {
   if (Number.isSafeInteger(value) && value >= 0) return value;

@@ -51,7 +51,7 @@ export interface FollowOptions {
   readonly streamLogs?: boolean;
 }
 
-export interface LaunchOptions extends CallOptions, PlanOptions, IdleOptions, FollowOptions {
+export interface LaunchOptions extends SubmitOptions, PlanOptions, IdleOptions, FollowOptions {
   /** How local nodes run. Default: as the task or config.yaml says, else `embedded`. */
   readonly isolation?: Isolation;
   /** A cluster that does not start is started again, until it is up. Default false. */

@@ -18,7 +18,8 @@ import type { JobGlobs, JobIds } from "./sky-jobs-os.ts";
 import * as jobs from "./sky-jobs-os.ts";
 import type { Launched, Submitted } from "./sky-launch-os.ts";
 import * as launches from "./sky-launch-os.ts";
-import { jobNumber } from "./sky-numbers.ts";
+import { jobNumber, jobNumbers } from "./sky-numbers.ts";
+import { demandKnown } from "./sky-option-names.ts";
 import type * as o from "./sky-options.ts";
 import { openSession, portsOf, type Session } from "./sky-session-os.ts";
 import type { TaskInput } from "./task-intake-os.ts";
@@ -156,6 +157,7 @@ export class Sky {
    */
   async down(cluster: string, options: o.DownOptions = {}): Promise<DownOutcome> {
     const { head, user } = this.#session;
+    demandKnown("down", options);
     const { purge = false } = options;
     return head.down({ cluster, purge, user }, this.#until(options));
   }
@@ -182,6 +184,7 @@ export class Sky {
    * @throws SkyError `cluster/not-found`.
    */
   async queue(cluster: string, options: o.QueueOptions = {}): Promise<Job[]> {
+    demandKnown("queue", options);
     const { skipFinished = false, allUsers = false } = options;
     const { head, user } = this.#session;
     const query = { cluster, skipFinished, ...(allUsers ? {} : { user }) };
@@ -240,7 +243,7 @@ export class Sky {
   ): Promise<number[]> {
     const all = ids === "all";
     const { head, user } = this.#session;
-    const request = { cluster, jobs: all ? [] : [ids].flat().map(jobNumber), all, user };
+    const request = { cluster, jobs: all ? [] : jobNumbers(ids), all, user };
     return [...(await head.cancel(request, this.#until(options)))];
   }
 

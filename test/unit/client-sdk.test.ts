@@ -85,9 +85,49 @@ test("what has the wrong type is one typed error, and asks the head for nothing"
     ["request/invalid", async () => sky.logs("demo", -1)],
     ["request/invalid", async () => sky.logs("demo", 1, { offset: -1 })],
     ["request/invalid", async () => sky.logs("demo", 1, { rank: 0.5 })],
+    ["request/invalid", () => sky.cancel("demo", wrong(undefined))],
+    ["request/invalid", () => sky.cancel("demo", wrong([undefined]))],
+    ["request/invalid", () => sky.jobStatus("demo", wrong(["1"]))],
+    ["request/invalid", () => sky.autostop("demo", wrong(10))],
+    ["request/invalid", () => sky.autostop("demo", wrong(undefined))],
   ];
   for (const [code, call] of calls) {
     await assert.rejects(call, (error) => isSkyError(error, wrong(code)), String(call));
+  }
+});
+
+test("an option that nobody knows is refused, with the name that was meant", async () => {
+  const sky = new Sky({ home: "/nowhere" });
+  const wrong = (value: unknown): never => value as never;
+  const task = { run: "true" };
+  const calls: readonly (readonly [() => Promise<unknown>, RegExp])[] = [
+    [() => sky.launch(task, wrong("demo")), /should be an object such as \{ cluster: "demo" \}/],
+    [() => sky.exec(task, wrong("demo")), /\{ cluster: "demo" \}, not "demo"/],
+    [() => sky.exec(task, wrong(undefined)), /not undefined/],
+    [() => sky.launch(task, wrong({ cluster_name: "a" })), /launch\. Did you mean 'cluster'\?/],
+    [() => sky.launch(task, wrong({ idle_minutes_to_autostop: 1 })), /'idleMinutes'/],
+    [() => sky.launch(task, wrong({ retry_until_up: true })), /'retryUntilUp'/],
+    [() => sky.launch(task, wrong({ dryRun: true })), /'dryrun'/],
+    [() => sky.dryrun(task, wrong({ backend: 1 })), /"backend" is no option of launch\.$/],
+    [() => sky.exec(task, wrong({ cluster: "a", down: true })), /"down" is no option of exec\./],
+    [() => sky.optimize(task, wrong({ minimize: 1 })), /no option of optimize/],
+    [() => sky.submitMany("a", [task], wrong({ cluster: "b" })), /no option of submitMany/],
+    [() => sky.queue("a", wrong({ all_users: true })), /'allUsers'/],
+    [() => sky.queue("a", wrong({ skip_finished: true })), /'skipFinished'/],
+    [() => sky.status("a", wrong({ refesh: true })), /'refresh'/],
+    [() => sky.status("a", wrong(true)), /not true/],
+    [() => sky.start("a", wrong({ idleMinute: 5 })), /'idleMinutes'/],
+    [() => sky.down("a", wrong({ purg: true })), /'purge'/],
+    [() => sky.autostop("a", wrong({ idle_minutes: 5 })), /'idleMinutes'/],
+    [() => sky.tailLogs("a", 1, wrong({ folow: false })), /'follow'/],
+    [() => sky.downloadLogs("a", 1, wrong({ local_dir: "x" })), /'localDir'/],
+  ];
+  for (const [call, text] of calls) {
+    await assert.rejects(call, (error) => {
+      assert.ok(isSkyError(error, "request/invalid"), String(call));
+      assert.match(error.message, text);
+      return true;
+    });
   }
 });
 
