@@ -145,11 +145,17 @@ function countText(tree: Tree): string {
   return tree.kind === "scalar" ? tree.text : shown(tree);
 }
 
+/** `- V100:1`, or `- V100: 1`. */
+const item: Kind<readonly AcceleratorWish[]> = byForm<readonly AcceleratorWish[]>(
+  { scalar: made(written, (wish) => [wish]), map: counted },
+  right,
+);
+
 export const accelerators: Kind<AcceleratorChoice> = byForm<AcceleratorChoice>(
   {
     scalar: made(written, (wish) => ({ kind: "any-of", of: [wish] })),
-    list: made(listOf(written), (items) => {
-      return { kind: "ordered", of: items.map(({ value }) => value) };
+    list: made(listOf(item), (items) => {
+      return { kind: "ordered", of: items.flatMap(({ value }) => value) };
     }),
     map: made(counted, (of) => ({ kind: "any-of", of })),
   },

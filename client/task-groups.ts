@@ -29,6 +29,8 @@ export interface Table<F extends Fields> {
   readonly fields: F;
   /** Fields that must be there. */
   readonly needs?: readonly (keyof F & string)[];
+  /** Others are taken, and not looked at. */
+  readonly isOpen?: boolean;
 }
 
 /** Reads every field that is given; a key that the table does not know is a problem. */
@@ -37,6 +39,7 @@ export function readTable<F extends Fields>(tree: Tree, table: Table<F>, found: 
   const trees = new Map<keyof F, Tree>();
   for (const entry of entriesOf(tree, table.of, found)) {
     const field = Object.hasOwn(table.fields, entry.key) ? table.fields[entry.key] : undefined;
+    if (field === undefined && table.isOpen === true) continue;
     if (field === undefined) {
       unknownField(entry, { of: table.of, known: Object.keys(table.fields) }, found);
       continue;
@@ -61,7 +64,7 @@ export function fieldsOf<F extends Fields>(table: Table<F>): Kind<Said<F>> {
     schema: {
       type: "object",
       properties: Object.fromEntries(properties),
-      additionalProperties: false,
+      additionalProperties: table.isOpen === true,
       ...(table.needs === undefined ? {} : { required: table.needs }),
     },
     called: "a mapping",

@@ -134,10 +134,14 @@ const recoveryFields = {
 export const recovery: Kind<RecoveryWish> = byForm<RecoveryWish>(
   {
     scalar: made(text, recoveryNamed),
-    map: made(fieldsOf({ of: "job_recovery", fields: recoveryFields }), ({ values }) => ({
-      ...values,
-      ...(values.strategy === undefined ? {} : recoveryNamed(values.strategy)),
-    })),
+    // Strategies of SkyPilot's plug-ins have fields of their own.
+    map: made(
+      fieldsOf({ of: "job_recovery", fields: recoveryFields, isOpen: true }),
+      ({ values }) => ({
+        ...values,
+        ...(values.strategy === undefined ? {} : recoveryNamed(values.strategy)),
+      }),
+    ),
   },
   "the name of a strategy, or a mapping",
 );

@@ -48,6 +48,11 @@ const stores = [
   "volume",
 ] as const;
 
+/** To a schema a variable is any of the words. */
+function filledIn<T>(kind: Kind<T>): Kind<T> {
+  return { ...kind, schema: { anyOf: [kind.schema, { type: "string", pattern: "\\$" }] } };
+}
+
 export const storageFields = {
   name: { kind: text, about: "The bucket's name.", example: "name: my-bucket" },
   source: {
@@ -63,14 +68,14 @@ export const storageFields = {
     about: "Files for the bucket, or a bucket that is there. Not both `name` and a URI.",
     example: "source: ~/data",
   },
-  store: { kind: oneOf(stores), about: "Where the bucket is.", example: "store: s3" },
+  store: { kind: filledIn(oneOf(stores)), about: "Where the bucket is.", example: "store: s3" },
   persistent: {
     kind: flag,
     about: "Whether the bucket stays when the job is over. Default true.",
     example: "persistent: false",
   },
   mode: {
-    kind: oneOf(modes),
+    kind: filledIn(oneOf(modes)),
     about: "MOUNT (the default) and MOUNT_CACHED show the bucket, COPY copies it to the nodes.",
     example: "mode: COPY",
   },

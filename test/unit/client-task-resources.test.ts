@@ -135,6 +135,7 @@ test("several accelerators are a choice, in each item of another", () => {
     );
   assert.deepEqual(names(wished("accelerators: [H100:8, A100]")), ["H100", "A100"]);
   assert.deepEqual(names(wished("accelerators: {A: 1, B: , 'C:2': }")), ["A", "B", "C"]);
+  assert.deepEqual(names(wished("accelerators: [{A: 1}, 'B:2', {C: }]")), ["A", "B", "C"]);
   const both = wished("accelerators: {A: 1, B: 2}, any_of: [{cpus: 2}, {cpus: 4}]");
   assert.deepEqual(names(both), ["A", "B", "A", "B"]);
   assert.equal(wished("accelerators: [H100:8, A100]").choice.kind, "ordered");
