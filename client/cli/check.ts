@@ -17,16 +17,21 @@ interface CloudCheck {
   readonly reason: string;
 }
 
-/** Names that stand in task files. Source: SkyPilot 0.3.0 and newer. */
-const missing = ["aws", "gcp", "azure", "lambda", "ibm", "oci", "scp", "kubernetes", "ssh"].concat([
-  ...["cloudflare", "cudo", "do", "fluidstack", "hyperbolic", "nebius", "paperspace"],
-  ...["primeintellect", "runpod", "seeweb", "shadeform", "vast", "vsphere"],
-]);
+/** R2, Cloudflare's buckets, is no place for machines, but SkyPilot checks it. */
+const otherNames = ["cloudflare"];
 
-const checks: readonly CloudCheck[] = [
-  { cloud: "local", enabled: true, reason: "Nodes are folders of this machine." },
-  ...missing.map((cloud) => ({ cloud, enabled: false, reason: "This version cannot use it yet." })),
-];
+/** Every name that may stand in a task file, with what can be done there. */
+async function allChecks(): Promise<readonly CloudCheck[]> {
+  const { cloudNames } = await import("../task-clouds.ts");
+  return [...cloudNames, ...otherNames].map((cloud) => {
+    if (cloud === "local") return localCheck;
+    return { cloud, enabled: false, reason: "This version cannot use it yet." };
+  });
+}
+
+const localCheck: CloudCheck = {
+  ...{ cloud: "local", enabled: true, reason: "Nodes are folders of this machine." },
+};
 
 export const check: CliCommand = {
   name: "check",
@@ -36,7 +41,10 @@ export const check: CliCommand = {
   flags: [{ usage: "-v, --verbose", about: "Show the reasons of all of them." }, outputFlag],
   run: async (shell, parsed) => {
     const json = wantsJson(parsed);
-    const words = wordsAt(parsed, 0).map((word) => word.toLowerCase());
+    const checks = await allChecks();
+    const words = wordsAt(parsed, 0).map((word) =>
+      word.toLowerCase().replace(/^k8s$/, "kubernetes"),
+    );
     const known = checks.map(({ cloud }) => cloud);
     const unknown = words.find((word) => !known.includes(word));
     if (unknown !== undefined) {

@@ -80,6 +80,7 @@ async function ofCommand(shell: Shell, { spec, before, current }: Line): Promise
     return { files: given.length >= parts.length ? "files" : "yaml", candidates: [] };
   }
   if (part.includes("CLUSTER")) return { files: "none", candidates: await clusters(shell) };
+  if (part.includes("CLOUDS")) return values((await import("../task-clouds.ts")).cloudNames);
   const [cluster = ""] = given;
   if (part.includes("JOB")) return { files: "none", candidates: await jobs(shell, spec, cluster) };
   return part.includes("|") ? values(part.replace(/[<[\]>]/g, "").split("|")) : nothing;

@@ -2,7 +2,7 @@
 // The job's outcome is the exit code, unless the job is left to itself with -d.
 
 import { randomUUID } from "node:crypto";
-import { assert } from "../../model/errors.ts";
+import { assert, isSkyError, SkyError } from "../../model/errors.ts";
 import type { Task } from "../../model/task.ts";
 import { unknownCluster } from "../cluster-name.ts";
 import { hasNothingToDo } from "../launch.ts";
@@ -68,7 +68,7 @@ async function runOn(shell: Shell, parsed: Parsed, { cluster, task }: Wanted): P
   asked?.catch(() => {}); // Reported below, unless the submission fails first.
   if (hasNothingToDo(task, true)) {
     const known = (await (asked ?? head.status([], shell.interrupt))).map(({ name }) => name);
-    if (!known.includes(cluster)) throw unknownCluster(cluster, known);
+    if (!known.includes(cluster)) throw toLaunchFirst(unknownCluster(cluster, known));
     shell.print("Run commands not specified or empty.");
     return exitCodes.done;
   }
@@ -79,10 +79,18 @@ async function runOn(shell: Shell, parsed: Parsed, { cluster, task }: Wanted): P
     idempotencyKey: randomUUID(),
   };
   const [jobId] = await head.submit(order, shell.interrupt).catch((error: unknown) => {
-    throw withPlace(error, task);
+    throw toLaunchFirst(withPlace(error, task));
   });
   assert(jobId !== undefined, "one task becomes one job");
   const clusters = (await asked) ?? [];
   const clusterNodes = clusters.find(({ name }) => name === cluster)?.nodes.length ?? 1;
   return submitted(shell, { cluster, jobId, clusterNodes }, parsed);
+}
+
+/** An unknown cluster is told with what makes one. Source: SkyPilot 0.3.0. */
+function toLaunchFirst(error: unknown): unknown {
+  if (!isSkyError(error, "cluster/not-found")) return error;
+  const { name = "", hint = "" } = error.params;
+  const more = `${hint} Use \`sky launch\` to provision first.`;
+  return new SkyError("cluster/not-found", { name, hint: more }, { cause: error });
 }

@@ -74,6 +74,7 @@ const cases: readonly (readonly [words: readonly string[], offered: readonly str
   [["launch", "-n", ""], []],
   [["spot", ""], []],
   [["check", "--output", "j"], ["json"]],
+  [["check", "aws", "gc"], ["gcp"]],
 ];
 
 test("bash offers what may come next", async (t) => {

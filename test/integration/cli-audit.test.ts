@@ -120,7 +120,10 @@ const wrongUses: readonly (readonly [args: readonly string[], named: readonly st
     ["exec", "-c", "nobody"],
     ["nobody", "ENTRYPOINT"],
   ],
-  [["exec", "nobody", "hostname"], ["nobody"]],
+  [
+    ["exec", "nobody", "hostname"],
+    ["nobody", "`sky launch`"],
+  ],
   [["exec", "-c", "nobody", "hostname"], ["nobody"]],
   [["exec", "sky-serve-controller-12", "hostname"], ["sky-serve-controller-12"]],
   [["exec", "nobody", "bad.yaml"], ["bad.yaml:2"]],
