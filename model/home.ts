@@ -16,6 +16,8 @@ export interface Home {
   readonly journal: string;
   readonly headLog: string;
   readonly bus: string;
+  /** What the head remembers of folders that it packed; it can be removed at any time. */
+  readonly sources: string;
   /** The content store of the head, for all its clusters; embedded nodes share it. */
   readonly chunks: string;
   /** Logs that outlive their cluster, and what `logs --sync-down` fetched. */
@@ -59,6 +61,7 @@ export function homeAt(root: string): Home {
     journal: `${head}/journal.db`,
     headLog: `${head}/skyhead.log`,
     bus: `${head}/bus`,
+    sources: `${head}/sources.json`,
     chunks: `${root}/chunks`,
     logs: `${root}/logs`,
     clusters: `${root}/clusters`,

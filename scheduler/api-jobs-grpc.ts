@@ -75,7 +75,7 @@ async function submit(
   demandValid(submissionProblem(tasks) ?? originProblem(request));
   const release = tasks.some(hasFiles) ? head.holdSubmit() : () => {};
   try {
-    const workdirs = await head.workdirs.snapshot(tasks);
+    const workdirs = await head.workdirs.snapshot(tasks, signal);
     const jobs = await unlessFull(options.store, take(options, { head, request, tasks, workdirs }));
     options.fleets.used(cluster, keptCommand(request.command));
     return jobs;

@@ -16,6 +16,7 @@ import type { ChunkWork } from "../transfer/chunks/work.ts";
 import type { TreeReading } from "../transfer/tree/reading.ts";
 import type { ArchiveLimits } from "./log-archive-os.ts";
 import type { HistoryLimits } from "./retention.ts";
+import type { SourceMemory } from "./source-memory.ts";
 import type { SchedulerOptions } from "./table.ts";
 
 export interface HeadsOptions {
@@ -27,6 +28,8 @@ export interface HeadsOptions {
   readonly work: ChunkWork;
   /** What reads the folders that tasks name. */
   readonly reading: TreeReading;
+  /** Of the home: what was packed for one cluster is known for the others. */
+  readonly memory: SourceMemory;
   readonly files: Files;
   readonly clock: Clock;
   readonly log: Log;

@@ -158,7 +158,7 @@ async function spawnScheduler({
 
 async function withFiles(parts: HeadParts, supervisor: Supervisor): Promise<Head> {
   const { options, cluster, system, bus, board, nodes } = parts;
-  const { chunks, work, reading } = options;
+  const { chunks, work, reading, memory } = options;
   const log = options.log.child({ cluster });
   const folder = options.home.cluster(cluster);
   const scheduler = schedulerAddress(cluster);
@@ -166,7 +166,7 @@ async function withFiles(parts: HeadParts, supervisor: Supervisor): Promise<Head
   tellWhoIsAlive(board, (ids) => options.onAlive(cluster, ids));
   const logs = await keepLogs(parts);
   const workdirs = await openWorkdirs({
-    ...{ cluster, dir: folder.workdirs, board, chunks, work, reading, log },
+    ...{ cluster, dir: folder.workdirs, board, chunks, work, reading, memory, log },
     recorded: async () => treesOf(cluster, await options.store.read(`${cluster}/job/`)),
   });
   const retention = keepRetention({

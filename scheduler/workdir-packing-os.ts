@@ -2,19 +2,25 @@
 //
 // What is wrong with a source is found before anything is packed, and told by the field that names
 // it; what the system refuses while it is read is told of the file. Until the tree has its name, it
-// is pinned under a name of this packing.
+// is pinned under a name of this packing. What was packed before is looked up first: a tree that
+// looks the same and whose chunks are all there is not read again.
 
 import { randomUUID } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
+import type { TreeRef } from "../model/tree.ts";
+import { given } from "../proto/fields.ts";
 import type { Log } from "../runtime/log.ts";
 import { isNoRoom, noRoom } from "../runtime/room-os.ts";
+import type { ChunkRef } from "../transfer/chunks/chunk.ts";
 import type { ContentStore, PinName } from "../transfer/chunks/content-store.ts";
+import { decodeManifest } from "../transfer/chunks/manifest.ts";
 import type { ChunkWork } from "../transfer/chunks/work.ts";
-import { type PackedTree, packTree } from "../transfer/tree/pack.ts";
+import { type KnownTree, type PackedTree, packTree } from "../transfer/tree/pack.ts";
 import { packingPin } from "../transfer/tree/pins.ts";
 import type { TreeReading } from "../transfer/tree/reading.ts";
 import type { TreeChunk } from "../transfer/tree/region-writer.ts";
+import type { SourceMemory, SourceRecord } from "./source-memory.ts";
 
 export interface PackingOptions {
   readonly cluster: string;
@@ -23,6 +29,8 @@ export interface PackingOptions {
   readonly chunks: ContentStore;
   readonly work: Pick<ChunkWork, "name">;
   readonly reading: TreeReading;
+  readonly memory: SourceMemory;
+  readonly signal?: AbortSignal;
   readonly log: Log;
 }
 
@@ -66,7 +74,10 @@ export async function packSource<T>(
   const { chunks, cluster, dir } = options;
   const pin = packingPin(cluster, randomUUID());
   try {
-    return await hold(await packInto(options, source, pin));
+    const packed = await packInto(options, source, pin);
+    const held = await hold(packed);
+    options.memory.remember(source, packed);
+    return held;
   } catch (cause) {
     if (isNoRoom(cause)) throw noRoom(dir, cause);
     if (isSkyError(cause)) throw cause;
@@ -79,9 +90,73 @@ export async function packSource<T>(
 }
 
 async function packInto(
-  { chunks, work, reading, log }: PackingOptions,
+  options: PackingOptions,
   source: Source,
   pin: PinName,
+): Promise<PackedTree> {
+  const { chunks, memory } = options;
+  const record = await memory.recall(source);
+  const known = record === undefined ? undefined : await knownTree(chunks, record, pin);
+  if (known === undefined) return await packAs(options, source, { pin });
+  try {
+    return await packAs(options, source, { pin, known });
+  } catch (error) {
+    if (!isSkyError(error, "chunks/full")) throw error;
+    // What is known keeps room that the new tree may need.
+    memory.forget(source);
+    await chunks.unpin(pin);
+    return await packAs(options, source, { pin });
+  }
+}
+
+/** Pins what is there of a tree that was packed before; `undefined` if that is not known. */
+async function knownTree(
+  chunks: ContentStore,
+  record: SourceRecord,
+  pin: PinName,
+): Promise<KnownTree | undefined> {
+  const { tree, stamp, files, bytes, large } = record;
+  const refs = await chunksOf(chunks, tree, pin);
+  if (refs === undefined) return undefined;
+  await chunks.pin(pin, refs);
+  const here = await chunks.has(refs.map(({ digest }) => digest));
+  const areHere = (some: readonly ChunkRef[]): boolean =>
+    some.every(({ digest }) => here.has(digest));
+  const reusable = large.flatMap(({ file, from, chunks: count }) => {
+    const some = refs.slice(from, from + count);
+    return some.length === count && areHere(some) ? [[file, some] as const] : [];
+  });
+  const packed = { tree, chunks: refs, files, bytes, skipped: [], large };
+  const isSame = stamp !== undefined && areHere(refs);
+  return {
+    large: new Map(reusable),
+    ...(isSame ? { same: { stamp, packed: { ...packed, stamp } } } : {}),
+  };
+}
+
+/** The manifest's own chunk first; `undefined` if it is not there. */
+async function chunksOf(
+  chunks: ContentStore,
+  tree: TreeRef,
+  pin: PinName,
+): Promise<readonly ChunkRef[] | undefined> {
+  await chunks.pin(pin, [tree]);
+  try {
+    return [tree, ...decodeManifest(await chunks.get(tree.digest)).chunks];
+  } catch (error) {
+    const isLost = isSkyError(error) && lost.has(error.code);
+    if (isLost) return undefined;
+    throw error;
+  }
+}
+
+/** It is packed anew, which mends what is mendable. */
+const lost: ReadonlySet<string> = new Set(["chunk/missing", "chunk/damaged", "codec/invalid"]);
+
+async function packAs(
+  { chunks, work, reading, log, signal }: PackingOptions,
+  source: Source,
+  { pin, known }: { readonly pin: PinName; readonly known?: KnownTree },
 ): Promise<PackedTree> {
   const keep = async (batch: readonly TreeChunk[]): Promise<void> => {
     // Pinned before it is put: what is known may otherwise be evicted a moment later.
@@ -93,7 +168,9 @@ async function packInto(
       batch.map(({ ref, bytes }) => chunks.put(ref.digest, bytes, { proven: true })),
     );
   };
-  const packed = await packTree(source, { keep, work, reading });
+  const { path, isFile } = source;
+  const options = { keep, work, reading, ...given("known", known), ...given("signal", signal) };
+  const packed = await packTree({ path, isFile }, options);
   const { skipped } = packed;
   if (skipped.length > 0) log.warn("not packed: sockets, pipes and devices", { skipped });
   return packed;

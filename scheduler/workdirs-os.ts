@@ -36,10 +36,11 @@ export interface JobTrees {
 
 export interface Workdirs {
   /**
-   * Packs what the tasks name; it is on disk when it resolves. Same length as `tasks`.
+   * Packs what the tasks name; it is on disk when it resolves. Same length as `tasks`. Who goes
+   * away meanwhile ends it.
    * @throws SkyError `request/invalid`, `disk/full`, `chunks/full`, `process/failed`.
    */
-  snapshot(tasks: readonly Task[]): Promise<readonly Snapshot[]>;
+  snapshot(tasks: readonly Task[], signal?: AbortSignal): Promise<readonly Snapshot[]>;
   /** The jobs that took what one `snapshot` made; without any, it is let go of. */
   assign(snapshots: readonly Snapshot[], jobs: readonly number[]): Promise<void>;
   close(): Promise<void>;
@@ -125,14 +126,15 @@ class PackedWorkdirs implements Workdirs {
     this.#makeCopies();
   }
 
-  async snapshot(tasks: readonly Task[]): Promise<readonly Snapshot[]> {
+  async snapshot(tasks: readonly Task[], signal?: AbortSignal): Promise<readonly Snapshot[]> {
     const sources = await sourcesOf(tasks);
     if (sources.size === 0) return tasks.map(() => nothing);
     await this.#restored();
     const packed = new Map<string, TreeRef>();
     try {
+      const options = { ...this.#options, ...given("signal", signal) };
       for (const source of sources.values()) {
-        const { tree } = await packSource(this.#options, source, (it) => this.#hold(it));
+        const { tree } = await packSource(options, source, (it) => this.#hold(it));
         // One hold for each tree, however many sources look like it.
         if ([...packed.values()].some(({ digest }) => digest === tree.digest)) this.#letGo(tree);
         packed.set(source.path, tree);

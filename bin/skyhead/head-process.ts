@@ -44,6 +44,8 @@ import { packageVersion } from "../../runtime/version-os.ts";
 import { addHeadServices } from "../../scheduler/api-grpc.ts";
 import type { Heads } from "../../scheduler/heads-os.ts";
 import { createHeads } from "../../scheduler/heads-os.ts";
+import type { SourceMemory } from "../../scheduler/source-memory.ts";
+import { openSourceMemory } from "../../scheduler/source-memory-os.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { createThreadWork } from "../../transfer/chunks/work-threads-os.ts";
 import { createThreadReading } from "../../transfer/tree/reading-threads-os.ts";
@@ -114,6 +116,7 @@ export class HeadProcess {
   readonly #fleets: Fleets;
   readonly #idle: IdleWatch;
   readonly #reading = createThreadReading();
+  readonly #memory: SourceMemory;
   #address: SocketAddress | undefined;
 
   constructor(options: HeadProcessParts) {
@@ -122,6 +125,7 @@ export class HeadProcess {
     this.#options = options;
     this.#store = store;
     this.#ports = ports;
+    this.#memory = openSourceMemory({ path: home.sources, log });
     this.#lanes = new Lanes({
       ...ports,
       ...{ home, config, server: this.#server },
@@ -131,6 +135,7 @@ export class HeadProcess {
     this.#heads = createHeads({
       ...{ ...ports, home, store, files: createOsFiles(home.root) },
       reading: this.#reading,
+      memory: this.#memory,
       busOf: async ({ name, isolation }) => (await this.#lanes.get(isolation)).headBus(name),
       onAlive: (cluster, nodes) => this.#fleets.alive(cluster, nodes),
       onShutdown: (cluster, verb) => this.#fleets.windDown(cluster, verb, "it was idle"),
@@ -200,6 +205,7 @@ export class HeadProcess {
     await this.#lanes.close();
     await this.#ports.chunks.close();
     await this.#reading.close();
+    await this.#memory.close();
     await this.#ports.work.close();
     await this.#store.close();
   }

@@ -19,6 +19,7 @@ import { createMemoryLog } from "../../runtime/log-memory.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
 import { createMemoryStore } from "../../runtime/store-memory.ts";
 import { createHeads } from "../../scheduler/heads-os.ts";
+import { createSourceMemory } from "../../scheduler/source-memory.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { createMemoryContentStore } from "../../transfer/chunks/content-store-memory.ts";
 import { ContentCutter } from "../../transfer/chunks/cut-content.ts";
@@ -49,6 +50,7 @@ function stage(context: TestContext, chunks: ContentStore = createMemoryContentS
       chunks,
       work: createInlineWork(),
       reading: createInlineReading({ newCutter: () => new ContentCutter() }),
+      memory: createSourceMemory(),
       files: createOsFiles(root),
       clock,
       log,

@@ -20,6 +20,7 @@ import type { Job } from "../../model/job.ts";
 import type { FileMount, Task } from "../../model/task.ts";
 import type { MountTree } from "../../model/tree.ts";
 import { createMemoryLog } from "../../runtime/log-memory.ts";
+import { createSourceMemory } from "../../scheduler/source-memory.ts";
 import type { JobTrees } from "../../scheduler/workdirs-os.ts";
 import { openWorkdirs } from "../../scheduler/workdirs-os.ts";
 import {
@@ -74,6 +75,7 @@ function stage(context: TestContext) {
         chunks: createMemoryContentStore({ disk }),
         work: createInlineWork(),
         reading: createInlineReading({ newCutter: () => new ContentCutter() }),
+        memory: createSourceMemory(),
         recorded: async () => recorded,
       }),
   };

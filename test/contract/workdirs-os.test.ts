@@ -10,6 +10,7 @@ import type { Job } from "../../model/job.ts";
 import type { FileMount, Task } from "../../model/task.ts";
 import type { TreeRef } from "../../model/tree.ts";
 import { createMemoryLog } from "../../runtime/log-memory.ts";
+import { createSourceMemory } from "../../scheduler/source-memory.ts";
 import type { JobTrees, Workdirs } from "../../scheduler/workdirs-os.ts";
 import { openWorkdirs } from "../../scheduler/workdirs-os.ts";
 import {
@@ -78,6 +79,7 @@ function stage(context: TestContext): Stage {
         chunks: createMemoryContentStore({ disk }),
         work: createInlineWork(),
         reading: createInlineReading({ newCutter: () => new ContentCutter() }),
+        memory: createSourceMemory(),
         recorded: async () => recorded,
       }),
   };

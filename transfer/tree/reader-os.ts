@@ -288,7 +288,7 @@ class TreeReader {
     const fd = openFile(place.folder, place.name);
     if (fd === undefined) return "another";
     try {
-      const before = statOf(fd);
+      const before = await settledStat(fd);
       if (!before.isFile() || before.size < largeFileBytes) return "another";
       const now = Date.now();
       const file = fileStamp(before);
@@ -342,6 +342,14 @@ class TreeReader {
     this.#stamp.add(encoded, facts);
     if (this.#sink !== undefined) this.#regions.description.write(encoded);
   }
+}
+
+/** What the file is like, at a moment from which on a change of it shows in its times. */
+async function settledStat(fd: number): Promise<BigIntStats> {
+  const found = statOf(fd);
+  if (isSettled(found, Date.now())) return found;
+  await pause(tickMs);
+  return statOf(fd);
 }
 
 interface Kinds {

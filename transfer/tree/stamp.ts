@@ -23,16 +23,22 @@ const coarseMs = 2_000;
 const nsInMs = 1_000_000n;
 const nsInSecond = 1_000_000_000n;
 
-/** Whether a change from `nowMs` on, since 1970, would show in the file's times. */
+/**
+ * Whether a change from `nowMs` on, since 1970, would show in the file's times. A time to come is
+ * none that it would be given.
+ */
 export function isSettled({ ctimeNs }: FileFacts, nowMs: number): boolean {
-  const ageMs = nowMs - Number(ctimeNs / nsInMs);
-  return ageMs >= tickMs;
+  return distanceMs(ctimeNs, nowMs) >= tickMs;
 }
 
-/** The same for file systems of any clock. A time to come says nothing. */
-export function isStampable(facts: FileFacts, nowMs: number): boolean {
-  const ageMs = nowMs - Number(facts.ctimeNs / nsInMs);
-  return ageMs >= (facts.ctimeNs % nsInSecond === 0n ? coarseMs : tickMs);
+/** The same for file systems of any clock. */
+export function isStampable({ ctimeNs }: FileFacts, nowMs: number): boolean {
+  const isCoarse = ctimeNs % nsInSecond === 0n;
+  return distanceMs(ctimeNs, nowMs) >= (isCoarse ? coarseMs : tickMs);
+}
+
+function distanceMs(timeNs: bigint, nowMs: number): number {
+  return Math.abs(nowMs - Number(timeNs / nsInMs));
 }
 
 export function fileStamp({ dev, ino, size, mtimeNs, ctimeNs }: FileFacts): FileStamp {

@@ -20,6 +20,7 @@ import { jobHistory } from "../../../scheduler/job-history.ts";
 import type { LogStore } from "../../../scheduler/log-store-os.ts";
 import type { HeadParts } from "../../../scheduler/open-head-os.ts";
 import { keepLogs, startActors } from "../../../scheduler/open-head-os.ts";
+import { createSourceMemory } from "../../../scheduler/source-memory.ts";
 import { createMemoryContentStore } from "../../../transfer/chunks/content-store-memory.ts";
 import { ContentCutter } from "../../../transfer/chunks/cut-content.ts";
 import { createInlineWork } from "../../../transfer/chunks/work-inline.ts";
@@ -222,6 +223,7 @@ export class SimHead {
         chunks: createMemoryContentStore(),
         work: createInlineWork(),
         reading: createInlineReading({ newCutter: () => new ContentCutter() }),
+        memory: createSourceMemory(),
         incarnation: this.#incarnation,
         busOf: async () => bus,
         onAlive: () => {},
