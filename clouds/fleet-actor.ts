@@ -209,7 +209,9 @@ class FleetEdge {
         heads.dismiss(effect.record);
         return;
       case "disarm":
+        await this.#opened;
         await heads.disarm(effect.name);
+        context.tellSelf({ kind: "inquiry-due" });
         return;
       case "close-head":
         await heads.close(effect.record, effect.verb);

@@ -118,12 +118,11 @@ function notUp(
     return [s, [inquireLater]];
   }
   const alive = s.phase === "stopped" ? [] : s.alive;
-  const count = `${finding.up} of ${s.record.nodes.length} machines`;
-  const dead = s.record.nodes.map(({ id }) => id).filter((id) => !alive.includes(id));
-  const runtime = finding.up === s.record.nodes.length ? ` and ${dead.join(", ")} silent` : "";
-  const what = `Cluster '${s.record.name}' is INIT: ${count} up${runtime}.`;
-  const text = `${what} Autostop is off; to bring it up: sky start ${s.record.name}`;
-  if (s.phase === "init") return settle(s, found(text));
+  const shown = shownText(s.record, { up: finding.up, alive });
+  if (s.phase === "init") {
+    const what = `Cluster '${s.record.name}' is INIT: ${shown}. Autostop is off`;
+    return settle(s, found(`${what}; to bring it up: sky start ${s.record.name}`));
+  }
   const usage = opened(usageOf(s.record), at.wallMs);
   const record: ClusterRecord = {
     ...s.record,
@@ -133,13 +132,13 @@ function notUp(
     usage,
   };
   return [
-    { phase: "init", record, waiters: [], looks: 0, alive, settled: true },
+    // They are told once autostop is off, and with what is true then.
+    { phase: "init", record, waiters: s.waiters, looks: 0, alive, settled: true, inquiries },
     [
-      { kind: "save", record, cause: `the cloud shows ${count} up${runtime}` },
+      { kind: "save", record, cause: `the cloud shows ${shown}` },
       ...(s.phase === "stopped" ? [{ kind: "open-head", record } as const] : []),
       { kind: "disarm", name: record.name },
       { kind: "look-later", ms: pace(0) },
-      ...tellRefresh(s.waiters, found(text)),
     ],
   ];
 }
@@ -152,6 +151,16 @@ export function tellSoon(s: In<"stopping"> | In<"ending">): Next {
 }
 
 const inquireLater: FleetEffect = { kind: "inquire-later", ms: inquiryMs };
+
+function shownText(
+  { nodes }: ClusterRecord,
+  { up, alive }: { readonly up: number; readonly alive: readonly string[] },
+): string {
+  const shown = `${up} of ${nodes.length} machines up`;
+  if (up < nodes.length) return shown;
+  const silent = nodes.map(({ id }) => id).filter((id) => !alive.includes(id));
+  return `${shown} and ${silent.join(", ")} silent`;
+}
 
 /** Everything is as it was. Only those who wait for a refresh are told. */
 function settle(s: Exclude<FleetState, In<"absent">>, reply: FleetReply): Next {

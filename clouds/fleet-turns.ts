@@ -121,7 +121,10 @@ export function sawRunning(s: In<"init"> | In<"up">, event: On<"seen">): Next {
 
 export function sawAlive(s: In<"init">, alive: readonly string[]): Next {
   const next = { ...s, alive };
-  if (areAlive(s.record, alive)) return becomeUp(next);
+  if (areAlive(s.record, alive)) {
+    // What a refresh found so is up again when the cloud says so too: a node is missed late.
+    return s.record.unasked ? [next, [{ kind: "look", record: s.record }]] : becomeUp(next);
+  }
   return [next, [{ kind: "progress", record: s.record, nodesUp: alive.length }]];
 }
 

@@ -246,7 +246,7 @@ const init: Row<"init"> = {
   closed: "ignore",
   cleared: "ignore",
   failed: (s, event) => {
-    if (event.of === "inquire") return inquiryFailed(s, event);
+    if (event.of === "inquire" || event.of === "disarm") return inquiryFailed(s, event);
     return event.retry ? lookLater(s) : startFailed(s, event.why);
   },
   "look-due": look,
@@ -371,7 +371,13 @@ export function resume(name: string, record: ClusterRecord | undefined): Next {
   switch (record.status) {
     case "INIT": {
       const deadline: FleetEffect = { kind: "set-deadline", ms: startDeadlineMs };
-      const effects = record.busy === undefined ? [open, lookNow] : [open, deadline, lookNow];
+      const disarm: FleetEffect = { kind: "disarm", name };
+      const effects = [
+        open,
+        ...(record.busy === undefined ? [] : [deadline]),
+        ...(record.unasked ? [disarm] : []),
+        lookNow,
+      ];
       return [{ phase: "init", ...living, alive: [], settled: false }, effects];
     }
     case "UP": {
