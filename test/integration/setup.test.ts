@@ -9,6 +9,7 @@ import { jobOf, phaseReached } from "./jobs.ts";
 
 const here = place(undefined);
 const cluster = "three";
+const nodes = ["head", "worker1", "worker2"];
 
 before(async () => {
   const launch = ["launch", "-y", "-c", cluster, "--num-nodes", "3", "--cpus", "1"];
@@ -97,7 +98,6 @@ test("--no-setup leaves it out, and exec never runs it", async () => {
 test("files of a launch are on every node, whatever runs where, and if nothing runs", async () => {
   const workdir = join(here.folder, "work");
   mkdirSync(workdir);
-  const nodes = ["head", "worker1", "worker2"];
   const seen = (name: string): readonly boolean[] =>
     nodes.map((node) => {
       const root = join(here.home, "clusters", cluster, "nodes", node);
@@ -124,4 +124,24 @@ test("files of a launch are on every node, whatever runs where, and if nothing r
   const { ranks } = await jobOf(here, cluster);
   assert.equal(ranks.length, 1);
   assert.equal(readFileSync(join(workdir, "three"), "utf8"), "3");
+});
+
+test("file mounts of a launch are on every node; exec finds those of before", async () => {
+  const source = here.file("data/table.txt", "first\n");
+  const lines = ["file_mounts:", `  ~/data: ${join(here.folder, "data")}`];
+  const file = yaml("mounts", ...lines, "run: cat ~/data/table.txt");
+  const launched = await here.sky(["launch", "-y", "-c", cluster, file]);
+  assert.equal(launched.code, 0, launched.stdout + launched.stderr);
+  assert.match(launched.stdout, /first/);
+  const onNode = (node: string): string =>
+    readFileSync(
+      join(here.home, "clusters", cluster, "nodes", node, "home/data/table.txt"),
+      "utf8",
+    );
+  assert.deepEqual(nodes.map(onNode), ["first\n", "first\n", "first\n"]);
+  writeFileSync(source, "second\n");
+  const executed = await here.sky(["exec", cluster, file]);
+  assert.equal(executed.code, 0, executed.stdout + executed.stderr);
+  assert.match(executed.stdout, /first/);
+  assert.deepEqual(nodes.map(onNode), ["first\n", "first\n", "first\n"]);
 });
