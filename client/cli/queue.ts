@@ -4,6 +4,7 @@
 // A cluster that cannot answer is told and does not hide the others.
 
 import type { ClusterStatus, ClusterView } from "../../model/cluster.ts";
+import { errorText, isSkyError } from "../../model/errors.ts";
 import { isTerminal } from "../../model/job.ts";
 import type { JobsQuery } from "../head.ts";
 import { type Job, jobView } from "../view.ts";
@@ -11,7 +12,6 @@ import { userName } from "../world-os.ts";
 import { type CliCommand, outputFlag } from "./command.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { isSet, wordsAt } from "./flags.ts";
-import { failureText } from "./message.ts";
 import { namesMeant } from "./names.ts";
 import { printJson, wantsJson } from "./output.ts";
 import type { Shell } from "./shell.ts";
@@ -45,7 +45,7 @@ export const queue: CliCommand = {
     if (json)
       printJson(
         shell,
-        queues.flatMap(({ cluster, jobs }) => jobs.map((job) => ({ ...job, cluster }))),
+        queues.flatMap(({ cluster, jobs = [] }) => jobs.map((job) => ({ ...job, cluster }))),
       );
     else if (isEmpty) shell.print("No existing clusters.");
     else for (const one of queues) printQueue(shell, one, allUsers);
@@ -56,7 +56,8 @@ export const queue: CliCommand = {
 interface ClusterQueue {
   readonly cluster: string;
   readonly status: ClusterStatus;
-  readonly jobs: readonly Job[];
+  /** Absent if it cannot be asked. */
+  readonly jobs?: readonly Job[];
   readonly failed: boolean;
 }
 
@@ -87,8 +88,10 @@ async function queuesOf(
     } catch (error) {
       // With only one there is nothing to go on with: the error is the answer.
       if (signal.aborted || names.length === 1) throw error;
-      shell.say(failureText(error));
-      return { ...one, jobs: [], failed: true };
+      const isDown = isSkyError(error, "cluster/not-up");
+      shell.say(isDown ? errorText(error) : `${name}: ${errorText(error)}`);
+      // Among all of them one that is not up yet is nothing wrong.
+      return { ...one, failed: words.length > 0 || !isDown };
     }
   };
   const queues = await Promise.all(known.filter(({ name }) => names.includes(name)).map(ask));
@@ -97,10 +100,10 @@ async function queuesOf(
 
 function printQueue(
   shell: Shell,
-  { cluster, status, jobs, failed }: ClusterQueue,
+  { cluster, status, jobs }: ClusterQueue,
   allUsers: boolean,
 ): void {
-  if (failed) return;
+  if (jobs === undefined) return;
   const state = status === "UP" ? "" : ` (status: ${status})`;
   shell.print(`Job queue of cluster ${cluster}${state}`);
   const rows = jobs.map((job) => {

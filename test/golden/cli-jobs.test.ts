@@ -147,6 +147,7 @@ const commands = [
   ["queue", "two", "-u", "-s"],
   ["queue", "old"],
   ["queue", "coming"],
+  ["queue", "*o*", "-s"],
   ["queue", "t*", "x*"],
   ["queue", "x*"],
   ["queue", "tow"],
