@@ -78,8 +78,8 @@ async function openHead(home: Home, onWarning: (text: string) => void): Promise<
     ]);
     return headOver((signal) => connectHead({ home, onWarning }, signal));
   };
-  // A home without a journal has no cluster, and a head is needed only to make one.
-  const isEmpty = !existsSync(home.journal) && !existsSync(home.socket);
+  // Without a trace of one there is no cluster, and a head is needed only to make one.
+  const isEmpty = ![home.journal, home.socket, home.clusters].some((path) => existsSync(path));
   return isEmpty ? emptyHomeHead(connected) : connected();
 }
 

@@ -1,6 +1,8 @@
 // What `sky` writes: results on stdout, talk on stderr, and on a terminal one line of progress that
 // is gone when it is over.
 
+import { truncated } from "./table.ts";
+
 interface Output {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -56,7 +58,7 @@ export class Terminal {
       this.#said = text ?? this.#said;
       return;
     }
-    const shown = (text ?? "").slice(0, Math.max(0, (this.#err.columns ?? 80) - 1));
+    const shown = truncated(text ?? "", Math.max(4, (this.#err.columns ?? 80) - 1));
     if (shown === this.#progress) return;
     this.#progress = shown;
     this.#err.write(`${eraseLine}${shown}`);

@@ -27,10 +27,10 @@ interface Outcome {
 let places = 0;
 
 /** Runs in a home of its own, and looks at what is left in it. */
-function sky(args: readonly string[]): Promise<Outcome> {
+function sky(args: readonly string[], more: Record<string, string> = {}): Promise<Outcome> {
   const home = join(folder, `home-${places++}`);
   const { HOME: _own, SKYPILOT_DEBUG: _debug, ...environment } = process.env;
-  const env = { ...environment, HOME: home, SKY_HOME: home };
+  const env = { ...environment, HOME: home, SKY_HOME: home, ...more };
   return new Promise((done, fail) => {
     const options = { env, cwd: folder };
     const [node = "", ...argv] = [...program("sky"), ...args];
@@ -266,6 +266,14 @@ test("a flag that needs a cloud is refused with its name", async () => {
       assertNoStack(outcome, line);
     }
   }
+});
+
+test("a stack is for those who ask for it", async () => {
+  const args = ["status", "nobody"];
+  const { code, said } = await sky(args, { SKYPILOT_DEBUG: "1" });
+  assert.equal(code, 2);
+  assert.match(said, /^Error: Cluster 'nobody' not found\.\n(.*\n)*\s+at /);
+  assertNoStack(await sky(args, { SKYPILOT_DEBUG: "0" }), "without");
 });
 
 test("commands that are not there yet say so", async () => {

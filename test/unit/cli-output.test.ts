@@ -103,7 +103,7 @@ test("a line of progress is gone when it is over, and lines come above it", () =
   terminal.say("said");
   assert.equal(screen.shown, "said\none");
   terminal.progress("two, which is longer than the terminal is wide");
-  assert.equal(screen.shown, "said\ntwo, which is longe");
+  assert.equal(screen.shown, "said\ntwo, which is lo...");
   terminal.print("result");
   terminal.progress(undefined);
   assert.equal(screen.shown, "said\nresult\n");
