@@ -124,7 +124,8 @@ function commitOf(
   const past = erase === undefined ? [] : [jsonRecord(goneKey(self, erase.gone), erase.gone)];
   if (last === undefined) return erase && batchOf({ deletes: [key], puts: past });
   const events = saves.flatMap(({ record, cause }, index) => {
-    const from = index === 0 ? before : saves[index - 1]?.record.status;
+    const first = erase === undefined ? before : undefined;
+    const from = index === 0 ? first : saves[index - 1]?.record.status;
     return cause === undefined ? [] : [eventOf({ record, cause }, from, at.wallMs)];
   });
   // What was erased may have begun anew in the same turn: somebody waited for its end.

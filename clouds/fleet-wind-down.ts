@@ -58,6 +58,11 @@ export function windDown(
   return [goingDown(record, waiters), effects];
 }
 
+/** An autodown that comes after a stop is late: whoever stopped the cluster wants to keep it. */
+export function downUnlessLate(s: In<"stopping"> | In<"stopped">, event: On<"down">): Next {
+  return event.user === undefined ? [s, []] : windDown(s, event, "absent");
+}
+
 /** The state in which a record is that goes down. */
 export function goingDown(record: ClusterRecord, waiters: readonly Waiter[]): FleetState {
   const closing = { record, waiters, looks: 0, closed: false, queued: [] };

@@ -150,14 +150,25 @@ async function refreshOne(
 }
 
 /** Those that are there in the order of their names, then those that are gone, newest first. */
-function costReport({ fleets, cloud, clock }: ApiOptions): readonly ClusterCost[] {
+function costReport(options: ApiOptions): readonly ClusterCost[] {
+  const { fleets, clock } = options;
   const nowWallMs = clock.now().wallMs;
   const live = fleets.records().map((record) => {
-    const capacity = record.nodes[0]?.capacity;
-    const price = capacity && cloud(record.cloud).pricePerHour?.(capacity);
-    return costOf(record, { nowWallMs, ...given("nodePricePerHour", price) });
+    return costOf(record, { nowWallMs, ...given("nodePricePerHour", priceNow(options, record)) });
   });
   return [...live, ...fleets.gone().map((gone) => costOfGone(gone, nowWallMs))];
+}
+
+/** For records of earlier versions, which do not say. */
+function priceNow({ cloud }: ApiOptions, record: ClusterRecord): number | undefined {
+  const [node] = record.nodes;
+  if (record.nodePricePerHour !== undefined || node === undefined) return undefined;
+  try {
+    return cloud(record.cloud).pricePerHour?.(node.capacity);
+  } catch (error) {
+    if (isSkyError(error, "cloud/unknown")) return undefined;
+    throw error;
+  }
 }
 
 /** @throws SkyError `request/invalid`. */

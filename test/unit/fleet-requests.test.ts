@@ -112,6 +112,20 @@ test("a stop wins over a start, and a down over a stop", async () => {
   assert.equal(typeof gone.outcome(), "object");
 });
 
+test("an autodown that comes after a stop takes nothing away", async () => {
+  const { made, release } = await closing();
+  const stop = watched(made.fleets().stop("demo", "ada", never));
+  await made.pass(500);
+  made.fleets().windDown("demo", "down", "it was idle");
+  await made.pass(500);
+  assert.equal(stop.outcome(), undefined);
+  release();
+  await made.pass(3_000);
+  made.fleets().windDown("demo", "down", "it was idle");
+  await made.pass(3_000);
+  assert.equal(made.record().status, "STOPPED");
+});
+
 test("two stops, and two downs, end together", async () => {
   for (const verb of ["stop", "down"] as const) {
     const { made, release } = await closing();

@@ -310,7 +310,13 @@ export class FleetWorld {
         const isTaken = unasked === true && goal === "absent";
         const isTrue = !isTaken || this.#seenEmpty.has(name);
         this.#check(() => assert.ok(isTrue, `${name} is taken for gone and has machines`));
-        return call(name, () => {});
+        // Jobs may take their time to end.
+        const lastsMs = this.#faults && this.#chance(0.1) ? 8_000 : 0;
+        const ended = new Promise<void>((resolve) => {
+          if (lastsMs === 0) resolve();
+          else this.#clock.after(lastsMs, resolve);
+        });
+        return ended.then(() => call(name, () => {}));
       },
       clear: async ({ name }) => {
         await call(name, () => this.#opened.delete(name));
