@@ -9,6 +9,7 @@ import { SkyError } from "../model/errors.ts";
 import type { FileLinks } from "../runtime/file-links-os.ts";
 import type { ChunkSource } from "../transfer/chunks/exchange.ts";
 import { unpackTree } from "../transfer/tree/unpack-os.ts";
+import type { LaidTrees } from "./laid-trees-os.ts";
 import type { PlacedMount } from "./mount-places.ts";
 
 export interface MountLaying {
@@ -16,20 +17,23 @@ export interface MountLaying {
   readonly workdir: string;
   readonly source: ChunkSource;
   readonly links: FileLinks;
+  readonly laid: LaidTrees;
   readonly signal: AbortSignal;
 }
 
 /** @throws SkyError `process/failed`; what `source` and the file system throw. */
 export async function layMount(
   { mount, place }: PlacedMount,
-  { workdir, source, links, signal }: MountLaying,
+  { workdir, source, links, laid, signal }: MountLaying,
 ): Promise<void> {
   const { tree, isFile } = mount;
   const path = place.kind === "workdir" ? join(workdir, place.path) : place.path;
   if (place.kind === "link") await links.demandFree(place.link);
   await demandKind(path, isFile);
   await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-  await unpackTree(path, { source, tree, signal, isFile });
+  await laid.laying({ path, digest: tree.digest, isFile }, (sinceNs) =>
+    unpackTree(path, { source, tree, signal, isFile, sinceNs }),
+  );
   if (place.kind === "link") await links.place(place.link, path);
 }
 

@@ -16,6 +16,7 @@ import type { FileLinks } from "../runtime/file-links-os.ts";
 import type { Files } from "../runtime/files.ts";
 import { isNoRoom, noRoom } from "../runtime/room-os.ts";
 import { unpackTree } from "../transfer/tree/unpack-os.ts";
+import { LaidTrees } from "./laid-trees-os.ts";
 import { layMount } from "./mount-os.ts";
 import type { PlacedMount } from "./mount-places.ts";
 import { mountFailure, placeMounts, workdirName, workdirSlots } from "./mount-places.ts";
@@ -74,6 +75,7 @@ class Workdir implements NodeWorkdir {
   readonly #options: NodeWorkdirOptions;
   readonly #trees: NeededTrees;
   readonly #claims: WorkdirClaims;
+  readonly #laid: LaidTrees;
   readonly #laying = new Map<string, AbortController>();
   readonly #closing = new AbortController();
   /** One tree at a time in each folder; the home is one, for all that is in it. */
@@ -81,6 +83,7 @@ class Workdir implements NodeWorkdir {
 
   constructor(options: NodeWorkdirOptions) {
     this.#options = options;
+    this.#laid = new LaidTrees(`${options.home.state}/laid`);
     this.#trees = new NeededTrees(options);
     this.#claims = new WorkdirClaims(options, options.ranks);
   }
@@ -161,9 +164,14 @@ class Workdir implements NodeWorkdir {
   async #layAll(laying: Laying, folder: string): Promise<void> {
     const { spec, mounts, signal } = laying;
     const { chunks: source, links, files, home } = this.#options;
+    const laid = this.#laid;
     const { workdirTree: tree, workdirTakers: takers = 1, workdirSource } = spec;
     if (tree !== undefined) {
-      const unpack = () => unpackTree(folder, { source, tree, signal });
+      const { digest } = tree;
+      const unpack = () =>
+        this.#laid.laying({ path: folder, digest, isFile: false }, (sinceNs) =>
+          unpackTree(folder, { source, tree, signal, sinceNs }),
+        );
       await this.#healing({ ...laying, tree, takers }, () => this.#inTurn(folder, unpack));
     } else if (workdirSource !== undefined) {
       await this.#inTurn(folder, () => files.copyTree(workdirSource, folder));
@@ -171,7 +179,7 @@ class Workdir implements NodeWorkdir {
     for (const placed of mounts) {
       const { destination, tree: its, takers: many = 1 } = placed.mount;
       const turn = placed.place.kind === "workdir" ? folder : home.home;
-      const lay = () => layMount(placed, { workdir: folder, source, links, signal });
+      const lay = () => layMount(placed, { workdir: folder, source, links, laid, signal });
       await this.#naming(destination, () =>
         this.#healing({ ...laying, tree: its, takers: many }, () => this.#inTurn(turn, lay)),
       );

@@ -4,7 +4,7 @@
 // keeps it. An empty folder makes way for a file, a full one never does. For `unpack-os.ts`.
 
 import type { BigIntStats } from "node:fs";
-import { constants } from "node:fs";
+import { constants, lstatSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import {
   lutimes,
@@ -37,19 +37,42 @@ export interface Site {
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 
-/** @returns whether it was not there. What is no folder makes way. */
+/** @returns the folder that was there, or `undefined`: then what is no folder makes way. */
 export async function makeFolder(
   parent: Folder,
   name: Uint8Array,
   isEmpty: boolean,
-): Promise<boolean> {
+): Promise<BigIntStats | undefined> {
   const path = parent.path(name);
   const found = isEmpty ? undefined : await lookWithin(parent, name);
-  if (found?.isDirectory()) return false;
+  if (found?.isDirectory()) return found;
   const shown = shownIn(parent, name);
   if (found !== undefined) await named(shown, unlink(path));
   await named(shown, mkdir(path, { mode: 0o700 }));
-  return true;
+  return undefined;
+}
+
+/**
+ * Whether an entry is as the tree has it, by the word of its folder alone: it was laid out before
+ * `sinceNs` and nothing changed it after that. At once, since many are asked about.
+ */
+export function isKept(folder: Folder, entry: FileEntry | LinkEntry, sinceNs: bigint): boolean {
+  let found: BigIntStats | undefined;
+  try {
+    found = lstatSync(folder.path(entry.name), { bigint: true, throwIfNoEntry: false });
+  } catch {
+    return false; // Whoever lays it out hears why.
+  }
+  if (found === undefined || found.ctimeNs >= sinceNs) return false;
+  if (entry.kind === "file") return looksSame(found, entry);
+  return found.isSymbolicLink() && Number(found.mtimeNs / 1_000n) === entry.mtimeUs;
+}
+
+/** The same of a folder: nothing came into it, and nothing must be done before something can. */
+export function isSettled(found: BigIntStats, entry: FolderEntry, sinceNs: bigint): boolean {
+  const mode = Number(found.mode) & modeBits;
+  const isOpen = (mode & 0o700) === 0o700 && mode === entry.mode;
+  return isOpen && found.ctimeNs < sinceNs && Number(found.mtimeNs / 1_000n) === entry.mtimeUs;
 }
 
 /** Of an unpacking that was killed. Only one goes on in a place at a time. */

@@ -3,6 +3,7 @@
 // Holds the chunk that is read from and the next one, whatever the region's size. The source proves
 // what it gives; lengths are looked at here all the same, since everything behind counts on them.
 
+import type { SkyError } from "../../model/errors.ts";
 import type { ChunkRef } from "../chunks/chunk.ts";
 import type { ChunkSource } from "../chunks/exchange.ts";
 import { invalidTree } from "./tree.ts";
@@ -14,6 +15,8 @@ export class RegionReader {
   /** The next chunk to take, and what is left of the one before. */
   #next = 0;
   #rest: Uint8Array = new Uint8Array(0);
+  /** Bytes of the next chunk that nobody wants. */
+  #skipped = 0;
   #ahead: Promise<Uint8Array> | undefined;
 
   constructor(source: ChunkSource, refs: readonly ChunkRef[], signal: AbortSignal) {
@@ -24,18 +27,34 @@ export class RegionReader {
 
   /** Where `read` goes on, at the beginning of a chunk; `undefined` within one. */
   get place(): number | undefined {
-    return this.#rest.length === 0 ? this.#next : undefined;
+    return this.#rest.length === 0 && this.#skipped === 0 ? this.#next : undefined;
   }
 
   /** Goes back, or on, to a place. */
   goTo(place: number): void {
     this.#next = place;
+    this.#skipped = 0;
     this.#rest = new Uint8Array(0);
     this.#ahead = undefined;
   }
 
   get isOver(): boolean {
     return this.#rest.length === 0 && this.#next >= this.#refs.length;
+  }
+
+  /** Goes on after so many bytes; a chunk of which nothing is wanted is not read. */
+  skip(bytes: number): void {
+    const inRest = Math.min(bytes, this.#rest.length);
+    this.#rest = this.#rest.subarray(inRest);
+    let left = bytes - inRest + this.#skipped;
+    for (let ref = this.#refs[this.#next]; ref !== undefined && left >= ref.bytes; ) {
+      left -= ref.bytes;
+      this.#next += 1;
+      this.#ahead = undefined;
+      ref = this.#refs[this.#next];
+    }
+    if (left > 0 && this.#next >= this.#refs.length) throw cutOff();
+    this.#skipped = left;
   }
 
   /** At least one byte and at most so many. @throws SkyError `codec/invalid` at the end. */
@@ -63,13 +82,15 @@ export class RegionReader {
 
   async #chunk(): Promise<Uint8Array> {
     const ref = this.#refs[this.#next];
-    if (ref === undefined) throw invalidTree("its contents are cut off");
+    if (ref === undefined) throw cutOff();
     const bytes = await (this.#ahead ?? this.#get(ref));
     if (bytes.length !== ref.bytes) throw invalidTree(`chunk ${ref.digest} has another length`);
     this.#next += 1;
     const following = this.#refs[this.#next];
     this.#ahead = following && this.#get(following);
-    return bytes;
+    const wanted = bytes.subarray(this.#skipped);
+    this.#skipped = 0;
+    return wanted;
   }
 
   #get(ref: ChunkRef): Promise<Uint8Array> {
@@ -78,4 +99,8 @@ export class RegionReader {
     got.catch(() => {});
     return got;
   }
+}
+
+function cutOff(): SkyError {
+  return invalidTree("its contents are cut off");
 }

@@ -9,6 +9,7 @@
 
 import type { FileHandle } from "node:fs/promises";
 import { basename, dirname } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import type { SkyError } from "../../model/errors.ts";
 import type { ChunkRef } from "../chunks/chunk.ts";
 import type { ChunkSource } from "../chunks/exchange.ts";
@@ -21,6 +22,8 @@ import type { FileEntry, FolderEntry, Site } from "./lay-os.ts";
 import {
   comparing,
   holds,
+  isKept,
+  isSettled,
   layFile,
   layLink,
   looksSame,
@@ -43,6 +46,11 @@ export interface UnpackOptions {
    * in is touched.
    */
   readonly isFile?: boolean;
+  /**
+   * All of this tree was there at this time of the file system, in nanoseconds since 1970: what
+   * was not changed since, is not read.
+   */
+  readonly sinceNs?: bigint | undefined;
 }
 
 /** What came of it. */
@@ -56,6 +64,8 @@ export interface Unpacked {
 /** Files that are written side by side, and folders that wait for theirs. */
 const sideBySide = 16;
 const pieceBytes = 1024 * 1024;
+/** About a millisecond's worth. */
+const looksAtOnce = 128;
 
 /**
  * The folder above `target` must exist, and is trusted.
@@ -63,7 +73,7 @@ const pieceBytes = 1024 * 1024;
  *   way; what `source` and the file system throw. What was unpacked until then stays.
  */
 export async function unpackTree(target: string, options: UnpackOptions): Promise<Unpacked> {
-  const { source, tree, signal, isFile = false } = options;
+  const { source, tree, signal, isFile = false, sinceNs } = options;
   const manifest = decodeManifest(await source.get(tree.digest, signal));
   const first = manifest.chunks[0];
   if (first === undefined) throw invalidTree("it is empty");
@@ -75,7 +85,7 @@ export async function unpackTree(target: string, options: UnpackOptions): Promis
     signal,
   };
   const name = Buffer.from(basename(target));
-  const unpacker = new Unpacker(contents, { above, name, isFile });
+  const unpacker = new Unpacker(contents, { above, name, isFile, sinceNs });
   try {
     const description = new RegionReader(source, regions.description, signal);
     return await unpacker.unpack(description);
@@ -96,6 +106,8 @@ interface Level extends Site {
   readonly entry: FolderEntry;
   /** What must be done before its own times are set. */
   readonly work: Promise<void>[];
+  /** Its own mode and times are as they should be, until something in it is laid out. */
+  isSettled: boolean;
 }
 
 interface Place {
@@ -103,6 +115,7 @@ interface Place {
   readonly above: Folder;
   readonly name: Uint8Array;
   readonly isFile: boolean;
+  readonly sinceNs: bigint | undefined;
 }
 
 class Unpacker {
@@ -111,6 +124,7 @@ class Unpacker {
   readonly #crew = new Crew(sideBySide);
   readonly #levels: Level[] = [];
   #isFileTaken = false;
+  #looks = 0;
   readonly #counts = { files: 0, same: 0, bytes: 0 };
 
   constructor(contents: Contents, place: Place) {
@@ -141,11 +155,29 @@ class Unpacker {
     for (const { folder } of this.#levels.splice(0)) await this.#closeFolder(folder);
   }
 
+  /** A file or a link that nobody touched. Now and then others on this thread get their turn. */
+  async #isKept(entry: TreeEntry): Promise<boolean> {
+    const { sinceNs } = this.#place;
+    if (sinceNs === undefined) return false;
+    if (entry.kind !== "file" && entry.kind !== "link") return false;
+    this.#looks += 1;
+    if (this.#looks % looksAtOnce === 0) await setImmediate();
+    const { folder, isNew } = this.#level();
+    if (isNew || !isKept(folder, entry, sinceNs)) return false;
+    if (entry.kind === "link") return true;
+    const { small, large } = this.#contents;
+    const region = entry.bytes >= largeFileBytes ? large : small;
+    region.skip(entry.bytes);
+    this.#count(entry, true);
+    return true;
+  }
+
   async #take(described: TreeEntry): Promise<void> {
     const entry = this.#place.isFile ? this.#onlyFile(described) : described;
+    if (await this.#isKept(entry)) return;
     if (entry.kind === "folder") await this.#enter(entry);
     else if (entry.kind === "leave") this.#leave();
-    else if (entry.kind === "link") this.#begin((level) => layLink(level, entry));
+    else if (entry.kind === "link") this.#begin((level) => layLink(this.#touched(level), entry));
     else if (entry.bytes >= largeFileBytes) await this.#largeFile(entry);
     else await this.#smallFile(entry);
   }
@@ -166,6 +198,12 @@ class Unpacker {
     return level;
   }
 
+  /** Something is put into it: it is to be set right when all is there. */
+  #touched(level: Level): Level {
+    level.isSettled = level.folder === this.#place.above;
+    return level;
+  }
+
   #begin(work: (level: Level) => Promise<void>): void {
     const level = this.#level();
     level.work.push(this.#crew.begin(() => work(level)));
@@ -175,29 +213,35 @@ class Unpacker {
     const outer = this.#levels.at(-1);
     const { above, isFile } = this.#place;
     if (isFile) {
-      this.#levels.push({ folder: above, entry, isNew: false, work: [] });
+      const site = { folder: above, isNew: false };
+      this.#levels.push({ ...site, entry, work: [], isSettled: true });
       await removeLeftovers(above);
       return;
     }
     const parent = outer?.folder ?? above;
     const name = outer === undefined ? this.#place.name : entry.name;
-    const isNew = await makeFolder(parent, name, outer?.isNew ?? false);
+    const found = await makeFolder(parent, name, outer?.isNew ?? false);
     const folder = await openWithin(parent, name);
-    this.#levels.push({ folder, entry, isNew, work: [] });
+    const isNew = found === undefined;
+    const { sinceNs } = this.#place;
+    const settled = !isNew && sinceNs !== undefined && isSettled(found, entry, sinceNs);
+    this.#levels.push({ folder, entry, isNew, work: [], isSettled: settled });
+    if (isNew && outer !== undefined) outer.isSettled = false;
+    if (isNew || settled) return;
     // Writable for us until its content is there, also where the source is not.
-    if (!isNew) await named(folder.shown, folder.handle.chmod(entry.mode | 0o700));
-    if (!isNew) await removeLeftovers(folder);
+    await named(folder.shown, folder.handle.chmod(entry.mode | 0o700));
+    await removeLeftovers(folder);
   }
 
   /** Its times are its own once nothing in it changes any more. */
   #leave(): void {
-    const { folder, entry, work } = this.#level();
+    const level = this.#level();
+    const { folder, entry, work } = level;
     this.#levels.pop();
     const left = this.#crew.begin(async () => {
       await Promise.all(work);
       try {
-        const isOurs = folder !== this.#place.above;
-        if (isOurs) await named(folder.shown, setAbout(folder.handle, entry));
+        if (!level.isSettled) await named(folder.shown, setAbout(folder.handle, entry));
       } finally {
         await this.#closeFolder(folder);
       }
@@ -216,7 +260,8 @@ class Unpacker {
       const isSame = !level.isNew && (await this.#isThere(level, entry, content));
       this.#count(entry, isSame);
       if (isSame) return;
-      await layFile(level, entry, (file) => writeAll(file, content, shownOf(level, entry)));
+      const shown = shownOf(level, entry);
+      await layFile(this.#touched(level), entry, (file) => writeAll(file, content, shown));
     });
   }
 
@@ -229,7 +274,7 @@ class Unpacker {
     const isSame = !level.isNew && (await this.#isAllThere(level, entry));
     if (!isSame) {
       if (large.place !== place) large.goTo(place);
-      await layFile(level, entry, (file) => this.#copy(file, level, entry));
+      await layFile(this.#touched(level), entry, (file) => this.#copy(file, level, entry));
     }
     if (large.place === undefined) throw invalidTree("a large file does not end a chunk");
     this.#count(entry, isSame);
