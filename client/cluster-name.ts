@@ -5,6 +5,9 @@ import { SkyError } from "../model/errors.ts";
 import { clusterNameLengthMax, clusterPattern } from "../model/ids.ts";
 import { hintText } from "../model/suggest.ts";
 
+/** Of the clusters from which SkyPilot manages jobs and services. */
+export const reservedPattern = /^sky-(spot|jobs|serve)-controller-/;
+
 /** @throws SkyError `request/invalid`. */
 export function checkedClusterName(name: string): string {
   const rule = "lower-case letters, digits and dashes, beginning with a letter";
@@ -17,6 +20,13 @@ export function checkedClusterName(name: string): string {
     throw new SkyError("request/invalid", { field: "cluster", why });
   }
   return name;
+}
+
+/** One for a cluster of one's own. @throws SkyError `request/invalid`. */
+export function launchableName(name: string): string {
+  if (!reservedPattern.test(name)) return checkedClusterName(name);
+  const why = `'${name}' is reserved for a controller: choose another name`;
+  throw new SkyError("request/invalid", { field: "cluster", why });
 }
 
 /** A name that nobody knows, with the one that was probably meant. */

@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import type { ClusterView, NodeProgress } from "../model/cluster.ts";
 import { assert } from "../model/errors.ts";
 import type { Task } from "../model/task.ts";
-import { checkedClusterName } from "./cluster-name.ts";
+import { launchableName } from "./cluster-name.ts";
 import { Dag } from "./dag-os.ts";
 import type { IdleRule } from "./head.ts";
 import type { LaunchResult } from "./launch.ts";
@@ -73,7 +73,7 @@ export async function planBy(
   options: LaunchOptions,
 ): Promise<LaunchPlan> {
   demandKnown("launch", options);
-  const { cluster, task, autostop = task.autostop } = wanted(session, input, options);
+  const { cluster, task, autostop } = wanted(session, input, options);
   const [{ launchPlan }, { runningHead }] = await Promise.all([
     import("./launch-plan.ts"),
     import("./doctor-head-os.ts"),
@@ -159,9 +159,9 @@ function wanted(
   input: TaskInput | null | undefined,
   options: LaunchOptions,
 ): LaunchWanted {
-  const cluster = checkedClusterName(options.cluster ?? newClusterName(session.user));
+  const cluster = launchableName(options.cluster ?? newClusterName(session.user));
   const task = validatedTask(input ?? {}, "task", { shape: options, onNote: session.warn });
-  return { cluster, task, autostop: launchRule(options) };
+  return { cluster, task, autostop: launchRule(options, task.autostop) };
 }
 
 function watchOf(session: Session, options: LaunchOptions): Watch {

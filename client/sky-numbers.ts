@@ -45,18 +45,20 @@ export function idleSecondsOf(options: IdleOptions): number | undefined {
 }
 
 /**
- * What a launch arms; undefined = nothing. `down` without a time is at once after the job.
+ * What a launch arms; undefined = nothing. `down` alone changes what the task says to a down, and
+ * without that it is at once after the job.
  * @throws SkyError `request/invalid`.
  */
-export function launchRule(options: IdleOptions): IdleRule | undefined {
+export function launchRule(options: IdleOptions, ofTask?: IdleRule): IdleRule | undefined {
   const seconds = idleSecondsOf(options);
   if (seconds !== undefined && seconds < 0) {
     const why = "should be 0 or more; `autostop(cluster, null)` disarms";
     throw new SkyError("request/invalid", { field: "idle time", why });
   }
-  const down = options.down ?? false;
-  if (seconds === undefined && !down) return undefined;
-  return { idleSeconds: seconds ?? 0, down };
+  const { down } = options;
+  if (seconds !== undefined) return { idleSeconds: seconds, down: down ?? false };
+  if (ofTask !== undefined) return { ...ofTask, down: down ?? ofTask.down };
+  return down === true ? { idleSeconds: 0, down } : undefined;
 }
 
 /** What `start` arms. @throws SkyError `request/invalid` for `down` without a time. */

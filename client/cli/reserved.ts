@@ -2,12 +2,11 @@
 // --all nor a glob ever means one, and only `sky down` takes one, by its exact name and alone.
 // Source: SkyPilot 0.3.0 and newer.
 
+import { reservedPattern } from "../cluster-name.ts";
 import { WrongUse } from "./exit-codes.ts";
 
-const reserved = /^sky-(spot|jobs|serve)-controller-/;
-
 export function isReserved(name: string): boolean {
-  return reserved.test(name);
+  return reservedPattern.test(name);
 }
 
 /** For launch, exec and the interactive nodes. @throws WrongUse. */

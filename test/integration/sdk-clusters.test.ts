@@ -89,6 +89,7 @@ test("options that cannot be meant are refused before anything is started", asyn
     () => ada.launch(null, { cluster, idleMinutes: -1 }),
     () => ada.launch(null, { cluster, idleMinutes: Number.NaN }),
     () => ada.launch(null, { cluster: "No Name" }),
+    () => ada.launch(null, { cluster: "sky-jobs-controller-1234" }),
     () => ada.start(cluster, { down: true }),
     () => ada.autostop(cluster, {}),
     () => ada.autostop(cluster, both),

@@ -131,6 +131,16 @@ test("the log as text: prefixes of ranks, one rank, the last lines", async () =>
   assert.deepEqual(await read({ rank: 1, tail: 1 }), whole.slice(5));
 });
 
+test("a last line without an end is shown too", async () => {
+  const { jobId } = await ada.exec({ run: "printf 'no end'" }, { cluster });
+  let text = "";
+  const write = (bytes: Uint8Array): void => {
+    text += Buffer.from(bytes).toString();
+  };
+  await ada.tailLogs(cluster, jobId, { write });
+  assert.match(text, /^\(\w+, rank=0, pid=\d+.*\) no end\n$/);
+});
+
 test("without following, the log of a job that runs ends where it is", async () => {
   const id = await running(ada);
   let text = "";

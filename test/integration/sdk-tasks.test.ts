@@ -69,6 +69,9 @@ test("a launch arms what the task says, unless its options say otherwise", async
   };
   const plan = await sky.dryrun(task, { cluster: "armed" });
   assert.deepEqual(plan.autostop, { idleSeconds: 180, down: true });
+  const stop = new Task().setResources({ autostop: "4m" });
+  const both = await sky.dryrun(stop, { cluster: "armed", down: true });
+  assert.deepEqual(both.autostop, { idleSeconds: 240, down: true });
   await sky.launch(task, { cluster: "armed" });
   assert.deepEqual(await armed(), [180_000, "down"]);
   await sky.launch(task, { cluster: "armed", idleMinutes: 5 });

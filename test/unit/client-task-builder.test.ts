@@ -156,6 +156,9 @@ test("options stand over the task's own, and do not mix with it", () => {
   assert.equal(task.numNodes, 3);
   assert.equal(task.resources.cpus?.amount, 1);
   assert.deepEqual(task.resources.accelerators, { name: "T4", count: 2 });
+  const elsewhere = { run: "true", resources: { infra: "aws", cpus: 1 } };
+  const here = validatedTask(elsewhere, "task", { shape: { cloud: "local", cpus: 2 } });
+  assert.deepEqual([here.resources.cloud, here.resources.cpus?.amount], ["local", 2]);
 });
 
 test("variables of a file keep their text; overrides come before the check", async () => {
