@@ -86,8 +86,8 @@ async function queuesOf(
       const jobs = await head.listJobs({ cluster: name, ...which }, signal);
       return { ...one, jobs: jobs.map(jobView), failed: false };
     } catch (error) {
-      // With only one there is nothing to go on with: the error is the answer.
-      if (signal.aborted || names.length === 1) throw error;
+      // Of the only one that was asked for the error is the answer.
+      if (signal.aborted || (names.length === 1 && words.length > 0)) throw error;
       const isDown = isSkyError(error, "cluster/not-up");
       shell.say(isDown ? errorText(error) : `${name}: ${errorText(error)}`);
       // Among all of them one that is not up yet is nothing wrong.

@@ -5,9 +5,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cancel } from "../../client/cli/cancel.ts";
+import { exitCodeOfError } from "../../client/cli/exit-codes.ts";
 import { queue } from "../../client/cli/queue.ts";
 import type { CancelRequest, Head, JobsQuery } from "../../client/head.ts";
 import { userName } from "../../client/world-os.ts";
+import { SkyError } from "../../model/errors.ts";
 import type { Job } from "../../model/job.ts";
 import { clusterOf, stage } from "./cli-stage.ts";
 
@@ -90,6 +92,20 @@ test("a queue is of one's own jobs, with -a and -u of everybody's", async () => 
     const wanted = user === undefined ? {} : { user };
     assert.deepEqual(lists, [{ cluster: "demo", skipFinished: true, ...wanted }]);
   }
+});
+
+test("a cluster on its way is told; it is a failure only where it was asked for", async () => {
+  const listJobs = async (): Promise<never> => {
+    throw new SkyError("cluster/not-up", { what: "Queue", name: "demo", status: "INIT" });
+  };
+  const head = { ...headOf().head, status: async () => [clusterOf({ status: "INIT" })], listJobs };
+  const { shell, said } = stage({ head });
+  assert.equal(await queue.run(shell, { args: [[]], flags: {} }), 0);
+  assert.match(said.join("\n"), /^Queue skipped for cluster 'demo' \(status: INIT\)/);
+  assert.equal(
+    await queue.run(shell, { args: [["demo", "d*"]], flags: {} }).catch(exitCodeOfError),
+    1,
+  );
 });
 
 test("without a name the queues of all clusters are shown, in their order", async () => {
