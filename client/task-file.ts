@@ -42,6 +42,8 @@ export interface ReadTask {
   readonly buckets: readonly FileMount[];
   /** What is right and cannot be had on the enabled clouds; empty if all can. */
   readonly needs: readonly Problem[];
+  /** Those of them that are about file mounts, which `sky exec` does not look at. */
+  readonly fileNeeds: readonly Problem[];
   /** What is taken and without effect. */
   readonly notes: readonly Problem[];
   /** Where demands were written that a cluster may turn out to be too small for. */
@@ -115,6 +117,7 @@ function wholeTask(parts: Parts, clouds: readonly CloudSkills[]): ReadTask {
     choice: decision.choice,
     buckets: mounts.buckets,
     needs: [...decision.needs, ...mounts.needs, ...otherNeeds(said)],
+    fileNeeds: mounts.needs,
     notes: [...found.notes, ...notesOf(said), ...decision.notes],
     demands: demandsOf(said, candidate),
   };
@@ -197,8 +200,13 @@ export function taskFromSpec(spec: unknown, path: string, world: TaskWorld): Tas
 /** @throws SkyError `task/invalid` or `cloud/needed`, with all problems in its text. */
 export function taskOrThrow(reading: TaskReading): Task {
   const { task, needs } = readOrThrow(reading);
-  if (needs.length === 0) return task;
-  throw new SkyError("cloud/needed", { problems: problemsText(needs) });
+  demandNothing(needs);
+  return task;
+}
+
+/** @throws SkyError `cloud/needed` if there is something that it is needed for. */
+export function demandNothing(needs: readonly Problem[]): void {
+  if (needs.length > 0) throw new SkyError("cloud/needed", { problems: problemsText(needs) });
 }
 
 /** @throws SkyError `task/invalid`. What needs a cloud is for the caller to look at. */

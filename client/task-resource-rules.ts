@@ -27,7 +27,8 @@ const rules: readonly Rule[] = [
     if (given === undefined || wanted.cloud !== undefined) return undefined;
     // `infra: */us-east-1` says on purpose that any cloud will do.
     if (origins.get(at)?.key === "infra") return undefined;
-    return { at, what: "Cloud must be specified when region/zone are specified" };
+    const what = "Cloud must be specified when region/zone are specified";
+    return { at, what: `${what}: ${at} ${quoted(given)} is of none` };
   },
   ({ cloud, zone }) => {
     if (cloud !== "azure" || zone === undefined) return undefined;
@@ -52,7 +53,7 @@ const rules: readonly Rule[] = [
   ({ use_spot: spot, spot_recovery: recovery }) => {
     if (recovery === undefined || spot === true) return undefined;
     const what = "Cannot specify spot_recovery without use_spot set to True";
-    return { at: "spot_recovery", what };
+    return { at: "spot_recovery", what: `${what} (got ${quoted(recovery)})` };
   },
   ({ spot_recovery: recovery }) => {
     if (recovery === undefined || recovery === "FAILOVER") return undefined;
@@ -69,7 +70,8 @@ function imageRule({ cloud, region, image_id: image }: Wanted): Broken | undefin
   const at = "image_id";
   if (id === undefined && byRegion === undefined) return undefined;
   if (cloud === undefined) {
-    return { at, what: "Cloud must be specified when image_id is provided" };
+    const named = quoted(id ?? Object.keys(byRegion ?? {}).join(", "));
+    return { at, what: `Cloud must be specified when image_id is provided: ${named} is of none` };
   }
   if (cloud === "local") return undefined;
   if (!imageClouds.includes(cloud)) {

@@ -5,7 +5,7 @@
 // Source: SkyPilot 0.3.0 for the rules and their words, newer versions for choices.
 
 import type { Wanted } from "../model/wanted.ts";
-import type { AcceleratorChoice } from "./task-accelerator.ts";
+import { type AcceleratorChoice, wishText } from "./task-accelerator.ts";
 import type { Candidate, Candidates, Origin, WishKey } from "./task-candidate.ts";
 import type { Said } from "./task-groups.ts";
 import { fieldsOf, listOf } from "./task-groups.ts";
@@ -146,11 +146,15 @@ function checkChoice({ values, trees }: ResourcesSaid, found: Findings): void {
   if (choice === undefined || written === undefined || choice.of.length < 2) return;
   if (ordered !== undefined) {
     const what = 'Cannot specify multiple "accelerators" with "ordered" in resources';
-    refuse(found, written.place, what);
+    refuse(found, written.place, `${what}: ${namesOf(choice)}`);
   } else if (trees.has("any_of") && choice.kind === "ordered") {
     const what = 'Cannot specify a list of "accelerators" with "any_of" in resources';
-    refuse(found, written.place, what);
+    refuse(found, written.place, `${what}: ${namesOf(choice)}`);
   }
+}
+
+function namesOf({ of }: AcceleratorChoice): string {
+  return of.map(wishText).join(", ");
 }
 
 /** `over` in place of `base`, field by field; labels of both. */

@@ -2,9 +2,8 @@
 // the cluster is told where a head runs already.
 
 import type { ClusterStatus } from "../../model/cluster.ts";
-import { SkyError } from "../../model/errors.ts";
 import { type Plan, planText } from "../dryrun.ts";
-import { problemsText } from "../problem.ts";
+import { demandNothing } from "../task-file.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import type { Shell } from "./shell.ts";
 
@@ -13,8 +12,7 @@ export async function dryrun(shell: Shell, plan: Omit<Plan, "status">): Promise<
   const { cluster } = plan;
   const status = await statusNow(shell, cluster);
   shell.print(planText({ ...plan, status }));
-  const { needs = [] } = plan.reading ?? {};
-  if (needs.length > 0) throw new SkyError("cloud/needed", { problems: problemsText(needs) });
+  demandNothing(plan.reading?.needs ?? []);
   shell.print("Dryrun finished.");
   return exitCodes.done;
 }

@@ -11,7 +11,7 @@ import type { FileReading } from "../entrypoint.ts";
 import { commandTree, entryText, resolveEntrypoint } from "../entrypoint.ts";
 import { type Problem, problemsText } from "../problem.ts";
 import { type Dag, dagOf } from "../task-dag.ts";
-import { type ReadTask, taskOrThrow } from "../task-file.ts";
+import { demandNothing, type ReadTask } from "../task-file.ts";
 import { isNull, type Tree } from "../task-tree.ts";
 import { world } from "../world-os.ts";
 import { WrongUse } from "./exit-codes.ts";
@@ -22,6 +22,12 @@ import { taskFlagsOf } from "./task-flags.ts";
 
 const fileBytesMax = 4 * 1024 * 1024;
 
+/** What the command line said, and of which command. */
+export interface Asked extends Parsed {
+  /** The command brings no files of `file_mounts`, so what they need does not matter. */
+  readonly filesStay?: boolean;
+}
+
 /**
  * The task, or `undefined` where there are no words.
  * @throws SkyError `task/invalid`; `cloud/needed`, unless it is for a dry run.
@@ -29,7 +35,7 @@ const fileBytesMax = 4 * 1024 * 1024;
 export async function taskFromEntry(
   shell: Shell,
   words: readonly string[],
-  parsed: Parsed,
+  parsed: Asked,
 ): Promise<Task | undefined> {
   const text = entryText(words);
   const file: FileReading = text === "" ? { kind: "missing" } : readEntry(text);
@@ -92,7 +98,7 @@ export function withPlace(error: unknown, task: Task): unknown {
   );
 }
 
-function validCommand(shell: Shell, parsed: Parsed, command: string): Promise<Task> {
+function validCommand(shell: Shell, parsed: Asked, command: string): Promise<Task> {
   const from = `command: ${command}`;
   return validTask(shell, parsed, { documents: [commandTree(command)], from });
 }
@@ -104,7 +110,7 @@ interface Read {
   readonly problems?: readonly Problem[];
 }
 
-async function validTask(shell: Shell, parsed: Parsed, read: Read): Promise<Task> {
+async function validTask(shell: Shell, parsed: Asked, read: Read): Promise<Task> {
   const { documents, from, problems = [] } = read;
   const flags = { ...taskFlagsOf(parsed, process.env), ...(await flagFiles(parsed)) };
   const dag = dagOf({ documents, flags, world: world() });
@@ -116,7 +122,12 @@ async function validTask(shell: Shell, parsed: Parsed, read: Read): Promise<Task
   readings.set(reading.task, reading);
   if (from !== undefined) shell.say(`Task from ${from}`);
   if (reading.notes.length > 0) shell.say(`Note: ${problemsText(reading.notes)}`);
-  return isSet(parsed, "dryrun") ? reading.task : taskOrThrow({ ok: true, ...reading });
+  const { task, needs, fileNeeds } = reading;
+  const matter =
+    parsed.filesStay === true ? needs.filter((one) => !fileNeeds.includes(one)) : needs;
+  // A dry run shows the plan first.
+  if (!isSet(parsed, "dryrun")) demandNothing(matter);
+  return task;
 }
 
 /** Launch and exec take one task. Source: SkyPilot, which has pipelines as managed jobs. */

@@ -36,7 +36,7 @@ export const exec: CliCommand = {
   run: async (shell, parsed) => {
     const { cluster, words } = namedBy(parsed);
     refuseReserved(cluster, "executing a task on cluster");
-    const task = await taskFromEntry(shell, words, parsed);
+    const task = await taskFromEntry(shell, words, { ...parsed, filesStay: true });
     if (task === undefined) {
       throw new WrongUse(`ENTRYPOINT for cluster '${cluster}' is missing: a YAML or a command`);
     }

@@ -3,7 +3,15 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, test } from "node:test";
@@ -17,7 +25,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 function sky(args: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    [join(checkout, "bin/sky.ts"), ...args],
+    ["--", join(checkout, "bin/sky.ts"), ...args],
     {
       cwd: folder,
       env: { PATH: process.env["PATH"], HOME: folder, SKY_HOME: join(folder, "home") },
@@ -70,9 +78,18 @@ const misuses = [
   ["debug", "one", "two"],
   ["debug", "--to", "x.gz"],
   ["launch", "--dryrun", "-c", "demo", "--gpus", "v100:0.5", "--cpus", "4+", "echo hi"],
+  ["launch", "--dryrun", "-c", "demo", "--infra", "aws/us-east-1", "--use-spot", "echo hi"],
+  ["launch", "--dryrun", "-c", "demo", "--ports", "0", "--config", "grace_seconds=soon", "true"],
+  ["launch", "--dryrun", "-c", "demo", "--env-file", "nowhere.env", "true"],
+  ["launch", "--dryrun", "-c", "demo", "--env-file", "wrong.env", "true"],
+  ["launch", "--dryrun", "-c", "demo", "--env-file", "right.env", "--secret", "T=x", "true"],
+  ["launch", "--dryrun", "-c", "demo", "--config", "settings.yaml", "true"],
 ];
 
 test("wrong use", () => {
+  writeFileSync(join(folder, "wrong.env"), "A=1\nnot a variable\nB='open\n");
+  writeFileSync(join(folder, "right.env"), "A=1\nexport B=two words # c\n");
+  writeFileSync(join(folder, "settings.yaml"), "grace_seconds: 3\ngcp: {vpc_name: x}\n");
   const steps = misuses.map((args) => transcriptStep(`sky ${args.join(" ")}`, sky(args)));
   assertGolden("cli/misuse.txt", steps.join("\n"));
 });
