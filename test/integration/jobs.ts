@@ -36,9 +36,9 @@ export async function submit(
   return Number(id);
 }
 
-/** All jobs of a cluster, newest first. */
+/** All jobs of a cluster, whoever submitted them, newest first. */
 export async function jobsOf(place: Place, cluster: string): Promise<readonly SeenJob[]> {
-  const { code, stdout, stderr } = await place.sky(["queue", cluster, "-o", "json"]);
+  const { code, stdout, stderr } = await place.sky(["queue", cluster, "-a", "-o", "json"]);
   assert.equal(code, 0, stderr);
   const parsed: unknown = JSON.parse(stdout);
   assert.ok(Array.isArray(parsed), stdout);
