@@ -28,6 +28,13 @@ const odd: SownEntries = [
   ["empty", { kind: "folder", entries: [], mode: 0o700 }],
 ];
 
+const ignoring: SownEntries = [
+  [".gitignore", { kind: "file", content: "*.log\nbuilt/\n!kept.log\n" }],
+  ["a.log", { kind: "file", content: "" }],
+  ["kept.log", { kind: "file", content: "" }],
+  ["built", { kind: "folder", entries: [["x", { kind: "file", content: "" }]] }],
+];
+
 function homes(here: Place): readonly string[] {
   const nodes = join(here.home, "clusters/demo/nodes");
   return readdirSync(nodes).map((node) => join(nodes, node, "home"));
@@ -47,6 +54,7 @@ test("files and folders are where the task says, on every node, and go with them
   sow(source, [
     ["tree one", { kind: "folder", entries: odd }],
     ["file one", { kind: "file", content: "content", mode: 0o640 }],
+    ["ignoring", { kind: "folder", entries: ignoring }],
   ]);
   const outside = join(folder, "out side");
   const task = here.file(
@@ -59,6 +67,7 @@ file_mounts:
   ~/home tree: ${source}/tree one
   ${outside}/a/tree: ${source}/tree one
   conf.txt: ${source}/file one
+  ~/ignoring: ${source}/ignoring
   ~/deep/er/conf.txt: ${source}/file one
   ${outside}/conf.txt: ${source}/file one
 setup: |
@@ -76,6 +85,7 @@ run: |
     assert.deepEqual(treeSeen(join(home, "sky_workdir/data/tree one")), tree);
     assert.deepEqual(treeSeen(join(home, "home tree")), tree);
     assert.equal(readFileSync(join(home, "deep/er/conf.txt"), "utf8"), "content");
+    assert.deepEqual(readdirSync(join(home, "ignoring")).sort(), [".gitignore", "kept.log"]);
     assert.equal(statSync(join(home, "deep/er/conf.txt")).mode & 0o777, 0o640);
   }
   assert.deepEqual(treeSeen(join(outside, "a/tree")), tree);
@@ -183,4 +193,66 @@ test("jobs of two versions at once read their own, from start to end", async (t)
   assert.ok(existsSync(join(home, `sky_workdirs/${second}/setup-was-here`)));
   // Nobody uses it any more.
   assert.match(await ok(here, ["exec", "demo", last]), /home\/sky_workdir\b(?!s)/);
+});
+
+/** Bytes that do not compress and do not repeat. */
+function noise(bytes: number, seed: number): Buffer {
+  const out = Buffer.alloc(bytes);
+  let state = seed;
+  for (let i = 0; i < bytes; i += 4) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    out.writeUInt32LE(state, i);
+  }
+  return out;
+}
+
+test("a mount that is cut off by `kill -9` goes on and is whole", async (t) => {
+  const here = place(t);
+  const source = join(here.folder, "source");
+  sow(source, [
+    ...Array.from({ length: 200 }, (_, at) => {
+      return [`file ${at}`, { kind: "file", content: noise(40_000, at + 1) }] as const;
+    }),
+    ["large", { kind: "file", content: noise(24 * 1024 * 1024, 7) }],
+  ]);
+  const before = treeSeen(source);
+  await ok(here, ["launch", "-y", "-c", "demo", "--num-nodes", "2", "--cpus", "4", "true"]);
+  const text = `num_nodes: 2\nfile_mounts: {~/data: ${source}}\nrun: ls ~/data | wc -l\n`;
+  await ok(here, ["launch", "-y", "-d", "-c", "demo", here.file("t.yaml", text)]);
+  const { id } = await jobOf(here, "demo");
+  const isOnItsWay = (home: string): boolean =>
+    existsSync(join(home, "data")) || readdirSync(join(home, "..")).includes("chunks");
+  await until("it is on its way", () => homes(here).some(isOnItsWay));
+  const skylets = here.processes().filter(({ command }) => /skylet(-main)?\.(js|ts)/.test(command));
+  for (const { pid } of skylets.slice(0, 1)) process.kill(pid, "SIGKILL");
+  for (const { pid } of here.heads()) process.kill(pid, "SIGKILL");
+  await until("the head is gone", () => here.heads().length === 0);
+  const log = await here.sky(["logs", "demo", String(id)], { timeoutMs: 120_000 });
+  assert.match(log.stdout, /201/, log.stdout + log.stderr);
+  for (const home of homes(here)) assert.deepEqual(treeSeen(join(home, "data")), before);
+});
+
+test("a flipped bit in a node's store is healed for a mount too", async (t) => {
+  if (isolation === "embedded") return t.skip("embedded nodes have no store of their own");
+  const here = place(t);
+  writeFileSync(join(here.folder, "large"), noise(8 * 1024 * 1024, 3));
+  const text = `file_mounts: {~/large: ${here.folder}/large}\nrun: cksum < ~/large\n`;
+  const task = here.file("t.yaml", text);
+  const launch = ["launch", "-y", "-c", "demo", "--cpus", "1", task];
+  const [sum] = /\d+ 8388608/.exec(await ok(here, launch)) ?? [];
+  assert.ok(sum);
+  const [home = ""] = homes(here);
+  const chunks = readdirSync(join(home, "../chunks"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /^[0-9a-f]{64}$/.test(entry.name))
+    .map(({ parentPath, name }) => join(parentPath, name))
+    .filter((path) => statSync(path).size > 1_000_000);
+  assert.ok(chunks.length > 0);
+  for (const path of chunks) {
+    const bytes = readFileSync(path);
+    bytes[100] = (bytes[100] ?? 0) ^ 1;
+    rmSync(path);
+    writeFileSync(path, bytes);
+  }
+  rmSync(join(home, "large"));
+  assert.ok((await ok(here, launch)).includes(sum));
 });
