@@ -72,6 +72,15 @@ export const mutants: readonly FleetMutant[] = [
       }),
   },
   {
+    mutant: "what waits for a stop is forgotten",
+    ...{ breaks: "whoever asks is answered", promise: "answers", says: /of \w is forgotten/ },
+    plant: () =>
+      replace("stopping", "launch", (decide) => (state, event) => {
+        const [next, effects] = decide(state, event);
+        return [effects.length === 0 ? state : next, effects];
+      }),
+  },
+  {
     mutant: "a cluster that comes up keeps what it was busy with",
     ...{ breaks: "nobody waits for what is over", promise: "busy", says: /launch|start/ },
     plant: () =>
