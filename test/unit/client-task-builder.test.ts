@@ -8,8 +8,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { Dag, isSkyError, Resources, Task } from "../../client/index.ts";
+import fc from "fast-check";
+import { Dag, isSkyError, Resources, Task, type TaskSpec } from "../../client/index.ts";
+import { treeOfTask } from "../../client/task-builder-os.ts";
+import { taskOf } from "../../client/task-file.ts";
 import { validatedTask, validatedTasks } from "../../client/task-intake-os.ts";
+import { world } from "../../client/world-os.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sky-builder-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -218,4 +222,29 @@ test("a dag knows its order, and takes no circle", async () => {
   assert.match(await refusalOf(() => fork.toYaml()), /only a chain/);
   assert.equal(new Dag().add(a, b).isChain(), false);
   assert.equal(new Dag().add(a).isChain(), true);
+});
+
+test("whatever a task holds, its YAML is the same task again", async () => {
+  const line = fc.string({ unit: "binary", maxLength: 40 });
+  const scalar = fc.oneof(line, fc.integer(), fc.boolean(), fc.constantFrom("010", "1.0", "~"));
+  const variables = fc.dictionary(fc.stringMatching(/^[A-Z]{1,8}$/), scalar, { maxKeys: 4 });
+  const script = fc.array(line, { maxLength: 4 }).map((lines) => lines.join("\n"));
+  const specs = fc.record(
+    { envs: variables, secrets: variables, run: script, setup: script, num_nodes: fc.nat(9) },
+    { requiredKeys: [] },
+  );
+  const property = fc.asyncProperty(specs, async (spec) => {
+    const task = new Task(spec as TaskSpec);
+    const text = await new Dag().add(task).toYaml();
+    const again = await Dag.fromYamlText(text).catch((error: unknown) => {
+      assert.ok(isSkyError(error, "task/invalid"), String(error));
+      return undefined;
+    });
+    const reading = taskOf(treeOfTask(task), {}, { world: world() });
+    assert.equal(again !== undefined, reading.ok, "one is valid where the other is");
+    if (again !== undefined) {
+      assert.deepEqual(validatedTask(again, "task"), validatedTask(task, "task"));
+    }
+  });
+  await fc.assert(property, { numRuns: 500 });
 });
