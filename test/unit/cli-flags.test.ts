@@ -64,6 +64,7 @@ const spec: CommandSpec = {
     { usage: "-p, --port-of <PORT>", about: "", needsCloud: true, repeated: true },
     { usage: "--never", about: "", refused: "that is not there" },
     { usage: "--no-never", about: "" },
+    { usage: "--no-wait", about: "", refused: "it always waits" },
   ],
 };
 
@@ -71,7 +72,8 @@ test("a table refuses what it rules out, and takes everything else", () => {
   const check = (flags: Readonly<Record<string, unknown>>) => {
     return () => checkFlags(spec, { args: [], flags });
   };
-  check({ kind: "one", never: false, cloudy: false })();
+  check({ kind: "one", never: false, cloudy: false, wait: true })();
+  assert.throws(check({ wait: false }), /--no-wait: it always waits/);
   assert.throws(
     check({ kind: "tow" }),
     /--kind should be one, two or three, not 'tow'. Did .*'two'/,
