@@ -34,7 +34,11 @@ test("cpunode opens a shell in the home of the node, and finds it again", async 
   if (!hasTerminal) return t.skip("script(1) is not installed (util-linux)");
   const here = place(t, { env: { PS1: "$ " } });
   const { home } = homeAt(here.home).cluster("dev").node("head");
-  const first = await inTerminal(here, ["cpunode", "-c", "dev", "-y"], ["pwd > here", "exit 3"]);
+  const first = await inTerminal(
+    here,
+    ["cpunode", "-c", "dev", "-y"],
+    ["echo $HOME > here", "exit 3"],
+  );
   assert.equal(first.code, 0, first.shown);
   assert.ok(existsSync(`${home}/here`), first.shown);
   assert.match(first.shown, /Cluster dev is up: 1 node/);
