@@ -11,6 +11,7 @@ import {
   open,
   readFile,
   readlink,
+  realpath,
   rename,
   rmdir,
   symlink,
@@ -41,12 +42,17 @@ interface LinkRecord {
 }
 
 const racesMax = 5;
+/** What comes between a node's folder and the data of its links. */
+const mountsBelow = "/home/.sky/file_mounts/";
 
 export function fileLinksOf(home: NodeHome): FileLinks {
   const homes = homesOf(home);
   return {
-    demandFree: async (path) => void (await standing(path, homes)),
+    demandFree: async (path) => {
+      if (!(await isShown(path, homes))) await standing(path, homes);
+    },
     place: async (path, target) => {
+      if (await isShown(path, homes)) return;
       for (let races = 0; ; races += 1) {
         try {
           await placeOnce(home, homes, { path, target });
@@ -106,6 +112,13 @@ async function placeOnce(
   await rename(temp, path);
 }
 
+/** Whether a link of ours further up leads there already: of a mount that this one is in. */
+async function isShown(path: string, homes: string): Promise<boolean> {
+  const above = await realpath(dirname(path)).catch(orNothing);
+  if (above === undefined) return false;
+  return above.startsWith(`${await realpath(homes)}/`) && `${above}/`.includes(mountsBelow);
+}
+
 /** Where a link of ours at `path` leads; `undefined` for nothing there. */
 async function standing(path: string, homes: string): Promise<string | undefined> {
   const refused = (what: string): SkyError => {
@@ -116,7 +129,7 @@ async function standing(path: string, homes: string): Promise<string | undefined
   if (found === undefined) return undefined;
   if (!found.isSymbolicLink()) throw refused(found.isDirectory() ? "a folder" : "a file");
   const target = await readlink(path);
-  if (target.startsWith(`${homes}/`) && target.includes("/home/.sky/file_mounts/")) return target;
+  if (target.startsWith(`${homes}/`) && target.includes(mountsBelow)) return target;
   throw refused(`a link to ${target}`);
 }
 
@@ -136,7 +149,7 @@ async function missingAbove(path: string): Promise<readonly string[]> {
 
 /** What the node to which the link led so far had made for it: whoever goes last removes it. */
 async function madeFor(path: string, target: string): Promise<readonly string[]> {
-  const root = target.slice(0, target.indexOf("/home/.sky/file_mounts/"));
+  const root = target.slice(0, target.indexOf(mountsBelow));
   const records = await recordsOf(nodeHomeAt(root));
   return records.findLast((record) => record.path === path)?.made ?? [];
 }

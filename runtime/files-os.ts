@@ -8,8 +8,6 @@
 import { statSync, watch as watchFolder } from "node:fs";
 import {
   appendFile,
-  chmod,
-  lstat,
   mkdir,
   open,
   readdir,
@@ -22,6 +20,7 @@ import {
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { Files } from "./files.ts";
+import { removeTree } from "./removal-os.ts";
 import { isNoRoom, noRoom } from "./room-os.ts";
 import { copyEntry, isTemp, syncEntry, tempBeside } from "./tree-os.ts";
 
@@ -107,21 +106,7 @@ async function removeBelow(root: string, path: string): Promise<void> {
   if (parent === undefined) return;
   const real = join(parent, basename(place));
   if (!isBelow(await realpath(root), real)) throw new Error(`it is outside ${root}`);
-  try {
-    await rm(real, { recursive: true, force: true });
-  } catch (error) {
-    if (!isDenied(error)) throw error;
-    // A folder that its owner may not write keeps what is in it.
-    await openUp(real);
-    await rm(real, { recursive: true, force: true });
-  }
-}
-
-/** Gives the owner its folders back. Links are not followed. */
-async function openUp(path: string): Promise<void> {
-  if (!(await lstat(path)).isDirectory()) return;
-  await chmod(path, 0o700);
-  for (const name of await readdir(path)) await openUp(join(path, name));
+  await removeTree(real);
 }
 
 async function copyTree(from: string, to: string): Promise<void> {
@@ -174,11 +159,6 @@ async function orNothing<T>(work: Promise<T>): Promise<T | undefined> {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
     throw error;
   });
-}
-
-function isDenied(error: unknown): boolean {
-  if (!(error instanceof Error) || !("code" in error)) return false;
-  return error.code === "EACCES" || error.code === "EPERM";
 }
 
 async function named<T>(verb: string, path: string, work: () => Promise<T>): Promise<T> {

@@ -21,9 +21,12 @@ import type { RankKey } from "../../model/job.ts";
 import type { RankMount } from "../../proto/messages.ts";
 import { removeFileLinks } from "../../runtime/file-links-os.ts";
 import { MemoryContentDisk } from "../../transfer/chunks/content-store-memory.ts";
+import { smallDisk, whyNoDisk } from "../support/small-disk.ts";
 import { type SownEntries, sow, treeSeen } from "../support/trees.ts";
 import { until } from "../support/until.ts";
 import { rank, stage } from "./node-stage.ts";
+
+const skip = whyNoDisk() ?? false;
 
 function running(key: RankKey): RankState {
   return { phase: "running", key, start: { pid: 1, startedAt: 1 } };
@@ -97,6 +100,20 @@ test("mounts are laid out at their destinations, as they were", async (context) 
   assert.ok(existsSync(`${home.home}/.config/theirs`));
   assert.deepEqual(await removeFileLinks(home), []);
   assert.equal(existsSync(`${root}/out side`), false);
+});
+
+test("a mount in a mount needs no link of its own", async (context) => {
+  const { root, nodeOf, mount } = await mounting(context);
+  const [inner, outer] = [`${root}/a/deep/b`, `${root}/a`];
+  const mounts = [await mount(inner, "inner"), await mount(outer, odd)];
+  const nodes = ["worker1", "worker2"].map((name) => nodeOf(name));
+  for (const job of [1, 2]) {
+    await Promise.all(nodes.map(({ workdir }) => workdir.lay(rank(job), { mounts })));
+    assert.equal(readFileSync(inner, "utf8"), "inner");
+    assert.equal(readFileSync(`${outer}/kept/y`, "utf8"), "y");
+  }
+  for (const { home } of nodes) assert.deepEqual(await removeFileLinks(home), []);
+  assert.equal(existsSync(outer), false);
 });
 
 test("what is of another kind is refused by name, and stays", async (context) => {
@@ -314,6 +331,30 @@ test("what was cut off in the middle is laid out whole by the next agent", async
   }
   assert.ok(kept > 0);
   assert.ok(next.workdir.counts().moved <= disk.chunks.size - kept);
+});
+
+test("a full disk is named with the mount, and what is there is kept", {
+  skip,
+}, async (context) => {
+  const { root, nodeOf, mount } = await mounting(context);
+  const disk = smallDisk(16);
+  context.after(() => disk.close());
+  symlinkSync(disk.path, `${root}/clusters`);
+  const { workdir, home } = nodeOf("worker1");
+  const large = Buffer.alloc(4 * 1024 * 1024, "large ");
+  const small = await mount("~/small", "small");
+  const mounts = [small, await mount("~/data", [["x", { kind: "file", content: large }]])];
+  disk.fill(512 * 1024);
+  await assert.rejects(workdir.lay(rank(1), { mounts }), (error) => {
+    return (
+      error instanceof Error && /^the file mount ~\/data: the disk is full/.test(error.message)
+    );
+  });
+  assert.deepEqual(readdirSync(`${home.home}/data`), []);
+  assert.equal(readFileSync(`${home.home}/small`, "utf8"), "small");
+  disk.empty();
+  await workdir.lay(rank(2), { mounts });
+  assert.ok(readFileSync(`${home.home}/data/x`).equals(large));
 });
 
 test("a rank that is stopped gives up its mounts", async (context) => {
