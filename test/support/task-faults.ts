@@ -103,7 +103,9 @@ function mount(name: string, entries: readonly TaskEntry[], says: RegExp): Fault
 
 function storage(fields: Readonly<Record<string, TaskNode>>, says: RegExp): Fault {
   const name = `storage ${Object.keys(fields).join(", ")}: ${says.source}`;
-  return mount(name, [{ key: "/bucket", value: map(fields) }], says);
+  const node = map(fields);
+  const isInside = Object.keys(fields).length > 0;
+  return mount(name, [{ key: "/bucket", value: isInside ? node : marked(node) }], says);
 }
 
 const longName = string(`a${"b".repeat(300)}`);
@@ -174,6 +176,8 @@ export const faults: readonly Fault[] = [
   value("resources.memory", string("much"), /memory should be a positive number of GB/),
   value("resources.cloud", string("awss"), /there is no cloud "awss".*'aws'/),
   value("resources.infra", string("gcq/x"), /there is no cloud "gcq"/),
+  value("resources.infra", string("aws//us-east-1a"), /infra should be cloud, cloud\/region or/),
+  value("resources.infra", string("aws/a/b/c"), /infra should be cloud, cloud\/region or/),
   value("resources.accelerators", plain("5"), /a name such as V100/),
   value("resources.accelerators", string("V100:x"), /the count in "V100:x"/),
   unseen(value("resources.accelerators", string("V100:1.5"), /whole number above 1/)),
@@ -346,6 +350,16 @@ export const faults: readonly Fault[] = [
   storage({ name: marked(longName) }, /is no name of a bucket/),
   storage({ name: marked(string("s3://b")) }, /Prefix detected/),
   storage({ name: string("a-bucket"), source: marked(string("nowhere")) }, /does not exist/),
+  storage(
+    { name: string("a-bucket"), source: list(string("a/x"), marked(string("b/x"))) },
+    /same name/,
+  ),
+  storage({ source: list(marked(string("s3://b"))) }, /a list of sources holds paths/),
+  storage({ name: string("a-bucket"), source: marked(string("~/d/")) }, /cannot end with a slash/),
+  storage({ name: marked(string("a..b")) }, /two dots side by side/),
+  storage({ name: marked(string("a_b")), store: string("s3") }, /S3 takes no underscores/),
+  storage({ name: marked(string("my-google")), store: string("gcs") }, /GCS keeps google/),
+  storage({}, /Storage source or storage name must be specified/),
   storage({ source: marked(string("~/d")) }, /name must be specified if the source is local/),
   storage(
     { name: marked(string("a-bucket")), source: string("s3://b") },
