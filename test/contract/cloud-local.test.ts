@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -108,6 +108,50 @@ test("local: a cluster of the same name with another token begins with empty fol
   assert.ok(existsSync(home.home));
   await cloud.terminate(["demo/head"], signal);
   assert.ok(!existsSync(home.root));
+  await close();
+});
+
+test("local: a node whose folder was removed is gone, and its agent is let go of", async () => {
+  const agents = fakeAgents();
+  const { cloud, dir, close } = await open(agents);
+  await cloud.launch(oneNode, signal);
+  await comesUp(cloud);
+  const { root } = homeAt(dir).cluster("demo").node("head");
+  await rm(root, { recursive: true });
+  const gone = [{ id: "demo/head", node: "head", ip: "", phase: "gone" }];
+  assert.deepEqual(await cloud.list("demo", signal), gone);
+  assert.equal(agents.running.size, 1, "it may still end its ranks");
+  // What an agent writes there makes it no machine.
+  await mkdir(`${root}/state`, { recursive: true });
+  assert.deepEqual(await cloud.list("demo", signal), gone);
+  await cloud.terminate(["demo/head"], signal);
+  assert.equal(agents.running.size, 0);
+  assert.deepEqual(await cloud.list("demo", signal), []);
+  await cloud.launch(oneNode, signal);
+  await comesUp(cloud);
+  await rm(root, { recursive: true });
+  await cloud.launch(oneNode, signal);
+  await comesUp(cloud);
+  assert.equal(agents.running.size, 1, "an agent of its own in the new folder");
+  assert.equal(agents.started.length, 3);
+  await close();
+});
+
+test("local: an agent that ends with its folder removed is not started again", async () => {
+  const agents = fakeAgents();
+  const { cloud, dir, close } = await open(agents);
+  await cloud.launch(oneNode, signal);
+  await comesUp(cloud);
+  await rm(homeAt(dir).cluster("demo").node("head").root, { recursive: true });
+  agents.running.get("demo/head")?.("it crashed");
+  await until("nothing is listed", async () => (await cloud.list("demo", signal)).length === 0);
+  assert.equal(agents.started.length, 1);
+  await close();
+});
+
+test("local: machines cost nothing", async () => {
+  const { cloud, close } = await open(fakeAgents());
+  assert.equal(cloud.pricePerHour(capacity), 0);
   await close();
 });
 
