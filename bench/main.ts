@@ -42,6 +42,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   // Loaded when it is their turn: what they prepare would burden the collector in all others.
   chunks: async () => [await (await import("./chunk-work.ts")).chunksReport()],
   content: async () => [await (await import("./content-store.ts")).contentReport()],
+  submit: async () => [await (await import("./submit.ts")).submitReport()],
   exchange: async () => (await import("./exchange.ts")).exchangeReports(),
   fanout: async () => (await import("./fanout.ts")).fanOutReports(),
   wire: async () => (await import("./wire.ts")).wireReports(isLong ? 60 : 10),

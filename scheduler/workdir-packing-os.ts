@@ -12,6 +12,7 @@ import type { TreeRef } from "../model/tree.ts";
 import { given } from "../proto/fields.ts";
 import type { Log } from "../runtime/log.ts";
 import { isNoRoom, noRoom } from "../runtime/room-os.ts";
+import { letGo } from "../transfer/chunks/buffers.ts";
 import type { ChunkRef } from "../transfer/chunks/chunk.ts";
 import type { ContentStore, PinName } from "../transfer/chunks/content-store.ts";
 import { decodeManifest } from "../transfer/chunks/manifest.ts";
@@ -167,6 +168,7 @@ async function packAs(
     await Promise.all(
       batch.map(({ ref, bytes }) => chunks.put(ref.digest, bytes, { proven: true })),
     );
+    for (const { bytes } of batch) letGo(bytes);
   };
   const { path, isFile } = source;
   const options = { keep, work, reading, ...given("known", known), ...given("signal", signal) };
