@@ -57,7 +57,7 @@ export async function submitReport(): Promise<Report> {
       title: "files of a submit",
       rows,
       notes: [
-        `${textBytes} bytes a file, ${filesOfFolder} in a folder; the large one has ${largeMib} MiB`,
+        `${textBytes} bytes a file, ${filesOfFolder} in a folder; the large one: ${largeMib} MiB`,
         `the loop of the main thread was late by ${msText(p99)} at p99, ${msText(max)} at most`,
         ...(hasPeer ? [] : ["rsync is not installed: there is no peer in this run"]),
       ],
