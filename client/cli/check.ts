@@ -2,7 +2,7 @@
 // The local cloud needs nothing installed, so it is always there.
 
 import { hintText } from "../../model/suggest.ts";
-import { type CliCommand, outputFlag } from "./command.ts";
+import { type CliCommand, configFlag, outputFlag } from "./command.ts";
 import { type ExitCode, exitCodes, WrongUse } from "./exit-codes.ts";
 import { wordsAt } from "./flags.ts";
 import { printJson, wantsJson } from "./output.ts";
@@ -38,7 +38,17 @@ export const check: CliCommand = {
   args: "[CLOUDS...]",
   about: "Show which clouds can be used, and why others cannot.",
   examples: ["sky check", "sky check aws gcp", "sky check -o json"],
-  flags: [{ usage: "-v, --verbose", about: "Show the reasons of all of them." }, outputFlag],
+  flags: [
+    { usage: "-v, --verbose", about: "Show the reasons of all of them." },
+    {
+      usage: "-w, --workspace <NAME>",
+      about: "Of one workspace.",
+      hidden: true,
+      refused: "there are no workspaces: a home is one person's, or shared by all who use it",
+    },
+    configFlag,
+    outputFlag,
+  ],
   run: async (shell, parsed) => {
     const json = wantsJson(parsed);
     const checks = await allChecks();

@@ -37,6 +37,15 @@ export const serverFlags: readonly Flag[] = [
   { usage: "--no-async", about: "Wait for the end. Always so.", hidden: true },
 ];
 
+/** What newer versions of SkyPilot take with every command; launch and exec have their own. */
+export const configFlag: Flag = {
+  usage: "--config <CONFIG>",
+  about: "Other settings for this command.",
+  hidden: true,
+  repeated: true,
+  refused: "settings stand in config.yaml of SKY_HOME; launch and exec take some for a task",
+};
+
 /** When a cluster counts as idle. Source: newer versions of SkyPilot. */
 export const waitForFlags: readonly Flag[] = [
   {

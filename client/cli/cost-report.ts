@@ -2,7 +2,7 @@
 // Source of its columns: SkyPilot 0.3.0.
 
 import type { ClusterCost } from "../../model/cluster.ts";
-import { type CliCommand, outputFlag } from "./command.ts";
+import { type CliCommand, configFlag, outputFlag } from "./command.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { isSet, numberFlag, type Parsed } from "./flags.ts";
 import { printJson, wantsJson } from "./output.ts";
@@ -25,14 +25,16 @@ export const costReport: CliCommand = {
   examples: ["sky cost-report", "sky cost-report -a", "sky cost-report --days 7 -o json"],
   flags: [
     { usage: "-a, --all", about: `Show all of them, not only the latest ${rowsShown}.` },
-    { usage: "--days <N>", about: "Only those whose machines ran in the last N days." },
+    { usage: "--days <N>", about: "Only those whose machines ran in the last N days; 0: all." },
+    configFlag,
     outputFlag,
   ],
   run: async (shell, parsed) => {
     const json = wantsJson(parsed);
     const days = numberFlag(parsed, "days", { flag: "--days", least: 0 });
     const all = await (await shell.head()).costReport(shell.interrupt);
-    const since = days === undefined ? 0 : shell.now() - days * dayMs;
+    // Source: newer versions of SkyPilot, where 0 is all.
+    const since = days === undefined || days === 0 ? 0 : shell.now() - days * dayMs;
     const costs = all.filter((cost) => ranSince(cost, since)).sort(liveFirst);
     if (json) printJson(shell, costs);
     else if (costs.length === 0) shell.print("No clusters.");

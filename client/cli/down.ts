@@ -3,7 +3,14 @@
 
 import type { Head } from "../head.ts";
 import { userName } from "../world-os.ts";
-import { allClustersFlag, allUsersFlag, type CliCommand, serverFlags, yesFlag } from "./command.ts";
+import {
+  allClustersFlag,
+  allUsersFlag,
+  type CliCommand,
+  configFlag,
+  serverFlags,
+  yesFlag,
+} from "./command.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { isSet, wordsAt } from "./flags.ts";
 import { actOnGroup } from "./group.ts";
@@ -22,6 +29,7 @@ export const down: CliCommand = {
       usage: "-p, --purge",
       about: "Forget them even if a cloud refuses: what may be left is named.",
     },
+    configFlag,
     ...serverFlags,
     yesFlag,
   ],

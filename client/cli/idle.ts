@@ -9,8 +9,16 @@ const secondsOf = new Map(Object.entries({ s: 1, m: 60, h: 3_600, d: 86_400 }));
 
 export const idleSecondsFlag: Flag = { usage: "--idle-seconds <S>", about: "The same in seconds." };
 
-/** Of `-i` or `--idle-seconds`; `undefined` if neither is given. @throws WrongUse for both. */
+/**
+ * Of `-i` or `--idle-seconds`; `undefined` if neither is given.
+ * @throws WrongUse for both; Error for a hard limit, which newer SkyPilot has.
+ */
 export function idleSecondsOf(parsed: Parsed, minutesName: string): number | undefined {
+  if (textFlag(parsed, "waitFor") === "none") {
+    throw new Error(
+      "--wait-for none: a cluster whose jobs go on is never stopped by its idle time",
+    );
+  }
   const text = textFlag(parsed, minutesName);
   const seconds = numberFlag(parsed, "idleSeconds", { flag: "--idle-seconds", least: 0 });
   if (text === undefined) return seconds;

@@ -7,7 +7,7 @@ import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { Job } from "../../model/job.ts";
 import { archiveHint } from "./archives.ts";
 import { nodesOf } from "./cluster-nodes.ts";
-import type { CliCommand } from "./command.ts";
+import { type CliCommand, configFlag } from "./command.ts";
 import { type ExitCode, exitCodeOfJob, exitCodes, WrongUse } from "./exit-codes.ts";
 import { isSet, numberFlag, type Parsed, textFlag, textsFlag, wordAt, wordsAt } from "./flags.ts";
 import { followJob } from "./follow.ts";
@@ -43,6 +43,7 @@ export const logs: CliCommand = {
     { usage: "--tail <N>", about: "Begin N lines before the end of each log." },
     { usage: "--rank <N>", about: "Only the run of this rank. Repeatable.", repeated: true },
     { usage: "-p, --provision", about: "How the cluster came up.", hidden: true },
+    configFlag,
   ],
   run: async (shell, parsed) => {
     const request = requestOf(parsed);

@@ -9,7 +9,7 @@ import { isTerminal } from "../../model/job.ts";
 import type { JobsQuery } from "../head.ts";
 import { type Job, jobView } from "../view.ts";
 import { userName } from "../world-os.ts";
-import { type CliCommand, outputFlag } from "./command.ts";
+import { type CliCommand, configFlag, outputFlag } from "./command.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { isSet, wordsAt } from "./flags.ts";
 import { namesMeant } from "./names.ts";
@@ -34,6 +34,7 @@ export const queue: CliCommand = {
     { usage: "-s, --skip-finished", about: "Leave out jobs that have ended." },
     { usage: "-a, --all-users", about: "Jobs of all users, not only your own." },
     { usage: "-u", about: "The same.", hidden: true },
+    configFlag,
     outputFlag,
   ],
   run: async (shell, parsed) => {

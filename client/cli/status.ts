@@ -5,7 +5,7 @@
 
 import type { AutostopView, ClusterView } from "../../model/cluster.ts";
 import type { FreshStatus } from "../head.ts";
-import { allUsersFlag, type CliCommand, outputFlag } from "./command.ts";
+import { allUsersFlag, type CliCommand, configFlag, outputFlag } from "./command.ts";
 import { type ExitCode, exitCodes, WrongUse } from "./exit-codes.ts";
 import { type Flag, isSet, type Parsed, wordsAt } from "./flags.ts";
 import { namesMeant } from "./names.ts";
@@ -46,7 +46,13 @@ export const status: CliCommand = {
       hidden: true,
       needsCloud: true,
     },
+    ...["--kubernetes", "--k8s"].map(
+      (usage): Flag => ({
+        ...{ usage, about: "Of a Kubernetes cluster.", hidden: true, needsCloud: true },
+      }),
+    ),
     ...besides,
+    configFlag,
     outputFlag,
   ],
   run: async (shell, parsed) => {

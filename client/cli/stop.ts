@@ -2,7 +2,14 @@
 // Its job history is there again when it is started.
 
 import { userName } from "../world-os.ts";
-import { allClustersFlag, allUsersFlag, type CliCommand, serverFlags, yesFlag } from "./command.ts";
+import {
+  allClustersFlag,
+  allUsersFlag,
+  type CliCommand,
+  configFlag,
+  serverFlags,
+  yesFlag,
+} from "./command.ts";
 import { actOnGroup } from "./group.ts";
 
 export const stop: CliCommand = {
@@ -10,7 +17,7 @@ export const stop: CliCommand = {
   args: "[CLUSTERS...]",
   about: "Stop clusters: jobs end, disks and the record stay.",
   examples: ["sky stop demo", "sky stop 'train-*' -y"],
-  flags: [allClustersFlag, allUsersFlag, ...serverFlags, yesFlag],
+  flags: [allClustersFlag, allUsersFlag, configFlag, ...serverFlags, yesFlag],
   run: (shell, parsed) =>
     actOnGroup(shell, parsed, {
       verb: "stop",

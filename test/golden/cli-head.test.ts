@@ -198,11 +198,13 @@ test("the commands against a head", async (t) => {
 
 test("the same as JSON", async (t) => {
   const { home } = await stage(t, methods);
-  const out = (await sky(home, ["queue", "two", "-o", "json"])).replaceAll(
-    /"(\w+At)": \d+/g,
-    '"$1": 0',
-  );
-  assertGolden("cli/queue.json.txt", out);
+  const plain = async (args: readonly string[]): Promise<string> => {
+    return (await sky(home, [...args, "-o", "json"])).replaceAll(/"(\w+At)": \d+/g, '"$1": 0');
+  };
+  assertGolden("cli/queue.json.txt", await plain(["queue", "two"]));
+  assertGolden("cli/status.json.txt", await plain(["status", "two"]));
+  assertGolden("cli/cost-report.json.txt", await plain(["cost-report", "--days", "1"]));
+  assertGolden("cli/check.json.txt", await plain(["check", "local", "aws"]));
 });
 
 const running: Promise<unknown>[] = [];
