@@ -30,9 +30,11 @@ import { ContentCutter } from "../../transfer/chunks/cut-content.ts";
 import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
 import type { TreeReading } from "../../transfer/tree/reading.ts";
 import { createInlineReading } from "../../transfer/tree/reading-inline-os.ts";
+import { tickMs } from "../../transfer/tree/stamp.ts";
 import { shownBoard } from "../support/board.ts";
 import { noise } from "../support/noise.ts";
 import { type SownEntries, sow } from "../support/trees.ts";
+import { until } from "../support/until.ts";
 
 const mib = 1024 * 1024;
 const plain: Task = {
@@ -132,11 +134,14 @@ test("any change shows, also one that keeps size and times", async (context) => 
   const user = `${here.root}/user`;
   sow(user, files());
   const digests = new Set([await here.digest()]);
-  const { atime, mtime } = statSync(`${user}/in/two`);
+  const { mtimeNs, ino } = statSync(`${user}/in/two`, { bigint: true });
   const changes: readonly (() => void)[] = [
     () => {
       writeFileSync(`${user}/in/two`, "23");
-      utimesSync(`${user}/in/two`, atime, mtime);
+      // As it was sown.
+      utimesSync(`${user}/in/two`, 1_600_000_000, 1_600_000_000.123456);
+      const after = statSync(`${user}/in/two`, { bigint: true });
+      assert.deepEqual([after.mtimeNs, after.ino], [mtimeNs, ino]);
     },
     () => chmodSync(`${user}/one`, 0o600),
     () => utimesSync(`${user}/one`, 1, 1),
@@ -150,6 +155,9 @@ test("any change shows, also one that keeps size and times", async (context) => 
   ];
   for (const [index, change] of changes.entries()) {
     change();
+    // What is so young is read again in any case.
+    const changedAt = Date.now();
+    await until("it is older", () => Date.now() - changedAt > 2 * tickMs);
     const digest = await here.digest();
     assert.equal(digest, await here.anew());
     digests.add(digest);

@@ -74,6 +74,8 @@ export interface Agent {
   readonly id: string;
   up: boolean;
   bootId: string;
+  /** What it can do beyond the wire version, where that is not all there is. */
+  capabilities?: readonly string[];
   readonly processes: Map<string, Process>;
 }
 
@@ -566,7 +568,8 @@ export class World {
     const ranks = [...agent.processes.values()].map((process) => this.rankReport(agent, process));
     const { capacity: has = capacity(1) } = this.nodes.find(({ id }) => id === agent.id) ?? {};
     const about = { bootId: agent.bootId, capacity: has, version: "test" };
-    this.report(agent, { kind: "inventory", ...about, capabilities: wireCapabilities, ranks });
+    const { capabilities = wireCapabilities } = agent;
+    this.report(agent, { kind: "inventory", ...about, capabilities, ranks });
   }
 
   private rankReport(agent: Agent, process: Process): RankReport {

@@ -73,6 +73,25 @@ test("an agent that makes way for an older one takes no mounts from then on", ()
   assert.match(world.job(id).waitingFor ?? "", /^1 living node: 0 of the 3 nodes/);
 });
 
+test("a job that is to be prepared by such an agent is taken elsewhere, never run", () => {
+  const world = three();
+  able(world, ["worker1"]);
+  const isLost = (message: object): boolean => "kind" in message && message.kind === "prepare";
+  world.fate = (_from, _to, message) => (isLost(message) ? 0 : 1);
+  const id = submit(world, 1);
+  assert.equal(world.job(id).phase, "preparing");
+  for (const name of ["head", "worker1", "worker2"]) {
+    world.agent(name).capabilities = wireCapabilities.filter((one) => one !== "mounts");
+  }
+  const about = { bootId: "boot-worker1", capacity: capacity(1), version: "", ranks: [] } as const;
+  const { capabilities = [] } = world.agent("worker1");
+  world.say({ kind: "inventory", ...about, capabilities }, "worker1");
+  world.fate = () => 1;
+  world.pass(120_000);
+  assert.deepEqual(world.starts, []);
+  assert.equal(world.job(id).phase, "queued");
+});
+
 test("setup and run get the mounts, and hear how many nodes take them", () => {
   const world = three();
   able(world, ["head", "worker1"]);
