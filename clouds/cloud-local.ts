@@ -222,8 +222,11 @@ class FolderCloud implements LocalCloud {
     return text === undefined ? undefined : decodeMachine(text);
   }
 
+  /** A file is no node of ours. */
   async #nodes(cluster: string): Promise<readonly string[]> {
-    return (await readdir(`${this.#home(cluster).root}/nodes`).catch(ifMissing)) ?? [];
+    const path = `${this.#home(cluster).root}/nodes`;
+    const found = (await readdir(path, { withFileTypes: true }).catch(ifMissing)) ?? [];
+    return found.filter((entry) => !entry.isFile()).map(({ name }) => name);
   }
 
   async #addresses(): Promise<Set<string>> {
@@ -277,6 +280,7 @@ function partsOf(id: string): { readonly cluster: string; readonly node: string 
 }
 
 function ifMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code === "ENOENT") return undefined;
+  // A file where a cluster's folder belongs holds no nodes.
+  if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
   throw error;
 }

@@ -35,6 +35,9 @@ import { closed, goneCluster, usageOf } from "./usage.ts";
 /** With `purge`: how often a cloud that cannot be reached is asked, within some seconds. */
 const purgeFailuresMax = 8;
 
+/** One look, and the one that was to follow it, may have begun before the cluster was to go. */
+const looksUnderWay = 2;
+
 export const nothingListed = {
   ...{ listed: [], failures: 0, leftBehind: [], gaveUp: false, reaped: false },
 } as const;
@@ -200,14 +203,16 @@ function actAndLook(s: In<"stopping"> | In<"ending">, actions: readonly CloudAct
  */
 export function closeFailed(s: In<"stopping"> | In<"ending">, event: On<"failed">): Next {
   const { of, why, retry } = event;
-  // A look may have begun before the cluster was asked to go: its failure says nothing of that.
+  // What began before the cluster was asked to go says nothing of that by its failure.
   if (of === "open-head" || of === "inquire" || of === "disarm") return lookLater(s);
   if (s.phase === "ending" && s.record.purge) return giveUpSome(s, event);
-  if (retry || of === "look") return lookLater(s);
+  const isEarly = of === "look" && s.looks < looksUnderWay;
+  if (retry || isEarly) return lookLater(s);
   const params = { name: s.record.name, why };
   const reply: FleetReply = { kind: "refused", code: "cluster/stop-failed", params };
+  const looks = s.looks + 1;
   return [
-    { ...s, waiters: [], queued: [] },
+    { ...s, looks, waiters: [], queued: [] },
     [
       ...told([...s.waiters, ...waitersFor(s.queued)], reply),
       { kind: "look-later", ms: lookMsMax },

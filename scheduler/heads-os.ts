@@ -7,6 +7,7 @@
 // What must always hold: `close` resolves when no job of the cluster runs any more and its logs
 // have come; `clear` keeps the logs before it removes anything, and leaves nothing else.
 
+import { lstat } from "node:fs/promises";
 import type { ClusterRecord } from "../clouds/cluster-record.ts";
 import type { Cleared, HeadsPort } from "../clouds/fleet-actor.ts";
 import { defaultConfig } from "../model/config.ts";
@@ -163,7 +164,8 @@ class HeadTable implements Heads {
   async #removeFolder(name: string, purge: boolean): Promise<Pick<Cleared, "leftBehind">> {
     const { root } = this.#options.home.cluster(name);
     try {
-      await removeTree(root);
+      // A file in its place is somebody else's.
+      if ((await lstat(root).catch(ifMissing))?.isFile() !== true) await removeTree(root);
       return {};
     } catch (error) {
       if (!purge) throw error;
@@ -229,4 +231,9 @@ async function removeAll(store: Store, prefix: string): Promise<void> {
     if (found.length === 0) return;
     await store.commit(batchOf({ deletes: found.map(({ key }) => key) }));
   }
+}
+
+function ifMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code === "ENOENT") return undefined;
+  throw error;
 }

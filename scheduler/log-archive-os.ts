@@ -9,7 +9,7 @@ import { rankKeyText } from "../model/job.ts";
 /** Moves all logs of a closed store out of the way of `sky down`. Nothing to move is harmless. */
 export async function archiveLogs(dir: string, to: string): Promise<boolean> {
   const found = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return [];
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return [];
     throw error;
   });
   if (found.length === 0) return false;

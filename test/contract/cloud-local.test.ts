@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -164,4 +164,17 @@ test("local: what a job made not writable goes, and nothing that its links lead 
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
+});
+
+test("local: a file where a cluster's folder belongs holds no nodes", async () => {
+  const { cloud, dir, close } = await open(fakeAgents());
+  await mkdir(homeAt(dir).clusters, { recursive: true });
+  const foreign = homeAt(dir).cluster("notes").root;
+  await writeFile(foreign, "mine");
+  assert.deepEqual(await cloud.list("notes", signal), []);
+  await assert.rejects(cloud.launch({ ...oneNode, cluster: "notes" }, signal), /ENOTDIR.*notes/);
+  await cloud.launch(oneNode, signal);
+  await comesUp(cloud);
+  assert.equal(await readFile(foreign, "utf8"), "mine");
+  await close();
 });

@@ -1,9 +1,17 @@
 // Opening the head of a cluster: what a try that fails leaves behind, and what is read back.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setImmediate as breath } from "node:timers/promises";
 import type { ClusterRecord } from "../../clouds/cluster-record.ts";
@@ -101,6 +109,16 @@ test("down keeps the logs where it says, and no folder where there are none", as
   const { logsArchive } = await heads.clear(record);
   assert.deepEqual(readdirSync(logsArchive), ["1-1-run-0.log"]);
   assert.equal(existsSync(home.root), false);
+});
+
+test("a file where a cluster's folder belongs stays when the cluster goes", async (context) => {
+  const { home, heads } = stage(context);
+  mkdirSync(dirname(home.root), { recursive: true });
+  writeFileSync(home.root, "mine");
+  await assert.rejects(heads.open(record), /ENOTDIR/);
+  await heads.close(record, "terminated");
+  assert.deepEqual(await heads.clear(record), { logsArchive: "" });
+  assert.equal(readFileSync(home.root, "utf8"), "mine");
 });
 
 test("down ends where the content store cannot be used, and says so", async (context) => {

@@ -152,6 +152,25 @@ test("a crash anywhere on the way down goes on from the record", () => {
   assert.ok(kinds.includes("close-head"));
 });
 
+test("a cloud that cannot be listed is told to who waits for a cluster to go, and tried on", () => {
+  const failed: FleetEvent = { kind: "failed", of: "look", why: "EACCES", retry: false };
+  const begun = [launch, bothUp, bothAlive, down, { kind: "closed" }] as const;
+  const repliesOf = (events: readonly FleetEvent[]) =>
+    run(events).effects.flatMap((one) => (one.kind === "answer" ? [one.reply] : []));
+  // Looks from before the cluster was asked to go say nothing of that.
+  assert.equal(repliesOf([...begun, failed, failed]).length, 1);
+  const refused = [...begun, failed, failed, failed];
+  const [, reply] = repliesOf(refused);
+  assert.equal(reply?.kind === "refused" && reply.code, "cluster/stop-failed");
+  assert.equal(run(refused).effects.at(-1)?.kind, "look-later");
+  const over = [
+    { kind: "seen", machines: [] },
+    { kind: "cleared", logsArchive: "" },
+  ] as const;
+  assert.equal(repliesOf([...refused, down, failed])[2]?.kind, "refused", "a later one hears too");
+  assert.equal(repliesOf([...refused, down, ...over]).at(-1)?.kind, "gone");
+});
+
 test("whoever waits is answered exactly once, whatever happens", () => {
   const events: readonly FleetEvent[] = [
     launch,
