@@ -150,7 +150,7 @@ class Run {
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
     this.#say(`round ${round}: ${ids.length} jobs are over after ${seconds} s, ${killed} kills`);
     await this.#rest([gate], settleMs);
-    this.#earlier.push(await this.#sky("queue", "-o", "json"));
+    this.#earlier.push(await this.#sky("queue", "-a", "-o", "json"));
   }
 
   /** Submits a job that waits, and starts its followers, before anything is struck. */
@@ -183,7 +183,7 @@ class Run {
 
   async #look(): Promise<void> {
     const { folder } = this.#ground;
-    const queue = await this.#sky("queue", "-o", "json");
+    const queue = await this.#sky("queue", "-a", "-o", "json");
     const evidence = this.#evidence(queue);
     writeFileSync(`${folder}/queue.json`, queue);
     writeFileSync(`${folder}/hits.json`, JSON.stringify(evidence.hits, undefined, 1));
