@@ -110,7 +110,7 @@ export async function execBy(
 ): Promise<Submitted> {
   demandKnown("exec", options);
   const { cluster } = options;
-  const task = validatedTask(input, "task", { onNote: session.warn });
+  const task = validatedTask(input, "task", { filesStay: true, onNote: session.warn });
   const [jobId] = await submitTo(session, { cluster, tasks: [task], noSetup: true }, options);
   assert(jobId !== undefined, "one task becomes one job");
   if (options.detachRun !== false) return { jobId };

@@ -197,11 +197,19 @@ export function taskFromSpec(spec: unknown, path: string, world: TaskWorld): Tas
   return taskOrThrow(taskOf(treeOf(spec, path), {}, { world }));
 }
 
-/** @throws SkyError `task/invalid` or `cloud/needed`, with all problems in its text. */
-export function taskOrThrow(reading: TaskReading): Task {
-  const { task, needs } = readOrThrow(reading);
-  demandNothing(needs);
-  return task;
+/**
+ * @param filesStay no files of `file_mounts` are brought, so what they need does not matter.
+ * @throws SkyError `task/invalid` or `cloud/needed`, with all problems in its text.
+ */
+export function taskOrThrow(reading: TaskReading, filesStay = false): Task {
+  const read = readOrThrow(reading);
+  demandNothing(mattering(read, filesStay));
+  return read.task;
+}
+
+/** What is needed, with or without the files of `file_mounts`. */
+export function mattering({ needs, fileNeeds }: ReadTask, filesStay: boolean): readonly Problem[] {
+  return filesStay ? needs.filter((one) => !fileNeeds.includes(one)) : needs;
 }
 
 /** @throws SkyError `cloud/needed` if there is something that it is needed for. */

@@ -80,6 +80,7 @@ const flagFields = {
 export function withFlags(tree: Tree, flags: TaskFlags): Tree {
   let laid = tree;
   if (places.some((key) => flags[key] !== undefined)) laid = inWishes(laid, withoutInfra);
+  if (flags.cloud !== undefined) laid = onCloud(laid, flags.cloud);
   for (const key of Object.keys(flagFields) as (keyof typeof flagFields)[]) {
     const text = flags[key];
     if (text !== undefined) laid = withFlag(laid, flagFields[key], text);
@@ -125,7 +126,7 @@ function at(tree: Tree, key: string, change: (value: Tree) => Tree): Tree {
 /** `infra: aws/us-east-1` as cloud and region, so that a flag can stand in the place of one. */
 export function withoutInfra(wish: Tree): Tree {
   if (wish.kind !== "map") return wish;
-  const infra = wish.entries.find(({ key }) => key === "infra")?.value;
+  const infra = memberOf(wish, "infra");
   if (infra?.kind !== "scalar" || typeof infra.value !== "string") return wish;
   const parts = infra.value.split("/").slice(0, places.length);
   const entries = parts.flatMap((part, index): readonly Entry[] => {
@@ -134,6 +135,28 @@ export function withoutInfra(wish: Tree): Tree {
     return [{ key, keyPlace: infra.place, value: { ...infra, value: part, text: part } }];
   });
   return overlaid(without(wish, ["infra"]), entries);
+}
+
+/** Without the places of other clouds, in each of its wishes: `cloud` is to stand over them. */
+export function onCloud(tree: Tree, cloud: string): Tree {
+  const open = inWishes(tree, withoutInfra);
+  const base = cloudOf(memberOf(open, "resources"));
+  return inWishes(open, (wish) => {
+    const own = cloudOf(wish) ?? base;
+    const isHere = own === undefined || own === String(cloud).toLowerCase();
+    return isHere ? wish : places.reduce((rest, key) => without(rest, [key]), wish);
+  });
+}
+
+function cloudOf(wish: Tree | undefined): string | undefined {
+  const cloud = wish && memberOf(wish, "cloud");
+  if (cloud?.kind !== "scalar" || typeof cloud.value !== "string") return undefined;
+  return cloud.value.toLowerCase();
+}
+
+function memberOf(tree: Tree, name: string): Tree | undefined {
+  if (tree.kind !== "map") return undefined;
+  return tree.entries.find(({ key }) => key === name)?.value;
 }
 
 function inResources(key: string, value: Tree): Entry {
@@ -191,8 +214,7 @@ function withAllVariables(tree: Tree, flags: TaskFlags): Tree {
 }
 
 function namesIn(tree: Tree, field: string): ReadonlySet<string> {
-  const map =
-    tree.kind === "map" ? tree.entries.find(({ key }) => key === field)?.value : undefined;
+  const map = memberOf(tree, field);
   return new Set(map?.kind === "map" ? map.entries.map(({ key }) => key) : []);
 }
 

@@ -9,7 +9,7 @@ import { Dag } from "./dag-os.ts";
 import { problemsText } from "./problem.ts";
 import { Task as TaskBuilder, taskTree, treeOfTask } from "./task-builder-os.ts";
 import { taskOf, taskOrThrow } from "./task-file.ts";
-import { inWishes, withoutInfra } from "./task-flags.ts";
+import { inWishes, onCloud } from "./task-flags.ts";
 import type { ResourcesSpec, TaskSpec } from "./task-spec.ts";
 import { type Entry, overlaid, type Tree, treeOf, without } from "./task-tree.ts";
 import { world } from "./world-os.ts";
@@ -28,6 +28,8 @@ export interface Shape {
 
 export interface Intake {
   readonly shape?: Shape;
+  /** The call brings no files of `file_mounts`, so what they need does not matter. */
+  readonly filesStay?: boolean;
   /** Hears of what is valid and has no effect here. */
   readonly onNote?: (text: string) => void;
 }
@@ -36,7 +38,7 @@ export interface Intake {
 export function validatedTask(input: unknown, path: string, intake: Intake = {}): Task {
   const tree = withShape(treeOfInput(input, path), intake.shape ?? {});
   const reading = taskOf(tree, {}, { world: world() });
-  const task = taskOrThrow(reading);
+  const task = taskOrThrow(reading, intake.filesStay);
   if (reading.ok && reading.notes.length > 0) intake.onNote?.(problemsText(reading.notes));
   return task;
 }
@@ -86,10 +88,10 @@ function withShape(tree: Tree, shape: Shape): Tree {
     outer.push({ key: "resources", keyPlace: place, value });
   }
   // An option holds for every choice of the task, and its map is not merged with the task's own.
-  const bare = inWishes(tree, (wish) => {
-    const open = cloud === undefined ? wish : withoutInfra(wish);
-    const names = [...given.map(([name]) => name), ...(accelerators === undefined ? [] : ["gpus"])];
-    return names.reduce((rest, name) => without(rest, [name]), open);
+  const names = [...given.map(([name]) => name), ...(accelerators === undefined ? [] : ["gpus"])];
+  const there = cloud === undefined ? tree : onCloud(tree, cloud);
+  const bare = inWishes(there, (wish) => {
+    return names.reduce((rest, name) => without(rest, [name]), wish);
   });
   return outer.length === 0 ? tree : overlaid(bare, outer);
 }

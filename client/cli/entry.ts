@@ -11,7 +11,7 @@ import type { FileReading } from "../entrypoint.ts";
 import { commandTree, entryText, resolveEntrypoint } from "../entrypoint.ts";
 import { type Problem, problemsText } from "../problem.ts";
 import { type Dag, dagOf } from "../task-dag.ts";
-import { demandNothing, type ReadTask } from "../task-file.ts";
+import { demandNothing, mattering, type ReadTask } from "../task-file.ts";
 import { isNull, type Tree } from "../task-tree.ts";
 import { world } from "../world-os.ts";
 import { WrongUse } from "./exit-codes.ts";
@@ -122,12 +122,9 @@ async function validTask(shell: Shell, parsed: Asked, read: Read): Promise<Task>
   readings.set(reading.task, reading);
   if (from !== undefined) shell.say(`Task from ${from}`);
   if (reading.notes.length > 0) shell.say(`Note: ${problemsText(reading.notes)}`);
-  const { task, needs, fileNeeds } = reading;
-  const matter =
-    parsed.filesStay === true ? needs.filter((one) => !fileNeeds.includes(one)) : needs;
   // A dry run shows the plan first.
-  if (!isSet(parsed, "dryrun")) demandNothing(matter);
-  return task;
+  if (!isSet(parsed, "dryrun")) demandNothing(mattering(reading, parsed.filesStay === true));
+  return reading.task;
 }
 
 /** Launch and exec take one task. Source: SkyPilot, which has pipelines as managed jobs. */

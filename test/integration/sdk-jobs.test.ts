@@ -181,7 +181,9 @@ test("logs become files: of the latest, of ids, of globs", async () => {
 });
 
 test("why and the events of a job tell how it came to be", async () => {
-  const { jobId, job } = await ada.exec({ run: "exit 3" }, { cluster, detachRun: false });
+  // Exec brings no file mounts: that these need a cloud does not matter.
+  const failing = { run: "exit 3", file_mounts: { "/b": "s3://bucket" } };
+  const { jobId, job } = await ada.exec(failing, { cluster, detachRun: false });
   assert.equal(job?.status, "FAILED");
   assert.match((await ada.why(cluster, jobId)).summary, /exited with 3/);
   const seen: string[] = [];

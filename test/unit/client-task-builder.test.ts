@@ -163,6 +163,21 @@ test("options stand over the task's own, and do not mix with it", () => {
   const elsewhere = { run: "true", resources: { infra: "aws", cpus: 1 } };
   const here = validatedTask(elsewhere, "task", { shape: { cloud: "local", cpus: 2 } });
   assert.deepEqual([here.resources.cloud, here.resources.cpus?.amount], ["local", 2]);
+  const far = { run: "true", resources: { infra: "aws/us-east-1" } };
+  const near = validatedTask(far, "task", { shape: { cloud: "local" } });
+  assert.deepEqual(near.resources, { cloud: "local" });
+  const choices = { run: "true", resources: { any_of: [{ gpus: "V100" }, { gpus: "T4:1" }] } };
+  const shaped = validatedTask(choices, "task", { shape: { accelerators: { A100: 2 } } });
+  assert.deepEqual(shaped.resources.accelerators, { name: "A100", count: 2 });
+});
+
+test("what file mounts need does not matter where no files are brought", () => {
+  const task = { run: "true", file_mounts: { "/b": "s3://bucket" } };
+  const needed = (error: unknown) => isSkyError(error, "cloud/needed");
+  assert.throws(() => validatedTask(task, "task"), needed);
+  assert.equal(validatedTask(task, "task", { filesStay: true }).run, "true");
+  const far = { ...task, resources: { cloud: "aws" } };
+  assert.throws(() => validatedTask(far, "task", { filesStay: true }), needed);
 });
 
 test("variables of a file keep their text; overrides come before the check", async () => {

@@ -60,6 +60,14 @@ test("a flag for one part of a place leaves the others of infra", () => {
   const [wish] = only(text, { zone: "us-east-1b" }).choice.wishes;
   const { cloud, region, zone } = wish?.wanted ?? {};
   assert.deepEqual([cloud, region, zone], ["aws", "us-east-1", "us-east-1b"]);
+  const [local] = only(text, { cloud: "local" }).choice.wishes;
+  assert.deepEqual(local?.wanted, { cloud: "local" });
+  const [same] = only(text, { cloud: "AWS", zone: "us-east-1b" }).choice.wishes;
+  assert.deepEqual(same?.wanted, { cloud: "aws", region: "us-east-1", zone: "us-east-1b" });
+  const several = "resources: {cloud: aws, any_of: [{region: x}, {infra: gcp/y}, {cpus: 2}]}";
+  for (const { wanted } of only(several, { cloud: "local" }).choice.wishes) {
+    assert.deepEqual([wanted.cloud, wanted.region], ["local", undefined]);
+  }
   const [elsewhere] = only("resources: {cloud: aws, region: x}", { infra: "local" }).choice.wishes;
   assert.deepEqual(elsewhere?.wanted, { cloud: "local" });
 });
