@@ -7,9 +7,7 @@
 import { mkdirSync } from "node:fs";
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
-import { SkyError } from "../model/errors.ts";
 import type { Job, RankKey } from "../model/job.ts";
-import { globMatches, isGlob } from "./glob.ts";
 import type { Head } from "./head.ts";
 import { followLog, type LogPiece } from "./log-follow.ts";
 
@@ -17,29 +15,6 @@ import { followLog, type LogPiece } from "./log-follow.ts";
 export interface Asking {
   readonly head: Head;
   readonly signal: AbortSignal;
-}
-
-/**
- * The jobs of ids and of globs over ids, in the order of their ids; without any the latest job.
- * A glob that matches none gives none.
- * @throws SkyError `job/not-found` for an id that the cluster does not have.
- */
-export async function jobsMeant(
-  { head, signal }: Asking,
-  cluster: string,
-  words: readonly string[],
-): Promise<readonly Job[]> {
-  if (words.length === 0) return [await head.getJob({ cluster, job: 0 }, signal)];
-  const jobs = await head.listJobs({ cluster, skipFinished: false }, signal);
-  const missing = words.find((word) => {
-    return !isGlob(word) && !jobs.some(({ id }) => String(id) === word);
-  });
-  if (missing !== undefined) {
-    throw new SkyError("job/not-found", { id: missing, name: cluster });
-  }
-  return jobs
-    .filter(({ id }) => words.some((word) => globMatches(word, String(id))))
-    .sort((a, b) => a.id - b.id);
 }
 
 export interface LogFetch {

@@ -8,10 +8,11 @@ import type { JobStatus } from "../model/job.ts";
 import { unknownCluster } from "./cluster-name.ts";
 import { isGlob } from "./glob.ts";
 import type { JobOf } from "./head.ts";
+import { demandFound, type JobWords, jobsMeant } from "./jobs-meant.ts";
 import { followLog } from "./log-follow.ts";
 import { type LogStream, logStream } from "./log-stream.ts";
 import { LogText } from "./log-text.ts";
-import { countOf, jobNumbers } from "./sky-numbers.ts";
+import { countOf, jobNumber, jobNumbers } from "./sky-numbers.ts";
 import { demandKnown } from "./sky-option-names.ts";
 import type { CallOptions, DownloadOptions, LogsOptions, TailOptions } from "./sky-options.ts";
 import { portsOf, type Session } from "./sky-session-os.ts";
@@ -93,15 +94,18 @@ export async function downloadBy(
   options: DownloadOptions,
 ): Promise<Record<number, string>> {
   demandKnown("downloadLogs", options);
-  const words = jobs === undefined ? undefined : [jobs].flat().map(wordOf);
-  if (words?.length === 0) return {};
-  const { fetchLogs, jobsMeant } = await import("./log-files-os.ts");
+  const words = jobs === undefined ? { ids: [], globs: [] } : wordsOf([jobs].flat());
+  const isNothing = words.ids.length + words.globs.length === 0;
+  if (jobs !== undefined && isNothing) return {};
+  const { fetchLogs } = await import("./log-files-os.ts");
   const signal = session.until(options);
   const asking = { head: session.head, signal };
   const clusterNodes = await nodesOf(session, cluster, signal);
   const into = resolve(options.localDir ?? session.home.logs);
   const folders: Record<number, string> = {};
-  for (const job of await jobsMeant(asking, cluster, words ?? [])) {
+  const found = await jobsMeant({ ...asking, cluster, words });
+  demandFound(cluster, found);
+  for (const job of found.jobs) {
     folders[job.id] = await fetchLogs(asking, { cluster, job, into, clusterNodes });
   }
   return folders;
@@ -113,12 +117,20 @@ export async function writeOut(bytes: Uint8Array): Promise<void> {
   await new Promise<void>((resolve) => process.stdout.once("drain", resolve));
 }
 
-function wordOf(job: number | string): string {
-  if (typeof job === "number") return jobNumbers(job).join();
-  if (isGlob(job) || /^[1-9]\d*$/.test(job)) return job;
-  const shown = JSON.stringify(job.slice(0, 40));
-  const why = `should be a job's id or a glob such as "1*", not ${shown}`;
-  throw new SkyError("request/invalid", { field: "jobs", why });
+/** @throws SkyError `request/invalid` naming the one that is neither an id nor a glob. */
+function wordsOf(jobs: readonly (number | string)[]): JobWords {
+  const isPattern = (job: number | string): job is string => typeof job === "string" && isGlob(job);
+  const ids = jobs.filter((job) => !isPattern(job)).map(idOf);
+  return { ids: [...new Set(ids)], globs: jobs.filter(isPattern) };
+}
+
+function idOf(job: number | string): number {
+  if (typeof job === "string" && !/^[1-9]\d*$/.test(job)) {
+    const shown = JSON.stringify(job.slice(0, 40));
+    const why = `should be a job's id or a glob such as "1*", not ${shown}`;
+    throw new SkyError("request/invalid", { field: "jobs", why });
+  }
+  return jobNumber(Number(job));
 }
 
 async function nodesOf({ head }: Session, cluster: string, signal: AbortSignal): Promise<number> {

@@ -5,21 +5,14 @@
 
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { Job } from "../../model/job.ts";
+import { demandFound, isOneJob, type JobWords, jobsMeant } from "../jobs-meant.ts";
 import { archiveHint } from "./archives.ts";
 import { nodesOf } from "./cluster-nodes.ts";
 import { type CliCommand, configFlag } from "./command.ts";
 import { type ExitCode, exitCodeOfJob, exitCodes, WrongUse } from "./exit-codes.ts";
 import { isSet, numberFlag, type Parsed, textFlag, textsFlag, wordAt, wordsAt } from "./flags.ts";
 import { followJob } from "./follow.ts";
-import {
-  demandFound,
-  demandRanks,
-  isOneJob,
-  type JobWords,
-  jobsMeant,
-  jobWordsOf,
-  unmatchedText,
-} from "./job-ids.ts";
+import { demandRanks, jobWordsOf, unmatchedText } from "./job-ids.ts";
 import type { Shell } from "./shell.ts";
 import { syncDown } from "./sync-down.ts";
 

@@ -3,10 +3,11 @@
 // What the files are is in `client/log-files-os.ts`; which jobs are meant is in the words.
 
 import { resolve } from "node:path";
+import { demandFound, type JobWords, jobsMeant } from "../jobs-meant.ts";
 import { fetchLogs } from "../log-files-os.ts";
 import { nodesOf } from "./cluster-nodes.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
-import { demandFound, demandRanks, type JobWords, jobsMeant, unmatchedText } from "./job-ids.ts";
+import { demandRanks, unmatchedText } from "./job-ids.ts";
 import type { Shell } from "./shell.ts";
 
 export interface SyncRequest {

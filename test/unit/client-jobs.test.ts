@@ -9,15 +9,9 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { archiveHint, archivesOf } from "../../client/cli/archives.ts";
 import { WrongUse } from "../../client/cli/exit-codes.ts";
-import {
-  demandFound,
-  demandRanks,
-  isOneJob,
-  jobsAmong,
-  jobWordsOf,
-  unmatchedText,
-} from "../../client/cli/job-ids.ts";
+import { demandRanks, jobWordsOf, unmatchedText } from "../../client/cli/job-ids.ts";
 import { setupCodes } from "../../client/cli/setup-report.ts";
+import { demandFound, isOneJob, jobsAmong } from "../../client/jobs-meant.ts";
 import { userName } from "../../client/world-os.ts";
 import { isSkyError } from "../../model/errors.ts";
 import { homeAt } from "../../model/home.ts";
