@@ -82,6 +82,8 @@ async function prepareRank(
   try {
     await records.writeSecrets(key, Object.values(spec.secrets));
     const cwd = await workdir.lay(key, spec);
+    const place = workdir.ownPlace(key);
+    if (place !== undefined) answer({ kind: "laid", place });
     await process.prepare({
       dir: rankDir(home, key),
       script: spec.script,

@@ -6,7 +6,8 @@
 // leads out: a clean sweep and, if it ever ran, its exit.
 
 import type { RankKey, StopCause, SweepRecord } from "../model/job.ts";
-import type { AgentReport } from "../proto/messages.ts";
+import { given } from "../proto/fields.ts";
+import type { AgentReport, RankPlace } from "../proto/messages.ts";
 import type { Transition } from "../runtime/machine.ts";
 import type { End, Exited, RankEffect, RankEvent, RankState, Start, Stopping } from "./rank.ts";
 
@@ -14,12 +15,19 @@ import type { End, Exited, RankEffect, RankEvent, RankState, Start, Stopping } f
 const resweepMs = 2_000;
 
 type Next = Transition<RankState, RankEffect>;
+type Preparing = Extract<RankState, { readonly phase: "preparing" }>;
 type Waiting = Extract<RankState, { readonly phase: "preparing" | "ready" }>;
 type Running = Extract<RankState, { readonly phase: "running" }>;
 type StopAsked = Extract<RankEvent, { readonly kind: "stop-asked" }>;
 
-export function standReady({ key }: Extract<RankState, { readonly phase: "preparing" }>): Next {
-  return [{ phase: "ready", key }, [report({ kind: "rank-prepared", key })]];
+/** The launcher may let it start before it is known to stand ready: this is known before both. */
+export function keepPlace(state: Preparing, { place }: { readonly place: RankPlace }): Next {
+  return [{ ...state, place }, []];
+}
+
+export function standReady({ key, place }: Preparing): Next {
+  const next: RankState = { phase: "ready", key, ...given("place", place) };
+  return [next, [report({ kind: "rank-prepared", key })]];
 }
 
 export function refuse(
@@ -29,8 +37,8 @@ export function refuse(
   return [{ phase: "refused", key, why }, [report({ kind: "rank-refused", key, why })]];
 }
 
-export function run({ key }: Waiting, { pid, startedAt }: Start): Next {
-  const start = { pid, startedAt };
+export function run({ key, place }: Waiting, { pid, startedAt }: Start): Next {
+  const start = { pid, startedAt, ...given("place", place) };
   return [{ phase: "running", key, start }, [startReport(key, start), { kind: "ship-log", key }]];
 }
 
@@ -193,8 +201,8 @@ function sweep(key: RankKey): RankEffect {
   return { kind: "sweep", key };
 }
 
-function startReport(key: RankKey, { pid, startedAt }: Start): RankEffect {
-  return report({ kind: "rank-started", key, pid, startedAt });
+function startReport(key: RankKey, start: Start): RankEffect {
+  return report({ kind: "rank-started", key, ...start });
 }
 
 export function sweptReport(key: RankKey, record: SweepRecord): RankEffect {

@@ -13,13 +13,14 @@
 // swept, and swept again while a survivor is seen; the first exit stands.
 
 import type { Exit, RankKey, StopCause, SweepRecord } from "../model/job.ts";
-import type { AgentReport, RankReport } from "../proto/messages.ts";
+import type { AgentReport, RankPlace, RankReport } from "../proto/messages.ts";
 import type { Table, Transition } from "../runtime/machine.ts";
 import { machine } from "../runtime/machine.ts";
 import {
   exit,
   exitedWhileStopping,
   hurry,
+  keepPlace,
   refuse,
   run,
   sayEnded,
@@ -40,8 +41,8 @@ import {
 } from "./rank-moves.ts";
 
 export type RankState =
-  | { readonly phase: "preparing"; readonly key: RankKey }
-  | { readonly phase: "ready"; readonly key: RankKey }
+  | { readonly phase: "preparing"; readonly key: RankKey; readonly place?: RankPlace }
+  | { readonly phase: "ready"; readonly key: RankKey; readonly place?: RankPlace }
   | { readonly phase: "running"; readonly key: RankKey; readonly start: Start }
   | Stopping
   | Exited
@@ -79,6 +80,8 @@ export interface Exited {
 export interface Start {
   readonly pid: number;
   readonly startedAt: number;
+  /** Absent: in `~/sky_workdir`, or under an earlier agent. */
+  readonly place?: RankPlace;
 }
 
 export interface End {
@@ -92,6 +95,8 @@ export type RankEvent =
   | { readonly kind: "go-asked" }
   | { readonly kind: "stop-asked"; readonly graceMs: number; readonly why: StopCause }
   | { readonly kind: "acknowledged" }
+  /** It will start in a folder of its job's own. */
+  | { readonly kind: "laid"; readonly place: RankPlace }
   | { readonly kind: "prepared" }
   | { readonly kind: "refused"; readonly why: string }
   | ({ readonly kind: "started" } & Start)
@@ -125,6 +130,7 @@ export const rankTable: Table<RankState, RankEvent, RankEffect> = {
     "go-asked": "ignore",
     "stop-asked": stopOncePrepared,
     acknowledged: "ignore",
+    laid: keepPlace,
     prepared: standReady,
     refused: refuse,
     started: run,
@@ -138,6 +144,7 @@ export const rankTable: Table<RankState, RankEvent, RankEffect> = {
     "go-asked": (s): Next => [s, [{ kind: "go", key: s.key }]],
     "stop-asked": stopAtOnce,
     acknowledged: "ignore",
+    laid: "ignore",
     prepared: "ignore",
     refused: "ignore",
     started: run,
@@ -151,6 +158,7 @@ export const rankTable: Table<RankState, RankEvent, RankEffect> = {
     "go-asked": sayStarted,
     "stop-asked": stopWithGrace,
     acknowledged: "ignore",
+    laid: "ignore",
     prepared: "ignore",
     refused: "ignore",
     started: "ignore",
@@ -164,6 +172,7 @@ export const rankTable: Table<RankState, RankEvent, RankEffect> = {
     "go-asked": "ignore",
     "stop-asked": hurry,
     acknowledged: "ignore",
+    laid: "ignore",
     prepared: sweepWhatWasPrepared,
     refused: sweepWhatWasPrepared,
     started: startedWhileStopping,
@@ -177,6 +186,7 @@ export const rankTable: Table<RankState, RankEvent, RankEffect> = {
     "go-asked": sayEnded,
     "stop-asked": sweepTheEnded,
     acknowledged: (s): Next => [{ ...s, acknowledged: !s.sweeping }, []],
+    laid: "ignore",
     prepared: "ignore",
     refused: "ignore",
     started: "ignore",
@@ -190,6 +200,7 @@ export const rankTable: Table<RankState, RankEvent, RankEffect> = {
     "go-asked": "ignore",
     "stop-asked": (s): Next => [{ ...s, acknowledged: false }, [sweptReport(s.key, s.sweep)]],
     acknowledged: (s): Next => [{ ...s, acknowledged: true }, []],
+    laid: "ignore",
     prepared: "ignore",
     refused: "ignore",
     started: "ignore",
@@ -203,6 +214,7 @@ export const rankTable: Table<RankState, RankEvent, RankEffect> = {
     "go-asked": "ignore",
     "stop-asked": stopAtOnce,
     acknowledged: "ignore",
+    laid: "ignore",
     prepared: "ignore",
     refused: "ignore",
     started: "ignore",

@@ -11,7 +11,7 @@ import type { NodeHome } from "../model/home.ts";
 import type { RankKey } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";
 import type { TreeRef } from "../model/tree.ts";
-import type { RankSpec } from "../proto/messages.ts";
+import type { RankPlace, RankSpec } from "../proto/messages.ts";
 import type { FileLinks } from "../runtime/file-links-os.ts";
 import type { Files } from "../runtime/files.ts";
 import { isNoRoom, noRoom } from "../runtime/room-os.ts";
@@ -46,6 +46,8 @@ export interface NodeWorkdir {
    * @throws what says why it is not.
    */
   lay(key: RankKey, spec: RankFileSpec): Promise<string>;
+  /** Where a rank's files were laid out, and why there, if not in `~/sky_workdir`. */
+  ownPlace(key: RankKey): RankPlace | undefined;
   /** The rank is to end: what is being laid out for it is given up. */
   cancel(key: RankKey): void;
   /** Its process has ended, or will never be. */
@@ -76,6 +78,7 @@ class Workdir implements NodeWorkdir {
   readonly #trees: NeededTrees;
   readonly #claims: WorkdirClaims;
   readonly #laid: LaidTrees;
+  readonly #ownPlaces = new Map<string, RankPlace>();
   readonly #laying = new Map<string, AbortController>();
   readonly #closing = new AbortController();
   /** One tree at a time in each folder; the home is one, for all that is in it. */
@@ -103,9 +106,12 @@ class Workdir implements NodeWorkdir {
       const slots = workdirSlots(spec, placed);
       await this.#obtainAll(spec, { rank, signal });
       const left = await this.#claims.takeOver(key);
-      if (left !== undefined) return `${home}/${left}`;
+      if (left !== undefined) {
+        this.#choose(rank, { folder: left });
+        return `${home}/${left}`;
+      }
       const choice = await this.#claims.take(key, slots);
-      this.#tell(rank, choice);
+      this.#choose(rank, choice);
       const folder = `${home}/${choice.folder}`;
       await this.#layAll({ rank, spec, mounts: placed, signal }, folder);
       return folder;
@@ -116,6 +122,10 @@ class Workdir implements NodeWorkdir {
     } finally {
       this.#laying.delete(rank);
     }
+  }
+
+  ownPlace(key: RankKey): RankPlace | undefined {
+    return this.#ownPlaces.get(rankKeyText(key));
   }
 
   cancel(key: RankKey): void {
@@ -130,6 +140,7 @@ class Workdir implements NodeWorkdir {
   async forget(key: RankKey): Promise<void> {
     this.cancel(key);
     this.#trees.release(rankKeyText(key));
+    this.#ownPlaces.delete(rankKeyText(key));
     await this.#claims.forget(key);
   }
 
@@ -205,7 +216,9 @@ class Workdir implements NodeWorkdir {
     }
   }
 
-  #tell(rank: string, { folder, inUseBy }: WorkdirChoice): void {
+  #choose(rank: string, choice: WorkdirChoice): void {
+    const { folder, inUseBy } = choice;
+    if (folder !== workdirName) this.#ownPlaces.set(rank, choice);
     if (inUseBy === undefined) return;
     const why = `job ${inUseBy} uses another version in ~/${workdirName}`;
     this.#options.log.info("a job gets a folder of its own", { rank, folder, why });

@@ -10,7 +10,7 @@ import type { TreeRef } from "../model/tree.ts";
 import { rankPhases, rankReportPhases, stopCauses } from "./enums.ts";
 import { given, needed } from "./fields.ts";
 import type { sky } from "./gen/sky.js";
-import type { RankReport } from "./messages.ts";
+import type { RankPlace, RankReport } from "./messages.ts";
 
 export function rankKeyToProto(key: RankKey): sky.v1.RankKey.$Properties {
   return {
@@ -132,6 +132,14 @@ export function rankRecordFromProto(record: sky.v1.Rank): RankRecord {
   };
 }
 
+export function rankPlaceFromProto(place: sky.v1.RankPlace.$Properties | null | undefined): {
+  readonly place?: RankPlace;
+} {
+  if (place === null || place === undefined) return {};
+  const { folder, inUseBy } = place;
+  return { place: { folder: folder ?? "", ...given("inUseBy", inUseBy) } };
+}
+
 export function rankReportToProto(report: RankReport): sky.v1.RankReport.$Properties {
   const key = rankKeyToProto(report.key);
   const phase = rankReportPhases.toProto(report.phase);
@@ -140,7 +148,10 @@ export function rankReportToProto(report: RankReport): sky.v1.RankReport.$Proper
     case "ready":
       return { key, phase };
     case "running":
-      return { key, phase, pid: report.pid, startedAt: report.startedAt };
+      return {
+        ...{ key, phase, pid: report.pid, startedAt: report.startedAt },
+        ...given("place", report.place),
+      };
     case "exited":
       return {
         key,
@@ -148,6 +159,7 @@ export function rankReportToProto(report: RankReport): sky.v1.RankReport.$Proper
         exit: exitToProto(report.exit),
         ...given("pid", report.pid),
         ...given("startedAt", report.startedAt),
+        ...given("place", report.place),
         endedAt: report.endedAt,
         logBytes: report.logBytes,
         ...given("sweep", report.sweep && sweepToProto(report.sweep)),
@@ -169,6 +181,7 @@ export function rankReportFromProto(report: sky.v1.RankReport): RankReport {
         key,
         pid: needed(report.pid, "RankReport.pid"),
         startedAt: needed(report.startedAt, "RankReport.started_at"),
+        ...rankPlaceFromProto(report.place),
       };
     case "exited":
       return {
@@ -177,6 +190,7 @@ export function rankReportFromProto(report: sky.v1.RankReport): RankReport {
         exit: exitFromProto(report.exit),
         ...given("pid", report.pid),
         ...given("startedAt", report.startedAt),
+        ...rankPlaceFromProto(report.place),
         endedAt: needed(report.endedAt, "RankReport.ended_at"),
         logBytes: needed(report.logBytes, "RankReport.log_bytes"),
         ...given("sweep", report.sweep && sweepFromProto(report.sweep)),

@@ -13,6 +13,7 @@ import {
   exitToProto,
   rankKeyFromProto,
   rankKeyToProto,
+  rankPlaceFromProto,
   rankReportFromProto,
   rankReportToProto,
   sweepFromProto,
@@ -90,8 +91,8 @@ const writers: { readonly [K in Kind]: (message: Message<K>) => sky.v1.Envelope.
     rankPrepared: { key: rankKeyToProto(key), ...given("askedAt", askedAt) },
   }),
   "rank-refused": ({ key, why }) => ({ rankRefused: { key: rankKeyToProto(key), why } }),
-  "rank-started": ({ key, pid, startedAt }) => ({
-    rankStarted: { key: rankKeyToProto(key), pid, startedAt },
+  "rank-started": ({ key, pid, startedAt, place }) => ({
+    rankStarted: { key: rankKeyToProto(key), pid, startedAt, ...given("place", place) },
   }),
   "rank-exited": ({ key, exit, endedAt, logBytes, neverStarted = false }) => ({
     rankExited: {
@@ -153,8 +154,9 @@ const readers: { readonly [B in Body]: (envelope: sky.v1.Envelope) => WireMessag
     return { kind: "rank-refused", key: rankKeyFromProto(key), why };
   },
   rankStarted: ({ rankStarted }) => {
-    const { key, pid, startedAt } = needed(rankStarted, "rank_started");
-    return { kind: "rank-started", key: rankKeyFromProto(key), pid, startedAt };
+    const { key, pid, startedAt, place } = needed(rankStarted, "rank_started");
+    const start = { pid, startedAt, ...rankPlaceFromProto(place) };
+    return { kind: "rank-started", key: rankKeyFromProto(key), ...start };
   },
   rankExited: ({ rankExited }) => {
     const { key, exit, endedAt, logBytes, neverStarted } = needed(rankExited, "rank_exited");

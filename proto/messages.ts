@@ -78,6 +78,14 @@ export interface RankMount extends MountTree {
   readonly takers?: number;
 }
 
+/** Where a rank started that did not in `~/sky_workdir`. Earlier agents do not say. */
+export interface RankPlace {
+  /** In the node's home. */
+  readonly folder: string;
+  /** The job that used `~/sky_workdir` with another version, where that is why. */
+  readonly inUseBy?: number;
+}
+
 /** Agent → the actor `scheduler/main` of the head. */
 export type AgentReport =
   | {
@@ -92,6 +100,7 @@ export type AgentReport =
       readonly key: RankKey;
       readonly pid: number;
       readonly startedAt: number;
+      readonly place?: RankPlace;
     }
   | {
       readonly kind: "rank-exited";
@@ -132,6 +141,7 @@ export type RankReport =
       readonly key: RankKey;
       readonly pid: number;
       readonly startedAt: number;
+      readonly place?: RankPlace;
     }
   | {
       readonly phase: "exited";
@@ -139,6 +149,7 @@ export type RankReport =
       readonly exit: Exit;
       readonly pid?: number;
       readonly startedAt?: number;
+      readonly place?: RankPlace;
       readonly endedAt: number;
       readonly logBytes: number;
       readonly sweep?: SweepRecord;

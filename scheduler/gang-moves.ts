@@ -34,6 +34,7 @@ import {
   nameOf,
   note,
   onceBegun,
+  placeNote,
   processes,
   runsOn,
   then,
@@ -278,13 +279,14 @@ export function startedAtOnce(state: Preparing, event: On<"rank-started">): Next
       { kind: "stop-deadline" },
       ...timeout,
       note({ actor: `agent:${node}`, kind: "phase", cause: why }),
+      ...placeNote(next, event),
     ],
   ];
 }
 
 export function started<S extends SettingUp | Going>(state: S, event: On<"rank-started">): Next {
   if (processOf(state, event.key)?.pid !== undefined) return [state, []];
-  return onceBegun(markStart(state, event), []);
+  return onceBegun(markStart(state, event), placeNote(state, event));
 }
 
 /** A short job may be over before its start was heard of. */

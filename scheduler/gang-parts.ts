@@ -81,6 +81,19 @@ export function markExit<S extends PlacedState>(
   return mark(state, key, { exit, endedAt, logBytes });
 }
 
+/** Where a process runs that does not in `~/sky_workdir`, and why. */
+export function placeNote(
+  state: PlacedState,
+  { key, place }: On<"rank-started">,
+): readonly GangEffect[] {
+  if (place === undefined) return [];
+  const { folder, inUseBy } = place;
+  const node = processOf(state, key)?.node ?? "?";
+  const what = `${nameOf(key)} on ${node} runs in ~/${folder}`;
+  const why = inUseBy === undefined ? "" : `: job ${inUseBy} uses another version in ~/sky_workdir`;
+  return [note({ actor: `agent:${node}`, kind: "workdir", cause: `${what}${why}` })];
+}
+
 /** A gang runs once all its ranks began. One that is over did, even if that word was lost. */
 export function onceBegun(state: Live, effects: readonly GangEffect[]): Next {
   const hasBegun = ({ pid, exit }: GangRank): boolean => pid !== undefined || exit !== undefined;

@@ -6,6 +6,7 @@
 import type { Exit, RankKey, RankRecord, StopCause, SweepRecord } from "../model/job.ts";
 import type { Reason, ReasonCode } from "../model/reason.ts";
 import type { DeviceShare } from "../model/resources.ts";
+import type { RankPlace } from "../proto/messages.ts";
 import type { Instant } from "../runtime/clock.ts";
 
 /** What the gang must know of its job. Never changes. */
@@ -135,6 +136,7 @@ export type GangEvent =
       readonly key: RankKey;
       readonly pid: number;
       readonly startedAt: number;
+      readonly place?: RankPlace;
     }
   | ({ readonly kind: "rank-exited" } & Exited)
   | ({ readonly kind: "setup-exited" } & Exited)

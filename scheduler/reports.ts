@@ -9,6 +9,7 @@
 
 import type { RankKey } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";
+import { given } from "../proto/fields.ts";
 import type { AgentReport, RankReport } from "../proto/messages.ts";
 import { advance, awaited, jobsOn, layGhost, repeat } from "./advance.ts";
 import type { GangEvent, GangRank, PlacedState } from "./gang-state.ts";
@@ -223,12 +224,17 @@ function takeRank(
       demand(state, draft, { entry: found.entry, node, key });
       return;
     case "running":
-      say({ kind: "rank-started", key, pid: rank.pid, startedAt: rank.startedAt });
+      say(startOf(rank));
       demand(state, draft, { entry: found.entry, node, key });
       return;
     case "exited":
       takeExited(state, draft, { node, rank });
   }
+}
+
+function startOf(rank: Extract<RankReport, { readonly phase: "running" }>): Report {
+  const { key, pid, startedAt, place } = rank;
+  return { kind: "rank-started", key, pid, startedAt, ...given("place", place) };
 }
 
 function takeExited(
@@ -240,7 +246,7 @@ function takeExited(
   }: { readonly node: NodeEntry; readonly rank: Extract<RankReport, { readonly phase: "exited" }> },
 ): void {
   const from = node.node.id;
-  const { key, pid, startedAt, exit, endedAt, logBytes, sweep } = rank;
+  const { key, pid, startedAt, place, exit, endedAt, logBytes, sweep } = rank;
   const say = (message: Report): void => report(state, draft, { from, message });
   const before = current(state, key);
   const isNever = pid === undefined && exit.kind === "unknown";
@@ -249,7 +255,7 @@ function takeExited(
     return;
   }
   if (pid !== undefined && startedAt !== undefined) {
-    say({ kind: "rank-started", key, pid, startedAt });
+    say({ kind: "rank-started", key, pid, startedAt, ...given("place", place) });
   }
   say({ kind: "rank-exited", key, exit, endedAt, logBytes });
   const found = current(state, key);

@@ -406,6 +406,7 @@ export namespace sky {
             key: sky.v1.RankKey;
             pid: number;
             startedAt: number;
+            place: sky.v1.RankPlace;
             static encode(message: sky.v1.RankStarted.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.RankStarted & sky.v1.RankStarted.$Shape;
         }
@@ -415,9 +416,31 @@ export namespace sky {
                 key?: sky.v1.RankKey.$Properties;
                 pid?: number;
                 startedAt?: number;
+                place?: sky.v1.RankPlace.$Properties;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.RankStarted.$Properties;
+        }
+
+        interface IRankPlace extends sky.v1.RankPlace.$Properties {
+        }
+
+        class RankPlace {
+            constructor(properties?: sky.v1.RankPlace.$Properties);
+            $unknowns?: Uint8Array[];
+            folder: string;
+            inUseBy: (number|null);
+            static encode(message: sky.v1.RankPlace.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.RankPlace & sky.v1.RankPlace.$Shape;
+        }
+
+        namespace RankPlace {
+            interface $Properties {
+                folder?: string;
+                inUseBy?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.RankPlace.$Properties;
         }
 
         interface IRankExited extends sky.v1.RankExited.$Properties {
@@ -554,6 +577,7 @@ export namespace sky {
             endedAt: (number|null);
             logBytes: (number|null);
             sweep: (sky.v1.Sweep|null);
+            place: sky.v1.RankPlace;
             static encode(message: sky.v1.RankReport.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.RankReport & sky.v1.RankReport.$Shape;
         }
@@ -568,6 +592,7 @@ export namespace sky {
                 endedAt?: (number|null);
                 logBytes?: (number|null);
                 sweep?: (sky.v1.Sweep.$Properties|null);
+                place?: sky.v1.RankPlace.$Properties;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = {
@@ -579,6 +604,7 @@ export namespace sky {
               endedAt?: number|null;
               logBytes?: number|null;
               sweep?: sky.v1.Sweep.$Shape|null;
+              place?: sky.v1.RankPlace.$Shape;
               $unknowns?: Uint8Array[];
             };
         }

@@ -1775,6 +1775,7 @@ export const sky = $root.sky = (() => {
             RankStarted.prototype.key = null;
             RankStarted.prototype.pid = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
             RankStarted.prototype.startedAt = 0;
+            RankStarted.prototype.place = null;
 
             RankStarted.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -1789,6 +1790,8 @@ export const sky = $root.sky = (() => {
                     writer.uint32(16).int64(message.pid);
                 if (message.startedAt != null && $Object.hasOwnProperty.call(message, "startedAt") && !$Object.is(message.startedAt, 0))
                     writer.uint32(25).double(message.startedAt);
+                if (message.place != null && $Object.hasOwnProperty.call(message, "place"))
+                    $root.sky.v1.RankPlace.encode(message.place, writer.uint32(34).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1846,6 +1849,12 @@ export const sky = $root.sky = (() => {
                                 delete message.startedAt;
                             continue;
                         }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            message.place = $root.sky.v1.RankPlace.decode(reader, reader.size(), $undefined, _depth + 1, message.place);
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -1864,6 +1873,106 @@ export const sky = $root.sky = (() => {
             };
 
             return RankStarted;
+        })();
+
+        v1.RankPlace = (function() {
+
+            const RankPlace = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            RankPlace.prototype.folder = "";
+            RankPlace.prototype.inUseBy = null;
+
+            let $oneOfFields;
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(RankPlace.prototype, "_inUseBy", {
+                get: $util.oneOfGetter($oneOfFields = ["inUseBy"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            RankPlace.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.folder != null && $Object.hasOwnProperty.call(message, "folder") && message.folder !== "")
+                    writer.uint32(10).string(message.folder);
+                if (message.inUseBy != null && $Object.hasOwnProperty.call(message, "inUseBy"))
+                    writer.uint32(16).int64(message.inUseBy);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            RankPlace.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.sky.v1.RankPlace();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.folder = value;
+                            else
+                                delete message.folder;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            message.inUseBy = reader.int64();
+                            message._inUseBy = "inUseBy";
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return RankPlace;
         })();
 
         v1.RankExited = (function() {
@@ -2339,6 +2448,7 @@ export const sky = $root.sky = (() => {
             RankReport.prototype.endedAt = null;
             RankReport.prototype.logBytes = null;
             RankReport.prototype.sweep = null;
+            RankReport.prototype.place = null;
 
             let $oneOfFields;
 
@@ -2401,6 +2511,8 @@ export const sky = $root.sky = (() => {
                     writer.uint32(56).int64(message.logBytes);
                 if (message.sweep != null && $Object.hasOwnProperty.call(message, "sweep"))
                     $root.sky.v1.Sweep.encode(message.sweep, writer.uint32(66).fork(), _depth + 1).ldelim();
+                if (message.place != null && $Object.hasOwnProperty.call(message, "place"))
+                    $root.sky.v1.RankPlace.encode(message.place, writer.uint32(74).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2489,6 +2601,12 @@ export const sky = $root.sky = (() => {
                                 break;
                             message.sweep = $root.sky.v1.Sweep.decode(reader, reader.size(), $undefined, _depth + 1, message.sweep);
                             message._sweep = "sweep";
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 2)
+                                break;
+                            message.place = $root.sky.v1.RankPlace.decode(reader, reader.size(), $undefined, _depth + 1, message.place);
                             continue;
                         }
                     }

@@ -190,6 +190,11 @@ test("jobs of two versions at once read their own, from start to end", async (t)
   assert.ok(first !== undefined);
   const own = [second, fourth].map((id) => `sky_workdirs/${id}`);
   assert.deepEqual(seen, ["sky_workdir", own[0], "sky_workdir", own[1]]);
+  const other = `~/sky_workdirs/${second}: job ${first} uses another version in ~/sky_workdir`;
+  const why = await ok(here, ["why", "demo", String(second)]);
+  assert.ok(why.includes(`setup on head runs in ${other}`), why);
+  assert.ok(why.includes(`rank 0 on head runs in ~/sky_workdirs/${second}`), why);
+  assert.ok(!(await ok(here, ["why", "demo", String(first)])).includes("runs in"));
   assert.match(await ok(here, ["logs", "demo", String(later), "--no-follow"]), /sky_workdirs\/\d+/);
   assert.ok(existsSync(join(home, `sky_workdirs/${second}/setup-was-here`)));
   // Nobody uses it any more.

@@ -94,12 +94,17 @@ export const rankRecord: fc.Arbitrary<RankRecord> = withSome(
   { pid: whole, startedAt: real, endedAt: real, exit, logBytes: whole },
 );
 
+const rankPlace = withSome({ folder: text }, { inUseBy: whole });
+
 export const rankReport: fc.Arbitrary<RankReport> = fc.oneof(
   plain({ phase: fc.constantFrom("preparing" as const, "ready" as const), key: rankKey }),
-  plain({ phase: fc.constant("running"), key: rankKey, pid: whole, startedAt: real }),
+  withSome(
+    { phase: fc.constant("running"), key: rankKey, pid: whole, startedAt: real },
+    { place: rankPlace },
+  ),
   withSome(
     { phase: fc.constant("exited"), key: rankKey, exit, endedAt: real, logBytes: whole },
-    { pid: whole, startedAt: real, sweep },
+    { pid: whole, startedAt: real, sweep, place: rankPlace },
   ),
 );
 
@@ -229,7 +234,7 @@ const messages: Arbitraries = {
   inspect: plain({ replyTo: address }),
   "rank-prepared": withSome({ key: rankKey }, { askedAt: real }),
   "rank-refused": plain({ key: rankKey, why: text }),
-  "rank-started": plain({ key: rankKey, pid: whole, startedAt: real }),
+  "rank-started": withSome({ key: rankKey, pid: whole, startedAt: real }, { place: rankPlace }),
   "rank-exited": withSome(
     { key: rankKey, exit, endedAt: real, logBytes: whole },
     { neverStarted: fc.constant(true) },

@@ -17,6 +17,7 @@ const events: readonly RankEvent[] = [
   { kind: "go-asked" },
   { kind: "stop-asked", graceMs: 30_000, why: "cancelled" },
   { kind: "acknowledged" },
+  { kind: "laid", place: { folder: "sky_workdirs/7", inUseBy: 5 } },
   { kind: "prepared" },
   { kind: "refused", why: "claimed before" },
   { kind: "started", pid: 42, startedAt: 1 },
@@ -152,6 +153,25 @@ test("a rank that starts at once may start, and end, before it is known to be pr
   ]);
   assert.equal(state.phase, "exited");
   assert.ok(!effects.some((effect) => effect.kind === "go"));
+});
+
+test("a rank with a folder of its own says so when it starts, and in inventories", () => {
+  const place = { folder: "sky_workdirs/7", inUseBy: 5 };
+  const started = { kind: "started", pid: 42, startedAt: 1 } as const;
+  const laid = { kind: "laid", place } as const;
+  for (const events of [
+    [laid, { kind: "prepared" }, started],
+    [laid, started, { kind: "prepared" }],
+  ] as const) {
+    const [state, effects] = playAll(events);
+    const told = effects.flatMap((effect) => (effect.kind === "report" ? [effect.report] : []));
+    const [start] = told.filter(({ kind }) => kind === "rank-started");
+    assert.deepEqual(start, { kind: "rank-started", key, pid: 42, startedAt: 1, place });
+    assert.deepEqual(rankReport(state), { phase: "running", key, pid: 42, startedAt: 1, place });
+    const exit = { kind: "exited", exit: { kind: "code", code: 0 }, endedAt: 2, logBytes: 0 };
+    const [ended] = play(state, exit as RankEvent);
+    assert.deepEqual((rankReport(ended) as { place?: unknown }).place, place);
+  }
 });
 
 test("a stop gives a running rank its grace, and one that waits none", () => {

@@ -252,3 +252,39 @@ test("a gang runs when all ranks have begun, though the word of one start was lo
   }
   assert.deepEqual(phases, ["preparing", "preparing", "starting", "starting", "running"]);
 });
+
+test("where a rank runs in a folder of its job's own is told once, with the reason", () => {
+  const key = (index: number): RankKey => ({ job: 7, attempt: 1, phase: "run", index });
+  const place = { folder: "sky_workdirs/7", inUseBy: 5 };
+  const begun = (index: number) =>
+    ({ kind: "rank-started", key: key(index), pid: 1, startedAt: 3 }) as const;
+  const told = (ranks: readonly GangRank[], starts: readonly GangEvent[]): readonly string[] => {
+    const terms = { job: 7, hasSetup: false, hasRun: true, restartsMax: 0 };
+    const ready = ranks.map((_, index) => ({ kind: "rank-prepared", key: key(index) }) as const);
+    const before = ranks.length === 1 ? [] : ready;
+    let state: GangState = newGang(terms);
+    const notes: string[] = [];
+    for (const event of [{ kind: "placed", ranks, setups: [] } as const, ...before, ...starts]) {
+      const outcome = stepGang(state, { ...event, at });
+      if (!outcome.taken) continue;
+      state = outcome.state;
+      notes.push(
+        ...outcome.effects
+          .flatMap((one) => (one.kind === "note" ? [one.note] : []))
+          .filter(({ kind }) => kind === "workdir")
+          .map(({ cause }) => cause),
+      );
+    }
+    return notes;
+  };
+  const [first, second] = [
+    { ...begun(0), place },
+    { ...begun(1), place: { folder: "x/7" } },
+  ];
+  const why = "runs in ~/sky_workdirs/7: job 5 uses another version in ~/sky_workdir";
+  assert.deepEqual(told([member(0)], [first, first]), [`rank 0 on head ${why}`]);
+  const node = member(1).node;
+  const both = [`rank 0 on head ${why}`, `rank 1 on ${node} runs in ~/x/7`];
+  assert.deepEqual(told([member(0), member(1)], [first, second, second]), both);
+  assert.deepEqual(told([member(0), member(1)], [begun(0), begun(1)]), []);
+});
