@@ -5,7 +5,8 @@
 // are expanded, and bounded: neither a value inside of itself nor deep nesting ends the reader.
 
 import type { Alias, Document, ParsedNode, Node as YamlNode } from "yaml";
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit } from "yaml";
+import { hintText } from "../model/suggest.ts";
 import type { Place, Problem } from "./problem.ts";
 import type { Entry, Tree } from "./task-tree.ts";
 
@@ -92,13 +93,30 @@ function treeOfNode(context: Context, node: YamlNode | ParsedNode | null): Tree 
 
 function treeOfAlias(context: Context, alias: Alias | Alias.Parsed): Tree {
   const { source, document, place, named = new Set() } = context;
-  const target = alias.resolve(document) ?? null;
-  if (target !== null && named.has(target)) {
-    source.problems.push({ place, what: `*${alias.source} stands inside of what it names` });
+  const target = alias.resolve(document);
+  if (target === undefined || named.has(target)) {
+    const what =
+      target === undefined
+        ? noAnchor(context, alias)
+        : `*${alias.source} stands inside of what it names`;
+    source.problems.push({ place, what });
     return { kind: "scalar", place, value: null, text: "" };
   }
-  const inside = target === null ? named : new Set([...named, target]);
+  const inside = new Set([...named, target]);
   return { ...treeOfNode({ ...context, named: inside }, target), place };
+}
+
+/** An alias may use the anchors before it, in its document. */
+function noAnchor({ document }: Context, alias: Alias | Alias.Parsed): string {
+  const before = new Set<string>();
+  visit(document, {
+    Alias: (_key, other) => (other === alias ? visit.BREAK : undefined),
+    Value: (_key, { anchor }) => {
+      if (anchor !== undefined) before.add(anchor);
+    },
+  });
+  const hint = hintText(alias.source, [...before]);
+  return `there is no anchor "${alias.source}" before this${hint === "" ? "" : `.${hint}`}`;
 }
 
 interface Pair {

@@ -95,6 +95,27 @@ test("a variable's value arrives as it was written", () => {
   assert.equal(taskIn(`envs: {H: ${JSON.stringify(hard)}}`).envs["H"], hard);
 });
 
+test("an alias without an anchor before it is a problem, wherever it stands", () => {
+  const says = 'there is no anchor "common" before this';
+  const cases = [
+    ["run: *common", "1:6", says],
+    ["envs: {A: *common}", "1:11", says],
+    ["envs:\n  <<: *common\n  A: b", "2:7", says],
+    ["file_mounts:\n  *common : x", "2:3", says],
+    ["num_nodes: *common", "1:12", says],
+    ["resources:\n  ports: [80, *common]", "2:15", says],
+    ["*common", "1:1", says],
+    ["setup: *common\nrun: &common x", "1:8", says],
+    ["setup: &comon x\nrun: *common", "2:6", `${says}. Did you mean 'comon'?`],
+    // An anchor is its document's.
+    ["run: &common x\n---\nrun: *common", "3:6", says],
+  ] as const;
+  for (const [text, at, what] of cases) {
+    const [first] = reading(text).problems;
+    assert.equal(first && `${placeOf(first)} ${first.what}`, `${at} ${what}`, text);
+  }
+});
+
 test("merge keys and aliases work", () => {
   const text = "envs: &e {A: 1, B: 2}\nsecrets:\n  <<: *e\n  B: 3\nrun: 'true'\n";
   assert.deepEqual(taskIn(text).secrets, { A: "1", B: "3" });
