@@ -73,7 +73,8 @@ export function launchPlan({ cluster, task, noSetup, autostop, found }: PlannedL
   };
 }
 
-function demandFit(found: ClusterView, { numNodes, resources }: Task): void {
+/** @throws SkyError `cluster/mismatch`, as a launch of the task on that cluster would. */
+export function demandFit(found: ClusterView, { numNodes, resources }: Task): void {
   const { cpus, memoryGb, accelerators } = resources;
   const asked = {
     ...(cpus === undefined ? {} : { cpus: cpus.amount }),

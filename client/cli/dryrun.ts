@@ -7,10 +7,12 @@ import { demandNothing } from "../task-file.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import type { Shell } from "./shell.ts";
 
-/** @throws SkyError `cloud/needed` behind the plan, if no enabled cloud can do it. */
+/**
+ * @throws SkyError `cluster/mismatch` where the task does not fit the cluster that is there;
+ * `cloud/needed` behind the plan, if no enabled cloud can do it.
+ */
 export async function dryrun(shell: Shell, plan: Omit<Plan, "status">): Promise<ExitCode> {
-  const { cluster } = plan;
-  const status = await statusNow(shell, cluster);
+  const status = await statusNow(shell, plan);
   shell.print(planText({ ...plan, status }));
   demandNothing(plan.reading?.needs ?? []);
   shell.print("Dryrun finished.");
@@ -24,11 +26,16 @@ const fates: Readonly<Record<ClusterStatus, string>> = {
   STOPPED: "it is STOPPED: it would be started again",
 };
 
-async function statusNow(shell: Shell, cluster: string): Promise<string> {
-  const { runningHead } = await import("../doctor-head-os.ts");
+async function statusNow(shell: Shell, plan: Omit<Plan, "status">): Promise<string> {
+  const [{ demandFit }, { runningHead }] = await Promise.all([
+    import("../launch-plan.ts"),
+    import("../doctor-head-os.ts"),
+  ]);
   const head = await runningHead(shell.home);
   const known = (await head?.status([], shell.interrupt)) ?? [];
   head?.close();
-  const found = known.find(({ name }) => name === cluster);
-  return found === undefined ? "a new one would be launched" : fates[found.status];
+  const found = known.find(({ name }) => name === plan.cluster);
+  if (found === undefined) return "a new one would be launched";
+  demandFit(found, plan.task);
+  return fates[found.status];
 }

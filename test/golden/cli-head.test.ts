@@ -184,6 +184,9 @@ const commands = [
   ["down", "-u"],
   ["down", "-u", "two", "-y"],
   ["launch", "--dryrun", "-c", "old", "-i", "10", "--down", "--env", "A=1", "hostname"],
+  ["launch", "--dryrun", "-c", "two", "--num-nodes", "5", "true"],
+  ["launch", "--dryrun", "-c", "two", "--cpus", "64", "true"],
+  ["launch", "--dryrun", "-c", "old", "--gpus", "K81", "true"],
   ["down", "nobody"],
 ];
 
