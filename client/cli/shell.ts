@@ -83,8 +83,8 @@ async function openHead(home: Home, onWarning: (text: string) => void): Promise<
   return isEmpty ? emptyHomeHead(connected) : connected();
 }
 
-async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
-  const { confirm: ask, isCancel } = await import("@clack/prompts");
-  const answer = await ask({ message: question, initialValue: true, signal });
-  return !isCancel(answer) && answer;
+async function confirm(text: string, signal: AbortSignal): Promise<boolean> {
+  const { yesOrNo } = await import("./question.ts");
+  const { stdin: input, stdout: output } = process;
+  return yesOrNo({ text, input, output, terminal: true, signal });
 }

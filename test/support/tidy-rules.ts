@@ -68,13 +68,7 @@ const pureCrypto = [
 /** What of `node:zlib` computes in place; its streams and callbacks do not. */
 const pureZlib = ["crc32", "constants", "zstdCompressSync", "zstdDecompressSync"];
 
-const edgePackages = [
-  "@grpc/grpc-js",
-  "@nats-io/transport-node",
-  "pino",
-  "@clack/prompts",
-  "esbuild",
-];
+const edgePackages = ["@grpc/grpc-js", "@nats-io/transport-node", "pino", "esbuild"];
 
 const impureCalls = new Set([
   ...["Date.now", "Math.random", "performance.now", "crypto.randomUUID", "crypto.getRandomValues"],

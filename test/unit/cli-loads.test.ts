@@ -30,7 +30,7 @@ const connecting = ["client/connect-os.ts", "client/head-grpc.ts", "proto/client
 
 /** Prompts, parsers, checks of tasks, and whatever is for a cloud. */
 const heavy =
-  /^(@clack\/|yaml$|zod$|ajv|ignore$|@aws|@google-cloud|@azure|pino|esbuild|node:sqlite)/;
+  /^(node:readline|yaml$|zod$|ajv|ignore$|@aws|@google-cloud|@azure|pino|esbuild|node:sqlite)/;
 const heavyFiles =
   /^(client\/task-|client\/problem|client\/cli\/(entry|launch|doctor)|clouds\/|catalog\/)/;
 
@@ -50,6 +50,6 @@ for (const name of ["status", "queue", "logs", "cancel", "cost-report", "check"]
 test("a command that is a script needs no parser until there is a file", () => {
   for (const path of ["client/cli/launch.ts", "client/cli/exec.ts"]) {
     assert.ok(!loadedBy(path).has("yaml"), path);
-    assert.ok(!loadedBy(path).has("@clack/prompts"), path);
+    assert.ok(!loadedBy(path).has("node:readline"), path);
   }
 });
