@@ -73,7 +73,7 @@ export function taskOf(tree: Tree, flags: TaskFlags, around: Around): TaskReadin
   const candidates = candidatesOf(resources, numNodes, found);
   checkDocker([said.trees.get("envs"), said.trees.get("secrets")], found);
   const workdir = workdirOf(said, world, found);
-  const hasWorkdir = said.trees.has("workdir");
+  const hasWorkdir = said.trees.has("workdir") && !isEmpty(said.values.workdir);
   const mounts = mountsOf(said.values.file_mounts ?? [], { world, found, hasWorkdir });
   const config = said.values.config && configOf(said.values.config, found);
   if (found.problems.length > 0) return { ok: false, problems: found.problems };
@@ -168,6 +168,10 @@ function notesOf({ trees }: TaskSaid): readonly Problem[] {
   });
 }
 
+function isEmpty(workdir: WorkdirSaid | undefined): boolean {
+  return workdir?.kind === "path" && workdir.path === "";
+}
+
 function workdirOf(
   { values, trees }: TaskSaid,
   world: TaskWorld,
@@ -176,6 +180,12 @@ function workdirOf(
   const workdir: WorkdirSaid | undefined = values.workdir;
   const tree = trees.get("workdir");
   if (tree === undefined || workdir?.kind !== "path") return undefined;
+  if (isEmpty(workdir)) {
+    // As a path it would be the current folder, which nobody named.
+    const what = "an empty workdir is none: no folder is brought (`.` is the current one)";
+    found.notes.push({ place: tree.place, what });
+    return undefined;
+  }
   const path = absolutePath(workdir.path, world);
   const kind = world.kindOf(path);
   if (kind === "directory") return path;

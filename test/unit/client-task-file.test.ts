@@ -116,6 +116,16 @@ test("an alias without an anchor before it is a problem, wherever it stands", ()
   }
 });
 
+test("an empty workdir is none, and that is noted", () => {
+  for (const text of ['workdir: ""', 'envs: {D: ""}\nworkdir: $D']) {
+    const { task, notes } = reading(text);
+    assert.ok(task !== undefined && task.workdir === undefined, text);
+    assert.match(problemsText(notes), /an empty workdir is none/);
+  }
+  assert.equal(taskIn("workdir: .", { workdir: "" }).workdir, undefined);
+  assert.equal(taskIn("workdir: .").workdir, "/here");
+});
+
 test("merge keys and aliases work", () => {
   const text = "envs: &e {A: 1, B: 2}\nsecrets:\n  <<: *e\n  B: 3\nrun: 'true'\n";
   assert.deepEqual(taskIn(text).secrets, { A: "1", B: "3" });
