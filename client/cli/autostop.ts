@@ -13,8 +13,7 @@ import {
 import { WrongUse } from "./exit-codes.ts";
 import { isSet, textFlag } from "./flags.ts";
 import { actOnGroup } from "./group.ts";
-import { idleSecondsFlag, idleSecondsOf } from "./idle.ts";
-import { idleText } from "./times.ts";
+import { armedText, idleSecondsFlag, idleSecondsOf, schedulingText } from "./idle.ts";
 
 /** Source: SkyPilot 0.3.0. */
 const idleSecondsDefault = 5 * 60;
@@ -50,19 +49,13 @@ export const autostop: CliCommand = {
       const given = textFlag(parsed, "idleMinutes") ?? `${asked}s`;
       throw new WrongUse(`-i ${given} and --cancel exclude each other`);
     }
-    const idleSeconds = asked ?? idleSecondsDefault;
-    const verb = down ? "autodown" : "autostop";
-    const after = idleText(idleSeconds * 1_000);
+    const rule = { idleSeconds: asked ?? idleSecondsDefault, down };
     return actOnGroup(shell, parsed, {
       verb: "autostop",
-      doing: cancels ? "Cancelling auto{stop,down} on" : `Scheduling ${verb} on`,
-      done: (name) =>
-        cancels
-          ? `${name}: auto{stop,down} is off.`
-          : `${name}: ${verb} after ${after} idle. To cancel it: sky autostop ${name} --cancel`,
+      doing: cancels ? "Cancelling auto{stop,down} on" : schedulingText(rule),
+      done: (name) => (cancels ? `${name}: auto{stop,down} is off.` : armedText(name, rule)),
       act: async (head, name) => {
-        const rule = cancels ? null : { idleSeconds, down };
-        await head.setAutostop(name, rule, shell.interrupt);
+        await head.setAutostop(name, cancels ? null : rule, shell.interrupt);
         return undefined;
       },
     });

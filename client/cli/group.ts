@@ -23,9 +23,11 @@ export interface GroupAction {
   readonly done: (name: string) => string;
   /** Said of one that there is nothing to do for; it is left alone. */
   readonly skips?: (cluster: ClusterView) => string | undefined;
+  /** What is asked instead of `doing` and the names, if there is more to say. */
+  readonly plan?: (clusters: readonly ClusterView[]) => string;
   /** Without a name it means the only cluster there is. */
   readonly guesses?: boolean;
-  act(head: Head, name: string): Promise<string | undefined>;
+  act(head: Head, name: string, cluster: ClusterView): Promise<string | undefined>;
 }
 
 /** `act` gives the line to print instead of `done`, if it has a better one. */
@@ -52,10 +54,9 @@ export async function actOnGroup(
   });
   if (chosen.length === 0) shell.print("Cluster(s) not found (tip: see `sky status`).");
   if (meant.length === 0) return exitCodes.done;
-  const names = meant.map(({ name }) => name);
-  const question = `${action.doing} ${countText(names)}: ${names.join(", ")}. Proceed?`;
+  const question = `${action.plan?.(meant) ?? planText(action.doing, meant)}. Proceed?`;
   await consent(shell, parsed, { question, exact: !all && !words.some(isGlob) });
-  return actOnAll(shell, { head, names, action });
+  return actOnAll(shell, { head, clusters: meant, action });
 }
 
 function nameThem({ verb }: GroupAction): WrongUse {
@@ -103,26 +104,28 @@ function named(
   return known.filter(({ name }) => names.includes(name) && exact(name));
 }
 
-function countText(names: readonly string[]): string {
-  return names.length === 1 ? "1 cluster" : `${names.length} clusters`;
+/** `Terminating 2 clusters: a, b`. */
+export function planText(doing: string, clusters: readonly ClusterView[]): string {
+  const count = clusters.length === 1 ? "1 cluster" : `${clusters.length} clusters`;
+  return `${doing} ${count}: ${clusters.map(({ name }) => name).join(", ")}`;
 }
 
 interface Work {
   readonly head: Head;
-  readonly names: readonly string[];
+  readonly clusters: readonly ClusterView[];
   readonly action: GroupAction;
 }
 
-async function actOnAll(shell: Shell, { head, names, action }: Work): Promise<ExitCode> {
+async function actOnAll(shell: Shell, { head, clusters, action }: Work): Promise<ExitCode> {
   let ended = 0;
   const show = (): void => {
-    const all = names.length;
+    const all = clusters.length;
     if (shell.interactive && all > 1) shell.progress(`${action.doing} ${ended} of ${all}...`);
   };
   show();
   const codes = await Promise.all(
-    names.map(async (name) => {
-      const code = await actOnOne(shell, { head, name, action });
+    clusters.map(async (cluster) => {
+      const code = await actOnOne(shell, { head, cluster, action });
       ended += 1;
       show();
       return code;
@@ -134,13 +137,14 @@ async function actOnAll(shell: Shell, { head, names, action }: Work): Promise<Ex
 
 interface One {
   readonly head: Head;
-  readonly name: string;
+  readonly cluster: ClusterView;
   readonly action: GroupAction;
 }
 
-async function actOnOne(shell: Shell, { head, name, action }: One): Promise<ExitCode> {
+async function actOnOne(shell: Shell, { head, cluster, action }: One): Promise<ExitCode> {
+  const { name } = cluster;
   try {
-    shell.print((await action.act(head, name)) ?? action.done(name));
+    shell.print((await action.act(head, name, cluster)) ?? action.done(name));
     return exitCodes.done;
   } catch (error) {
     if (shell.interrupt.aborted) throw error;

@@ -4,6 +4,7 @@
 import type { IdleRule } from "../head.ts";
 import { WrongUse } from "./exit-codes.ts";
 import { type Flag, isSet, numberFlag, type Parsed, textFlag } from "./flags.ts";
+import { idleText } from "./times.ts";
 
 const secondsOf = new Map(Object.entries({ s: 1, m: 60, h: 3_600, d: 86_400 }));
 
@@ -53,6 +54,21 @@ export function withFile(
   if (flagged === undefined || ofFile === undefined) return flagged ?? ofFile;
   const timed = idleSecondsOf(parsed, "idleMinutesToAutostop") !== undefined;
   return timed ? flagged : { ...flagged, idleSeconds: ofFile.idleSeconds };
+}
+
+/** `Scheduling autodown on`, before the names. */
+export function schedulingText({ down }: IdleRule): string {
+  return `Scheduling ${verbOf(down)} on`;
+}
+
+/** Said of a cluster that was armed. */
+export function armedText(cluster: string, { idleSeconds, down }: IdleRule): string {
+  const after = `${verbOf(down)} after ${idleText(idleSeconds * 1_000)} idle`;
+  return `${cluster}: ${after}. To cancel it: sky autostop ${cluster} --cancel`;
+}
+
+function verbOf(down: boolean): string {
+  return down ? "autodown" : "autostop";
 }
 
 /** The same for start, where `--down` goes with a time only. @throws WrongUse. */

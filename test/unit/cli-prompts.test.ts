@@ -163,6 +163,27 @@ test("start leaves what is up alone, unless forced, and guesses the only cluster
   await assert.rejects(start.run(stage(two).shell, parsed([])), /sky start: name the clusters/);
 });
 
+test("start -i holds for what is up too: it is armed, not started, and told", async () => {
+  const clusters = [clusterOf(), clusterOf({ name: "off", status: "STOPPED" })];
+  const flags = { idleMinutesToAutostop: "5" };
+  const { head, made } = headOf(clusters);
+  const { shell, printed } = stage({ head });
+  assert.equal(await start.run(shell, parsed(["demo"], { ...flags, yes: true })), 0);
+  assert.deepEqual(made, ['autostop demo {"idleSeconds":300,"down":false}']);
+  const armed = "demo: autostop after 5m idle. To cancel it: sky autostop demo --cancel";
+  assert.deepEqual(printed, [`Cluster demo already has status UP. ${armed}`]);
+  const both = headOf(clusters);
+  const person = stage({ ...both, answer: true });
+  await start.run(person.shell, parsed(["demo", "off"], { ...flags, down: true }));
+  assert.deepEqual(person.asked, [
+    "Restarting 1 cluster: off; Scheduling autodown on 1 cluster: demo. Proceed?",
+  ]);
+  assert.deepEqual(both.made.sort(), [
+    'autostop demo {"idleSeconds":300,"down":true}',
+    'start off false {"idleSeconds":300,"down":true}',
+  ]);
+});
+
 test("what a purge may have left behind is told", async () => {
   const { head, made } = headOf([clusterOf()]);
   const { shell, said } = stage({ head });
