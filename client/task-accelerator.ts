@@ -13,7 +13,7 @@ import type { Kind } from "./task-kinds.ts";
 import type { Entry, Tree } from "./task-tree.ts";
 import { isNull, shown } from "./task-tree.ts";
 import type { Findings } from "./task-values.ts";
-import { refuse } from "./task-values.ts";
+import { isAmbiguous, refuse } from "./task-values.ts";
 
 const common = [
   ...["A10", "A10G", "A100", "A100-80GB", "B200", "B300", "GB200", "GH200", "H100", "H100-MEGA"],
@@ -138,6 +138,7 @@ const counted: Kind<readonly AcceleratorWish[]> = {
 
 function readCounted({ key, keyPlace, value }: Entry, found: Findings) {
   if (isNull(value)) return taken(parseAccelerators(key), keyPlace, found);
+  if (isAmbiguous(value, key, found)) return undefined;
   return taken(acceleratorsOf(key, countText(value)), value.place, found);
 }
 

@@ -7,7 +7,7 @@ import type { AtLeast } from "../model/task.ts";
 import type { Tree } from "./task-tree.ts";
 import { isNull, shown } from "./task-tree.ts";
 import type { Findings } from "./task-values.ts";
-import { readFlag, readText, readWhole, refuse } from "./task-values.ts";
+import { isAmbiguous, readFlag, readText, readWhole, refuse } from "./task-values.ts";
 
 /** A fragment of JSON Schema, draft 7. */
 export type Schema = Readonly<Record<string, unknown>>;
@@ -107,7 +107,7 @@ export function number(rule: {
     },
     called,
     read: (tree, name, found) => {
-      if (isNull(tree)) return undefined;
+      if (isNull(tree) || isAmbiguous(tree, name, found)) return undefined;
       const value = tree.kind === "scalar" ? tree.value : undefined;
       const fits = typeof value === "number" && value >= 0 && value <= (most ?? Number.MAX_VALUE);
       if (fits && (value > 0 || !above0)) return value;
@@ -146,7 +146,7 @@ export function scalarLike<T>(rule: {
     schema: numbers === undefined ? textual : { anyOf: [numbers, textual] },
     called,
     read: (tree, name, found) => {
-      if (isNull(tree)) return undefined;
+      if (isNull(tree) || isAmbiguous(tree, name, found)) return undefined;
       const written = tree.kind === "scalar" && typeof tree.value !== "boolean" ? tree.text : "";
       const isNumber = tree.kind === "scalar" && typeof tree.value === "number";
       const taken = pattern.test(written) && !(isNumber && numbers === undefined);

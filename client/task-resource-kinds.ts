@@ -25,7 +25,7 @@ import {
   textLike,
   whole,
 } from "./task-kinds.ts";
-import { refuse } from "./task-values.ts";
+import { isAmbiguous, refuse } from "./task-values.ts";
 
 const imageId = textLike(
   /^\s*(skypilot:[A-Za-z0-9][\w.-]*|(?!skypilot:)\S(.*\S)?)\s*$/,
@@ -187,6 +187,7 @@ const autostopWritten: Kind<AutostopSaid> = {
     const written = tree.kind === "scalar" ? tree.text.toLowerCase() : "";
     if (["true", "yes", "on", "0"].includes(written)) return autostopOf(0, false);
     if (["false", "no", "off"].includes(written)) return { inVain: [] };
+    if (isAmbiguous(tree, name, found)) return undefined;
     const before = found.problems.length;
     const ms = duration("m").read(tree, name, found);
     if (found.problems.length > before) {

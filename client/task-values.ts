@@ -38,6 +38,27 @@ export function readFlag(tree: Tree, name: string, found: Findings): boolean | u
   return refuse(found, tree.place, `${name} should be true or false, not ${shown(tree)}`);
 }
 
+/**
+ * Whether a number has two readings, which is then a problem: of a leading zero YAML 1.1 makes a
+ * number in base 8, or a text, and YAML 1.2 one in base 10.
+ * Source: yaml.org/type/int.html, which PyYAML follows; YAML 1.2.2, 10.3.2.
+ */
+export function isAmbiguous(tree: Tree, name: string, found: Findings): boolean {
+  const isNumber = tree.kind === "scalar" && typeof tree.value === "number";
+  // What a flag or a program says is no YAML.
+  if (!isNumber || tree.place.kind !== "text" || !/^[-+]?0[0-9]+$/.test(tree.text)) return false;
+  const here = String(tree.value);
+  const sign = here.startsWith("-") ? "-" : "";
+  const there = /[89]/.test(tree.text)
+    ? "a text"
+    : `${sign}${Number.parseInt(tree.text.replace(/^[-+]/, ""), 8)}`;
+  if (here === there) return false;
+  const right = there === "a text" ? here : `${here} or ${there}`;
+  const what = `${name}: ${tree.text} is ${here} to YAML 1.2 and ${there} to YAML 1.1`;
+  refuse(found, tree.place, `${what}: write ${right}`);
+  return true;
+}
+
 interface WholeRule {
   readonly name: string;
   readonly least: number;
@@ -47,7 +68,7 @@ interface WholeRule {
 
 /** An integer that was written as one: `1.0` is not. */
 export function readWhole(tree: Tree, rule: WholeRule, found: Findings): number | undefined {
-  if (isNull(tree)) return undefined;
+  if (isNull(tree) || isAmbiguous(tree, rule.name, found)) return undefined;
   const whole =
     tree.kind === "scalar" &&
     typeof tree.value === "number" &&

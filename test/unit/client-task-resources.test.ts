@@ -33,6 +33,32 @@ function placeOf({ place }: Problem): string {
 
 const exact = (amount: number) => ({ amount, orMore: false });
 
+test("a number that YAML 1.1 reads in another way is a problem that names both readings", () => {
+  const problemOf = (text: string): string => {
+    const { documents = [] } = readYaml(text, "t.yaml");
+    const reading = dagOf({ documents, flags: {}, world: taskWorld });
+    return reading.ok ? "" : reading.problems.map(({ what }) => what).join("\n");
+  };
+  const both = (name: string) => `${name}: 010 is 10 to YAML 1.2 and 8 to YAML 1.1: write 10 or 8`;
+  for (const name of ["num_nodes", "priority", "max_restarts", "timeout"]) {
+    assert.equal(problemOf(`${name}: 010`), both(name));
+  }
+  for (const name of ["cpus", "memory", "disk_size", "ports", "autostop", "max_hourly_cost"]) {
+    assert.equal(problemOf(`resources: {${name}: 010}`), both(name));
+  }
+  assert.equal(problemOf("resources: {gpus: {V100: 010}}"), both("V100"));
+  assert.equal(problemOf("resources: {autostop: {idle_minutes: 010}}"), both("idle_minutes"));
+  assert.equal(problemOf("config: {grace_seconds: 010}"), both("grace_seconds"));
+  assert.match(problemOf("resources: {ports: [80, 010]}"), /010 is 10 to YAML 1.2 and 8 to/);
+  assert.match(problemOf("priority: -010"), /-010 is -10 to YAML 1.2 and -8 to .*-10 or -8$/);
+  assert.match(problemOf("num_nodes: 08"), /08 is 8 to YAML 1.2 and a text to .*: write 8$/);
+  // One reading, or no YAML.
+  for (const text of ["num_nodes: 07", 'resources: {cpus: "010"}', "resources: {cpus: 010.5}"]) {
+    assert.equal(problemOf(text), "", text);
+  }
+  assert.equal(read("run: x", { numNodes: "010" }).task.numNodes, 10);
+});
+
 test("every field of resources comes out typed", () => {
   const fields = [
     "cpus: 4+, memory: 512MB, accelerators: a100-80gb:2, disk_size: 1TB, disk_tier: HIGH",
