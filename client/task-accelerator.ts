@@ -25,7 +25,7 @@ const common = [
 
 const canonical = new Map(common.map((name) => [name.toLowerCase(), name]));
 
-const namePattern = /^[A-Za-z0-9]([A-Za-z0-9 ._-]*[A-Za-z0-9])?$/;
+const namePattern = /^(?![0-9.]+\s*(:|$))[A-Za-z0-9]([A-Za-z0-9 ._-]*[A-Za-z0-9])?$/;
 const countPattern = /^([0-9]+(\.[0-9]*)?|\.[0-9]+)$/;
 const byMemoryPattern = /^(([A-Za-z]+):)?([0-9]+)([GgMmTt])[Bb](\+?)(:([0-9]+))?$/;
 const writtenPattern = `^(${[
@@ -72,6 +72,9 @@ function wishByMemory([
 
 /** The two halves of `{NAME: COUNT}`; the count as it was written. */
 export function acceleratorsOf(name: string, count: string): Reading {
+  if (/^[0-9.]+$/.test(name)) {
+    return refused(`"${name}" is a number alone: write it with a name, as in V100:${name}`);
+  }
   if (!namePattern.test(name)) {
     return refused(`${JSON.stringify(name)} is no accelerator name; write it as V100:1`);
   }

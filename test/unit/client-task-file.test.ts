@@ -116,6 +116,16 @@ test("an alias without an anchor before it is a problem, wherever it stands", ()
   }
 });
 
+test("a number alone is no accelerator of a flag either", () => {
+  const [problem] = reading("run: x", { gpus: "4" }).problems;
+  assert.equal(
+    problem && problemsText([problem]),
+    '--gpus: "4" is a number alone: write it with a name, as in V100:4',
+  );
+  const other = taskIn("run: x", { gpus: "3080Ti:2" });
+  assert.deepEqual(other.resources.accelerators, { name: "3080Ti", count: 2 });
+});
+
 test("an empty workdir is none, and that is noted", () => {
   for (const text of ['workdir: ""', 'envs: {D: ""}\nworkdir: $D']) {
     const { task, notes } = reading(text);
@@ -188,6 +198,11 @@ const wrong = [
     at: "1:27",
     says: /whole number above 1.*V100:2/,
   },
+  { text: "resources: {accelerators: '4'}", at: "1:27", says: /"4" is a number alone.*V100:4/ },
+  { text: "resources: {accelerators: '4:1'}", at: "1:27", says: /"4" is a number alone/ },
+  { text: "resources: {accelerators: {4: 1}}", at: "1:31", says: /"4" is a number alone/ },
+  { text: "resources: {accelerators: {4: }}", at: "1:28", says: /"4" is a number alone/ },
+  { text: "resources: {accelerators: ['0.5']}", at: "1:28", says: /"0.5" is a number alone/ },
   { text: "resources: {accelerators: {V100: x}}", at: "1:34", says: /"V100:x"/ },
   { text: "run: a\nrun: b", at: "2:1", says: /"run" is given twice, first on line 1/ },
   { text: "- a", at: "1:1", says: /a task should be a mapping, not a list/ },
