@@ -6,9 +6,9 @@ import {
   allUsersFlag,
   type CliCommand,
   configFlag,
+  groupYesFlag,
   serverFlags,
   waitForFlags,
-  yesFlag,
 } from "./command.ts";
 import { WrongUse } from "./exit-codes.ts";
 import { isSet, textFlag } from "./flags.ts";
@@ -40,7 +40,7 @@ export const autostop: CliCommand = {
     { usage: "--down", about: "Take the cluster down, not only stop it." },
     configFlag,
     ...serverFlags,
-    yesFlag,
+    groupYesFlag,
   ],
   run: async (shell, parsed) => {
     const asked = idleSecondsOf(parsed, "idleMinutes");

@@ -2,7 +2,7 @@
 // Jobs that had ended already keep their outcome, and that is no error.
 
 import { userName } from "../world-os.ts";
-import { type CliCommand, configFlag, serverFlags, yesFlag } from "./command.ts";
+import { type CliCommand, cancelYesFlag, configFlag, serverFlags } from "./command.ts";
 import { consent } from "./consent.ts";
 import { exitCodes, WrongUse } from "./exit-codes.ts";
 import { isSet, wordAt, wordsAt } from "./flags.ts";
@@ -16,7 +16,7 @@ export const cancel: CliCommand = {
   flags: [
     { usage: "-a, --all", about: "Every job of yours that has not ended." },
     { usage: "-u, --all-users", about: "Refused: nobody cancels another's job.", hidden: true },
-    yesFlag,
+    cancelYesFlag,
     configFlag,
     ...serverFlags,
   ],

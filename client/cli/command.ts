@@ -13,6 +13,18 @@ export interface CliCommand extends CommandSpec {
 
 export const yesFlag: Flag = { usage: "-y, --yes", about: "Do not ask." };
 
+/** Of the commands that ask what `consent.ts` says. */
+export const groupYesFlag: Flag = {
+  usage: "-y, --yes",
+  about: "Do not ask. Without a terminal only --all, -u and globs need it.",
+};
+
+/** Of cancel, which takes no globs. */
+export const cancelYesFlag: Flag = {
+  usage: "-y, --yes",
+  about: "Do not ask. Without a terminal only --all needs it.",
+};
+
 export const allClustersFlag: Flag = { usage: "-a, --all", about: "All clusters of yours." };
 
 export const allUsersFlag: Flag = {

@@ -2,6 +2,7 @@
 //
 // A terminal is always asked. Without one, what is named exactly is done, because a script has no
 // typing errors to be guarded from; --all and globs may reach further than meant and need -y.
+// stdin is not read then: in a loop of a script it is the loop's.
 
 import { isSet, type Parsed } from "./flags.ts";
 import type { Shell } from "./shell.ts";

@@ -8,8 +8,8 @@ import {
   allUsersFlag,
   type CliCommand,
   configFlag,
+  groupYesFlag,
   serverFlags,
-  yesFlag,
 } from "./command.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { isSet, wordsAt } from "./flags.ts";
@@ -31,7 +31,7 @@ export const down: CliCommand = {
     },
     configFlag,
     ...serverFlags,
-    yesFlag,
+    groupYesFlag,
   ],
   run: async (shell, parsed) => {
     const purge = isSet(parsed, "purge");

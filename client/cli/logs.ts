@@ -30,10 +30,16 @@ export const logs: CliCommand = {
   flags: [
     { usage: "-s, --sync-down", about: "Fetch the logs of jobs (ids or globs) into files." },
     { usage: "--local-dir <DIR>", about: "Where --sync-down puts them. Default: SKY_HOME/logs." },
-    { usage: "--status", about: "Print the status of jobs; exit 0 only if all SUCCEEDED." },
+    {
+      usage: "--status",
+      about: "Print the status of jobs; exit 0 only if all SUCCEEDED (a glob may match none).",
+    },
     { usage: "--follow", about: "Go on until the job has ended. The default." },
     { usage: "--no-follow", about: "Print what there is, also of several jobs." },
-    { usage: "--tail <N>", about: "Begin N lines before the end of each log." },
+    {
+      usage: "--tail <N>",
+      about: "Begin N lines before the end of each log. Default 0: all of it.",
+    },
     { usage: "--rank <N>", about: "Only the run of this rank. Repeatable.", repeated: true },
     { usage: "-p, --provision", about: "How the cluster came up.", hidden: true },
     configFlag,

@@ -11,9 +11,9 @@ import {
   allUsersFlag,
   type CliCommand,
   configFlag,
+  groupYesFlag,
   serverFlags,
   waitForFlags,
-  yesFlag,
 } from "./command.ts";
 import { isSet } from "./flags.ts";
 import { actOnGroup, planText } from "./group.ts";
@@ -35,7 +35,7 @@ export const start: CliCommand = {
     { usage: "-f, --force", about: "Also where it is up: what does not run is started again." },
     configFlag,
     ...serverFlags,
-    yesFlag,
+    groupYesFlag,
   ],
   run: async (shell, parsed) => {
     const autostop = idleRuleOfStart(parsed);

@@ -7,8 +7,8 @@ import {
   allUsersFlag,
   type CliCommand,
   configFlag,
+  groupYesFlag,
   serverFlags,
-  yesFlag,
 } from "./command.ts";
 import { actOnGroup } from "./group.ts";
 
@@ -17,7 +17,7 @@ export const stop: CliCommand = {
   args: "[CLUSTERS...]",
   about: "Stop clusters: jobs end, disks and the record stay.",
   examples: ["sky stop demo", "sky stop 'train-*' -y"],
-  flags: [allClustersFlag, allUsersFlag, configFlag, ...serverFlags, yesFlag],
+  flags: [allClustersFlag, allUsersFlag, configFlag, ...serverFlags, groupYesFlag],
   run: (shell, parsed) =>
     actOnGroup(shell, parsed, {
       verb: "stop",

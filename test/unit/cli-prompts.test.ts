@@ -86,6 +86,18 @@ test("no is no: nothing is asked of the head", async () => {
   assert.deepEqual(made, []);
 });
 
+test("without a terminal only what is named exactly is done unasked", async () => {
+  const { head, made } = headOf([clusterOf({ user: userName() })]);
+  for (const given of [parsed(["d*"]), parsed([], { all: true }), parsed([], { allUsers: true })]) {
+    await assert.rejects(down.run(stage({ head }).shell, given), /cannot be asked/);
+  }
+  assert.deepEqual(made, []);
+  const { shell, asked } = stage({ head });
+  await down.run(shell, parsed(["demo"]));
+  assert.deepEqual([asked, made], [[], ["down demo false"]]);
+  assert.match(down.flags.find(({ usage }) => usage.startsWith("-y"))?.about ?? "", /terminal/);
+});
+
 test("--fast leaves the setup out where the cluster is up, and only there", async () => {
   for (const [status, skips] of [
     ["UP", true],
