@@ -8,6 +8,7 @@ import type { RankKey, SweepRecord } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";
 import type { EffectContext } from "../runtime/actor.ts";
 import type { AgentActorMessage, AgentEffect, AgentPorts } from "./agent-actor.ts";
+import { isJobsFault } from "./job-fault.ts";
 import type { RankEvent } from "./rank.ts";
 import { unlessNoRoom } from "./rank-records.ts";
 
@@ -79,9 +80,13 @@ async function prepareRank(
   context: Context,
 ): Promise<void> {
   const answer = (event: RankEvent): void => context.tellSelf({ kind: "rank-event", key, event });
+  let fault: { readonly fault?: "job" } = {};
   try {
     await records.writeSecrets(key, Object.values(spec.secrets));
-    const cwd = await workdir.lay(key, spec);
+    const cwd = await workdir.lay(key, spec).catch((error: unknown) => {
+      if (isJobsFault(error)) fault = { fault: "job" };
+      throw error;
+    });
     const place = workdir.ownPlace(key);
     if (place !== undefined) answer({ kind: "laid", place });
     await process.prepare({
@@ -95,7 +100,7 @@ async function prepareRank(
     });
     answer({ kind: "prepared" });
   } catch (error) {
-    answer({ kind: "refused", why: errorText(error) });
+    answer({ kind: "refused", why: errorText(error), ...fault });
   }
 }
 

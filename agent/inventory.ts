@@ -3,6 +3,7 @@
 
 import type { Capacity } from "../model/resources.ts";
 import { wireCapabilities } from "../model/wire.ts";
+import { given } from "../proto/fields.ts";
 import { inventoryMessages } from "../proto/inventory-parts.ts";
 import type { AgentReport, RankReport } from "../proto/messages.ts";
 import type { RankState } from "./rank.ts";
@@ -33,7 +34,9 @@ export function tombstones(ranks: Told["ranks"]): readonly AgentReport[] {
   return [...ranks.values()].flatMap((rank): readonly AgentReport[] => {
     const { key } = rank;
     if (rank.phase === "stopped") return [{ kind: "rank-swept", key, sweep: rank.sweep }];
-    if (rank.phase === "refused") return [{ kind: "rank-refused", key, why: rank.why }];
+    if (rank.phase === "refused") {
+      return [{ kind: "rank-refused", key, why: rank.why, ...given("fault", rank.fault) }];
+    }
     return [];
   });
 }

@@ -5,7 +5,7 @@
 // nothing outside its folder. Source: SkyPilot's documentation of `file_mounts`.
 
 import { isAbsolute, join, normalize } from "node:path/posix";
-import { SkyError } from "../model/errors.ts";
+import { isSkyError, SkyError } from "../model/errors.ts";
 import type { RankMount, RankSpec } from "../proto/messages.ts";
 
 export type MountPlace =
@@ -77,9 +77,16 @@ export function workdirSlots(
   return slots;
 }
 
+const mountWord = "the file mount ";
+
+/** Whether it is one of a file mount. */
+export function isMountFailure(error: unknown): boolean {
+  return isSkyError(error) && String(error.params["what"]).startsWith(mountWord);
+}
+
 /** Names the mount as the user wrote it. */
 export function mountFailure(destination: string, why: string, cause?: unknown): SkyError {
-  const what = `the file mount ${destination}`;
+  const what = `${mountWord}${destination}`;
   return new SkyError("process/failed", { what, why }, { cause });
 }
 

@@ -32,9 +32,10 @@ export function standReady({ key, place }: Preparing): Next {
 
 export function refuse(
   { key }: { readonly key: RankKey },
-  { why }: { readonly why: string },
+  { why, fault }: { readonly why: string; readonly fault?: "job" },
 ): Next {
-  return [{ phase: "refused", key, why }, [report({ kind: "rank-refused", key, why })]];
+  const about = { key, why, ...given("fault", fault) };
+  return [{ phase: "refused", ...about }, [report({ kind: "rank-refused", ...about })]];
 }
 
 export function run({ key, place }: Waiting, { pid, startedAt }: Start): Next {

@@ -53,7 +53,13 @@ export type RankState =
       readonly sweep: SweepRecord;
       readonly acknowledged: boolean;
     }
-  | { readonly phase: "refused"; readonly key: RankKey; readonly why: string };
+  | {
+      readonly phase: "refused";
+      readonly key: RankKey;
+      readonly why: string;
+      /** It is the job's own doing. */
+      readonly fault?: "job";
+    };
 
 export interface Stopping {
   readonly phase: "stopping";
@@ -98,7 +104,7 @@ export type RankEvent =
   /** It will start in a folder of its job's own. */
   | { readonly kind: "laid"; readonly place: RankPlace }
   | { readonly kind: "prepared" }
-  | { readonly kind: "refused"; readonly why: string }
+  | { readonly kind: "refused"; readonly why: string; readonly fault?: "job" }
   | ({ readonly kind: "started" } & Start)
   | ({ readonly kind: "exited" } & End)
   | { readonly kind: "swept"; readonly sweep: SweepRecord }

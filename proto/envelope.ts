@@ -90,7 +90,9 @@ const writers: { readonly [K in Kind]: (message: Message<K>) => sky.v1.Envelope.
   "rank-prepared": ({ key, askedAt }) => ({
     rankPrepared: { key: rankKeyToProto(key), ...given("askedAt", askedAt) },
   }),
-  "rank-refused": ({ key, why }) => ({ rankRefused: { key: rankKeyToProto(key), why } }),
+  "rank-refused": ({ key, why, fault }) => ({
+    rankRefused: { key: rankKeyToProto(key), why, jobsFault: fault === "job" },
+  }),
   "rank-started": ({ key, pid, startedAt, place }) => ({
     rankStarted: { key: rankKeyToProto(key), pid, startedAt, ...given("place", place) },
   }),
@@ -150,8 +152,9 @@ const readers: { readonly [B in Body]: (envelope: sky.v1.Envelope) => WireMessag
     return { kind: "rank-prepared", key: rankKeyFromProto(key), ...given("askedAt", askedAt) };
   },
   rankRefused: ({ rankRefused }) => {
-    const { key, why } = needed(rankRefused, "rank_refused");
-    return { kind: "rank-refused", key: rankKeyFromProto(key), why };
+    const { key, why, jobsFault } = needed(rankRefused, "rank_refused");
+    const fault = jobsFault ? ({ fault: "job" } as const) : {};
+    return { kind: "rank-refused", key: rankKeyFromProto(key), why, ...fault };
   },
   rankStarted: ({ rankStarted }) => {
     const { key, pid, startedAt, place } = needed(rankStarted, "rank_started");

@@ -94,7 +94,13 @@ export type AgentReport =
       /** The node's monotonic clock, for a rank that runs on a lease. */
       readonly askedAt?: number;
     }
-  | { readonly kind: "rank-refused"; readonly key: RankKey; readonly why: string }
+  | {
+      readonly kind: "rank-refused";
+      readonly key: RankKey;
+      readonly why: string;
+      /** It is the job's own doing. Absent: the node's, or an older agent's word. */
+      readonly fault?: "job";
+    }
   | {
       readonly kind: "rank-started";
       readonly key: RankKey;

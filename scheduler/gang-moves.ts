@@ -57,6 +57,9 @@ type Going = Starting | Running;
 
 /** With pauses that double from a second to a minute: about two minutes. */
 export const refusalsMax = 8;
+/** Of refusals that are the job's own doing, whatever their texts: about half a minute. */
+export const ownRefusalsMax = 6;
+const ownDoing = "the job's own doing";
 
 // ---- the queue
 
@@ -164,14 +167,19 @@ export function refusedAfterSetup(state: SettingUp, event: On<"rank-refused">): 
   return event.key.phase === "setup" ? neverStarted(state, event) : notPrepared(state, event);
 }
 
-/** Tried again after a pause, elsewhere if it can be; not for ever if the cause stays one. */
+/**
+ * Tried again after a pause, elsewhere if it can be; not for ever if the cause stays one. What is
+ * the job's own doing keeps no other job from the node.
+ */
 function notPrepared(state: Preparing | SettingUp, event: On<"rank-refused">): Next {
-  const { key, why, at } = event;
+  const { key, why, fault, at } = event;
   const node = processOf(state, key)?.node ?? "?";
   const how = { why: `${node} refused to prepare ${nameOf(key)}: ${why}`, wallMs: at.wallMs };
   if (event.neverStarted) return giveBack(state, [], how);
-  const refusals = refusedAgain(state.refusals, why.replaceAll(node, "*"));
-  if (refusals.times < refusalsMax) return giveBack(state, [node], { ...how, refusals });
+  const isOwn = fault === "job";
+  const refusals = refusedAgain(state.refusals, isOwn ? ownDoing : why.replaceAll(node, "*"));
+  const [blamed, max] = isOwn ? [[], ownRefusalsMax] : [[node], refusalsMax];
+  if (refusals.times < max) return giveBack(state, blamed, { ...how, refusals });
   const params = { node, what: nameOf(key), why, times: String(refusals.times - 1) };
   return fail(state, { code: "refused", params }, { why: "peer-failed", wallMs: at.wallMs });
 }

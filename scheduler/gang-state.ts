@@ -130,6 +130,8 @@ export type GangEvent =
       readonly why: string;
       /** It stood ready or was on its way there, and its agent ended: no fault of its node. */
       readonly neverStarted?: true;
+      /** It is the job's own doing: no fault of its node either. */
+      readonly fault?: "job";
     }
   | {
       readonly kind: "rank-started";

@@ -82,7 +82,8 @@ class View {
   readonly #shell: Shell;
   readonly #request: FollowRequest;
   readonly #text: LogText;
-  #waitingFor = "";
+  /** What it waited for so far: said once each, however often it comes back to it. */
+  readonly #said = new Set<string>();
 
   constructor(shell: Shell, request: FollowRequest) {
     this.#shell = shell;
@@ -112,8 +113,8 @@ class View {
   }
 
   #sayWhyItWaits({ id, waitingFor }: Job): void {
-    if (waitingFor === undefined || waitingFor === this.#waitingFor) return;
-    this.#waitingFor = waitingFor;
+    if (waitingFor === undefined || this.#said.has(waitingFor)) return;
+    this.#said.add(waitingFor);
     if (this.#request.follow) this.#shell.say(`Job ${id} is waiting: ${waitingFor}`);
   }
 }

@@ -384,6 +384,7 @@ export namespace sky {
             $unknowns?: Uint8Array[];
             key: sky.v1.RankKey;
             why: string;
+            jobsFault: boolean;
             static encode(message: sky.v1.RankRefused.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.RankRefused & sky.v1.RankRefused.$Shape;
         }
@@ -392,6 +393,7 @@ export namespace sky {
             interface $Properties {
                 key?: sky.v1.RankKey.$Properties;
                 why?: string;
+                jobsFault?: boolean;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.RankRefused.$Properties;

@@ -1683,6 +1683,7 @@ export const sky = $root.sky = (() => {
 
             RankRefused.prototype.key = null;
             RankRefused.prototype.why = "";
+            RankRefused.prototype.jobsFault = false;
 
             RankRefused.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -1695,6 +1696,8 @@ export const sky = $root.sky = (() => {
                     $root.sky.v1.RankKey.encode(message.key, writer.uint32(10).fork(), _depth + 1).ldelim();
                 if (message.why != null && $Object.hasOwnProperty.call(message, "why") && message.why !== "")
                     writer.uint32(18).string(message.why);
+                if (message.jobsFault != null && $Object.hasOwnProperty.call(message, "jobsFault") && message.jobsFault !== false)
+                    writer.uint32(24).bool(message.jobsFault);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1741,6 +1744,15 @@ export const sky = $root.sky = (() => {
                                 message.why = value;
                             else
                                 delete message.why;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.jobsFault = value;
+                            else
+                                delete message.jobsFault;
                             continue;
                         }
                     }

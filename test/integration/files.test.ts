@@ -116,6 +116,9 @@ test("what is there and of another kind is named and stays; the job waits for it
     return waitingFor.includes(`the file mount ${destination}: a folder is there already`);
   });
   assert.equal(readFileSync(join(destination, "x"), "utf8"), "theirs");
+  // It is the job's own doing: others get the node at once.
+  const other = here.file("o.yaml", "run: echo others run\n");
+  assert.match(await ok(here, ["exec", "demo", other]), /others run/);
   rmSync(destination, { recursive: true });
   assert.match(await ok(here, ["logs", "demo", "1"]), /ours/);
 });

@@ -233,7 +233,7 @@ const messages: Arbitraries = {
   "report-inventory": fc.constant({}),
   inspect: plain({ replyTo: address }),
   "rank-prepared": withSome({ key: rankKey }, { askedAt: real }),
-  "rank-refused": plain({ key: rankKey, why: text }),
+  "rank-refused": withSome({ key: rankKey, why: text }, { fault: fc.constant("job") }),
   "rank-started": withSome({ key: rankKey, pid: whole, startedAt: real }, { place: rankPlace }),
   "rank-exited": withSome(
     { key: rankKey, exit, endedAt: real, logBytes: whole },

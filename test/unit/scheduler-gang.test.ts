@@ -56,6 +56,7 @@ function alphabet(kind: Kind, attempt: number): readonly GangEvent[] {
     { kind: "placed", ranks: members, setups: kind.setup ? members : [] },
     ...members.flatMap(({ rank }) => about(rank)),
     { kind: "rank-refused", key: key("run", 0), why: "full" },
+    { kind: "rank-refused", key: key("run", 0), why: "taken", fault: "job" },
     { kind: "rank-exited", key: key("run", kind.ranks - 1), exit: bad, ...exit },
     { kind: "setup-exited", key: key("setup", 0), exit: bad, ...exit },
     { kind: "node-lost", node: "head", evidence: "silent" },
