@@ -2,7 +2,8 @@
 //
 // The words are joined by spaces. If that names a file whose YAML is a mapping, it is a task;
 // otherwise it is a command. One word that ends in .yaml or .yml was surely meant as a file: when
-// it is not there the caller asks, and when it cannot be parsed that is an error, not a command.
+// it is not there the caller asks, and when it is too large or cannot be parsed that is an error,
+// not a command.
 // Source: SkyPilot 0.3.0. Reading the file is the caller's, and so is loading a YAML parser,
 // which a command does not need.
 
@@ -17,6 +18,8 @@ export type FileReading =
   | { readonly kind: "not-text"; readonly textBefore: string }
   | { readonly kind: "missing" }
   | { readonly kind: "not-a-file" }
+  /** More bytes than are read of a file. */
+  | { readonly kind: "too-large"; readonly bytes: number; readonly bytesMax: number }
   | { readonly kind: "unreadable"; readonly why: string };
 
 export type Entrypoint =
@@ -49,8 +52,11 @@ export function resolveEntrypoint(
   if (text === "") return { kind: "none" };
   const named = /^\S+\.ya?ml$/i.test(text);
   if (file.kind === "not-text" && named) return notText(text, file.textBefore);
-  if (file.kind !== "text")
-    return named ? doubtful(text, file) : { kind: "command", command: text };
+  if (named && file.kind === "too-large") return tooLarge(text, file);
+  if (file.kind !== "text") {
+    const isDoubtful = named && file.kind !== "too-large";
+    return isDoubtful ? doubtful(text, file) : { kind: "command", command: text };
+  }
   const { documents, problems } = readYaml(file.text, text);
   const first = documents?.find((tree) => !isNull(tree)) ?? documents?.[0];
   const isTask = first?.kind === "map" || (named && first !== undefined && isNull(first));
@@ -80,7 +86,18 @@ function notText(file: string, textBefore: string): Entrypoint {
   return { kind: "invalid", problems: [{ place: { kind: "text", file, ...at }, what }] };
 }
 
-function doubtful(command: string, file: Exclude<FileReading, { kind: "text" }>): Entrypoint {
+/** The file is there, so nobody meant its name as a command. */
+function tooLarge(
+  path: string,
+  { bytes, bytesMax }: Extract<FileReading, { kind: "too-large" }>,
+): Entrypoint {
+  const what = `it has ${bytes} bytes, at most ${bytesMax} are read of a task file`;
+  return { kind: "invalid", problems: [{ place: { kind: "value", path }, what }] };
+}
+
+type NoTask = Exclude<FileReading, { readonly kind: "text" | "too-large" }>;
+
+function doubtful(command: string, file: NoTask): Entrypoint {
   const why = {
     "not-text": "it is not text",
     missing: "the file does not exist",

@@ -143,7 +143,7 @@ function readEntry(path: string): FileReading {
     if (stat === undefined) return { kind: "missing" };
     if (!stat.isFile()) return { kind: "not-a-file" };
     if (stat.size > fileBytesMax) {
-      return { kind: "unreadable", why: `it has ${stat.size} bytes, at most ${fileBytesMax}` };
+      return { kind: "too-large", bytes: stat.size, bytesMax: fileBytesMax };
     }
     return fileReading(readFileSync(path));
   } catch (error) {

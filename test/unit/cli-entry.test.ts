@@ -66,6 +66,15 @@ test("what the head finds wrong is told at its line, or as it is for a flag", as
   assert.equal(withPlace(error, flagged), error);
 });
 
+test("a file that is too large is an error that names the limit, never a command", async (t) => {
+  const path = fileWith(t, `# ${"x".repeat(4 * 1024 * 1024)}\nrun: x\n`);
+  for (const flags of [{}, { yes: true }]) {
+    await assert.rejects(taskFromEntry(quietShell(), [path], { args: [], flags }), (error) => {
+      return isSkyError(error, "task/invalid") && /at most 4194304 are read/.test(error.message);
+    });
+  }
+});
+
 test("one task is taken; of several the last one's place is told", async (t) => {
   const path = fileWith(t, "name: all\n---\nrun: x\n---\nrun: y\n");
   await assert.rejects(taskFromEntry(quietShell(), [path], nothing), {
