@@ -26,6 +26,9 @@ export const debug: CliCommand = {
     const json = wantsJson(parsed);
     const first = wordAt(parsed, 0);
     const second = wordAt(parsed, 1);
+    if (json && (first === "export" || first === "metrics")) {
+      throw new WrongUse(`-o json: \`sky debug ${first}\` has a format of its own`);
+    }
     if (first === "export") return writeBundle(shell, parsed, second);
     if (second !== undefined) throw new WrongUse("name one cluster, or none for all");
     if (textFlag(parsed, "to") !== undefined)

@@ -3,13 +3,13 @@
 // Source: SkyPilot 0.3.0, and newer for --all-users.
 
 import type { ClusterView } from "../../model/cluster.ts";
-import { errorText } from "../../model/errors.ts";
 import { isGlob } from "../glob.ts";
 import type { Head } from "../head.ts";
 import { userName } from "../world-os.ts";
 import { consent } from "./consent.ts";
 import { type ExitCode, exitCodeOfError, exitCodes, WrongUse } from "./exit-codes.ts";
 import { isSet, type Parsed, wordsAt } from "./flags.ts";
+import { reasonText } from "./message.ts";
 import { namesMeant } from "./names.ts";
 import { checkReserved, isReserved } from "./reserved.ts";
 import type { Shell } from "./shell.ts";
@@ -148,7 +148,7 @@ async function actOnOne(shell: Shell, { head, cluster, action }: One): Promise<E
     return exitCodes.done;
   } catch (error) {
     if (shell.interrupt.aborted) throw error;
-    shell.say(`${action.doing} cluster ${name}...failed. Reason: ${errorText(error)}`);
+    shell.say(`${action.doing} cluster ${name}...failed. Reason: ${reasonText(error)}`);
     return exitCodeOfError(error);
   }
 }

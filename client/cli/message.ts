@@ -11,5 +11,15 @@ export function failureText(error: unknown): string {
   if (isSkyError(error, "job/not-found") && Number(error.params["id"]) === 0) {
     return `Error: there is no job on cluster '${error.params["name"]}' yet.`;
   }
-  return `Error: ${errorText(error)}`;
+  return `Error: ${reasonText(error)}`;
+}
+
+/** The error in words, with what brings a cluster up where that is what it lacks. */
+export function reasonText(error: unknown): string {
+  const text = errorText(error);
+  if (!isSkyError(error, "cluster/not-up")) return text;
+  const { name, status } = error.params;
+  const start = `sky start ${name}`;
+  if (status === "STOPPED") return `${text}\nTo bring it up:  ${start}`;
+  return `${text}\nWait until \`sky status ${name}\` says UP; if it never does:  ${start}`;
 }

@@ -70,7 +70,7 @@ export const status: CliCommand = {
     const failed = refreshed.filter((found) => found.failed);
     for (const { text } of refreshed) shell.say(text);
     if (failed.length > 0) shell.say(`Failed to refresh status for ${countText(failed.length)}.`);
-    if (ip) return printIp(shell, shown);
+    if (ip) return printIp(shell, shown, json);
     if (json) printJson(shell, shown);
     else printClusters(shell, parsed, shown);
     return failed.length === 0 ? exitCodes.done : exitCodes.refused;
@@ -150,10 +150,13 @@ function reservedLast(a: ClusterView, b: ClusterView): number {
   return Number(isReserved(a.name)) - Number(isReserved(b.name));
 }
 
-function printIp(shell: Shell, shown: readonly ClusterView[]): ExitCode {
+function printIp(shell: Shell, shown: readonly ClusterView[], json: boolean): ExitCode {
   const [only, ...more] = shown;
   const address = only?.nodes[0]?.ip;
-  if (only === undefined) return exitCodes.done;
+  if (only === undefined) {
+    if (json) printJson(shell, null);
+    return exitCodes.done;
+  }
   if (more.length > 0) {
     const names = shown.map(({ name }) => name).join(", ");
     throw new WrongUse(`--ip takes exactly one cluster; this names ${names}`);
@@ -162,6 +165,7 @@ function printIp(shell: Shell, shown: readonly ClusterView[]): ExitCode {
     shell.say(`Cluster ${only.name} has no address now (status: ${only.status}).`);
     return exitCodes.refused;
   }
-  shell.print(address);
+  if (json) printJson(shell, { name: only.name, ip: address });
+  else shell.print(address);
   return exitCodes.done;
 }
