@@ -23,8 +23,10 @@ export interface PlacedMount {
 
 /** The folder in a node's home that jobs start in. */
 export const workdirName = "sky_workdir";
+/** In a node's home: what is the node's, and no job's. */
+const stateName = ".sky";
 /** In a node's home: the data of what is elsewhere by a link. */
-export const linkedName = ".sky/file_mounts";
+export const linkedName = `${stateName}/file_mounts`;
 
 /** In the order in which they are laid out: what is in something comes after it. */
 export function placeMounts(mounts: readonly RankMount[], home: string): readonly PlacedMount[] {
@@ -54,6 +56,8 @@ export function mountPlace(destination: string, home: string): MountPlace {
   if (path.startsWith(`${workdir}/`)) {
     return { kind: "workdir", path: path.slice(workdir.length + 1) };
   }
+  if (`${path}/`.startsWith(`${home}/${stateName}/`))
+    throw refused("the node's own state is there");
   if (path.startsWith(`${home}/`)) return { kind: "home", path };
   if (isOfHome) throw refused("it leads out of the node's home");
   return { kind: "link", path: join(home, linkedName, path), link: path };

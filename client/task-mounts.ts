@@ -108,6 +108,9 @@ interface Destination {
 /** Where nodes lay out the workdir. Source: SkyPilot. */
 const workdirPath = "~/sky_workdir";
 
+/** Where nodes keep their state, among it the files of absolute mounts. Source: SkyPilot. */
+const statePath = "~/.sky";
+
 function checkDestination(
   { destination, destinationPlace: place }: MountSaid,
   { found, hasWorkdir }: Checking,
@@ -127,6 +130,10 @@ function checkDestination(
     return refuse(found, place, what);
   }
   const whole = /^[~/]/.test(path) ? path : `${workdirPath}/${path}`;
+  if (whole === statePath || whole.startsWith(`${statePath}/`)) {
+    const what = `the destination ${typed} of a file mount is in ${statePath}`;
+    return refuse(found, place, `${what}, the node's own state: name another path`);
+  }
   if (whole === workdirPath && hasWorkdir) {
     const what = `Cannot use ${typed} as a destination path of a file mount`;
     return refuse(found, place, `${what}, as it will be used by the workdir: name a path inside`);

@@ -157,6 +157,7 @@ function mountProblem(destination: string, source: string): string | undefined {
   const named = isAbsolute || steps[0] === "~" ? steps.slice(1) : steps;
   if (named.length === 0 || named.includes("")) return "names no file";
   if (named.some((step) => step === "." || step === "..")) return "has a step . or ..";
+  if (`${destination}/`.startsWith("~/.sky/")) return "is in ~/.sky, the node's own state";
   if (destination.includes("\0")) return "holds a NUL byte";
   if (!source.startsWith("/")) return `has a source '${source}' that is not an absolute path`;
   return source.includes("\0") ? "has a source with a NUL byte" : undefined;

@@ -55,7 +55,14 @@ test("what is no destination is refused by name", () => {
     "/n",
     "a\0",
   ];
-  for (const destination of [...wrong, "/n/home", "/n/home/", "~/../../x"]) {
+  for (const destination of [
+    ...wrong,
+    "/n/home",
+    "/n/home/",
+    "~/../../x",
+    "~/.sky",
+    "/n/home/.sky/x",
+  ]) {
     assert.throws(
       () => mountPlace(destination, home),
       (error: Error) => error.message.startsWith(`the file mount ${destination}: `),

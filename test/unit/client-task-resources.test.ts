@@ -263,8 +263,16 @@ test("destinations come out as nodes take them", () => {
 
 const noDestinations = [
   ...["'/'", "'~'", "'.'", "'~/'", "''", "../x", "~/../x", "~bob/x", "'~/sky_workdir/'", "/.."],
-  "'/a/'",
+  ...["'/a/'", "~/.sky", "'~/.sky/'", "~/.sky/file_mounts/a", "~/x/.././.sky/b"],
 ];
+
+test("the node's own state is named where a mount would cover it", () => {
+  const { documents = [] } = readYaml("file_mounts: {~/.sky/x: x, ~/.skyx: x}", "t.yaml");
+  const reading = dagOf({ documents, flags: {}, world: taskWorld });
+  const problems = reading.ok ? [] : reading.problems.map((one) => `${placeOf(one)} ${one.what}`);
+  const what = 'the destination "~/.sky/x" of a file mount is in ~/.sky, the node\'s own state';
+  assert.deepEqual(problems, [`1:15 ${what}: name another path`]);
+});
 
 for (const destination of noDestinations) {
   test(`${destination} is no destination`, () => {

@@ -58,7 +58,7 @@ test("a task in order passes; anything else is named by its field", () => {
     [{ name: "Train!" }, "tasks[0].name"],
     [{ workdir: "relative" }, "tasks[0].workdir"],
     [{ fileMounts: [mount("~/x"), mount("/a b/c"), mount("d/é")] }, undefined],
-    ...["", "~", "/", "~/x/", "a//b", "../x", "/a/../b", "~/./x", "a\0b"].map(
+    ...["", "~", "/", "~/x/", "a//b", "../x", "/a/../b", "~/./x", "a\0b", "~/.sky/x"].map(
       (destination) => [{ fileMounts: [mount(destination)] }, "tasks[0].file_mounts"] as const,
     ),
     [{ fileMounts: [mount("x"), mount("x")] }, "tasks[0].file_mounts"],
