@@ -29,10 +29,17 @@ export interface MountSaid {
 
 const sourceCalled = "a path, a bucket's URI or a storage mapping";
 
+/**
+ * What an editor can tell of a destination: no slash at its end, no user's home, not the node's
+ * state. Variables are not filled in yet.
+ */
+const destinationPattern = /^(?!~\/*$)(?!~[^/$])(?!~\/\.sky(\/|$))(?=[\s\S]*\S)[\s\S]*[^/]$/;
+
 /** Destinations to sources, in the order of the file. */
 export const fileMounts: Kind<readonly MountSaid[]> = {
   schema: {
     type: "object",
+    propertyNames: { pattern: destinationPattern.source },
     additionalProperties: { anyOf: [{ type: "string", minLength: 1 }, storage.schema] },
   },
   called: `a mapping of destinations, each to ${sourceCalled}`,

@@ -48,6 +48,8 @@ interface Part {
   readonly title: string;
   readonly text: readonly string[];
   readonly fields: Fields;
+  /** Behind the table: a whole file, where the examples are none by themselves. */
+  readonly whole?: readonly string[];
 }
 
 const parts: readonly Part[] = [
@@ -84,9 +86,22 @@ const parts: readonly Part[] = [
     title: "The header of a file of several tasks",
     text: [
       "A file may hold several documents, with `---` between them: a chain of tasks, or a group. The first",
-      "document may be a header: only a `name`, or with `execution`. `sky launch` takes a single task.",
+      "document may be a header: only a `name`, or a `name` and `execution`, with the other fields beside them.",
+      "`sky launch` takes a single task.",
     ],
     fields: headerFields,
+    whole: [
+      "name: training",
+      "execution: parallel",
+      "primary_tasks: [train]",
+      "termination_delay: 30s",
+      "---",
+      "name: train",
+      "run: python train.py",
+      "---",
+      "name: watch",
+      "run: python watch.py",
+    ],
   },
 ];
 
@@ -111,7 +126,7 @@ function pageText(): string {
   return `${[...opening, ...parts.flatMap(partText)].join("\n")}\n`;
 }
 
-function partText({ title, text, fields }: Part): readonly string[] {
+function partText({ title, text, fields, whole }: Part): readonly string[] {
   const rows = Object.entries(fields).map(([name, { kind, about, example }]) => {
     return `| \`${name}\` | ${cell(kind.called)} | ${cell(about)} | \`${cell(example)}\` |`;
   });
@@ -123,7 +138,9 @@ function partText({ title, text, fields }: Part): readonly string[] {
     "",
     "| Field | Is | Says | Example |",
     "|---|---|---|---|",
-  ].concat(rows);
+    ...rows,
+    ...(whole === undefined ? [] : ["", "In a whole file:", "", "```yaml", ...whole, "```"]),
+  ];
 }
 
 function cell(text: string): string {

@@ -77,3 +77,36 @@ for (const [name, fields, whole] of tables) {
     }
   });
 }
+
+test("every file of the page is right, for the schema too", () => {
+  const page = taskFiles().get("task.md") ?? "";
+  const files = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = ""]) => text);
+  assert.ok(files.some((text) => text.includes("execution: parallel")));
+  for (const text of files) {
+    const { documents = [], problems } = readYaml(text, "t.yaml");
+    const read = dagOf({ documents, flags: {}, world });
+    const all = [...problems, ...(read.ok ? [] : read.problems)];
+    assert.equal(problemsText(all), "", text);
+    for (const document of text.split("---\n")) {
+      assert.ok(validate(parse(document)), `${document}\n${JSON.stringify(validate.errors)}`);
+    }
+  }
+});
+
+test("the schema takes the destinations that the validator takes, and no others", () => {
+  const destinations: readonly (readonly [string, boolean])[] = [
+    ...["/a", "~/a", "a/b", "./a", "~/.skyx", "a b", "$D/x", "~$D", "/a\nb"].map((path) => {
+      return [path, true] as const;
+    }),
+    ...["/a/", "/", "~", "~/", "", "  ", "~bob/x", "~/.sky", "~/.sky/x", "a//"].map((path) => {
+      return [path, false] as const;
+    }),
+  ];
+  for (const [path, isRight] of destinations) {
+    const envs = { D: "/d" };
+    const text = JSON.stringify({ envs, file_mounts: { [path]: "/x" } });
+    const { documents = [] } = readYaml(text, "t.yaml");
+    assert.equal(dagOf({ documents, flags: {}, world }).ok, isRight, `validator: ${text}`);
+    assert.equal(validate(JSON.parse(text)), isRight, `schema: ${text}`);
+  }
+});
