@@ -105,7 +105,7 @@ async function openNode(shell: Shell, parsed: Parsed, kind: Kind): Promise<ExitC
     found === undefined
       ? await launchedAnew(shell, parsed, plan)
       : await upAgain(shell, parsed, { found, ...(autostop === undefined ? {} : { autostop }) });
-  return attach(shell, view, kind);
+  return attach(shell, view, { kind });
 }
 
 function checkedName(parsed: Parsed, kind: string): string {
