@@ -65,7 +65,10 @@ class HeadTable implements Heads {
 
   constructor(options: HeadsOptions) {
     this.#options = options;
-    this.#serving = serveWorkdirs(options);
+    this.#serving = serveWorkdirs({
+      ...options,
+      mend: async (cluster, tree) => await this.#heads.get(cluster)?.workdirs.mend(tree),
+    });
   }
 
   get(cluster: string): Head | undefined {

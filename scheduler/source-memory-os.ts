@@ -8,6 +8,7 @@ import { dirname } from "node:path";
 import { errorText } from "../model/errors.ts";
 import type { Log } from "../runtime/log.ts";
 import { tempBeside } from "../runtime/tree-os.ts";
+import type { Digest } from "../transfer/chunks/chunk.ts";
 import type { PackedTree, PackSource } from "../transfer/tree/pack.ts";
 import type { SourceMemory, SourceRecord } from "./source-memory.ts";
 import { decodeSources, encodeSources, SourceRecords } from "./source-memory.ts";
@@ -35,6 +36,10 @@ class SourceFile implements SourceMemory {
 
   async recall(source: PackSource): Promise<SourceRecord | undefined> {
     return (await this.#known()).recall(source);
+  }
+
+  async packedAs(tree: Digest): Promise<readonly PackSource[]> {
+    return (await this.#known()).packedAs(tree);
   }
 
   remember(source: PackSource, packed: PackedTree): void {

@@ -5,6 +5,7 @@
 // forgotten is read again. Those that were not used for longest are forgotten first.
 
 import type { TreeRef } from "../model/tree.ts";
+import type { Digest } from "../transfer/chunks/chunk.ts";
 import type { PackedTree, PackSource } from "../transfer/tree/pack.ts";
 import type { LargeFile } from "../transfer/tree/reading.ts";
 
@@ -20,6 +21,8 @@ export interface SourceRecord extends PackSource {
 
 export interface SourceMemory {
   recall(source: PackSource): Promise<SourceRecord | undefined>;
+  /** What the tree of that digest was last packed from. */
+  packedAs(tree: Digest): Promise<readonly PackSource[]>;
   remember(source: PackSource, packed: PackedTree): void;
   forget(source: PackSource): void;
   /** What was remembered survives. */
@@ -50,6 +53,11 @@ export class SourceRecords {
     this.#records.delete(key);
     this.#records.set(key, record);
     return record;
+  }
+
+  packedAs(tree: Digest): readonly PackSource[] {
+    const found = this.all().filter((record) => record.tree.digest === tree);
+    return found.map(({ path, isFile }) => ({ path, isFile }));
   }
 
   /** Whether that is anything new. */
@@ -84,6 +92,7 @@ export function createSourceMemory(): SourceMemory {
   const records = new SourceRecords();
   return {
     recall: async (source) => records.recall(source),
+    packedAs: async (tree) => records.packedAs(tree),
     remember: (source, packed) => void records.remember(source, packed),
     forget: (source) => void records.forget(source),
     close: async () => {},

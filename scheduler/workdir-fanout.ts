@@ -8,6 +8,7 @@ import { errorText, SkyError } from "../model/errors.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { StreamChannel, StreamSession } from "../runtime/stream.ts";
+import type { ChunkRef } from "../transfer/chunks/chunk.ts";
 import type { ContentStore, PinName } from "../transfer/chunks/content-store.ts";
 import type { ChunkCodec, ChunkSource } from "../transfer/chunks/exchange.ts";
 import { isExchange, parseExchangeHeader } from "../transfer/chunks/exchange.ts";
@@ -15,10 +16,12 @@ import { decodeManifest } from "../transfer/chunks/manifest.ts";
 import { parseFanOutHeader } from "../transfer/fanout/control.ts";
 import { type FanOut, startFanOut } from "../transfer/fanout/fan-out.ts";
 import { fanOutIn, workdirPin } from "../transfer/tree/pins.ts";
+import { isLost, type MendTree, mendedSource, unlessAborted } from "./workdir-source.ts";
 
 export interface WorkdirFanOutOptions {
   readonly chunks: ContentStore;
   readonly from: ChunkSource;
+  readonly mend: MendTree;
   readonly work: ChunkCodec;
   readonly clock: Clock;
   readonly log: Log;
@@ -34,6 +37,7 @@ interface Running {
 export class WorkdirFanOuts {
   readonly #options: WorkdirFanOutOptions;
   readonly #running = new Map<PinName, Running>();
+  readonly #closing = new AbortController();
 
   constructor(options: WorkdirFanOutOptions) {
     this.#options = options;
@@ -47,7 +51,8 @@ export class WorkdirFanOuts {
     const [cluster = ""] = session.peer.split("/");
     const digest = scope === undefined ? undefined : fanOutIn(cluster, scope);
     if (scope === undefined || digest === undefined) return false;
-    const about = { scope, pin: workdirPin(cluster, digest), digest, joins: joins !== undefined };
+    const pin = workdirPin(cluster, digest);
+    const about = { cluster, scope, pin, digest, joins: joins !== undefined };
     this.#admit(about, session, channel).catch((error: unknown) => {
       const why = errorText(error);
       this.#options.log.info("a node takes no part in a fan-out", { peer: session.peer, why });
@@ -57,6 +62,7 @@ export class WorkdirFanOuts {
   }
 
   async close(why: string): Promise<void> {
+    this.#closing.abort(new SkyError("stream/closed", { why }));
     const running = [...this.#running.values()];
     for (const one of await Promise.allSettled(running.map(({ opening }) => opening))) {
       if (one.status === "fulfilled") one.value.close(why);
@@ -81,8 +87,22 @@ export class WorkdirFanOuts {
     return running;
   }
 
-  async #open({ scope, pin, digest }: About): Promise<FanOut> {
-    const { chunks, from, work, clock, log } = this.#options;
+  async #open(about: About): Promise<FanOut> {
+    const { work, clock, log } = this.#options;
+    const { cluster, scope, digest } = about;
+    const mend = (): Promise<void> => this.#options.mend(cluster, digest);
+    const refs = await this.#chunksOf(about).catch(async (error: unknown) => {
+      if (!isLost(error)) throw error;
+      await unlessAborted(mend(), this.#closing.signal);
+      return await this.#chunksOf(about);
+    });
+    const from = mendedSource(this.#options.from, mend);
+    return startFanOut({ scope, refs, from, work, sinks: [], clock, log, rules: { absentMs } });
+  }
+
+  /** They are all here, as far as is known without reading them. */
+  async #chunksOf({ pin, digest }: About): Promise<readonly ChunkRef[]> {
+    const { chunks } = this.#options;
     const pinned = await chunks.pinned(pin);
     if (pinned === undefined) {
       throw new SkyError("chunk/missing", { digest, where: "what jobs of the cluster need" });
@@ -93,11 +113,12 @@ export class WorkdirFanOuts {
     if (lacking !== undefined) {
       throw new SkyError("chunk/missing", { digest: lacking.digest, where: "the head" });
     }
-    return startFanOut({ scope, refs, from, work, sinks: [], clock, log, rules: { absentMs } });
+    return refs;
   }
 }
 
 interface About {
+  readonly cluster: string;
   readonly scope: PinName;
   readonly pin: PinName;
   readonly digest: string;

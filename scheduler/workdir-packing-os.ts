@@ -17,11 +17,17 @@ import type { ChunkRef } from "../transfer/chunks/chunk.ts";
 import type { ContentStore, PinName } from "../transfer/chunks/content-store.ts";
 import { decodeManifest } from "../transfer/chunks/manifest.ts";
 import type { ChunkWork } from "../transfer/chunks/work.ts";
-import { type KnownTree, type PackedTree, packTree } from "../transfer/tree/pack.ts";
+import {
+  type KnownTree,
+  type PackedTree,
+  type PackSource,
+  packTree,
+} from "../transfer/tree/pack.ts";
 import { packingPin } from "../transfer/tree/pins.ts";
 import type { TreeReading } from "../transfer/tree/reading.ts";
 import type { TreeChunk } from "../transfer/tree/region-writer.ts";
 import type { SourceMemory, SourceRecord } from "./source-memory.ts";
+import { isLost } from "./workdir-source.ts";
 
 export interface PackingOptions {
   readonly cluster: string;
@@ -61,6 +67,11 @@ export async function mountSource(path: string, destination: string): Promise<So
   const isFile = found.isFile();
   if (isFile || found.isDirectory()) return { path, isFile, ...about };
   throw invalid(about, `${path} is neither a file nor a folder`);
+}
+
+/** What was packed before: whoever named it is not known any more. */
+export function rememberedSource({ path, isFile }: PackSource): Source {
+  return { path, isFile, field: isFile ? "file_mounts" : "workdir", named: "" };
 }
 
 /**
@@ -145,14 +156,11 @@ async function chunksOf(
   try {
     return [tree, ...decodeManifest(await chunks.get(tree.digest)).chunks];
   } catch (error) {
-    const isLost = isSkyError(error) && lost.has(error.code);
-    if (isLost) return undefined;
+    // It is packed anew, which mends what is mendable.
+    if (isLost(error) || isSkyError(error, "codec/invalid")) return undefined;
     throw error;
   }
 }
-
-/** It is packed anew, which mends what is mendable. */
-const lost: ReadonlySet<string> = new Set(["chunk/missing", "chunk/damaged", "codec/invalid"]);
 
 async function packAs(
   { chunks, work, reading, log, signal }: PackingOptions,

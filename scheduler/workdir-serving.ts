@@ -2,6 +2,7 @@
 //
 // Who asks is proven by the session; what it may have is what a pin of its cluster names, and that
 // only while the pin is there. Knowing a digest is not enough. Nobody may give the head anything.
+// What its store turns out to have lost is mended where it can be, while the node waits.
 
 import { headNode } from "../model/address.ts";
 import { SkyError } from "../model/errors.ts";
@@ -20,10 +21,12 @@ import { exchangeChannels } from "../transfer/chunks/exchange-channels.ts";
 import { scopedSource } from "../transfer/chunks/store-parties.ts";
 import { workdirIn } from "../transfer/tree/pins.ts";
 import { WorkdirFanOuts } from "./workdir-fanout.ts";
+import { type MendTree, mendedSource } from "./workdir-source.ts";
 
 export interface WorkdirServingOptions {
   readonly chunks: ContentStore;
   readonly work: ChunkCodec;
+  readonly mend: MendTree;
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: Log;
@@ -50,14 +53,15 @@ export function serveWorkdirs(options: WorkdirServingOptions): WorkdirServing {
 }
 
 function exchangesOf(options: WorkdirServingOptions, from: ChunkSource): ExchangeChannels {
-  const { chunks, work, log } = options;
+  const { chunks, mend, work, log } = options;
   const admit = async ({ peer, verb, scope }: ExchangeRequest): Promise<Admitted> => {
     const [cluster = ""] = peer.split("/");
     if (verb !== "fetch") return { refused: `${headNode} takes no chunks` };
     const digest = workdirIn(cluster, scope);
     if (digest === undefined) return { refused: `${scope} is no workdir of ${cluster}` };
     const refs = await chunks.pinned(scope);
-    if (refs !== undefined) return { source: scopedSource(from, refs) };
+    const mended = mendedSource(from, () => mend(cluster, digest));
+    if (refs !== undefined) return { source: scopedSource(mended, refs) };
     throw new SkyError("chunk/missing", { digest, where: `no job of ${cluster} needs it` });
   };
   return exchangeChannels({ admit, work, log });

@@ -11,12 +11,14 @@ import { assert, errorText } from "../model/errors.ts";
 import type { Task } from "../model/task.ts";
 import type { MountTree, TreeRef } from "../model/tree.ts";
 import { given } from "../proto/fields.ts";
+import type { Digest } from "../transfer/chunks/chunk.ts";
 import type { PackedTree } from "../transfer/tree/pack.ts";
 import { packingPins, workdirIn, workdirPin, workdirPins } from "../transfer/tree/pins.ts";
 import type { Board } from "./board.ts";
 import { WorkdirCopies } from "./workdir-copies-os.ts";
+import { TreeMending } from "./workdir-mending-os.ts";
 import type { PackingOptions, Source } from "./workdir-packing-os.ts";
-import { mountSource, packSource, workdirSource } from "./workdir-packing-os.ts";
+import { mountSource, packSource, rememberedSource, workdirSource } from "./workdir-packing-os.ts";
 
 /** A task's files as they were. */
 export interface Snapshot {
@@ -43,6 +45,11 @@ export interface Workdirs {
   snapshot(tasks: readonly Task[], signal?: AbortSignal): Promise<readonly Snapshot[]>;
   /** The jobs that took what one `snapshot` made; without any, it is let go of. */
   assign(snapshots: readonly Snapshot[], jobs: readonly number[]): Promise<void>;
+  /**
+   * Proves the chunks of a tree that jobs need, and packs those that were lost again as far as its
+   * sources still give them: `workdir-mending-os.ts`.
+   */
+  mend(tree: Digest): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -63,6 +70,8 @@ export async function openWorkdirs(options: WorkdirsOptions): Promise<Workdirs> 
 /** A tree that is pinned, and for whom. */
 interface Kept {
   readonly tree: TreeRef;
+  /** What this head packed it from, by path. */
+  readonly sources: Map<string, Source>;
   /** Nodes that cannot take chunks need a copy of it. */
   isWorkdir: boolean;
   /** Those that have not ended. */
@@ -76,6 +85,7 @@ const nothing: Snapshot = { mounts: [] };
 class PackedWorkdirs implements Workdirs {
   readonly #options: WorkdirsOptions;
   readonly #copies: WorkdirCopies;
+  readonly #mending: TreeMending;
   readonly #kept = new Map<string, Kept>();
   readonly #treesOf = new Map<number, readonly Kept[]>();
   readonly #stopHearing: () => void;
@@ -86,6 +96,7 @@ class PackedWorkdirs implements Workdirs {
   constructor(options: WorkdirsOptions) {
     this.#options = options;
     this.#copies = new WorkdirCopies(options);
+    this.#mending = new TreeMending(options);
     this.#stopHearing = options.board.onAnnouncement(({ jobs, nodes }) => {
       for (const job of jobs) if (job.phase === "ended") this.#ended(job.id);
       if (nodes !== undefined) this.#makeCopies();
@@ -134,7 +145,7 @@ class PackedWorkdirs implements Workdirs {
     try {
       const options = { ...this.#options, ...given("signal", signal) };
       for (const source of sources.values()) {
-        const { tree } = await packSource(options, source, (it) => this.#hold(it));
+        const { tree } = await packSource(options, source, (it) => this.#hold(it, source));
         // One hold for each tree, however many sources look like it.
         if ([...packed.values()].some(({ digest }) => digest === tree.digest)) this.#letGo(tree);
         packed.set(source.path, tree);
@@ -157,16 +168,28 @@ class PackedWorkdirs implements Workdirs {
     for (const tree of distinct([...new Set(snapshots)].flatMap(treesIn))) this.#letGo(tree);
   }
 
+  async mend(tree: Digest): Promise<void> {
+    const kept = this.#kept.get(tree);
+    if (kept === undefined) return;
+    // Those of jobs that an earlier head took, too.
+    const remembered = (await this.#options.memory.packedAs(tree)).map(rememberedSource);
+    const sources = new Map(remembered.map((source) => [source.path, source]));
+    for (const source of kept.sources.values()) sources.set(source.path, source);
+    await this.#mending.mend(tree, [...sources.values()]);
+  }
+
   async close(): Promise<void> {
     this.#stopHearing();
     await this.#turn;
+    await this.#mending.close();
     await this.#copies.close();
   }
 
   /** Pinned under its own name, for a submit that does not know its jobs yet. */
-  async #hold({ tree, chunks: refs }: PackedTree): Promise<Kept> {
+  async #hold({ tree, chunks: refs }: PackedTree, source: Source): Promise<Kept> {
     const { chunks, cluster } = this.#options;
     const kept = this.#keep(tree);
+    kept.sources.set(source.path, source);
     kept.holds += 1;
     try {
       await this.#inTurn(() => chunks.pin(workdirPin(cluster, tree.digest), refs));
@@ -218,7 +241,8 @@ class PackedWorkdirs implements Workdirs {
   #keep(tree: TreeRef): Kept {
     const known = this.#kept.get(tree.digest);
     if (known !== undefined) return known;
-    const kept: Kept = { tree, isWorkdir: false, jobs: new Set(), holds: 0 };
+    const sources = new Map<string, Source>();
+    const kept: Kept = { tree, sources, isWorkdir: false, jobs: new Set(), holds: 0 };
     this.#kept.set(tree.digest, kept);
     return kept;
   }

@@ -44,7 +44,10 @@ export async function stage(context: TestContext) {
   const disk = new MemoryContentDisk();
   const chunks = createMemoryContentStore({ disk });
   const metrics = createMetrics();
-  const serving = serveWorkdirs({ chunks, work, metrics, clock, log: silentLog });
+  const serving = serveWorkdirs({
+    ...{ chunks, work, metrics, clock, log: silentLog },
+    mend: async () => {},
+  });
   const accept = (session: StreamSession): void => {
     session.onChannel((channel) => {
       if (!serving.take(session, channel)) channel.abort("for no chunks");

@@ -228,7 +228,7 @@ function flip(path: string): void {
   writeFileSync(path, bytes);
 }
 
-test("a flipped bit on a node is healed by the head, one on the head is named", async (t) => {
+test("a flipped bit on a node is healed by the head, one there by the source", async (t) => {
   const here = place(t);
   const work = join(here.folder, "work");
   sow(work, [["large", { kind: "file", content: noise(8 * 1024 * 1024, 3) }]]);
@@ -245,23 +245,29 @@ test("a flipped bit on a node is healed by the head, one on the head is named", 
     assert.ok(healed.includes(sum), healed);
   }
   const [atHead = ""] = chunkFiles(join(here.home, "chunks"));
-  const digest = atHead.slice(-64);
-  if (isolation === "process")
-    flip(join(node, "chunks", atHead.slice(`${here.home}/chunks/`.length)));
-  rmSync(join(workdirOf(node), "large"));
-  const hold = holding(here);
-  await ok(here, ["exec", "-d", "demo", hold]);
-  await ok(here, ["exec", "-d", "demo", task]);
-  flip(atHead);
-  writeFileSync(join(here.folder, "go"), "");
-  const { id } = await jobOf(here, "demo");
+  /** Of a job that waits with its tree, while the chunk is lost everywhere. */
+  const afterLoss = async (meanwhile: () => void = () => {}): Promise<string> => {
+    const go = join(here.folder, "go");
+    rmSync(go, { force: true });
+    await ok(here, ["exec", "-d", "demo", holding(here)]);
+    await ok(here, ["exec", "-d", "demo", task]);
+    rmSync(join(workdirOf(node), "large"));
+    if (isolation === "process")
+      flip(join(node, "chunks", atHead.slice(`${here.home}/chunks/`.length)));
+    flip(atHead);
+    meanwhile();
+    writeFileSync(go, "");
+    return String((await jobOf(here, "demo")).id);
+  };
+  const log = await ok(here, ["logs", "demo", await afterLoss()]);
+  assert.ok(log.includes(sum), log);
+  // What the source does not give any more is named.
+  const id = await afterLoss(() => sow(work, [["large", { kind: "file", content: "changed" }]]));
   await until("it says which chunk is missing", async () => {
-    return (await ok(here, ["why", "demo", String(id)])).includes(digest);
+    return (await ok(here, ["why", "demo", id])).includes(atHead.slice(-64));
   });
-  await ok(here, ["cancel", "-y", "demo", String(id)]);
-  // A submit of the same folder makes it whole again.
-  const mended = await ok(here, ["exec", "demo", task]);
-  assert.ok(mended.includes(sum), mended);
+  await ok(here, ["cancel", "-y", "demo", id]);
+  assert.match(await ok(here, ["exec", "demo", task]), /\d+ 7 large/);
 });
 
 test("a cancelled job waits for no tree, and down leaves nothing", async (t) => {
