@@ -22,6 +22,18 @@ export function checkedClusterName(name: string): string {
   return name;
 }
 
+/**
+ * The name that a call gave, as it is: what is no name could be no cluster's.
+ * @throws SkyError `request/invalid` where there is none.
+ */
+export function givenCluster(name: string): string {
+  // A program without types may pass anything.
+  if (typeof name === "string" && name.trim() !== "") return name;
+  const shown = typeof name === "string" ? JSON.stringify(name) : typeof name;
+  const why = `should be the name of a cluster, not ${name === null ? "null" : shown}`;
+  throw new SkyError("request/invalid", { field: "cluster", why });
+}
+
 /** One for a cluster of one's own. @throws SkyError `request/invalid`. */
 export function launchableName(name: string): string {
   if (!reservedPattern.test(name)) return checkedClusterName(name);

@@ -3,6 +3,7 @@
 // Both work without a head, and load what they need when they are asked for.
 
 import { given } from "../proto/fields.ts";
+import { givenCluster } from "./cluster-name.ts";
 import type { Diagnosis } from "./doctor.ts";
 import type { CallOptions } from "./sky-options.ts";
 import type { Session } from "./sky-session-os.ts";
@@ -12,13 +13,14 @@ export async function diagnosed(
   cluster: string | undefined,
   options: CallOptions,
 ): Promise<Diagnosis> {
+  const named = cluster === undefined ? {} : { cluster: givenCluster(cluster) };
   const [{ runningHead }, { diagnose }] = await Promise.all([
     import("./doctor-head-os.ts"),
     import("./doctor-os.ts"),
   ]);
   const head = await runningHead(home);
   try {
-    return await diagnose({ home, head, signal: until(options), ...given("cluster", cluster) });
+    return await diagnose({ home, head, signal: until(options), ...named });
   } finally {
     head?.close();
   }
@@ -32,11 +34,12 @@ export interface BundleOptions extends CallOptions {
 }
 
 export async function bundled({ home, until }: Session, options: BundleOptions): Promise<string> {
-  const { exportBundle } = await import("./debug-bundle-os.ts");
   const { cluster, to } = options;
+  const named = cluster === undefined ? {} : { cluster: givenCluster(cluster) };
+  const { exportBundle } = await import("./debug-bundle-os.ts");
   return exportBundle({
     ...{ home, nowMs: Date.now(), signal: until(options) },
-    ...given("cluster", cluster),
+    ...named,
     ...given("to", to),
   });
 }

@@ -3,6 +3,7 @@
 // Options are checked before anything is asked.
 
 import type { ClusterView } from "../model/cluster.ts";
+import { givenCluster } from "./cluster-name.ts";
 import { broughtUp } from "./launch.ts";
 import { autostopRule, startRule } from "./sky-numbers.ts";
 import { demandKnown } from "./sky-option-names.ts";
@@ -17,7 +18,7 @@ export async function statusBy(
   options: StatusOptions,
 ): Promise<ClusterView[]> {
   demandKnown("status", options);
-  const wanted = [names ?? []].flat();
+  const wanted = [names ?? []].flat().map(givenCluster);
   // Of no names there are no clusters; to the head none would mean all.
   if (names !== null && names !== undefined && wanted.length === 0) return [];
   if (options.refresh !== true) return [...(await head.status(wanted, until(options)))];
@@ -32,6 +33,7 @@ export async function startBy(
   options: StartOptions,
 ): Promise<ClusterView> {
   demandKnown("start", options);
+  givenCluster(cluster);
   const autostop = startRule(options);
   const { force = false, retryUntilUp = false, onProgress } = options;
   const wanted = {
@@ -50,6 +52,7 @@ export async function autostopBy(
   { cluster, idle }: { readonly cluster: string; readonly idle: IdleOptions | null },
   options: CallOptions,
 ): Promise<void> {
+  givenCluster(cluster);
   if (idle !== null) demandKnown("autostop", idle);
   await head.setAutostop(cluster, autostopRule(idle), until(options));
 }

@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import type { ClusterView, NodeProgress } from "../model/cluster.ts";
 import { assert } from "../model/errors.ts";
 import type { Task } from "../model/task.ts";
-import { launchableName } from "./cluster-name.ts";
+import { givenCluster, launchableName } from "./cluster-name.ts";
 import { Dag } from "./dag-os.ts";
 import type { IdleRule } from "./head.ts";
 import type { LaunchResult } from "./launch.ts";
@@ -109,7 +109,7 @@ export async function execBy(
   options: ExecOptions,
 ): Promise<Submitted> {
   demandKnown("exec", options);
-  const { cluster } = options;
+  const cluster = givenCluster(options.cluster);
   const task = validatedTask(input, "task", { filesStay: true, onNote: session.warn });
   const [jobId] = await submitTo(session, { cluster, tasks: [task], noSetup: true }, options);
   assert(jobId !== undefined, "one task becomes one job");
@@ -124,6 +124,7 @@ export async function submitAll(
   options: SubmitOptions,
 ): Promise<number[]> {
   demandKnown("submitMany", options);
+  givenCluster(cluster);
   const validated = validatedTasks(tasks, { onNote: session.warn });
   if (validated.length === 0) return [];
   return [...(await submitTo(session, { cluster, tasks: validated, noSetup: false }, options))];

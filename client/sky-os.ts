@@ -7,8 +7,9 @@
 import type { ClusterCost, ClusterView } from "../model/cluster.ts";
 import type { NumberedEvent } from "../model/event.ts";
 import type { JobStatus } from "../model/job.ts";
+import { givenCluster } from "./cluster-name.ts";
 import type { Diagnosis } from "./doctor.ts";
-import type { DownOutcome, Explanation, HeadVersion } from "./head.ts";
+import type { DownOutcome, Explanation, HeadVersion, JobOf } from "./head.ts";
 import type { LaunchPlan, TaskPlan } from "./launch-plan.ts";
 import type { LogStream } from "./log-stream.ts";
 import type { BundleOptions } from "./sky-care-os.ts";
@@ -145,7 +146,7 @@ export class Sky {
    */
   async stop(cluster: string, options: o.CallOptions = {}): Promise<void> {
     const { head, user } = this.#session;
-    await head.stop({ cluster, user }, this.#until(options));
+    await head.stop({ cluster: givenCluster(cluster), user }, this.#until(options));
   }
 
   /**
@@ -159,7 +160,7 @@ export class Sky {
     const { head, user } = this.#session;
     demandKnown("down", options);
     const { purge = false } = options;
-    return head.down({ cluster, purge, user }, this.#until(options));
+    return head.down({ cluster: givenCluster(cluster), purge, user }, this.#until(options));
   }
 
   /**
@@ -187,7 +188,8 @@ export class Sky {
     demandKnown("queue", options);
     const { skipFinished = false, allUsers = false } = options;
     const { head, user } = this.#session;
-    const query = { cluster, skipFinished, ...(allUsers ? {} : { user }) };
+    const of = { cluster: givenCluster(cluster), skipFinished };
+    const query = { ...of, ...(allUsers ? {} : { user }) };
     return (await head.listJobs(query, this.#until(options))).map(jobView);
   }
 
@@ -199,7 +201,7 @@ export class Sky {
    */
   async job(cluster: string, job?: number, options: o.CallOptions = {}): Promise<Job> {
     const { head } = this.#session;
-    return jobView(await head.getJob({ cluster, job: jobNumber(job) }, this.#until(options)));
+    return jobView(await head.getJob(jobOf(cluster, job), this.#until(options)));
   }
 
   /**
@@ -213,7 +215,11 @@ export class Sky {
     ids?: JobIds | null,
     options: o.CallOptions = {},
   ): Promise<Record<number, JobStatus | null>> {
-    return jobs.statusesBy(this.#session, { cluster, ids: ids ?? undefined }, options);
+    return jobs.statusesBy(
+      this.#session,
+      { cluster: givenCluster(cluster), ids: ids ?? undefined },
+      options,
+    );
   }
 
   /**
@@ -223,9 +229,8 @@ export class Sky {
    * @throws SkyError `cluster/not-found`, `job/not-found`.
    */
   async wait(cluster: string, job?: number, options: o.CallOptions = {}): Promise<Job> {
-    const of = { cluster, job: jobNumber(job) };
     const { head } = this.#session;
-    return jobView(await waitForJob(head, of, portsOf(this.#session, options)));
+    return jobView(await waitForJob(head, jobOf(cluster, job), portsOf(this.#session, options)));
   }
 
   /**
@@ -243,7 +248,8 @@ export class Sky {
   ): Promise<number[]> {
     const all = ids === "all";
     const { head, user } = this.#session;
-    const request = { cluster, jobs: all ? [] : jobNumbers(ids), all, user };
+    const of = { cluster: givenCluster(cluster), user };
+    const request = { ...of, jobs: all ? [] : jobNumbers(ids), all };
     return [...(await head.cancel(request, this.#until(options)))];
   }
 
@@ -257,7 +263,7 @@ export class Sky {
    * console.log((await log.outcome).status);
    */
   logs(cluster: string, job?: number, options: o.LogsOptions = {}): LogStream {
-    return jobs.logsBy(this.#session, { cluster, job: jobNumber(job) }, options);
+    return jobs.logsBy(this.#session, jobOf(cluster, job), options);
   }
 
   /**
@@ -268,8 +274,7 @@ export class Sky {
    * @throws SkyError `cluster/not-found`, `job/not-found`.
    */
   async tailLogs(cluster: string, job?: number | null, options: o.TailOptions = {}): Promise<Job> {
-    const of = { cluster, job: jobNumber(job ?? undefined) };
-    return jobs.tailJob(this.#session, of, options);
+    return jobs.tailJob(this.#session, jobOf(cluster, job ?? undefined), options);
   }
 
   /**
@@ -284,7 +289,8 @@ export class Sky {
     ids?: JobGlobs | null,
     options: o.DownloadOptions = {},
   ): Promise<Record<number, string>> {
-    return jobs.downloadBy(this.#session, { cluster, jobs: ids ?? undefined }, options);
+    const of = { cluster: givenCluster(cluster), jobs: ids ?? undefined };
+    return jobs.downloadBy(this.#session, of, options);
   }
 
   /**
@@ -295,7 +301,7 @@ export class Sky {
    * @throws SkyError `cluster/not-found`, `job/not-found`.
    */
   async why(cluster: string, job?: number, options: o.CallOptions = {}): Promise<Explanation> {
-    return this.#session.head.why({ cluster, job: jobNumber(job) }, this.#until(options));
+    return this.#session.head.why(jobOf(cluster, job), this.#until(options));
   }
 
   /**
@@ -305,7 +311,7 @@ export class Sky {
    */
   events(cluster: string, options: o.EventsOptions = {}): AsyncIterable<NumberedEvent> {
     const { job = 0, follow = false, afterSeq = 0 } = options;
-    const query = { cluster, job, follow, afterSeq };
+    const query = { cluster: givenCluster(cluster), job, follow, afterSeq };
     return followEvents(this.#session.head, query, portsOf(this.#session, options));
   }
 
@@ -351,6 +357,11 @@ export class Sky {
   #until(options: o.CallOptions): AbortSignal {
     return this.#session.until(options);
   }
+}
+
+/** Without an id the latest. @throws SkyError `request/invalid`. */
+function jobOf(cluster: string, job: number | undefined): JobOf {
+  return { cluster: givenCluster(cluster), job: jobNumber(job) };
 }
 
 type Maybe<T> = T | null | undefined;

@@ -96,6 +96,41 @@ test("what has the wrong type is one typed error, and asks the head for nothing"
   }
 });
 
+test("no cluster, or an empty name of one, is one typed error that names it", async () => {
+  const sky = new Sky({ home: "/nowhere" });
+  const task = { run: "x" };
+  const calls: readonly ((cluster: string) => Promise<unknown>)[] = [
+    (cluster) => sky.exec(task, { cluster }),
+    (cluster) => sky.submitMany(cluster, [task]),
+    (cluster) => sky.status([cluster]),
+    (cluster) => sky.start(cluster),
+    (cluster) => sky.stop(cluster),
+    (cluster) => sky.down(cluster),
+    (cluster) => sky.autostop(cluster, null),
+    (cluster) => sky.queue(cluster),
+    (cluster) => sky.job(cluster),
+    (cluster) => sky.jobStatus(cluster),
+    (cluster) => sky.wait(cluster),
+    (cluster) => sky.cancel(cluster, "all"),
+    async (cluster) => sky.logs(cluster),
+    (cluster) => sky.tailLogs(cluster),
+    (cluster) => sky.downloadLogs(cluster),
+    (cluster) => sky.why(cluster),
+    async (cluster) => sky.events(cluster),
+  ];
+  const isNamed = (error: unknown) =>
+    isSkyError(error, "request/invalid") && error.params["field"] === "cluster";
+  for (const call of calls) {
+    // The second is what a program without types may do.
+    for (const cluster of ["", undefined as never]) {
+      await assert.rejects(() => call(cluster), isNamed, String(call));
+    }
+  }
+  await assert.rejects(sky.exec(task, {} as never), isNamed);
+  await assert.rejects(sky.doctor(""), isNamed);
+  await assert.rejects(sky.exportDebug({ cluster: " " }), isNamed);
+});
+
 test("an option that nobody knows is refused, with the name that was meant", async () => {
   const sky = new Sky({ home: "/nowhere" });
   const wrong = (value: unknown): never => value as never;
