@@ -37,6 +37,8 @@ export async function attach(
     shell.say(`There is no terminal here. To open a shell on it:  sky ${kind} -c ${name}`);
     return exitCodes.done;
   }
+  // The shell's first line is not behind a word of how the cluster came up.
+  shell.progress(undefined);
   // Looked at again: its autostop may have been set just now.
   const rule = (await seenNow(shell, name))?.cluster?.autostop;
   if (rule !== undefined) {

@@ -22,6 +22,7 @@ import { refuseReserved } from "./reserved.ts";
 import type { Shell } from "./shell.ts";
 import { submitted } from "./submitted.ts";
 import { commandText, commandTip, taskFlagTable } from "./task-flags.ts";
+import { idleText } from "./times.ts";
 
 /** When it stops by itself, and how long it is tried: launch and the interactive nodes. */
 export const lifeFlags: readonly Flag[] = [
@@ -98,6 +99,7 @@ export const launch: CliCommand = {
     await askFirst(shell, parsed, { cluster, status });
     const noSetup = isSet(parsed, "fast") && status === "UP";
     const result = await broughtUpWith(shell, parsed, { ...plan, noSetup });
+    if (autostop !== undefined) shell.say(endText(result, autostop));
     return launched(shell, result, parsed);
   },
 };
@@ -156,6 +158,16 @@ async function launched(shell: Shell, result: LaunchResult, parsed: Parsed): Pro
   const code = await submitted(shell, job, parsed);
   if (code !== exitCodes.interrupted) sayHints(shell, cluster);
   return code;
+}
+
+/** What becomes of a cluster that is armed: nobody sees it go who does not follow the job. */
+function endText({ cluster: { name }, jobId }: LaunchResult, rule: IdleRule): string {
+  const { idleSeconds, down } = rule;
+  const time = idleSeconds === 0 ? "" : ` for ${idleText(idleSeconds * 1_000)}`;
+  const after = jobId === undefined ? "" : ", after this job and what else is in its queue";
+  const what = down ? "be taken down" : "stop";
+  const keep = `To keep it: sky autostop ${name} --cancel`;
+  return `Cluster ${name} will ${what} when it is idle${time}${after}. ${keep}`;
 }
 
 /** What can be done with a cluster that is up. Source: SkyPilot 0.3.0. */

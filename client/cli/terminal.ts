@@ -13,6 +13,9 @@ interface Output {
 /** To the line's beginning, and nothing to the right of it. Source: ECMA-48, EL. */
 const eraseLine = "\r\u001b[K";
 
+/** What is taken for the width of a terminal that does not tell it. */
+const widthUnknown = 80;
+
 export class Terminal {
   readonly #out: Output;
   readonly #err: Output;
@@ -58,10 +61,16 @@ export class Terminal {
       this.#said = text ?? this.#said;
       return;
     }
-    const shown = truncated(text ?? "", Math.max(4, (this.#err.columns ?? 80) - 1));
+    const shown = truncated(text ?? "", Math.max(4, this.#width() - 1));
     if (shown === this.#progress) return;
     this.#progress = shown;
     this.#err.write(`${eraseLine}${shown}`);
+  }
+
+  /** Of stderr. A terminal that does not know says 0, or nothing. */
+  #width(): number {
+    const { columns = 0 } = this.#err;
+    return columns > 0 ? columns : widthUnknown;
   }
 
   /** Lines come above the line of progress. */

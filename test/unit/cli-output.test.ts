@@ -109,6 +109,12 @@ test("a line of progress is gone when it is over, and lines come above it", () =
   assert.equal(screen.shown, "said\nresult\n");
 });
 
+test("progress on a terminal of unknown width is not cut to nothing", () => {
+  const screen = new Screen(true, 0);
+  new Terminal(screen, screen).progress("preparing the node called head");
+  assert.equal(screen.shown, "preparing the node called head");
+});
+
 test("without a terminal progress is lines on stderr, each once", async () => {
   const [out, err] = [new Screen(false), new Screen(false)];
   const terminal = new Terminal(out, err);

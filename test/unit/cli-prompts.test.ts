@@ -196,6 +196,26 @@ test("start -i holds for what is up too: it is armed, not started, and told", as
   ]);
 });
 
+test("a launch says when its cluster will go, and nothing where it stays", async () => {
+  const saidBy = async (words: readonly string[], flags: object): Promise<string> => {
+    const { shell, said } = stage(headOf([]));
+    await launch.run(
+      shell,
+      parsed(words, { cluster: "demo", detachRun: true, yes: true, ...flags }),
+    );
+    return said.join("\n");
+  };
+  const keep = "To keep it: sky autostop demo --cancel";
+  const after = "after this job and what else is in its queue";
+  const down = await saidBy(["true"], { down: true });
+  assert.ok(down.includes(`demo will be taken down when it is idle, ${after}. ${keep}`), down);
+  const stops = await saidBy(["true"], { idleMinutesToAutostop: "10" });
+  assert.ok(stops.includes(`demo will stop when it is idle for 10m, ${after}. ${keep}`), stops);
+  const bare = await saidBy([], { idleMinutesToAutostop: "90s", down: true });
+  assert.ok(bare.includes(`demo will be taken down when it is idle for 90s. ${keep}`), bare);
+  assert.doesNotMatch(await saidBy(["true"], {}), /when it is idle/);
+});
+
 test("what a purge may have left behind is told", async () => {
   const { head, made } = headOf([clusterOf()]);
   const { shell, said } = stage({ head });
