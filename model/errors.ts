@@ -80,6 +80,11 @@ export const codes = {
   "task/invalid": { remedy: "fix-request", grpc: 3, text: "{problems}" },
   "task/too-big": { remedy: "fix-request", grpc: 9, text: "{why}" },
   "request/invalid": { remedy: "fix-request", grpc: 3, text: "{field}: {why}" },
+  "source/unreadable": {
+    remedy: "give-up",
+    grpc: 9,
+    text: "{field}: {path} cannot be read: {why}",
+  },
   "cluster/not-found": { remedy: "fix-request", grpc: 5, text: "Cluster {name} not found.{hint}" },
   "cluster/not-up": {
     remedy: "give-up",

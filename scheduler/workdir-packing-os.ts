@@ -50,22 +50,33 @@ export interface Source {
   readonly named: string;
 }
 
-/** Looks a workdir up. @throws SkyError `request/invalid` if it is no folder that can be read. */
+/**
+ * Looks a workdir up.
+ * @throws SkyError `request/invalid` if it is no folder, `source/unreadable`.
+ */
 export async function workdirSource(path: string): Promise<Source> {
-  // Whatever the reason is that it cannot be looked at: there is nothing to pack.
-  const found = await stat(path).catch(() => undefined);
-  if (found?.isDirectory()) return { path, isFile: false, field: "workdir", named: "" };
+  const about = { path, field: "workdir", named: "" };
+  const found = await stat(path).catch((cause: unknown) => {
+    if (isDenied(cause)) throw unreadable(about, cause);
+    // Whatever else the reason is that it cannot be looked at: there is nothing to pack.
+    return undefined;
+  });
+  if (found?.isDirectory()) return { ...about, isFile: false };
   throw new SkyError("request/invalid", { field: "workdir", why: `no folder at ${path}` });
 }
 
-/** The same for a file mount: links are followed. @throws SkyError `request/invalid`. */
+/**
+ * The same for a file mount: links are followed.
+ * @throws SkyError `request/invalid`, `source/unreadable`.
+ */
 export async function mountSource(path: string, destination: string): Promise<Source> {
-  const about = { field: "file_mounts", named: `${destination}: ` };
+  const about = { path, field: "file_mounts", named: `${destination}: ` };
   const found = await stat(path).catch((cause: unknown) => {
+    if (isDenied(cause)) throw unreadable(about, cause);
     throw invalid(about, isMissing(cause) ? `nothing at ${path}` : errorText(cause), cause);
   });
   const isFile = found.isFile();
-  if (isFile || found.isDirectory()) return { path, isFile, ...about };
+  if (isFile || found.isDirectory()) return { ...about, isFile };
   throw invalid(about, `${path} is neither a file nor a folder`);
 }
 
@@ -76,7 +87,7 @@ export function rememberedSource({ path, isFile }: PackSource): Source {
 
 /**
  * Calls `hold` while its chunks are pinned under a name of their own.
- * @throws SkyError `request/invalid`, `disk/full`, `chunks/full`, `process/failed`.
+ * @throws SkyError `source/unreadable`, `disk/full`, `chunks/full`, `process/failed`.
  */
 export async function packSource<T>(
   options: PackingOptions,
@@ -93,7 +104,7 @@ export async function packSource<T>(
   } catch (cause) {
     if (isNoRoom(cause)) throw noRoom(dir, cause);
     if (isSkyError(cause)) throw cause;
-    if (isDenied(cause)) throw invalid(source, errorText(cause), cause);
+    if (isDenied(cause)) throw unreadable(source, cause);
     const params = { what: `packing ${source.path}`, why: errorText(cause) };
     throw new SkyError("process/failed", params, { cause });
   } finally {
@@ -192,6 +203,19 @@ function invalid(
   cause?: unknown,
 ): SkyError<"request/invalid"> {
   return new SkyError("request/invalid", { field, why: `${named}${why}` }, { cause });
+}
+
+/** It is there, and the system refuses it to us: the path that it names, if it does. */
+function unreadable(
+  { field, named, path }: Pick<Source, "field" | "named" | "path">,
+  cause: unknown,
+): SkyError<"source/unreadable"> {
+  const isTold = cause instanceof Error && "path" in cause && typeof cause.path === "string";
+  const place = isTold ? String(cause.path) : path;
+  // What stands before the path: `EACCES: permission denied, open`.
+  const [why = ""] = errorText(cause).split(" '", 1);
+  const params = { field, path: `${named}${place}`, why };
+  return new SkyError("source/unreadable", params, { cause });
 }
 
 function isMissing(error: unknown): boolean {

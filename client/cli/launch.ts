@@ -4,6 +4,7 @@
 
 import { randomUUID } from "node:crypto";
 import type { ClusterStatus, ClusterView, Isolation, NodeProgress } from "../../model/cluster.ts";
+import { isSkyError } from "../../model/errors.ts";
 import type { Task } from "../../model/task.ts";
 import { checkedClusterName } from "../cluster-name.ts";
 import type { IdleRule } from "../head.ts";
@@ -126,10 +127,22 @@ export async function broughtUpWith(
     user: userName(),
     idempotencyKey: randomUUID(),
   };
-  const launching = launchTask(await shell.head(), order, watch(shell, parsed));
+  const watching = watch(shell, parsed);
+  let isUp = false;
+  const onUp = (cluster: ClusterView): void => {
+    isUp = true;
+    watching.onUp?.(cluster);
+  };
+  const launching = launchTask(await shell.head(), order, { ...watching, onUp });
   return launching.catch((error: unknown) => {
+    if (isUp && isForGood(error)) shell.say(`No job was submitted to ${plan.cluster}.`);
     throw withPlace(error, plan.task);
   });
+}
+
+/** Whether the head said no: after silence, or Ctrl-C, nobody knows what it took. */
+function isForGood(error: unknown): boolean {
+  return isSkyError(error) && error.remedy !== "retry" && error.code !== "core/cancelled";
 }
 
 /** What is shown of a launch or a start while it goes on. */

@@ -22,9 +22,9 @@ import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
 import { packTree } from "../../transfer/tree/pack.ts";
 import { createInlineReading } from "../../transfer/tree/reading-inline-os.ts";
 import { unpackTree } from "../../transfer/tree/unpack-os.ts";
+import { asUser } from "../support/as-user.ts";
 
 const mib = 1024 * 1024;
-const nobody = 65_534;
 
 /** A folder to pack with `in/file` in it, and a target that is not there yet. */
 function stage(context: TestContext) {
@@ -60,18 +60,6 @@ function stage(context: TestContext) {
     await unpackTree(to, { source, tree: (await pack()).tree, signal });
   };
   return { root, from, to, pack, unpack };
-}
-
-/** Root may read everything and is refused nothing: it is somebody else meanwhile. */
-async function asUser(root: string, work: () => Promise<void>): Promise<void> {
-  if (process.getuid?.() !== 0) return await work();
-  execFileSync("chown", ["-R", `${nobody}`, root]);
-  process.seteuid?.(nobody);
-  try {
-    await work();
-  } finally {
-    process.seteuid?.(0);
-  }
 }
 
 /** The system's reason and its code, and the user's path. */

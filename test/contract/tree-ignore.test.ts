@@ -176,8 +176,10 @@ test("ignore files that are links, folders or too long", async (context) => {
   rmSync(`${root}/.gitignore`);
   writeFileSync(`${root}/.gitignore`, Buffer.alloc(ignoreBytesMax + 1, "a"));
   await assert.rejects(arrived(root), (error: unknown) => {
-    assert.ok(isSkyError(error, "request/invalid"));
-    assert.match(error.message, /^\.gitignore: .*\/\.gitignore has 1048577 bytes, at most 1048576/);
+    assert.ok(isSkyError(error, "source/unreadable"));
+    const told =
+      /^\.gitignore: .*\/\.gitignore cannot be read: it has 1048577 bytes, at most 1048576/;
+    assert.match(error.message, told);
     return true;
   });
 });

@@ -69,7 +69,7 @@ for (const [name, make] of Object.entries(makers)) {
     await assert.rejects(pack(`${root}/none`), { code: "ENOENT", path: `${root}/none` });
     mkdirSync(`${root}/a/.git/info`, { recursive: true });
     writeFileSync(`${root}/a/.gitignore`, Buffer.alloc(2 * mib, "x"));
-    await assert.rejects(pack(`${root}/a`), (error) => isSkyError(error, "request/invalid"));
+    await assert.rejects(pack(`${root}/a`), (error) => isSkyError(error, "source/unreadable"));
     // And the next one is read.
     rmSync(`${root}/a/.gitignore`);
     assert.equal((await pack(`${root}/a`)).files, 0);

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import {
+  chmodSync,
   linkSync,
   mkdtempSync,
   readFileSync,
@@ -31,6 +32,7 @@ import { ContentCutter } from "../../transfer/chunks/cut-content.ts";
 import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
 import { createInlineReading } from "../../transfer/tree/reading-inline-os.ts";
 import { unpackTree } from "../../transfer/tree/unpack-os.ts";
+import { asUser } from "../support/as-user.ts";
 import { shownBoard } from "../support/board.ts";
 import { sow, treeSeen } from "../support/trees.ts";
 import { until } from "../support/until.ts";
@@ -187,6 +189,31 @@ test("one source is packed once, and kept until the last job with it ends", asyn
   board.show(job(2, "ended"));
   await until("nothing is pinned", () => pins().length === 0);
   await later.close();
+});
+
+test("what is there and cannot be read is no fault of the request", async (context) => {
+  const here = stage(context);
+  const { root, pins } = here;
+  const workdirs = await here.open();
+  const refused = async (tasks: readonly Task[], told: RegExp): Promise<void> => {
+    await assert.rejects(workdirs.snapshot(tasks), (error: unknown) => {
+      assert.ok(isSkyError(error, "source/unreadable"));
+      assert.match(error.message, told);
+      return true;
+    });
+  };
+  const mount = { destination: "~/x", source: `${root}/script.sh` };
+  chmodSync(`${root}/script.sh`, 0);
+  await asUser(root, async () => {
+    await refused([task([mount])], /^file_mounts: ~\/x: \/.*\/script\.sh cannot be read: EACCES/);
+    await refused([task([], { workdir: root })], /^workdir: \/.*\/script\.sh cannot be read/);
+    chmodSync(root, 0);
+    await refused([task([], { workdir: `${root}/data` })], /^workdir: .*\/data cannot be read/);
+    await refused([task([mount])], /^file_mounts: ~\/x: \/.*\/script\.sh cannot be read/);
+    chmodSync(root, 0o700);
+  });
+  await until("nothing is pinned", () => pins().length === 0);
+  await workdirs.close();
 });
 
 test("a source that cannot be packed is named, and nothing is taken", async (context) => {

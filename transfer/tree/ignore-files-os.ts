@@ -88,8 +88,8 @@ function contentAt(
   try {
     const size = Number(statOf(fd).size);
     if (size > ignoreBytesMax) {
-      const why = `${shown} has ${size} bytes, at most ${ignoreBytesMax} are read`;
-      throw new SkyError("request/invalid", { field: name, why });
+      const why = `it has ${size} bytes, at most ${ignoreBytesMax} are read`;
+      throw new SkyError("source/unreadable", { field: name, path: shown, why });
     }
     const content = Buffer.alloc(size);
     return content.subarray(0, readInto(fd, content, 0)).toString("latin1");
