@@ -14,6 +14,10 @@ const columns = ["NAME", "LAUNCHED", "DURATION", "RESOURCES", "STATUS"].concat([
   ...["COST/hr", "COST (est.)"],
 ]);
 
+/** What a narrow terminal cuts, and what it then leaves out: the costs stay. */
+const shrink = ["RESOURCES", "NAME"];
+const drop = ["LAUNCHED", "RESOURCES", "COST/hr", "DURATION"];
+
 /** Without --all. Source: SkyPilot 0.3.0. */
 const rowsShown = 5;
 const dayMs = 86_400_000;
@@ -46,7 +50,7 @@ export const costReport: CliCommand = {
 function printCosts(shell: Shell, parsed: Parsed, costs: readonly ClusterCost[]): void {
   const shown = isSet(parsed, "all") ? costs : costs.slice(0, rowsShown);
   const rows = shown.map((cost) => rowOf(cost, shell.now()));
-  printTable(shell, { columns, rows, shrink: ["RESOURCES", "NAME"] });
+  printTable(shell, { columns, rows, shrink, drop });
   const total = costs.reduce((sum, { cost = 0 }) => sum + cost, 0);
   shell.print(`Total Cost: $${total.toFixed(2)}`);
   const hidden = costs.length - shown.length;

@@ -23,6 +23,9 @@ const columns = ["ID", "NAME", "SUBMITTED", "STARTED", "DURATION", "RESOURCES", 
 /** What may be cut on a narrow terminal; the other texts mean nothing when they are cut. */
 const shrink = ["NAME"];
 
+/** What a terminal leaves out that is narrower still, the least needed first. */
+const drop = ["LOG", "STARTED", "RESOURCES", "SUBMITTED", "DURATION", "USER", "NAME"];
+
 const columnsOfAll = columns.toSpliced(2, 0, "USER");
 
 export const queue: CliCommand = {
@@ -111,7 +114,7 @@ function printQueue(
     const [id = "", name = "", ...rest] = rowOf(cluster, job, shell.now());
     return allUsers ? [id, name, job.user, ...rest] : [id, name, ...rest];
   });
-  printTable(shell, { columns: allUsers ? columnsOfAll : columns, rows, shrink });
+  printTable(shell, { columns: allUsers ? columnsOfAll : columns, rows, shrink, drop });
 }
 
 function rowOf(cluster: string, job: Job, now: number): readonly string[] {

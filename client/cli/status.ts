@@ -21,6 +21,7 @@ const commandWidth = 25;
 
 /** What a narrow terminal cuts, the least needed first. */
 const shrink = ["COMMAND", "RESOURCES", "NAME"];
+const drop = ["COMMAND", "LAUNCHED", "RESOURCES", "USER", "AUTOSTOP"];
 
 /** Lists that SkyPilot shows beside the clusters: there is nothing to show of them yet. */
 const besides = ["spot-jobs", "managed-jobs", "services", "pools"].flatMap((what): Flag[] => [
@@ -34,7 +35,10 @@ export const status: CliCommand = {
   about: "Show clusters.",
   examples: ["sky status", "sky status 'train-*'", "sky status -o json", "sky status --ip demo"],
   flags: [
-    { usage: "-a, --all", about: "Show all of every text, and region and zone." },
+    {
+      usage: "-a, --all",
+      about: "Show all of every text, even where lines wrap, and region and zone.",
+    },
     { usage: "-v, --verbose", about: "The same as --all." },
     { usage: "-r, --refresh", about: "Ask the clouds what became of the machines first." },
     { ...allUsersFlag, about: "Show whose they are; clusters of everybody are shown anyway." },
@@ -94,7 +98,7 @@ function printClusters(shell: Shell, parsed: Parsed, shown: readonly ClusterView
   const cells = shown.map((cluster) => cellsOf(cluster, look));
   const columns = cells[0]?.map(([title]) => title) ?? [];
   const rows = cells.map((row) => row.map(([, cell]) => cell));
-  printTable(shell, { columns, rows, shrink: whole ? [] : shrink });
+  printTable(shell, { columns, rows, shrink, drop, whole });
   sayHints(shell, parsed, shown);
 }
 

@@ -13,6 +13,8 @@ export interface TableText {
   readonly width?: number;
   /** Titles of what may be cut where the terminal is too narrow; the first one first. */
   readonly shrink?: readonly string[];
+  /** Titles of columns that are left out where cutting is not enough; the first one first. */
+  readonly drop?: readonly string[];
   /** Gives a cell its colour, after everything is measured. */
   readonly paint?: (title: string, cell: string) => string;
 }
@@ -21,14 +23,16 @@ export interface TableText {
 const widthMin = 10;
 const gap = 2;
 
+export interface PrintedTable extends Pick<TableText, "columns" | "rows" | "shrink" | "drop"> {
+  /** Whether everything was asked for, even where its lines wrap. */
+  readonly whole?: boolean;
+}
+
 /** A table on stdout: cut and coloured on a terminal, whole and plain elsewhere. */
-export function printTable(
-  shell: Shell,
-  table: Pick<TableText, "columns" | "rows" | "shrink">,
-): void {
+export function printTable(shell: Shell, { whole = false, ...table }: PrintedTable): void {
   const { columns: width, colours } = shell;
   const look = {
-    ...(width === undefined ? {} : { width }),
+    ...(width === undefined || whole ? {} : { width }),
     ...(colours ? { paint: paintStatus } : {}),
   };
   shell.print(tableText({ ...table, ...look }));
@@ -40,13 +44,15 @@ export function tableText({ columns, rows, paint, ...fit }: TableText): string {
   const wanted = columns.map((_, column) => {
     return Math.max(...cells.map((row) => displayWidth(row[column] ?? "")));
   });
-  const widths = fittedWidths(columns, wanted, fit);
-  const isCut = widths.map((width, column) => width < (wanted[column] ?? 0));
+  const shown = fitted(columns, wanted, fit);
+  const titles = shown.map(({ column }) => columns[column] ?? "");
+  const widths = shown.map(({ width }) => width);
   const lines = cells.map((row, index) => {
-    const cut = row.map((cell, column) => {
-      return isCut[column] === true ? truncated(cell, widths[column] ?? 0) : cell;
+    const cut = shown.map(({ column, width }) => {
+      const cell = row[column] ?? "";
+      return width < (wanted[column] ?? 0) ? truncated(cell, width) : cell;
     });
-    const look = paint === undefined || index === 0 ? cut : paintedRow(columns, cut, paint);
+    const look = paint === undefined || index === 0 ? cut : paintedRow(titles, cut, paint);
     return lineText(cut, look, widths);
   });
   return lines.join("\n");
@@ -60,27 +66,62 @@ function paintedRow(
   return row.map((cell, column) => paint(columns[column] ?? "", cell));
 }
 
-/** Cuts what may be cut, in that order, until it fits; what is left over wraps. */
-function fittedWidths(
-  columns: readonly string[],
-  wanted: readonly number[],
-  { width, shrink = [] }: Pick<TableText, "width" | "shrink">,
-): readonly number[] {
-  const widths = [...wanted];
-  const whole = widths.reduce((sum, one) => sum + one, gap * (widths.length - 1));
-  let over = width === undefined ? 0 : whole - width;
-  for (const title of shrink) {
-    const column = columns.indexOf(title);
-    const now = widths[column] ?? 0;
-    const least = Math.max(widthMin, displayWidth(title));
-    const cut = Math.max(0, Math.min(over, now - least));
-    if (column >= 0) widths[column] = now - cut;
-    over -= cut;
-  }
-  return widths;
+/** A column that is shown, by its index. */
+interface Fitted {
+  readonly column: number;
+  readonly width: number;
 }
 
-/** At most `width` wide, with `...` in place of what was cut. */
+type Fit = Pick<TableText, "width" | "shrink" | "drop">;
+
+/** Cuts what may be cut, then leaves out what may be left out; what is left over is cut off. */
+function fitted(
+  columns: readonly string[],
+  wanted: readonly number[],
+  { width, shrink = [], drop = [] }: Fit,
+): readonly Fitted[] {
+  let shown = wanted.map((wide, column) => ({ column, width: wide }));
+  if (width === undefined) return shown;
+  for (let dropped = 0; ; dropped += 1) {
+    const cut = shrunk(columns, shown, { width, shrink });
+    const title = drop[dropped];
+    if (title === undefined || wholeWidth(cut) <= width) return cutOff(cut, width);
+    shown = shown.filter(({ column }) => columns[column] !== title);
+  }
+}
+
+function wholeWidth(shown: readonly Fitted[]): number {
+  return shown.reduce((sum, { width }) => sum + width, gap * (shown.length - 1));
+}
+
+function shrunk(
+  columns: readonly string[],
+  shown: readonly Fitted[],
+  { width, shrink }: { readonly width: number; readonly shrink: readonly string[] },
+): readonly Fitted[] {
+  let cut = shown;
+  for (const title of shrink) {
+    const over = wholeWidth(cut) - width;
+    cut = cut.map((one) => {
+      if (columns[one.column] !== title || over <= 0) return one;
+      const least = Math.min(one.width, Math.max(widthMin, displayWidth(title)));
+      return { ...one, width: Math.max(least, one.width - over) };
+    });
+  }
+  return cut;
+}
+
+/** What stands beyond the width is not shown: a line that wraps is no row of a table. */
+function cutOff(shown: readonly Fitted[], width: number): readonly Fitted[] {
+  let begin = 0;
+  return shown.flatMap((one) => {
+    const room = width - begin;
+    begin += one.width + gap;
+    return room <= 0 ? [] : [{ ...one, width: Math.min(one.width, room) }];
+  });
+}
+
+/** At most `width` wide, with `...` (or what of it fits) in place of what was cut. */
 export function truncated(text: string, width: number): string {
   const plain = printable(text);
   if (displayWidth(plain) <= width) return plain;
@@ -91,7 +132,7 @@ export function truncated(text: string, width: number): string {
     if (used > width - 3) break;
     out += character;
   }
-  return `${out}...`;
+  return `${out}${"...".slice(0, Math.max(0, width))}`;
 }
 
 /** `look` is what is printed, `row` is what it takes. */

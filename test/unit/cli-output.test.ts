@@ -4,9 +4,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { costReport } from "../../client/cli/cost-report.ts";
 import { painted, paintStatus } from "../../client/cli/paint.ts";
+import { queue } from "../../client/cli/queue.ts";
+import { status } from "../../client/cli/status.ts";
 import { displayWidth, tableText, truncated } from "../../client/cli/table.ts";
 import { Terminal } from "../../client/cli/terminal.ts";
+import type { Head } from "../../client/head.ts";
+import { clusterOf, stage } from "./cli-stage.ts";
 
 const columns = ["NAME", "RESOURCES", "STATUS", "COMMAND"];
 const row = ["demo", "4x Local(cpus=2, V100:1)", "UP", "sky launch -c demo --num-nodes 4 x.yaml"];
@@ -22,8 +27,60 @@ test("a table gives up the least needed columns first", () => {
   }
   assert.match(tableText({ columns, rows: [row], shrink, width: 60 }), /V100:1\)/);
   assert.match(tableText({ columns, rows: [row], shrink, width: 42 }), /4x Loc\S*\.\.\./);
-  assert.equal(widthOf(tableText({ columns, rows: [row], shrink, width: 5 })), 36, "the least");
-  assert.equal(tableText({ columns, rows: [row], width: 20 }).includes("..."), false);
+});
+
+test("a terminal that is narrower still leaves columns out, then cuts lines off", () => {
+  const drop = ["COMMAND", "RESOURCES"];
+  const at = (width: number): string => tableText({ columns, rows: [row], shrink, drop, width });
+  assert.match(at(36), /^NAME +RESOURCES +STATUS +COMMAND/, "cut, all there");
+  assert.match(at(35), /^NAME +RESOURCES +STATUS\ndemo +4x Local.*\.\.\. +UP$/);
+  assert.equal(at(23), "NAME  STATUS\ndemo  UP");
+  assert.equal(at(8), "NAME  ..\ndemo  UP");
+  assert.equal(at(5), "NAME\ndemo");
+  const bare = tableText({ columns, rows: [row], width: 20 });
+  assert.equal(bare, "NAME  RESOURCES\ndemo  4x Local(cp...");
+});
+
+test("queue, status and cost-report never wrap on a terminal, and keep statuses", async () => {
+  const clusters = [clusterOf({ name: "a-long-name-of-a-cluster", status: "STOPPED" })];
+  const job = {
+    ...{ id: 12, name: "train-the-largest", user: "ann", status: "FAILED_SETUP" },
+    ...{
+      submittedAt: 0,
+      startedAt: 0,
+      endedAt: 9_000,
+      resources: "2x [CPU:0.5]",
+      ranks: [],
+      setups: [],
+    },
+  };
+  const cost = {
+    ...{ name: "demo", user: "ann", launchedAt: 0, durationMs: 90_000, numNodes: 1, cost: 1.5 },
+    ...{ costPerHour: 60, resources: "1x Local(cpus=2, V100:1)", usage: [] },
+  };
+  const head = {
+    status: async () => clusters,
+    listJobs: async () => [job],
+    costReport: async () => [cost],
+  } as unknown as Partial<Head>;
+  for (const command of [status, queue, costReport]) {
+    for (const columns of [24, 40, 60, 80, undefined]) {
+      const { shell, printed, said } = stage({ head, now: 1e9 });
+      const wide = { ...shell, ...(columns === undefined ? {} : { columns }) };
+      await command.run(wide, { args: [[]], flags: { allUsers: true } });
+      const lines = (printed.find((text) => text.includes("\n")) ?? "").split("\n");
+      for (const line of lines) assert.ok(displayWidth(line) <= (columns ?? 1e3), line);
+      const kept = { status: "STOPPED", queue: "FAILED_SETUP", "cost-report": "TERMINATED" };
+      assert.ok(
+        lines[1]?.includes(kept[command.name as keyof typeof kept]),
+        `${command.name} ${columns}: ${printed} ${said}`,
+      );
+      if (columns === undefined) assert.match(lines[0] ?? "", /COMMAND|LOG|COST\/hr/);
+    }
+  }
+  const { shell, printed } = stage({ head, now: 1e9 });
+  await status.run({ ...shell, columns: 24 }, { args: [[]], flags: { all: true } });
+  assert.match(printed[0] ?? "", /COMMAND\na-long-name-of-a-cluster /);
 });
 
 test("a table is as wide as it may be, whatever is in it", () => {
@@ -32,7 +89,7 @@ test("a table is as wide as it may be, whatever is in it", () => {
   });
   const rows = fc.array(fc.array(cell, { minLength: 3, maxLength: 3 }), { maxLength: 5 });
   fc.assert(
-    fc.property(rows, fc.integer({ min: 34, max: 80 }), (cells, width) => {
+    fc.property(rows, fc.integer({ min: 1, max: 80 }), (cells, width) => {
       const titles = ["A", "B", "C"];
       const text = tableText({ columns: titles, rows: cells, width, shrink: titles });
       for (const line of text.split("\n")) assert.ok(displayWidth(line) <= width, line);
