@@ -8,7 +8,7 @@ import type { Alias, Document, ParsedNode, Node as YamlNode } from "yaml";
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit } from "yaml";
 import { hintText } from "../model/suggest.ts";
 import type { Place, Problem } from "./problem.ts";
-import type { Entry, Tree } from "./task-tree.ts";
+import { type Entry, isNull, shown, type Tree } from "./task-tree.ts";
 
 /** The number of nodes that a file may have once its aliases are expanded. */
 const nodesMax = 100_000;
@@ -137,8 +137,8 @@ function entriesOf(context: Context, pairs: readonly Pair[]): readonly Entry[] {
     } else if (context.source.nodes > nodesMax) {
       break;
     } else if (name === "<<") {
-      merged.push(...(value.kind === "map" ? value.entries : []));
-      merged.push(...(value.kind === "list" ? value.items.flatMap(entriesOfTree) : []));
+      const parts = value.kind === "list" ? value.items : [value];
+      merged.push(...parts.flatMap((part) => entriesToMerge(context.source, part)));
     } else {
       checkDuplicate(context.source, seen, { name, place: key.place });
       own.push({ key: name, keyPlace: key.place, value });
@@ -147,8 +147,14 @@ function entriesOf(context: Context, pairs: readonly Pair[]): readonly Entry[] {
   return [...merged.filter(({ key }) => !own.some((entry) => entry.key === key)), ...own];
 }
 
-function entriesOfTree(tree: Tree): readonly Entry[] {
-  return tree.kind === "map" ? tree.entries : [];
+/** Null merges nothing: it is none, or an alias that has been told already. */
+function entriesToMerge(source: Source, tree: Tree): readonly Entry[] {
+  if (tree.kind === "map") return tree.entries;
+  if (!isNull(tree)) {
+    const what = `<< merges a mapping or a list of mappings, not ${shown(tree)}`;
+    source.problems.push({ place: tree.place, what });
+  }
+  return [];
 }
 
 function checkDuplicate(

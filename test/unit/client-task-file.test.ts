@@ -136,6 +136,18 @@ test("an empty workdir is none, and that is noted", () => {
   assert.equal(taskIn("workdir: .").workdir, "/here");
 });
 
+test("what cannot be merged is a problem", () => {
+  for (const [text, at] of [
+    ["envs:\n  <<: five", "2:7"],
+    ["envs:\n  <<: [{A: b}, 5]", "2:16"],
+    ["envs: {<<: [[{A: b}]]}", "1:13"],
+  ]) {
+    const { problems } = reading(text ?? "");
+    assert.equal(problems[0] && placeOf(problems[0]), at);
+    assert.match(problemsText(problems), /<< merges a mapping or a list of mappings, not/);
+  }
+});
+
 test("merge keys and aliases work", () => {
   const text = "envs: &e {A: 1, B: 2}\nsecrets:\n  <<: *e\n  B: 3\nrun: 'true'\n";
   assert.deepEqual(taskIn(text).secrets, { A: "1", B: "3" });
