@@ -3,11 +3,11 @@
 // A field that we do not know is an error, with the name that was probably meant: a setting that
 // is silently ignored is worse than none. An empty file means the defaults.
 
-import { LineCounter, parseDocument } from "yaml";
+import { type Document, LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
 import type { Config } from "./config.ts";
 import { defaultConfig } from "./config.ts";
-import { SkyError } from "./errors.ts";
+import { errorText, SkyError } from "./errors.ts";
 import { leaseMsMin } from "./lease.ts";
 import { hintText } from "./suggest.ts";
 
@@ -147,9 +147,18 @@ function plainValue(file: string, text: string): unknown {
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, prettyErrors: false });
   const [problem] = document.errors;
-  if (problem === undefined) return document.toJS();
+  if (problem === undefined) return expanded(file, document);
   const { line, col } = lineCounter.linePos(problem.pos[0]);
   throw new SkyError("config/invalid", { file: `${file}:${line}:${col}`, why: problem.message });
+}
+
+/** An alias without an anchor, or far too many of them, is found only now, and has no place. */
+function expanded(file: string, document: Document): unknown {
+  try {
+    return document.toJS();
+  } catch (cause) {
+    throw new SkyError("config/invalid", { file, why: errorText(cause) }, { cause });
+  }
 }
 
 function whyOf(error: z.ZodError, typed: unknown): string {

@@ -12,6 +12,13 @@ test("an empty file means the defaults", () => {
   assert.deepEqual(parseConfig("c", "# nothing\n"), config);
 });
 
+test("an alias without an anchor is an invalid setting, not a crash", () => {
+  assert.throws(
+    () => parseConfig("c", "idle_exit_seconds: *x\n"),
+    (error) => isSkyError(error, "config/invalid") && /^c: .*alias.*x/.test(error.message),
+  );
+});
+
 test("what is set is taken, the rest keeps its default", () => {
   const config = parseConfig("c", "local:\n  isolation: process\nidle_exit_seconds: 0.5\n");
   assert.equal(config.local.isolation, "process");
