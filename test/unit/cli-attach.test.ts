@@ -26,11 +26,19 @@ async function saidAround(
     };
     const { shell, said } = stage({ head: { status }, answer: true });
     let saidBefore = 0;
+    let progress: string | undefined = "2 of 3 nodes are up";
     const open = async (): Promise<void> => {
       saidBefore = said.length;
+      assert.equal(progress, undefined, "the line of progress is gone");
       seen = after;
     };
-    const code = await attach({ ...shell, home }, clusterOf(), { kind: "cpunode", open });
+    const shown = (text: string | undefined): void => {
+      progress = text;
+    };
+    const code = await attach({ ...shell, home, progress: shown }, clusterOf(), {
+      kind: "cpunode",
+      open,
+    });
     assert.equal(code, 0);
     return {
       before: said.slice(0, saidBefore).join("\n"),
