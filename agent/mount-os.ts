@@ -3,10 +3,11 @@
 // What is of another kind than the mount is refused by name and never touched: neither a folder nor
 // a link makes way for a file. A link elsewhere is made when all that it shows is there.
 
-import { lstat, mkdir } from "node:fs/promises";
+import { lstat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SkyError } from "../model/errors.ts";
 import type { FileLinks } from "../runtime/file-links-os.ts";
+import { makeFolders } from "../runtime/folders-os.ts";
 import type { ChunkSource } from "../transfer/chunks/exchange.ts";
 import { unpackTree } from "../transfer/tree/unpack-os.ts";
 import type { LaidTrees } from "./laid-trees-os.ts";
@@ -30,7 +31,7 @@ export async function layMount(
   const path = place.kind === "workdir" ? join(workdir, place.path) : place.path;
   if (place.kind === "link") await links.demandFree(place.link);
   await demandKind(path, isFile);
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  makeFolders(dirname(path), 0o755);
   await laid.laying({ path, digest: tree.digest, isFile }, (sinceNs) =>
     unpackTree(path, { source, tree, signal, isFile, sinceNs }),
   );

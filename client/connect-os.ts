@@ -10,7 +10,6 @@ import {
   closeSync,
   existsSync,
   fstatSync,
-  mkdirSync,
   openSync,
   readSync,
   renameSync,
@@ -23,6 +22,7 @@ import { fileURLToPath } from "node:url";
 import { SkyError } from "../model/errors.ts";
 import type { Home } from "../model/home.ts";
 import type { HeadClient } from "../proto/client-grpc.ts";
+import { makeFolders } from "../runtime/folders-os.ts";
 import { socketAddress } from "../runtime/socket-os.ts";
 import { packageVersion } from "../runtime/version-os.ts";
 
@@ -178,8 +178,8 @@ async function saidReady(news: Readable, signal: AbortSignal): Promise<string> {
 
 function openLog(home: Home): number {
   try {
-    mkdirSync(home.root, { recursive: true, mode: 0o700 });
-    mkdirSync(home.head, { recursive: true, mode: 0o700 });
+    makeFolders(home.root, 0o700);
+    makeFolders(home.head, 0o700);
     const size = statSync(home.headLog, { throwIfNoEntry: false })?.size ?? 0;
     if (size > logBytesMax) renameSync(home.headLog, `${home.headLog}.1`);
     return openSync(home.headLog, "a", 0o600);

@@ -4,10 +4,10 @@
 // node is `setup-<node>.log`. A file is complete or not there under its name. What
 // `sky logs --sync-down` and the SDK's `downloadLogs` do.
 
-import { mkdirSync } from "node:fs";
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Job, RankKey } from "../model/job.ts";
+import { makeFolders } from "../runtime/folders-os.ts";
 import type { Head } from "./head.ts";
 import { followLog, type LogPiece } from "./log-follow.ts";
 
@@ -33,7 +33,7 @@ export async function fetchLogs(asking: Asking, fetch: LogFetch): Promise<string
   const { head, signal } = asking;
   const { cluster, job, into, ranks = [] } = fetch;
   const folder = `${into}/${folderName(cluster, job)}`;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolders(folder, 0o700);
   const query = { cluster, job: job.id, follow: false, offsets: [], ranks, tailLines: 0 };
   const files = new Files(fetch, folder);
   try {

@@ -4,12 +4,13 @@
 // left alone. A journal that is damaged is moved aside, never removed. The lock of the home is held
 // meanwhile, so that no head starts over half a journal.
 
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { existsSync, renameSync } from "node:fs";
 import type { RestoredRecord } from "../clouds/home-records.ts";
 import { homeCluster, homeKeys } from "../clouds/home-records.ts";
 import { headNode } from "../model/address.ts";
 import { isSkyError, SkyError } from "../model/errors.ts";
 import type { Home } from "../model/home.ts";
+import { makeFolders } from "../runtime/folders-os.ts";
 import { takeLock } from "../runtime/home-lock-sqlite.ts";
 import { jsonRecord } from "../runtime/journal.ts";
 import { restoreJournal } from "../runtime/restore-sqlite.ts";
@@ -28,7 +29,7 @@ export interface Restoration {
 
 /** @throws SkyError `restore/failed`, `store/locked`. */
 export async function restoreHome(home: Home, dir: string, wallMs: number): Promise<Restoration> {
-  mkdirSync(home.head, { recursive: true, mode: 0o700 });
+  makeFolders(home.head, 0o700);
   const lock = takeLock(home.lock);
   if (lock === undefined) throw new SkyError("store/locked", { path: home.root });
   try {

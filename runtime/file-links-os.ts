@@ -7,7 +7,6 @@
 
 import {
   lstat,
-  mkdir,
   open,
   readFile,
   readlink,
@@ -21,6 +20,7 @@ import { dirname } from "node:path";
 import { errorText, SkyError } from "../model/errors.ts";
 import type { NodeHome } from "../model/home.ts";
 import { nodeHomeAt } from "../model/home.ts";
+import { makeFolders } from "./folders-os.ts";
 import { tempBeside } from "./tree-os.ts";
 
 export interface FileLinks {
@@ -100,7 +100,7 @@ async function placeOnce(
   if (there === target && records.some((one) => one.path === path && one.target === target)) return;
   const made = there === undefined ? await missingAbove(path) : await madeFor(path, there);
   await keep(home, { path, target, made });
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  makeFolders(dirname(path), 0o755);
   if (there === target) return;
   if (there === undefined) {
     await symlink(target, path);

@@ -6,20 +6,11 @@
 // folder that a file is in: nothing polls.
 
 import { statSync, watch as watchFolder } from "node:fs";
-import {
-  appendFile,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  realpath,
-  rename,
-  rm,
-  stat,
-} from "node:fs/promises";
+import { appendFile, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
 import type { Files } from "./files.ts";
+import { makeFolders } from "./folders-os.ts";
 import { removeTree } from "./removal-os.ts";
 import { isNoRoom, noRoom } from "./room-os.ts";
 import { copyEntry, isTemp, syncEntry, tempBeside } from "./tree-os.ts";
@@ -49,7 +40,7 @@ export function createOsFiles(root: string): Files {
       }),
     makeDir: (dir, mode) =>
       named("make", dir, async () => {
-        await mkdir(dir, { recursive: true, mode });
+        makeFolders(dir, mode);
       }),
     remove: (path) => named("remove", path, () => removeBelow(root, path)),
     copyTree: (from, to) => named("copy", from, () => copyTree(from, to)),
@@ -112,7 +103,7 @@ async function removeBelow(root: string, path: string): Promise<void> {
 async function copyTree(from: string, to: string): Promise<void> {
   const inside = resolve(from) === resolve(to) || isBelow(resolve(from), resolve(to));
   if (inside) throw new Error(`${to} is inside it`);
-  await mkdir(dirname(to), { recursive: true, mode: 0o700 });
+  makeFolders(dirname(to), 0o700);
   await copyEntry(from, to);
 }
 

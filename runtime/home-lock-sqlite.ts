@@ -4,9 +4,10 @@
 // process, however that ends, and no clean-up is ever needed. A file that exists, or a socket that
 // answers, would prove nothing.
 
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { makeFolders } from "./folders-os.ts";
 
 export interface HomeLock {
   release(): void;
@@ -14,7 +15,7 @@ export interface HomeLock {
 
 /** `undefined` if another process holds it. */
 export function takeLock(path: string): HomeLock | undefined {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolders(dirname(path), 0o700);
   const database = new DatabaseSync(path);
   try {
     // SQLite's own files take its mode: whoever can open it can hold it.

@@ -6,10 +6,11 @@
 // reading in the process that holds it: POSIX drops the lock with the first close.
 // Source: sqlite.org, "Write-Ahead Logging" and "PRAGMA locking_mode".
 
-import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
+import { makeFolders } from "./folders-os.ts";
 import { isNoRoom } from "./room-os.ts";
 import type { Batch, RecordRange, StoreEvent, StoreRecord } from "./store.ts";
 import { allSubjects, prefixEnd } from "./store-keys.ts";
@@ -268,7 +269,7 @@ function eventOf(row: Readonly<Record<string, unknown>>): StoreEvent {
 
 /** The file and its folder belong to their owner alone, and the folder knows of the file. */
 function createPrivately(path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolders(dirname(path), 0o700);
   closeSync(openSync(path, "a", 0o600));
   const dir = openSync(dirname(path), "r");
   fsyncSync(dir);

@@ -183,18 +183,27 @@ async function writeDoor(outdir: string, name: string): Promise<void> {
     ? `module.createRequire(import.meta.url)("./${name}-main.cjs");`
     : `await import("./${name}-main.js");`;
   const door = `${name === "sky" ? skyOpening : "#!/usr/bin/env node"}
+import { existsSync, mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import module from "node:module";
+import { dirname, resolve } from "node:path";
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 if (major < 22 || (major === 22 && minor < 18)) {
   console.error(\`${name} needs Node 22.18 or newer; this is Node \${process.versions.node}.\`);
   process.exit(1);
 }
-const home = process.env.SKY_HOME || \`\${homedir()}/.sky\`;
+const home = resolve(process.env.SKY_HOME || \`\${homedir()}/.sky\`);
 // The first command makes the home by this: for its owner only.
 const umask = process.umask(0o077);
-module.enableCompileCache(\`\${home}/cache/compile\`);
+const cache = \`\${home}/cache/compile\`;
+// Step by step: made by Node, it may never return (see runtime/folders-os.ts).
+const missing = [];
+for (let at = cache; !existsSync(at) && at !== dirname(at); at = dirname(at)) missing.unshift(at);
+try {
+  for (const folder of missing) mkdirSync(folder);
+  module.enableCompileCache(cache);
+} catch {} // The command itself tells of it.
 process.umask(umask);
 setTimeout(() => module.flushCompileCache(), 3000).unref();
 ${start}

@@ -7,7 +7,6 @@
 // The API opens last, so whoever is served finds everything. Closing goes the other way round and
 // leaves ranks running.
 
-import { mkdirSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import type { Server } from "@grpc/grpc-js";
 import { ServerCredentials } from "@grpc/grpc-js";
@@ -26,6 +25,7 @@ import { createBusHub } from "../../runtime/bus-memory.ts";
 import { headPermissions } from "../../runtime/bus-permissions.ts";
 import { createOsClock } from "../../runtime/clock-os.ts";
 import { createOsFiles } from "../../runtime/files-os.ts";
+import { makeFolders } from "../../runtime/folders-os.ts";
 import { batchOf } from "../../runtime/journal.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
@@ -73,7 +73,7 @@ const callGraceMs = 500;
 /** Resolves when the API takes calls. */
 export async function startHeadProcess(options: HeadProcessOptions): Promise<HeadProcess> {
   const { home, config } = options;
-  for (const dir of [home.root, home.head]) mkdirSync(dir, { recursive: true, mode: 0o700 });
+  for (const dir of [home.root, home.head]) makeFolders(dir, 0o700);
   const { replica: replicaDir, extraFsyncMs } = config.journal;
   const journal = await openSqliteStore({ path: home.journal, ballastMib, extraFsyncMs });
   journal.onShortage?.(() => tellShortage(options.log, journal));

@@ -6,7 +6,6 @@
 
 import {
   existsSync,
-  mkdirSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -16,6 +15,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname } from "node:path";
+import { makeFolders } from "../../runtime/folders-os.ts";
 import { withBlock, withoutBlock } from "../rc-block.ts";
 import { completionScript, isShellName, type ShellName } from "./completion.ts";
 import { type ExitCode, exitCodes, WrongUse } from "./exit-codes.ts";
@@ -68,7 +68,7 @@ function install(shell: Shell, name: ShellName, { script, rc, reload }: Places):
   if (rc === undefined && existsSync(script) && !isOurs(script)) {
     throw new Error(`${script} is there already and is not sky's: it was left as it is`);
   }
-  mkdirSync(dirname(script), { recursive: true, mode: 0o700 });
+  makeFolders(dirname(script), 0o700);
   if (textOf(script) !== text) replace(script, text);
   if (rc !== undefined) {
     const before = textOf(rc);

@@ -113,8 +113,9 @@ class View {
   }
 
   #sayWhyItWaits({ id, waitingFor }: Job): void {
-    if (waitingFor === undefined || this.#said.has(waitingFor)) return;
-    this.#said.add(waitingFor);
+    const what = waitingFor?.replace(/\battempt \d+/g, "attempt");
+    if (what === undefined || this.#said.has(what)) return;
+    this.#said.add(what);
     if (this.#request.follow) this.#shell.say(`Job ${id} is waiting: ${waitingFor}`);
   }
 }
