@@ -81,6 +81,8 @@ interface Within {
   readonly depth: number;
 }
 
+const changingHint = "leave it out by .skyignore, or try again when nobody writes to it";
+
 type Attempt = "done" | "gone" | "another" | "large" | "young" | "changed";
 
 class TreeReader {
@@ -248,7 +250,8 @@ class TreeReader {
       await pause(attempt === "young" ? tickMs : againMs);
       attempt = this.#file(place, true);
     }
-    throw failed(shownAt(place), `it changed while it was read, ${readsMax} times`);
+    const why = `it changed while it was read, ${readsMax} times`;
+    throw failed(shownAt(place), `${why}; ${changingHint}`);
   }
 
   /** A small file is read, of a large one it is only found out that it is. */
