@@ -114,7 +114,13 @@ async function placeOnce(
 
 /** Whether a link of ours further up leads there already: of a mount that this one is in. */
 async function isShown(path: string, homes: string): Promise<boolean> {
-  const above = await realpath(dirname(path)).catch(orNothing);
+  // The nearest folder that is there: what is below it in the mount may just be made by another
+  // node of this machine, to which the link leads at the moment.
+  let above: string | undefined;
+  for (let at = dirname(path); above === undefined; at = dirname(at)) {
+    above = await realpath(at).catch(orNothing);
+    if (at === dirname(at)) break;
+  }
   if (above === undefined) return false;
   return above.startsWith(`${await realpath(homes)}/`) && `${above}/`.includes(mountsBelow);
 }

@@ -103,7 +103,11 @@ export function place(t: TestContext | undefined, options: PlaceOptions = {}): P
     },
     sky: (args, run) => endOf(self.start(args, run), args, run?.timeoutMs),
     start: (args, run) => start(env, args, { cwd: folder, ...usual, ...run }),
-    heads: () => processesOf(home).filter(isHead),
+    heads: () => {
+      const heads = processesOf(home).filter(isHead);
+      // A child that a head just forks looks like it until it executes its own program.
+      return heads.filter(({ parent }) => !heads.some(({ pid }) => pid === parent));
+    },
     processes: () => processesOf(home),
     close: () => {
       closing ??= closePlace(self);

@@ -21,6 +21,8 @@ const seedCount = Number(process.env["SKY_TEST_SEEDS"] ?? seedsMax);
 
 /** No part of this world: it has one of its own in `test/sim/fleet`. */
 const notDriven = ["fleet"];
+/** Jobs of this world have no files: see `test/unit/agent-rank.test.ts`. */
+const ofFiles = ["rank: preparing × laid"];
 
 test(`no seed of ${seedCount} breaks a promise, and every decision is taken`, async (context) => {
   const all = (await machines()).filter(({ name }) => !notDriven.includes(name));
@@ -29,7 +31,7 @@ test(`no seed of ${seedCount} breaks a promise, and every decision is taken`, as
   assert.ok(ended > 5 * seedCount, `only ${ended} jobs ended`);
   context.diagnostic(`${tableMark}${cellsTable(counts)}`);
   if (seedCount < seedsMax) return;
-  assert.deepEqual(counts.flatMap(neverTaken), [], "decisions that were never taken");
+  assert.deepEqual(counts.flatMap(neverTaken), ofFiles, "decisions that were never taken");
 });
 
 test("seeds that once broke a promise do so no more", async () => {
