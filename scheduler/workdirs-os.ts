@@ -40,7 +40,8 @@ export interface Workdirs {
   /**
    * Packs what the tasks name; it is on disk when it resolves. Same length as `tasks`. Who goes
    * away meanwhile ends it.
-   * @throws SkyError `request/invalid`, `disk/full`, `chunks/full`, `process/failed`.
+   * @throws SkyError `request/invalid`, `source/unreadable`, `disk/full`, `chunks/full`,
+   *   `process/failed`.
    */
   snapshot(tasks: readonly Task[], signal?: AbortSignal): Promise<readonly Snapshot[]>;
   /** The jobs that took what one `snapshot` made; without any, it is let go of. */
