@@ -162,23 +162,46 @@ function happenTo(
   }
 }
 
-for (const [shape, given] of Object.entries({
-  tree: rules,
-  pipeline: { ...rules, children: 1, lastResorts: 1 },
-})) {
+const pipeline: Rules = { ...rules, children: 1, lastResorts: 1 };
+
+function live(given: Rules, happenings: readonly Happening[]): void {
+  const mirror = mirrorOf(given, ["c/never"]);
+  let at = 1_000;
+  for (const what of happenings) {
+    at += what.type === "pass" ? what.ms : 50;
+    if (mirror.finished) return;
+    happen(mirror, what, at);
+    check(mirror, at);
+  }
+}
+
+for (const [shape, given] of Object.entries({ tree: rules, pipeline })) {
   test(`nobody starves, nobody is overloaded, nothing is a cycle: ${shape}`, () => {
     fc.assert(
       fc.property(fc.array(happening, { maxLength: 120, size: "max" }), (happenings) => {
-        const mirror = mirrorOf(given, ["c/never"]);
-        let at = 1_000;
-        for (const what of happenings) {
-          at += what.type === "pass" ? what.ms : 50;
-          if (mirror.finished) return;
-          happen(mirror, what, at);
-          check(mirror, at);
-        }
+        live(given, happenings);
       }),
       { numRuns: 400 },
     );
   });
 }
+
+// ---- histories that once went wrong
+
+const joins = (sink: string, serves = true, safe = 0): Happening => ({
+  ...{ type: "join", sink: `c/${sink}`, serves, safe },
+});
+const gets = (sink: string, bytes = 0): Happening => ({ type: "more", sink: `c/${sink}`, bytes });
+const passes = (ms: number): Happening => ({ type: "pass", ms });
+const has = (type: "all" | "fail", sink: string): Happening => ({ type, sink: `c/${sink}` });
+
+test("who is left without anybody again and again does not wait while the source has room", () => {
+  live(pipeline, [
+    ...[joins("s10"), joins("s0", true, 1), joins("s2", false)],
+    ...[passes(3_900), passes(8_897), gets("s0"), gets("s0"), has("all", "s3")],
+    ...[passes(15_302), gets("s0"), passes(26_084), gets("s0"), gets("s0"), has("all", "s3")],
+    ...[joins("s1"), passes(5_317), joins("s1", false), gets("s10", 1)],
+    ...[passes(20_000), joins("s7"), has("fail", "s7"), has("all", "s0")],
+    ...[joins("s7", false), has("all", "s1")],
+  ]);
+});

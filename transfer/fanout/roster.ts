@@ -17,8 +17,9 @@ export interface Member {
   readonly pace: Pace;
   safe: number;
   done: boolean;
-  /** Of the newest `follow`, and when each of the last ones was. */
+  /** Of the newest `follow`. */
   move: number;
+  /** When it was last sent to somebody, for each of the last times. */
   moves: readonly number[];
   /** When it was hung where it is. */
   attachedAt: number;
@@ -135,7 +136,7 @@ export class Roster {
     this.#again.delete(member.id);
   }
 
-  /** How often it was moved lately. */
+  /** How often it was sent to somebody lately. */
   moved({ moves }: Member, at: number): number {
     return moves.filter((time) => time > at - this.rules.movesMs).length;
   }
@@ -148,7 +149,10 @@ export class Roster {
       const parent = this.tree.parentOf(id);
       if (member === undefined || (parent === before && !this.#again.has(id))) continue;
       member.move += 1;
-      member.moves = [...member.moves, at].slice(-this.rules.movesMax);
+      // To be left without anybody is no move: who was, would wait the longer where there is room.
+      if (parent !== undefined) {
+        member.moves = [...member.moves, at].slice(-this.rules.movesMax);
+      }
       if (parent === source) this.sourceMoves += 1;
       follows.push({ type: "follow", sink: id, parent, move: member.move });
     }
