@@ -4,6 +4,7 @@
 // names that ran, what failed and why. A file that neither ends nor fails in time is ended by the
 // runner. What must always hold: a file that crashes before its first test counts as a failure.
 
+import { randomInt } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import type { EventData } from "node:test";
@@ -13,6 +14,11 @@ export const checkout = resolve(import.meta.dirname, "..");
 
 /** SKY_TEST_VERBOSE=1 shows what the tests themselves print. */
 const verbose = Boolean(process.env["SKY_TEST_VERBOSE"]);
+
+/** Drawn once for all files, so that one number repeats them all. */
+if (process.env["SKY_TEST_SEED"] === "random") {
+  process.env["SKY_TEST_SEED"] = String(randomInt(2 ** 31 - 1));
+}
 
 const saidCharactersMax = 4_000;
 
@@ -128,6 +134,8 @@ export function summaryLine(result: LayerResult): string {
 /** The tables, failures and skips of a layer, as text. Empty when there are none. */
 export function detailsOf(result: LayerResult): string {
   const failures = result.failures.map((text) => `\nFAILED  ${text}\n`);
+  const seed = process.env["SKY_TEST_SEED"];
+  if (failures.length > 0 && seed !== undefined) failures.push(`\nSKY_TEST_SEED=${seed}\n`);
   const skips = result.skips.map((text) => `skipped ${text}\n`);
   const tables = result.tables.map((text) => `\n${text}\n`);
   return [...tables, ...failures, ...skips].join("");

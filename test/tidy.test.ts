@@ -29,6 +29,8 @@ test("files that are not named as edges read no clock, draw nothing and touch no
   each(rules.purity);
 });
 
+test("tests draw from the seed of the run alone", () => each(rules.draws));
+
 test("no two files import each other in a circle", () => demand(rules.circles(sources)));
 
 test("lines have at most 100 columns", () => {

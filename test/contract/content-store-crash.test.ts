@@ -15,11 +15,11 @@ import { fileURLToPath } from "node:url";
 import { createMemoryRandom } from "../../runtime/random-memory.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { openContentStore } from "../../transfer/chunks/content-store-os.ts";
+import { testSeed } from "../support/seed.ts";
 import { until } from "../support/until.ts";
 import { auditFacts, auditFolder, Facts } from "./content-store-audit.ts";
 
 const kills = Number(process.env["SKY_CONTENT_KILLS"] ?? 56);
-const seed = process.env["SKY_TEST_SEED"] ?? String(Date.now());
 const program = fileURLToPath(new URL("./content-store-writer.ts", import.meta.url));
 const episodeKills = 14;
 /** What was compiled once need not be again: writers start faster. */
@@ -66,7 +66,7 @@ function saidBy({ said }: Writer): string {
 /** Two writers; one after the other is killed and replaced. Then both are, and all is looked at. */
 async function episode(name: string, bytesMax: number): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), "sky-chunks-"));
-  const random = createMemoryRandom(`${seed}/${name}`);
+  const random = createMemoryRandom(`${testSeed}/${name}`);
   const facts = new Facts();
   let count = 0;
   const start = (): Writer => {
@@ -134,7 +134,6 @@ async function auditAndTidy(store: ContentStore, facts: Facts, dead: string): Pr
   }
 }
 
-console.log(`# SKY_TEST_SEED=${seed}`);
 describe("content store: writers killed", { concurrency: 2 }, () => {
   for (let done = 0; done < kills; done += episodeKills) {
     const name = `${(done / episodeKills) % 2 === 0 ? "bounded" : "unbounded"}-${done}`;

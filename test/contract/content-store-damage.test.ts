@@ -27,10 +27,10 @@ import { createMemoryRandom } from "../../runtime/random-memory.ts";
 import { pinFileName } from "../../transfer/chunks/content-layout.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { openContentStore } from "../../transfer/chunks/content-store-os.ts";
+import { testSeed } from "../support/seed.ts";
 import { putSample, type Sample, sample } from "./content-store.contract.ts";
 import { auditFolder } from "./content-store-audit.ts";
 
-const seed = process.env["SKY_TEST_SEED"] ?? String(Date.now());
 const isDamaged = (error: unknown): boolean => isSkyError(error, "chunk/damaged");
 const isFailed = (error: unknown): boolean => isSkyError(error, "chunks/failed");
 const isMissing = (error: unknown): boolean => isSkyError(error, "chunk/missing");
@@ -44,8 +44,6 @@ interface Place {
   /** Opens, runs and closes. */
   readonly using: <T>(run: (store: ContentStore) => Promise<T>) => Promise<T>;
 }
-
-console.log(`# SKY_TEST_SEED=${seed}`);
 
 function inFolder(what: string, run: (place: Place) => Promise<void>): void {
   test(`content store, damaged: ${what}`, { timeout: 60_000 }, async () => {
@@ -301,7 +299,7 @@ inFolder("what a living writer writes is left alone; a dead one's goes", async (
 });
 
 inFolder("flipped bits in the index: the files are the truth", async ({ dir, open, using }) => {
-  const random = createMemoryRandom(`${seed}/index`);
+  const random = createMemoryRandom(`${testSeed}/index`);
   const all = samples(60);
   await using(async (store) => {
     await store.pin("job", all.slice(0, 30));
@@ -491,7 +489,7 @@ inFolder("a file among the pins that is none, or endless, is moved away", async 
 });
 
 inFolder("flipped bits in pins: the copy completes them", async ({ dir, using }) => {
-  const random = createMemoryRandom(`${seed}/pins`);
+  const random = createMemoryRandom(`${testSeed}/pins`);
   const all = samples(40);
   await using(async (store) => {
     await store.pin("job", all.slice(0, 10));
@@ -514,7 +512,7 @@ inFolder("flipped bits in pins: the copy completes them", async ({ dir, using })
 
 inFolder("flipped bits in pins, and no index: all that is legible counts", async (place) => {
   const { dir, using } = place;
-  const random = createMemoryRandom(`${seed}/pins alone`);
+  const random = createMemoryRandom(`${testSeed}/pins alone`);
   const all = samples(20);
   for (let round = 0; round < 10; round += 1) {
     await using(async (store) => {

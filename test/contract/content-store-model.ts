@@ -3,9 +3,9 @@
 // Commands run against the model and a store; both must say the same, and evict the same.
 
 import assert from "node:assert/strict";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
+import { fc } from "../support/property.ts";
 import { type ContentWorld, type Sample, sample } from "./content-store.contract.ts";
 
 const bytesMax = 3_000;

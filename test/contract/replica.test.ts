@@ -17,7 +17,6 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import { createOsClock } from "../../runtime/clock-os.ts";
 import { silentLog } from "../../runtime/log.ts";
@@ -29,6 +28,7 @@ import { restoreJournal } from "../../runtime/restore-sqlite.ts";
 import type { Batch, Store } from "../../runtime/store.ts";
 import { createMemoryStore } from "../../runtime/store-memory.ts";
 import { openSqliteStore } from "../../runtime/store-sqlite.ts";
+import { fc } from "../support/property.ts";
 import { smallDisk, whyNoDisk } from "../support/small-disk.ts";
 import { until } from "../support/until.ts";
 import { storeContract } from "./store.contract.ts";

@@ -5,9 +5,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import type { Batch, RecordRange, Store } from "../../runtime/store.ts";
+import { fc } from "../support/property.ts";
 
 export interface StoreWorld {
   open(): Promise<Store>;

@@ -6,7 +6,6 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import { createMemoryContentStore } from "../../transfer/chunks/content-store-memory.ts";
 import { ContentCutter } from "../../transfer/chunks/cut-content.ts";
@@ -15,6 +14,7 @@ import { ignoreBytesMax } from "../../transfer/tree/ignore-files-os.ts";
 import { packTree } from "../../transfer/tree/pack.ts";
 import { createInlineReading } from "../../transfer/tree/reading-inline-os.ts";
 import { unpackTree } from "../../transfer/tree/unpack-os.ts";
+import { fc } from "../support/property.ts";
 import { below, treeSeen } from "../support/trees.ts";
 
 function placeFor(context: TestContext): string {

@@ -21,7 +21,6 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import type { ChunkRef, Digest } from "../../transfer/chunks/chunk.ts";
 import { createMemoryContentStore } from "../../transfer/chunks/content-store-memory.ts";
@@ -34,6 +33,7 @@ import type { Cutter } from "../../transfer/tree/region-cut.ts";
 import type { TreeChunk } from "../../transfer/tree/region-writer.ts";
 import { encodeRoot, manifestOfTree } from "../../transfer/tree/tree.ts";
 import { unpackTree } from "../../transfer/tree/unpack-os.ts";
+import { fc } from "../support/property.ts";
 import { below, type Sown, type SownEntries, sow, treeSeen } from "../support/trees.ts";
 
 const mib = 1024 * 1024;

@@ -15,7 +15,6 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import fc from "fast-check";
 import type { Task } from "../../model/task.ts";
 import { createMemoryLog } from "../../runtime/log-memory.ts";
 import type { SourceMemory } from "../../scheduler/source-memory.ts";
@@ -33,6 +32,7 @@ import { createInlineReading } from "../../transfer/tree/reading-inline-os.ts";
 import { tickMs } from "../../transfer/tree/stamp.ts";
 import { shownBoard } from "../support/board.ts";
 import { noise } from "../support/noise.ts";
+import { fc } from "../support/property.ts";
 import { type SownEntries, sow } from "../support/trees.ts";
 import { until } from "../support/until.ts";
 

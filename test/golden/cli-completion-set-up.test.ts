@@ -18,9 +18,9 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
-import fc from "fast-check";
 import { withBlock, withoutBlock } from "../../client/rc-block.ts";
 import { assertGolden, transcriptStep } from "../support/golden.ts";
+import { fc } from "../support/property.ts";
 
 const checkout = resolve(import.meta.dirname, "../..");
 

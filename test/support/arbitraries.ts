@@ -3,7 +3,6 @@
 // Texts are any Unicode without halves of pairs (UTF-8 has no way to say those), integers reach
 // 2^53 - 1 where the wire has 64 bits and 2^31 - 1 where it has 32.
 
-import fc from "fast-check";
 import type { Address } from "../../model/address.ts";
 import type { ClusterView, NodeView } from "../../model/cluster.ts";
 import type { NumberedEvent } from "../../model/event.ts";
@@ -12,6 +11,7 @@ import { type ReasonCode, reasons } from "../../model/reason.ts";
 import type { Accelerators, Capacity } from "../../model/resources.ts";
 import type { Task } from "../../model/task.ts";
 import type { RankMount, RankReport, RankSpec, WireMessage } from "../../proto/messages.ts";
+import { fc } from "./property.ts";
 
 export const text = fc.string({ unit: "binary" });
 export const someText = fc.string({ unit: "binary", minLength: 1 });

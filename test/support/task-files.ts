@@ -1,7 +1,7 @@
 // Valid tasks of every kind, for property tests: which fields they have, and what is in them.
 
-import fc from "fast-check";
 import type { TaskWorld } from "../../client/task-path.ts";
+import { fc } from "./property.ts";
 import { list, map, plain, string, type TaskNode } from "./task-text.ts";
 
 /** A machine where paths with `nowhere` lead to nothing, and those that end in `file` to files. */

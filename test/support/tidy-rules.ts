@@ -146,6 +146,25 @@ function binds(pattern: SyntaxNode, name: string): boolean {
   return below.filter(isNode).some((part) => binds(part, name));
 }
 
+/** Where tests get what is drawn; all other files of theirs draw from one of these. */
+const drawn = { properties: "test/support/property.ts", seed: "test/support/seed.ts" };
+
+/** A test that draws for itself cannot be had again. */
+export function draws({ path, tree, imports, lineOf }: Source): readonly string[] {
+  if (folderOf(path) !== "test" || path === drawn.seed) return [];
+  const doors = imports
+    .filter(({ specifier }) => specifier === "fast-check" && path !== drawn.properties)
+    .map(({ line }) => `${path}:${line}: fast-check comes from ${drawn.properties}`);
+  const found: string[] = [];
+  walk(tree, (node) => {
+    const key = isNode(node["property"]) ? node["property"] : undefined;
+    const isSeed = key?.["value"] === "SKY_TEST_SEED" || nameOf(key) === "SKY_TEST_SEED";
+    if (!isSeed && nameOf(node) !== "Math.random") return;
+    found.push(`${path}:${lineOf(node.start)}: what is drawn comes from ${drawn.seed}`);
+  });
+  return [...doors, ...found];
+}
+
 /** Value imports only: types are gone at run time. */
 export function circles(sources: readonly Source[]): readonly string[] {
   const graph = new Map(

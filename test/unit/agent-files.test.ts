@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import {
   acceleratorName,
   capacityOf,
@@ -20,6 +19,7 @@ import {
   parseStarted,
   specProblem,
 } from "../../agent/rank-files.ts";
+import { fc } from "../support/property.ts";
 
 const none = { logLost: undefined, killedByUs: false, leaseExpired: false, oomKills: 0 };
 

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { Masker } from "../../agent/mask.ts";
 import { createMasker } from "../../agent/mask.ts";
+import { fc } from "../support/property.ts";
 
 /** The definition: every byte of every occurrence. */
 function masked(text: Buffer, secrets: readonly Buffer[]): Buffer {

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { ProcessView, SweepTarget } from "../../agent/sweep.ts";
 import { holdsOf, membersOf } from "../../agent/sweep.ts";
+import { fc } from "../support/property.ts";
 
 const target: SweepTarget = {
   token: "t-1",

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { mountPlace, placeMounts, workdirSlots } from "../../agent/mount-places.ts";
 import type { RankState } from "../../agent/rank.ts";
 import { WorkdirClaims } from "../../agent/workdir-claims.ts";
@@ -12,6 +11,7 @@ import type { RankKey } from "../../model/job.ts";
 import { rankKeyText } from "../../model/job.ts";
 import type { RankMount } from "../../proto/messages.ts";
 import { createMemoryFiles } from "../../runtime/files-memory.ts";
+import { fc } from "../support/property.ts";
 
 const home = "/n/home";
 

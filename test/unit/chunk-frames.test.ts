@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { test } from "node:test";
-import fc from "fast-check";
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import { chunkBytesMax } from "../../transfer/chunks/chunk.ts";
 import {
@@ -18,6 +17,7 @@ import {
   isExchange,
   parseExchangeHeader,
 } from "../../transfer/chunks/exchange.ts";
+import { fc } from "../support/property.ts";
 
 const digest = fc
   .uint8Array({ minLength: 32, maxLength: 32 })

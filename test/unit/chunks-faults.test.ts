@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { Digest } from "../../transfer/chunks/chunk.ts";
 import type { ChunkSource, ExchangeResult } from "../../transfer/chunks/exchange.ts";
 import { fetchFrom } from "../../transfer/chunks/fetch.ts";
 import { serveChunks } from "../../transfer/chunks/supply.ts";
+import { fc } from "../support/property.ts";
 import {
   type Chunk,
   channelOf,

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { test } from "node:test";
-import fc from "fast-check";
 import { SkyError } from "../../model/errors.ts";
 import type { StreamChannel } from "../../runtime/stream.ts";
 import { type ExchangeMessage, encodeMessage } from "../../transfer/chunks/chunk-frames.ts";
@@ -12,6 +11,7 @@ import { fetchChunks } from "../../transfer/chunks/fetch.ts";
 import { pushChunks } from "../../transfer/chunks/push.ts";
 import { serveChunks } from "../../transfer/chunks/supply.ts";
 import { takeChunks } from "../../transfer/chunks/take.ts";
+import { fc } from "../support/property.ts";
 import {
   channelOf,
   chunksOf,

@@ -5,7 +5,6 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import {
   type JournalEntry,
@@ -15,6 +14,7 @@ import {
   travels,
 } from "../../transfer/chunks/journal.ts";
 import { openChunkJournal, staleRecordsMax } from "../../transfer/chunks/journal-os.ts";
+import { fc } from "../support/property.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "chunk-journal-"));
 after(() => rmSync(folder, { recursive: true }));

@@ -5,7 +5,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import fc from "fast-check";
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import { fairDefer } from "../../runtime/deferral-os.ts";
 import type { StreamSession } from "../../runtime/stream.ts";
@@ -23,6 +22,7 @@ import { openChunkJournal } from "../../transfer/chunks/journal-os.ts";
 import { pushChunks } from "../../transfer/chunks/push.ts";
 import { openRelay, type Relay } from "../../transfer/chunks/relay.ts";
 import { nameAndSeal } from "../../transfer/chunks/seal.ts";
+import { fc } from "../support/property.ts";
 import { until } from "../support/until.ts";
 import {
   type Chunk,

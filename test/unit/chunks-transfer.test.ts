@@ -5,7 +5,6 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import fc from "fast-check";
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import { fairDefer } from "../../runtime/deferral-os.ts";
 import type { StreamSession } from "../../runtime/stream.ts";
@@ -25,6 +24,7 @@ import { openRelay } from "../../transfer/chunks/relay.ts";
 import { manifestIndex } from "../../transfer/chunks/seal.ts";
 import { type SendOptions, type SentObject, sendObjects } from "../../transfer/chunks/send.ts";
 import { createInlineWork } from "../../transfer/chunks/work-inline.ts";
+import { fc } from "../support/property.ts";
 import { until } from "../support/until.ts";
 import { damagePartial } from "./chunks-damage.ts";
 import { chunkOf, neverAborts } from "./chunks-stage.ts";

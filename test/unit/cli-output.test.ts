@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { costReport } from "../../client/cli/cost-report.ts";
 import { painted, paintStatus } from "../../client/cli/paint.ts";
 import { queue } from "../../client/cli/queue.ts";
@@ -11,6 +10,7 @@ import { status } from "../../client/cli/status.ts";
 import { displayWidth, tableText, truncated } from "../../client/cli/table.ts";
 import { Terminal } from "../../client/cli/terminal.ts";
 import type { Head } from "../../client/head.ts";
+import { fc } from "../support/property.ts";
 import { clusterOf, stage } from "./cli-stage.ts";
 
 const columns = ["NAME", "RESOURCES", "STATUS", "COMMAND"];

@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { exitCodeOfError, exitCodeOfJob, WrongUse } from "../../client/cli/exit-codes.ts";
 import { jobIdOf } from "../../client/cli/job-ids.ts";
 import { namesMeant } from "../../client/cli/names.ts";
@@ -18,6 +17,7 @@ import { readYaml } from "../../client/task-yaml.ts";
 import { jobView } from "../../client/view.ts";
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { Exit, Job } from "../../model/job.ts";
+import { fc } from "../support/property.ts";
 
 test("a job's outcome has its exit code", () => {
   const codes = {

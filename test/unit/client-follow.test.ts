@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { LogEvent, LogQuery } from "../../client/head.ts";
 import { followLog } from "../../client/log-follow.ts";
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { Job, RankKey } from "../../model/job.ts";
+import { fc } from "../support/property.ts";
 
 const key = (index: number): RankKey => ({ job: 7, attempt: 1, phase: "run", index });
 

@@ -6,7 +6,6 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import fc from "fast-check";
 import { archiveHint, archivesOf } from "../../client/cli/archives.ts";
 import { WrongUse } from "../../client/cli/exit-codes.ts";
 import { demandRanks, jobWordsOf, unmatchedText } from "../../client/cli/job-ids.ts";
@@ -16,6 +15,7 @@ import { userName } from "../../client/world-os.ts";
 import { isSkyError } from "../../model/errors.ts";
 import { homeAt } from "../../model/home.ts";
 import type { Exit, Job } from "../../model/job.ts";
+import { fc } from "../support/property.ts";
 
 const jobWith = (id: number, numNodes = 1): Job => ({
   ...{ id, name: "", user: "u", status: "RUNNING", phase: "running", submittedAt: 1 },

@@ -3,9 +3,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { Merge } from "../../client/merge.ts";
 import { linePrefix } from "../../client/prefix.ts";
+import { fc } from "../support/property.ts";
 
 interface Step {
   readonly log: number;

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { redactor, secretCharactersLeast, takenOut, textsIn } from "../../client/redaction.ts";
+import { fc } from "../support/property.ts";
 
 const seed = `SU${"A2".repeat(28)}`;
 const pem = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG\n-----END PRIVATE KEY-----";

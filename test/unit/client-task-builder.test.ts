@@ -8,12 +8,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import fc from "fast-check";
 import { Dag, isSkyError, Resources, Task, type TaskSpec } from "../../client/index.ts";
 import { treeOfTask } from "../../client/task-builder-os.ts";
 import { taskOf } from "../../client/task-file.ts";
 import { validatedTask, validatedTasks } from "../../client/task-intake-os.ts";
 import { world } from "../../client/world-os.ts";
+import { fc } from "../support/property.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sky-builder-"));
 after(() => rmSync(folder, { recursive: true }));

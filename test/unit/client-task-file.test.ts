@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { Problem } from "../../client/problem.ts";
 import { problemsText } from "../../client/problem.ts";
 import { dagOf } from "../../client/task-dag.ts";
@@ -14,6 +13,7 @@ import { absolutePath } from "../../client/task-path.ts";
 import { readYaml } from "../../client/task-yaml.ts";
 import { isSkyError } from "../../model/errors.ts";
 import type { Task } from "../../model/task.ts";
+import { fc } from "../support/property.ts";
 
 const world: TaskWorld = {
   cwd: "/here",

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { ChunkRef } from "../../transfer/chunks/chunk.ts";
 import { pinFileName } from "../../transfer/chunks/content-layout.ts";
 import { pinRecord, readPinText } from "../../transfer/chunks/content-pin-text.ts";
+import { fc } from "../support/property.ts";
 
 const ref = fc.record({
   digest: fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: 64, maxLength: 64 }),

@@ -5,9 +5,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { CreditWindow, windowInitialBytes } from "../../runtime/credit-window.ts";
 import { MemoryBudget } from "../../runtime/memory-budget.ts";
+import { fc } from "../support/property.ts";
 
 const limits = { windowBytes: 1024 * 1024, windowBytesMax: 64 * 1024 * 1024 };
 const frame = 64 * 1024;

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import fc from "fast-check";
 import {
   ContentCutter,
   contentBytesMax,
@@ -11,6 +10,7 @@ import {
   contentBytesUsual,
 } from "../../transfer/chunks/cut-content.ts";
 import { noise } from "../support/noise.ts";
+import { fc } from "../support/property.ts";
 
 const mib = 1024 * 1024;
 const file = noise("cut-content", 12 * mib);

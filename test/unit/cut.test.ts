@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import {
   chunkBytesFor,
@@ -14,6 +13,7 @@ import {
 } from "../../transfer/chunks/cut.ts";
 import { manifestChunksMax } from "../../transfer/chunks/manifest.ts";
 import { sealedPayloadBytesMax } from "../../transfer/chunks/seal.ts";
+import { fc } from "../support/property.ts";
 
 const mib = 1024 * 1024;
 

@@ -5,11 +5,11 @@ import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { test } from "node:test";
 import { zstdCompressSync } from "node:zlib";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import { type ChunkRef, chunkBytesMax } from "../../transfer/chunks/chunk.ts";
 import { decodeChunk, type Encoded, encodeChunk } from "../../transfer/chunks/encoding.ts";
 import { noise } from "../support/noise.ts";
+import { fc } from "../support/property.ts";
 
 const mib = 1024 * 1024;
 const words = Buffer.from("the quick brown fox jumps over the lazy dog; ".repeat(30_000));

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import {
   encodeFanOutHeader,
   encodeLine,
@@ -14,6 +13,7 @@ import {
   type SinkMessage,
   type SourceMessage,
 } from "../../transfer/fanout/control.ts";
+import { fc } from "../support/property.ts";
 
 const place = { host: "10.0.0.7", port: 4_000 };
 const list = { digest: "ab".repeat(32), bytes: 20 };

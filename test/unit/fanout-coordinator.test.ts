@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { type Coordinator, createCoordinator } from "../../transfer/fanout/coordinator.ts";
 import type { FanOutEvent, Rules } from "../../transfer/fanout/rules.ts";
 import { rulesDefault } from "../../transfer/fanout/rules.ts";
 import { source } from "../../transfer/fanout/tree.ts";
+import { fc } from "../support/property.ts";
 
 const rules: Rules = { ...rulesDefault, totalBytes: 1_000_000, slackBytes: 4_000 };
 

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { Machine } from "../../clouds/cloud.ts";
 import { createMemoryCloud } from "../../clouds/cloud-memory.ts";
 import type { ClusterRecord, Goal, LaunchRequest } from "../../clouds/cluster-record.ts";
@@ -14,6 +13,7 @@ import { declaredCapacity } from "../../clouds/local-machine.ts";
 import { loopbackAddress } from "../../clouds/loopback.ts";
 import { remaining } from "../../clouds/remaining.ts";
 import type { Address } from "../../model/address.ts";
+import { fc } from "../support/property.ts";
 
 const nodes = ["head", "worker1", "worker2"];
 const at = { wallMs: 1_000, monoMs: 0, bootId: "b" };

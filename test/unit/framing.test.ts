@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import { FrameParser } from "../../runtime/frame-parser.ts";
 import {
@@ -16,6 +15,7 @@ import {
   frameNumberMax,
   largeFrameBytesMax,
 } from "../../runtime/framing.ts";
+import { fc } from "../support/property.ts";
 
 const channel = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const bytes = (max: number) => fc.uint8Array({ minLength: 1, maxLength: max });

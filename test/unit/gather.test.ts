@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { Gather } from "../../scheduler/gather.ts";
+import { fc } from "../support/property.ts";
 
 async function drain<T>(gather: Gather<T>): Promise<T[]> {
   const items: T[] = [];

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import { bytesIn, framed, MessageReader, statusIn, timeoutText } from "../../proto/grpc-frames.ts";
+import { fc } from "../support/property.ts";
 
 const bytesMax = 1_000;
 

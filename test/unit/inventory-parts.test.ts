@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { agentActor, start as startAgent } from "../../agent/agent-actor.ts";
 import type { RankState } from "../../agent/rank.ts";
 import type { RankKey } from "../../model/job.ts";
@@ -22,6 +21,7 @@ import { busPayloadBytesMax } from "../../runtime/bus.ts";
 import { startScheduler, stepScheduler } from "../../scheduler/scheduler.ts";
 import { capacity, nodesOf, task, World } from "../sim/scheduler-world.ts";
 import { rankReport } from "../support/arbitraries.ts";
+import { fc } from "../support/property.ts";
 
 const about = { bootId: "b", capacity: capacity(4, 2), version: "1", capabilities: [] } as const;
 

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { createOsRandom } from "../../runtime/random-os.ts";
 import {
   issueToken,
@@ -11,6 +10,7 @@ import {
   redeemToken,
   revokeToken,
 } from "../../scheduler/join.ts";
+import { fc } from "../support/property.ts";
 
 const random = createOsRandom();
 const node = { cluster: "demo", node: "worker1" };

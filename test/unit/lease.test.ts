@@ -3,10 +3,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { BootClock, parseUptime } from "../../agent/boot-clock.ts";
 import { baseText, leaseText, parseBase, parseLease } from "../../agent/lease-files.ts";
 import { leaseEnd, leaseMsMin, leaseNotice, leaseOverMs } from "../../model/lease.ts";
+import { fc } from "../support/property.ts";
 
 /** How late the node's watchdog may be, on its own clock: a look a second, and the killing. */
 const lateMs = 2_000;

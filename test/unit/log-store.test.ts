@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { Job, RankKey } from "../../model/job.ts";
 import type { NodePhase } from "../../model/node.ts";
 import { LogTail, logEnd, ownerOf, tailStart } from "../../scheduler/log-store.ts";
+import { fc } from "../support/property.ts";
 
 const piece = fc.uint8Array({ minLength: 1, maxLength: 6 });
 

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import { type ChunkRef, chunkBytesMax, type Manifest } from "../../transfer/chunks/chunk.ts";
 import {
@@ -14,6 +13,7 @@ import {
   objectDigest,
 } from "../../transfer/chunks/manifest.ts";
 import { sealedPayloadBytesMax } from "../../transfer/chunks/seal.ts";
+import { fc } from "../support/property.ts";
 
 const anyRef: fc.Arbitrary<ChunkRef> = fc.record(
   {

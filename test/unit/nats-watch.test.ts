@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import {
   afterEnd,
   afterLook,
@@ -17,6 +16,7 @@ import {
   whyToEnd,
 } from "../../runtime/nats-watch.ts";
 import { createMemoryRandom } from "../../runtime/random-memory.ts";
+import { fc } from "../support/property.ts";
 
 const limits = watchDefaults;
 const look = (of: Partial<Look>): Look => ({

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createServer, createUser, fromPublic, fromSeed } from "@nats-io/nkeys";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import { userSeedBytes, userSeedText } from "../../runtime/nkey-text.ts";
 import { createUserNkey, nkeySigner, publicKeyOf } from "../../runtime/nkeys-nats.ts";
+import { fc } from "../support/property.ts";
 
 const seeds = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const isInvalid = (error: unknown): boolean => isSkyError(error, "codec/invalid");

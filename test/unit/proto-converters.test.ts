@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { codes, isSkyError, SkyError } from "../../model/errors.ts";
 import type { Task } from "../../model/task.ts";
 import { decodeMessage, encodeMessage, type MessageType } from "../../proto/codec.ts";
@@ -24,6 +23,7 @@ import {
 } from "../../proto/error-detail.ts";
 import { sky } from "../../proto/gen/sky.js";
 import { cluster, event, job, record, task } from "../support/arbitraries.ts";
+import { fc } from "../support/property.ts";
 
 function roundTrip<M, In, Out>(
   name: string,

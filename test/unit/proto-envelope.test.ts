@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import { encodeMessage } from "../../proto/codec.ts";
 import { decodeEnvelope, encodeEnvelope } from "../../proto/envelope.ts";
 import { sky } from "../../proto/gen/sky.js";
 import { messageKinds, messageOf } from "../support/arbitraries.ts";
+import { fc } from "../support/property.ts";
 
 const invalid = (error: unknown): boolean => isSkyError(error, "codec/invalid");
 

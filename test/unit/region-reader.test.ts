@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { ChunkRef } from "../../transfer/chunks/chunk.ts";
 import { RegionReader } from "../../transfer/tree/region-reader.ts";
+import { fc } from "../support/property.ts";
 
 const { signal } = new AbortController();
 

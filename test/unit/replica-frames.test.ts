@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { ReplicaFrame } from "../../runtime/replica-frames.ts";
 import {
   chainOf,
@@ -12,6 +11,7 @@ import {
   FrameReader,
   parseManifest,
 } from "../../runtime/replica-frames.ts";
+import { fc } from "../support/property.ts";
 
 const text = fc.string({ unit: "grapheme", maxLength: 12 });
 const frame = fc.record({ seq: fc.nat(), key: text, value: text }).map(

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { createArrivals } from "../../runtime/arrivals.ts";
+import { fc } from "../support/property.ts";
 
 test("of one stream, only what is newer than all before it is news", () => {
   const places = fc.array(fc.nat({ max: 20 }).map((seq) => ({ stream: 1, seq: seq + 1 })));

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { SkyError } from "../../model/errors.ts";
 import { createMemoryClock } from "../../runtime/clock-memory.ts";
 import { insistence } from "../../runtime/insistence.ts";
+import { fc } from "../support/property.ts";
 
 test("whatever is refused, all is said once and in order, and nothing waits in the end", () => {
   const refusals = fc.array(fc.boolean(), { maxLength: 40 });

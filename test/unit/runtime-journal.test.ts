@@ -5,13 +5,13 @@ import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import fc from "fast-check";
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import { actorTable } from "../../runtime/inspect.ts";
 import { journalPrefix, jsonRecord, recordKey, recordValue } from "../../runtime/journal.ts";
 import { createMemoryLog } from "../../runtime/log-memory.ts";
 import { createPinoLog } from "../../runtime/log-pino.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
+import { fc } from "../support/property.ts";
 import { until } from "../support/until.ts";
 import { address } from "./runtime-stage.ts";
 

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { Mailbox, mailboxLettersMax, Ring } from "../../runtime/mailbox.ts";
+import { fc } from "../support/property.ts";
 
 test("a ring gives back what was pushed, in order, whatever the mixture", () => {
   const moves = fc.array(fc.oneof({ weight: 3, arbitrary: fc.nat() }, fc.constant("shift")), {

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { ChildSpec, SupervisorEffect, SupervisorSpec } from "../../runtime/supervisor.ts";
 import { addChild, onExit, removeChild, stopAll, supervisor } from "../../runtime/supervisor.ts";
+import { fc } from "../support/property.ts";
 
 const spec = (strategy: SupervisorSpec["strategy"]): SupervisorSpec => ({
   strategy,

@@ -3,9 +3,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { splitJournal } from "../../runtime/journal.ts";
 import { createMemoryDisk, createMemoryStore } from "../../runtime/store-memory.ts";
+import { fc } from "../support/property.ts";
 import type { Line, Stage } from "./runtime-stage.ts";
 import { address, batch, createManualStore, note, setStage, settle } from "./runtime-stage.ts";
 

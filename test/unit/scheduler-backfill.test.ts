@@ -4,10 +4,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { Reservation } from "../../scheduler/records.ts";
 import { checkWorld } from "../sim/scheduler-checks.ts";
 import { capacity, nodesOf, task, World } from "../sim/scheduler-world.ts";
+import { fc } from "../support/property.ts";
 
 type Move =
   | {

@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { Capacity, DeviceShare } from "../../model/resources.ts";
 import type { Need } from "../../scheduler/demand.ts";
 import { canEverHold, needOf, shapeOf, tooBig } from "../../scheduler/demand.ts";
 import type { Placer } from "../../scheduler/placement.ts";
 import { createPlacer } from "../../scheduler/placement.ts";
+import { fc } from "../support/property.ts";
 
 const capacity: fc.Arbitrary<Capacity> = fc.record({
   cpus: fc.constantFrom(0.5, 1, 2, 4),

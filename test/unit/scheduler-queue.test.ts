@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { Queued } from "../../scheduler/queue.ts";
 import { createQueue } from "../../scheduler/queue.ts";
+import { fc } from "../support/property.ts";
 
 type Move =
   | { readonly kind: "add"; readonly job: Queued }

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import { userNameBytesMax, userNameProblem } from "../../model/ids.ts";
 import type { Job } from "../../model/job.ts";
@@ -10,6 +9,7 @@ import type { JobsPage } from "../../scheduler/board.ts";
 import { jobListLimits, listJobs } from "../../scheduler/job-list.ts";
 import { demandOwn } from "../../scheduler/owners.ts";
 import { capacity, nodesOf, task, World } from "../sim/scheduler-world.ts";
+import { fc } from "../support/property.ts";
 
 test("a cancel of all is one of one's own, and of nobody's", () => {
   const world = new World({ nodes: nodesOf([capacity(8)]) }).join();

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { createCipheriv, createHmac, hash } from "node:crypto";
 import { test } from "node:test";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import { createMemoryRandom } from "../../runtime/random-memory.ts";
 import { type ChunkRef, chunkBytesMax } from "../../transfer/chunks/chunk.ts";
@@ -19,6 +18,7 @@ import {
   sealedPayloadBytesMax,
   type TransferSecret,
 } from "../../transfer/chunks/seal.ts";
+import { fc } from "../support/property.ts";
 
 const random = createMemoryRandom("seal");
 const secret: TransferSecret = { transfer: random.bytes(16), key: random.bytes(32) };

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { compareKeys, prefixEnd } from "../../runtime/store-keys.ts";
+import { fc } from "../support/property.ts";
 
 /** Mostly characters around the places where UTF-16 and UTF-8 disagree. */
 const character = fc.constantFrom("a", "b", "\u007f", "\ud7ff", "\ue000", "\uffff", "\u{10000}");

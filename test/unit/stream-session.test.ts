@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { isSkyError } from "../../model/errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { windowInitialBytes } from "../../runtime/credit-window.ts";
@@ -12,6 +11,7 @@ import type { StreamChannel } from "../../runtime/stream.ts";
 import { frameCostBytes } from "../../runtime/stream-channel.ts";
 import { createStreamHub } from "../../runtime/stream-memory.ts";
 import { createSession, type SessionOptions, sessionLimits } from "../../runtime/stream-session.ts";
+import { fc } from "../support/property.ts";
 
 interface Stage {
   readonly end: ReturnType<typeof createSession>;

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import {
   createSubjectIndex,
   isPattern,
@@ -10,6 +9,7 @@ import {
   patternCovers,
   subjectMatches,
 } from "../../runtime/subject.ts";
+import { fc } from "../support/property.ts";
 
 const token = fc.constantFrom("a", "b", "c");
 const subject = fc.array(token, { minLength: 1, maxLength: 4 }).map((tokens) => tokens.join("."));

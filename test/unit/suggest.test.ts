@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { closeNames, distance, hintText } from "../../model/suggest.ts";
+import { fc } from "../support/property.ts";
 
 test("the distance counts insertions, deletions, replacements and swaps", () => {
   const rows: readonly [string, string, number][] = [

@@ -52,6 +52,19 @@ for (const code of [
   });
 }
 
+test("a test draws by the doors, and those alone draw for themselves", () => {
+  const at = 'export const at = "Math.random() of SKY_TEST_SEED";\n';
+  assert.deepEqual(rules.draws(source("test/unit/a.test.ts", at)), []);
+  for (const [code, door] of [
+    ['import fc from "fast-check";\nexport const any = fc.nat();', "property"],
+    ["export const half = () => Math.random() < 0.5;", "seed"],
+    ['export const seed = process.env["SKY_TEST_SEED"];', "seed"],
+  ] as const) {
+    assert.equal(rules.draws(source("test/unit/a.test.ts", code)).length, 1, code);
+    assert.deepEqual(rules.draws(source(`test/support/${door}.ts`, code)), []);
+  }
+});
+
 test("files that import each other in a circle are found, types do not count", () => {
   const a = source("model/a.ts", `import { b } from "./b.ts";\nexport const a = b;\n`);
   const b = source("model/b.ts", `import { a } from "./a.ts";\nexport const b = () => a;\n`);

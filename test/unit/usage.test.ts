@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { type ClusterRecord, clusterOf, newRecord } from "../../clouds/cluster-record.ts";
 import {
   closed,
@@ -15,6 +14,7 @@ import {
   usageOf,
   usedMs,
 } from "../../clouds/usage.ts";
+import { fc } from "../support/property.ts";
 import { launched, never, request, type Stage } from "./fleet-stage.ts";
 
 const down = { user: "ada", purge: false };
