@@ -164,9 +164,12 @@ function logEventFromProto(reply: sky.v1.TailLogsResponse): LogEvent {
 }
 
 function wantedToProto(wanted: ClusterWanted): sky.v1.LaunchRequest.$Properties {
-  const { accelerators, isolation, ...rest } = wanted;
+  const { accelerators, isolation = "", trustedHostKeys = [], ...rest } = wanted;
   const devices = accelerators && acceleratorsToProto(accelerators);
-  return { ...rest, ...given("accelerators", devices), isolation: isolation ?? "" };
+  return {
+    ...{ ...rest, isolation, trustedHostKeys: [...trustedHostKeys] },
+    ...given("accelerators", devices),
+  };
 }
 
 function idleToProto(idle: IdleRule | null) {

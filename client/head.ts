@@ -54,6 +54,10 @@ export interface ClusterWanted {
   readonly memoryGb?: number;
   readonly accelerators?: Accelerators;
   readonly cloud: string;
+  /** The pool of hosts; absent: wherever it fits. */
+  readonly region?: string;
+  /** Fingerprints of host keys that the user said yes to; `*` = any new one. */
+  readonly trustedHostKeys?: readonly string[];
   readonly isolation?: Isolation;
   readonly command: string;
   readonly user: string;

@@ -13,6 +13,11 @@ export interface Cloud {
   readonly start?: (ids: readonly string[], signal: AbortSignal) => Promise<void>;
   /** What each of `numNodes` nodes will have. Absent where offers must be looked up first. */
   readonly declare?: (asked: AskedShape, numNodes: number) => Capacity;
+  /**
+   * Looks for nodes that can be had now, where `declare` cannot know. Nothing is taken by it.
+   * @throws SkyError `pools/invalid`, `pool/no-fit`, `ssh/host-key-unknown`.
+   */
+  readonly find?: (wanted: NodesWanted, signal: AbortSignal) => Promise<FoundNodes>;
   /** Of one such node, in US dollars. Absent, or `undefined`, where nobody knows. */
   readonly pricePerHour?: (capacity: Capacity) => number | undefined;
   /** Idempotent by `token`: the same token twice gives the same machines, not twice as many. */
@@ -31,7 +36,27 @@ export interface MachineRequest {
     readonly id: string;
     readonly index: number;
     readonly capacity: Capacity;
+    readonly host?: string;
   }[];
+}
+
+/** Nodes to look for. */
+export interface NodesWanted {
+  readonly cluster: string;
+  readonly asked: AskedShape;
+  readonly numNodes: number;
+  /** Absent: anywhere. */
+  readonly region?: string;
+  /** As in `LaunchRequest` of the API. */
+  readonly trustedHostKeys: readonly string[];
+}
+
+export interface FoundNodes {
+  readonly region: string;
+  /** As many as wanted, in the order of the cluster's nodes. */
+  readonly nodes: readonly { readonly capacity: Capacity; readonly host: string }[];
+  /** What could not be used, and was not needed: a sentence each. */
+  readonly leftOut: readonly { readonly host: string; readonly why: string }[];
 }
 
 export interface Machine {
@@ -41,4 +66,6 @@ export interface Machine {
   readonly node: string;
   readonly ip: string;
   readonly phase: "starting" | "up" | "stopped" | "gone";
+  /** What stands in its way, as a sentence: `gpu2 cannot be reached: …`. */
+  readonly trouble?: string;
 }

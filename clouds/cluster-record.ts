@@ -8,6 +8,7 @@ import { nodeId } from "../model/ids.ts";
 import type { Node } from "../model/node.ts";
 import type { Accelerators, Capacity } from "../model/resources.ts";
 import { given } from "../proto/fields.ts";
+import type { FoundNodes } from "./cloud.ts";
 import { neverUsed, type Usage } from "./usage.ts";
 
 export interface ClusterRecord {
@@ -16,6 +17,8 @@ export interface ClusterRecord {
   /** With STOPPING: whether it goes for good. */
   readonly goal: Goal;
   readonly cloud: string;
+  /** The pool of its hosts; absent where its cloud has none. */
+  readonly region?: string;
   readonly isolation: Isolation;
   /** Makes launching idempotent; new for every cluster, also of the same name. */
   readonly token: string;
@@ -63,6 +66,8 @@ export interface LaunchRequest {
   readonly asked: AskedShape;
   /** What each node will have: the cloud's answer to `asked`. */
   readonly capacity: Capacity;
+  /** Where and what each node will be, if the cloud had to look: as many as `numNodes`. */
+  readonly found?: Pick<FoundNodes, "region" | "nodes">;
   readonly cloud: string;
   readonly isolation: Isolation;
   readonly token: string;
@@ -80,7 +85,8 @@ export interface AskedShape {
 }
 
 export function newRecord(request: LaunchRequest, wallMs: number): ClusterRecord {
-  const { name, cloud, isolation, token, capacity, command, user, nodePricePerHour } = request;
+  const { name, cloud, isolation, token, capacity, command, user, found } = request;
+  const { nodePricePerHour } = request;
   return {
     name,
     status: "INIT",
@@ -94,10 +100,10 @@ export function newRecord(request: LaunchRequest, wallMs: number): ClusterRecord
     ...given("user", user),
     ...given("nodePricePerHour", nodePricePerHour),
     usage: neverUsed,
+    ...given("region", found?.region),
     nodes: Array.from({ length: request.numNodes }, (_, index) => ({
-      id: nodeId(index),
-      index,
-      capacity,
+      ...{ id: nodeId(index), index, capacity },
+      ...found?.nodes[index],
     })),
   };
 }
@@ -108,7 +114,7 @@ export function clusterOf(record: ClusterRecord): Cluster {
   const { user = "", lastUsedAt = launchedAt } = record;
   const nodes = record.nodes.map((node) => ({ ...node, ip: node.ip ?? "" }));
   const plain = { name, status, cloud, isolation, launchedAt, resources, command };
-  return { ...plain, user, lastUsedAt, nodes };
+  return { ...plain, ...given("region", record.region), user, lastUsedAt, nodes };
 }
 
 /** As in `ClusterView.busyWith`: `launch by ada`, `autostop`. */

@@ -12,6 +12,8 @@ export interface Cluster {
   readonly name: string;
   readonly status: ClusterStatus;
   readonly cloud: string;
+  /** The pool of hosts, or the place at the cloud. Absent where its cloud has none. */
+  readonly region?: string;
   readonly isolation: Isolation;
   readonly launchedAt: number;
   /** What the user asked of each node, as shown in `sky status`: `4x Local(cpus=2)`. */

@@ -130,6 +130,21 @@ export const codes = {
     grpc: 3,
     text: "{cloud} is not enabled: see `sky check`",
   },
+  // Hosts of the user's own
+  "pools/invalid": { remedy: "fix-request", grpc: 3, text: "{problems}" },
+  "pool/no-fit": { remedy: "give-up", grpc: 9, text: "{why}" },
+  "ssh/unreachable": { remedy: "retry", grpc: 14, text: "host {host} cannot be reached: {why}" },
+  "ssh/denied": { remedy: "give-up", grpc: 7, text: "host {host} lets us not in: {why}" },
+  "ssh/failed": { remedy: "give-up", grpc: 9, text: "ssh to {host}: {why}" },
+  "ssh/host-key-unknown": { remedy: "fix-request", grpc: 9, text: "{problems}" },
+  "ssh/host-key-changed": {
+    remedy: "give-up",
+    grpc: 7,
+    text: "the key of host {host} is not the one on record in {file}: {why}",
+  },
+  "host/unfit": { remedy: "give-up", grpc: 9, text: "host {host} cannot be used: {why}. {fix}" },
+  "host/failed": { remedy: "retry", grpc: 14, text: "host {host}: {what}: {why}" },
+  "bundle/missing": { remedy: "give-up", grpc: 9, text: "there is no bundle for {arch}: {fix}" },
   "cloud/needed": { remedy: "give-up", grpc: 9, text: "{problems}" },
 } as const satisfies Record<string, CodeRow>;
 

@@ -8,6 +8,8 @@ export interface Node {
   readonly index: number;
   readonly ip: string;
   readonly capacity: Capacity;
+  /** The machine that it is, as the user named it: of a host that is the user's own. */
+  readonly host?: string;
 }
 
 /** What liveness thinks of a node. `absent` = it never joined, or was stopped on purpose. */

@@ -14,6 +14,11 @@ export interface Capacity {
 export interface Accelerators {
   readonly name: string;
   readonly count: number;
+  /**
+   * What the machine calls these devices, in their order; absent: its first `count`. A node that
+   * shares its machine with others has what they have not.
+   */
+  readonly ids?: readonly number[];
 }
 
 /** What a job asks of each of its nodes. */

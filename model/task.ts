@@ -5,11 +5,14 @@
 
 import type { Isolation } from "./cluster.ts";
 import type { Accelerators } from "./resources.ts";
+import type { MountTree, TreeRef } from "./tree.ts";
 
 export interface Task {
   readonly name?: string;
   /** An absolute path on the machine of the client, or absent. */
   readonly workdir?: string;
+  /** Its content, where the head was given that beforehand; there is no `workdir` then. */
+  readonly workdirTree?: TreeRef;
   /** In the order of the file. Absent in records of earlier versions. */
   readonly fileMounts?: readonly FileMount[];
   readonly numNodes: number;
@@ -44,6 +47,8 @@ export interface FileMount {
   readonly destination: string;
   /** An absolute path on the machine of the client. */
   readonly source: string;
+  /** Its content, where the head was given that beforehand; `source` is for people then. */
+  readonly tree?: Pick<MountTree, "tree" | "isFile">;
 }
 
 /** Priorities and restarts are between this and its negative: so they travel. */

@@ -26,13 +26,21 @@ import type {
   StreamMethod,
   UnaryMethod,
 } from "./services.ts";
-import { channelOptions, clusterService, debugService, jobService } from "./services.ts";
+import {
+  channelOptions,
+  clusterService,
+  debugService,
+  hostService,
+  jobService,
+} from "./services.ts";
 
 /** The head's API from outside. */
 export interface HeadClient {
   readonly clusters: ClientOf<typeof clusterService>;
   readonly jobs: ClientOf<typeof jobService>;
   readonly debug: ClientOf<typeof debugService>;
+  /** Only a head on a host of a cluster has it. */
+  readonly hosts: ClientOf<typeof hostService>;
   close(): void;
 }
 
@@ -46,6 +54,7 @@ export function dialHead(target: string, first?: Socket): HeadClient {
     clusters: clientOf(channel, clusterService),
     jobs: clientOf(channel, jobService),
     debug: clientOf(channel, debugService),
+    hosts: clientOf(channel, hostService),
     close: () => channel.close(),
   };
 }

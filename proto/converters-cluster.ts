@@ -29,6 +29,7 @@ export function clusterToProto(cluster: ClusterView): sky.v1.Cluster.$Properties
     status: clusterStatuses.toProto(status),
     nodes: nodes.map(nodeToProto),
     ...given("autostop", cluster.autostop && autostopToProto(cluster.autostop)),
+    region: cluster.region ?? "",
   };
 }
 
@@ -40,6 +41,7 @@ export function clusterFromProto(message: sky.v1.Cluster | null): ClusterView {
   return {
     ...{ name, cloud, launchedAt, resources, command, user, lastUsedAt },
     ...givenText("busyWith", busyWith),
+    ...givenText("region", cluster.region),
     status: clusterStatuses.fromProto(cluster.status),
     isolation: isolationFromText(cluster.isolation),
     nodes: cluster.nodes.map(nodeFromProto),
@@ -53,18 +55,19 @@ export function isolationFromText(text: string): Isolation {
 }
 
 export function nodeToProto(node: NodeView): sky.v1.Node.$Properties {
-  const { id, index, ip, capacity, phase } = node;
+  const { id, index, ip, capacity, phase, host = "" } = node;
   return {
-    ...{ id, index, ip },
+    ...{ id, index, ip, host },
     capacity: capacityToProto(capacity),
     phase: nodePhases.toProto(phase),
   };
 }
 
 export function nodeFromProto(node: sky.v1.Node): NodeView {
-  const { id, index, ip, capacity, phase } = node;
+  const { id, index, ip, capacity, phase, host } = node;
   return {
     ...{ id, index, ip },
+    ...givenText("host", host),
     capacity: capacityFromProto(capacity),
     phase: nodePhases.fromProto(phase),
   };

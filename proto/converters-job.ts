@@ -15,6 +15,8 @@ import {
   rankRecordToProto,
   sweepFromProto,
   sweepToProto,
+  treeFromProto,
+  treeToProto,
 } from "./converters-rank.ts";
 import { jobStatuses } from "./enums.ts";
 import { given, givenText, needed, oneOf, recordFrom } from "./fields.ts";
@@ -48,7 +50,8 @@ export function taskToProto(task: Task): sky.v1.Task.$Properties {
     priority: task.priority,
     maxRestarts: task.maxRestarts,
     ...given("cloud", cloud),
-    fileMounts: [...(task.fileMounts ?? [])],
+    fileMounts: (task.fileMounts ?? []).map(fileMountToProto),
+    ...given("workdirTree", task.workdirTree && treeToProto(task.workdirTree)),
     ...given("timeoutMs", task.timeoutMs),
     ...given("config", task.config),
   };
@@ -58,6 +61,7 @@ export function taskFromProto(task: sky.v1.Task): Task {
   return {
     ...given("name", task.name),
     ...given("workdir", task.workdir),
+    ...given("workdirTree", task.workdirTree && treeFromProto(task.workdirTree)),
     numNodes: task.numNodes,
     resources: {
       ...given("cloud", task.cloud),
@@ -77,8 +81,15 @@ export function taskFromProto(task: sky.v1.Task): Task {
   };
 }
 
-function fileMount({ destination, source }: sky.v1.FileMount): FileMount {
-  return { destination, source };
+function fileMountToProto({ destination, source, tree }: FileMount): sky.v1.FileMount.$Properties {
+  return { destination, source, ...(tree && { ...tree, tree: treeToProto(tree.tree) }) };
+}
+
+function fileMount({ destination, source, tree, isFile }: sky.v1.FileMount): FileMount {
+  return {
+    ...{ destination, source },
+    ...given("tree", tree && { tree: treeFromProto(tree), isFile }),
+  };
 }
 
 function configFromProto({ graceMs, leaseMs }: sky.v1.TaskConfig): TaskConfig {

@@ -86,12 +86,13 @@ export function sweepFromProto(sweep: sky.v1.Sweep | null): SweepRecord {
 }
 
 export function acceleratorsToProto(devices: Accelerators): sky.v1.Accelerators.$Properties {
-  return { name: devices.name, count: devices.count };
+  const { name, count, ids = [] } = devices;
+  return { name, count, ids: [...ids] };
 }
 
 export function acceleratorsFromProto(devices: sky.v1.Accelerators | null): Accelerators {
-  const { name, count } = needed(devices, "Accelerators");
-  return { name, count };
+  const { name, count, ids } = needed(devices, "Accelerators");
+  return { name, count, ...(ids.length === 0 ? {} : { ids }) };
 }
 
 export function capacityToProto(capacity: Capacity): sky.v1.Capacity.$Properties {

@@ -86,6 +86,7 @@ const writers: { readonly [K in Kind]: (message: Message<K>) => sky.v1.Envelope.
   acknowledge: ({ key }) => ({ acknowledge: { key: rankKeyToProto(key) } }),
   forget: ({ key }) => ({ forget: { key: rankKeyToProto(key) } }),
   "report-inventory": () => ({ reportInventory: {} }),
+  leave: ({ remove, why }) => ({ leave: { remove, why } }),
   inspect: ({ replyTo }) => ({ inspect: { replyTo: addressToProto(replyTo) } }),
   "rank-prepared": ({ key, askedAt }) => ({
     rankPrepared: { key: rankKeyToProto(key), ...given("askedAt", askedAt) },
@@ -143,6 +144,10 @@ const readers: { readonly [B in Body]: (envelope: sky.v1.Envelope) => WireMessag
     key: rankKeyFromProto(needed(forget, "forget").key),
   }),
   reportInventory: () => ({ kind: "report-inventory" }),
+  leave: ({ leave }) => {
+    const { remove, why } = needed(leave, "leave");
+    return { kind: "leave", remove, why };
+  },
   inspect: ({ inspect }) => ({
     kind: "inspect",
     replyTo: addressFromProto(needed(inspect, "inspect").replyTo),

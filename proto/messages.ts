@@ -49,6 +49,8 @@ export type AgentMessage =
   /** The head has the whole log too: the rank's directory may go. */
   | { readonly kind: "forget"; readonly key: RankKey }
   | { readonly kind: "report-inventory" }
+  /** End for good, with all that is ours on the host if `remove`. Ranks have ended before. */
+  | { readonly kind: "leave"; readonly remove: boolean; readonly why: string }
   | { readonly kind: "inspect"; readonly replyTo: Address };
 
 /** All that a node needs to run one rank. */

@@ -62,6 +62,12 @@ export const debugService = {
   inspect: unary("DebugService/Inspect", v1.InspectRequest, v1.InspectResponse),
 } as const satisfies Service;
 
+export const hostService = {
+  host: unary("HostService/Host", v1.HostRequest, v1.HostResponse),
+  invite: unary("HostService/Invite", v1.InviteRequest, v1.InviteResponse),
+  watch: stream("HostService/Watch", v1.WatchRequest, v1.WatchResponse),
+} as const satisfies Service;
+
 export const joinService = {
   join: unary("JoinService/Join", v1.JoinRequest, v1.JoinResponse),
 } as const satisfies Service;

@@ -22,6 +22,7 @@ export namespace sky {
             reportInventory: (sky.v1.ReportInventory|null);
             inspect: (sky.v1.Inspect|null);
             renewLease: (sky.v1.RenewLease|null);
+            leave: (sky.v1.Leave|null);
             rankPrepared: (sky.v1.RankPrepared|null);
             rankRefused: (sky.v1.RankRefused|null);
             rankStarted: (sky.v1.RankStarted|null);
@@ -32,7 +33,7 @@ export namespace sky {
             beat: (sky.v1.Beat|null);
             inspection: (sky.v1.Inspection|null);
             refusal: (sky.v1.Refusal|null);
-            body?: ("prepare"|"go"|"stop"|"acknowledge"|"forget"|"reportInventory"|"inspect"|"renewLease"|"rankPrepared"|"rankRefused"|"rankStarted"|"rankExited"|"rankSwept"|"inventory"|"inventoryPart"|"beat"|"inspection"|"refusal");
+            body?: ("prepare"|"go"|"stop"|"acknowledge"|"forget"|"reportInventory"|"inspect"|"renewLease"|"leave"|"rankPrepared"|"rankRefused"|"rankStarted"|"rankExited"|"rankSwept"|"inventory"|"inventoryPart"|"beat"|"inspection"|"refusal");
             static encode(message: sky.v1.Envelope.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Envelope & sky.v1.Envelope.$Shape;
         }
@@ -50,6 +51,7 @@ export namespace sky {
                 reportInventory?: (sky.v1.ReportInventory.$Properties|null);
                 inspect?: (sky.v1.Inspect.$Properties|null);
                 renewLease?: (sky.v1.RenewLease.$Properties|null);
+                leave?: (sky.v1.Leave.$Properties|null);
                 rankPrepared?: (sky.v1.RankPrepared.$Properties|null);
                 rankRefused?: (sky.v1.RankRefused.$Properties|null);
                 rankStarted?: (sky.v1.RankStarted.$Properties|null);
@@ -60,7 +62,7 @@ export namespace sky {
                 beat?: (sky.v1.Beat.$Properties|null);
                 inspection?: (sky.v1.Inspection.$Properties|null);
                 refusal?: (sky.v1.Refusal.$Properties|null);
-                body?: ("prepare"|"go"|"stop"|"acknowledge"|"forget"|"reportInventory"|"inspect"|"renewLease"|"rankPrepared"|"rankRefused"|"rankStarted"|"rankExited"|"rankSwept"|"inventory"|"inventoryPart"|"beat"|"inspection"|"refusal");
+                body?: ("prepare"|"go"|"stop"|"acknowledge"|"forget"|"reportInventory"|"inspect"|"renewLease"|"leave"|"rankPrepared"|"rankRefused"|"rankStarted"|"rankExited"|"rankSwept"|"inventory"|"inventoryPart"|"beat"|"inspection"|"refusal");
                 $unknowns?: Uint8Array[];
             }
             type $Shape = {
@@ -75,6 +77,7 @@ export namespace sky {
               reportInventory?: sky.v1.ReportInventory.$Shape|null;
               inspect?: sky.v1.Inspect.$Shape|null;
               renewLease?: sky.v1.RenewLease.$Shape|null;
+              leave?: sky.v1.Leave.$Shape|null;
               rankPrepared?: sky.v1.RankPrepared.$Shape|null;
               rankRefused?: sky.v1.RankRefused.$Shape|null;
               rankStarted?: sky.v1.RankStarted.$Shape|null;
@@ -87,7 +90,7 @@ export namespace sky {
               refusal?: sky.v1.Refusal.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ body?: undefined; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "prepare"; prepare: sky.v1.Prepare.$Shape; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "go"; prepare?: null; go: sky.v1.Go.$Shape; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "stop"; prepare?: null; go?: null; stop: sky.v1.Stop.$Shape; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "acknowledge"; prepare?: null; go?: null; stop?: null; acknowledge: sky.v1.Acknowledge.$Shape; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "forget"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget: sky.v1.Forget.$Shape; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "reportInventory"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory: sky.v1.ReportInventory.$Shape; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "inspect"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect: sky.v1.Inspect.$Shape; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "renewLease"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease: sky.v1.RenewLease.$Shape; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankPrepared"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared: sky.v1.RankPrepared.$Shape; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankRefused"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused: sky.v1.RankRefused.$Shape; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankStarted"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted: sky.v1.RankStarted.$Shape; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankExited"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited: sky.v1.RankExited.$Shape; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankSwept"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept: sky.v1.RankSwept.$Shape; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "inventory"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory: sky.v1.Inventory.$Shape; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "inventoryPart"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart: sky.v1.InventoryPart.$Shape; beat?: null; inspection?: null; refusal?: null }|{ body?: "beat"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat: sky.v1.Beat.$Shape; inspection?: null; refusal?: null }|{ body?: "inspection"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection: sky.v1.Inspection.$Shape; refusal?: null }|{ body?: "refusal"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal: sky.v1.Refusal.$Shape })
+              ({ body?: undefined; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "prepare"; prepare: sky.v1.Prepare.$Shape; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "go"; prepare?: null; go: sky.v1.Go.$Shape; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "stop"; prepare?: null; go?: null; stop: sky.v1.Stop.$Shape; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "acknowledge"; prepare?: null; go?: null; stop?: null; acknowledge: sky.v1.Acknowledge.$Shape; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "forget"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget: sky.v1.Forget.$Shape; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "reportInventory"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory: sky.v1.ReportInventory.$Shape; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "inspect"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect: sky.v1.Inspect.$Shape; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "renewLease"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease: sky.v1.RenewLease.$Shape; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "leave"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave: sky.v1.Leave.$Shape; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankPrepared"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared: sky.v1.RankPrepared.$Shape; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankRefused"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused: sky.v1.RankRefused.$Shape; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankStarted"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted: sky.v1.RankStarted.$Shape; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankExited"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited: sky.v1.RankExited.$Shape; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "rankSwept"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept: sky.v1.RankSwept.$Shape; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "inventory"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory: sky.v1.Inventory.$Shape; inventoryPart?: null; beat?: null; inspection?: null; refusal?: null }|{ body?: "inventoryPart"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart: sky.v1.InventoryPart.$Shape; beat?: null; inspection?: null; refusal?: null }|{ body?: "beat"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat: sky.v1.Beat.$Shape; inspection?: null; refusal?: null }|{ body?: "inspection"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection: sky.v1.Inspection.$Shape; refusal?: null }|{ body?: "refusal"; prepare?: null; go?: null; stop?: null; acknowledge?: null; forget?: null; reportInventory?: null; inspect?: null; renewLease?: null; leave?: null; rankPrepared?: null; rankRefused?: null; rankStarted?: null; rankExited?: null; rankSwept?: null; inventory?: null; inventoryPart?: null; beat?: null; inspection?: null; refusal: sky.v1.Refusal.$Shape })
             );
         }
 
@@ -174,27 +177,6 @@ export namespace sky {
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.Mount.$Properties;
-        }
-
-        interface ITree extends sky.v1.Tree.$Properties {
-        }
-
-        class Tree {
-            constructor(properties?: sky.v1.Tree.$Properties);
-            $unknowns?: Uint8Array[];
-            digest: string;
-            bytes: number;
-            static encode(message: sky.v1.Tree.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Tree & sky.v1.Tree.$Shape;
-        }
-
-        namespace Tree {
-            interface $Properties {
-                digest?: string;
-                bytes?: number;
-                $unknowns?: Uint8Array[];
-            }
-            type $Shape = sky.v1.Tree.$Properties;
         }
 
         interface IGo extends sky.v1.Go.$Properties {
@@ -315,6 +297,27 @@ export namespace sky {
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.ReportInventory.$Properties;
+        }
+
+        interface ILeave extends sky.v1.Leave.$Properties {
+        }
+
+        class Leave {
+            constructor(properties?: sky.v1.Leave.$Properties);
+            $unknowns?: Uint8Array[];
+            remove: boolean;
+            why: string;
+            static encode(message: sky.v1.Leave.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Leave & sky.v1.Leave.$Shape;
+        }
+
+        namespace Leave {
+            interface $Properties {
+                remove?: boolean;
+                why?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.Leave.$Properties;
         }
 
         interface IInspect extends sky.v1.Inspect.$Properties {
@@ -813,6 +816,7 @@ export namespace sky {
             $unknowns?: Uint8Array[];
             name: string;
             count: number;
+            ids: number[];
             static encode(message: sky.v1.Accelerators.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Accelerators & sky.v1.Accelerators.$Shape;
         }
@@ -821,6 +825,7 @@ export namespace sky {
             interface $Properties {
                 name?: string;
                 count?: number;
+                ids?: number[];
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.Accelerators.$Properties;
@@ -899,6 +904,27 @@ export namespace sky {
             type $Shape = sky.v1.ErrorDetail.$Properties;
         }
 
+        interface ITree extends sky.v1.Tree.$Properties {
+        }
+
+        class Tree {
+            constructor(properties?: sky.v1.Tree.$Properties);
+            $unknowns?: Uint8Array[];
+            digest: string;
+            bytes: number;
+            static encode(message: sky.v1.Tree.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Tree & sky.v1.Tree.$Shape;
+        }
+
+        namespace Tree {
+            interface $Properties {
+                digest?: string;
+                bytes?: number;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.Tree.$Properties;
+        }
+
         interface ILaunchRequest extends sky.v1.LaunchRequest.$Properties {
         }
 
@@ -914,6 +940,8 @@ export namespace sky {
             isolation: string;
             command: string;
             user: string;
+            region: string;
+            trustedHostKeys: string[];
             static encode(message: sky.v1.LaunchRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.LaunchRequest & sky.v1.LaunchRequest.$Shape;
         }
@@ -929,6 +957,8 @@ export namespace sky {
                 isolation?: string;
                 command?: string;
                 user?: string;
+                region?: string;
+                trustedHostKeys?: string[];
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.LaunchRequest.$Properties;
@@ -1004,6 +1034,7 @@ export namespace sky {
             user: string;
             lastUsedAt: number;
             busyWith: string;
+            region: string;
             static encode(message: sky.v1.Cluster.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Cluster & sky.v1.Cluster.$Shape;
         }
@@ -1022,6 +1053,7 @@ export namespace sky {
                 user?: string;
                 lastUsedAt?: number;
                 busyWith?: string;
+                region?: string;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.Cluster.$Properties;
@@ -1046,6 +1078,7 @@ export namespace sky {
             ip: string;
             capacity: sky.v1.Capacity;
             phase: sky.v1.NodePhase;
+            host: string;
             static encode(message: sky.v1.Node.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Node & sky.v1.Node.$Shape;
         }
@@ -1057,6 +1090,7 @@ export namespace sky {
                 ip?: string;
                 capacity?: sky.v1.Capacity.$Properties;
                 phase?: sky.v1.NodePhase;
+                host?: string;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.Node.$Properties;
@@ -1454,6 +1488,7 @@ export namespace sky {
             fileMounts: sky.v1.FileMount[];
             timeoutMs: (number|null);
             config: (sky.v1.TaskConfig|null);
+            workdirTree: (sky.v1.Tree|null);
             static encode(message: sky.v1.Task.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Task & sky.v1.Task.$Shape;
         }
@@ -1476,6 +1511,7 @@ export namespace sky {
                 fileMounts?: sky.v1.FileMount.$Properties[];
                 timeoutMs?: (number|null);
                 config?: (sky.v1.TaskConfig.$Properties|null);
+                workdirTree?: (sky.v1.Tree.$Properties|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.Task.$Properties;
@@ -1489,6 +1525,8 @@ export namespace sky {
             $unknowns?: Uint8Array[];
             destination: string;
             source: string;
+            tree: (sky.v1.Tree|null);
+            isFile: boolean;
             static encode(message: sky.v1.FileMount.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.FileMount & sky.v1.FileMount.$Shape;
         }
@@ -1497,6 +1535,8 @@ export namespace sky {
             interface $Properties {
                 destination?: string;
                 source?: string;
+                tree?: (sky.v1.Tree.$Properties|null);
+                isFile?: boolean;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.FileMount.$Properties;
@@ -2188,6 +2228,152 @@ export namespace sky {
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.InspectResponse.$Properties;
+        }
+
+        interface IHostRequest extends sky.v1.HostRequest.$Properties {
+        }
+
+        class HostRequest {
+            constructor(properties?: sky.v1.HostRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            cluster: string;
+            token: string;
+            nodes: sky.v1.Node[];
+            region: string;
+            command: string;
+            user: string;
+            static encode(message: sky.v1.HostRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.HostRequest & sky.v1.HostRequest.$Shape;
+        }
+
+        namespace HostRequest {
+            interface $Properties {
+                cluster?: string;
+                token?: string;
+                nodes?: sky.v1.Node.$Properties[];
+                region?: string;
+                command?: string;
+                user?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.HostRequest.$Properties;
+        }
+
+        interface IHostResponse extends sky.v1.HostResponse.$Properties {
+        }
+
+        class HostResponse {
+            constructor(properties?: sky.v1.HostResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            bulkHost: string;
+            bulkPort: number;
+            authority: string;
+            certificate: string;
+            key: string;
+            static encode(message: sky.v1.HostResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.HostResponse & sky.v1.HostResponse.$Shape;
+        }
+
+        namespace HostResponse {
+            interface $Properties {
+                bulkHost?: string;
+                bulkPort?: number;
+                authority?: string;
+                certificate?: string;
+                key?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.HostResponse.$Properties;
+        }
+
+        interface IInviteRequest extends sky.v1.InviteRequest.$Properties {
+        }
+
+        class InviteRequest {
+            constructor(properties?: sky.v1.InviteRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            cluster: string;
+            node: string;
+            static encode(message: sky.v1.InviteRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.InviteRequest & sky.v1.InviteRequest.$Shape;
+        }
+
+        namespace InviteRequest {
+            interface $Properties {
+                cluster?: string;
+                node?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.InviteRequest.$Properties;
+        }
+
+        interface IInviteResponse extends sky.v1.InviteResponse.$Properties {
+        }
+
+        class InviteResponse {
+            constructor(properties?: sky.v1.InviteResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            host: string;
+            port: number;
+            token: string;
+            authority: string;
+            certificate: string;
+            key: string;
+            static encode(message: sky.v1.InviteResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.InviteResponse & sky.v1.InviteResponse.$Shape;
+        }
+
+        namespace InviteResponse {
+            interface $Properties {
+                host?: string;
+                port?: number;
+                token?: string;
+                authority?: string;
+                certificate?: string;
+                key?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.InviteResponse.$Properties;
+        }
+
+        interface IWatchRequest extends sky.v1.WatchRequest.$Properties {
+        }
+
+        class WatchRequest {
+            constructor(properties?: sky.v1.WatchRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            cluster: string;
+            static encode(message: sky.v1.WatchRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.WatchRequest & sky.v1.WatchRequest.$Shape;
+        }
+
+        namespace WatchRequest {
+            interface $Properties {
+                cluster?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.WatchRequest.$Properties;
+        }
+
+        interface IWatchResponse extends sky.v1.WatchResponse.$Properties {
+        }
+
+        class WatchResponse {
+            constructor(properties?: sky.v1.WatchResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            cluster: sky.v1.Cluster;
+            why: string;
+            static encode(message: sky.v1.WatchResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.WatchResponse & sky.v1.WatchResponse.$Shape;
+        }
+
+        namespace WatchResponse {
+            interface $Properties {
+                cluster?: sky.v1.Cluster.$Properties;
+                why?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.WatchResponse.$Properties;
         }
 
         interface IJoinRequest extends sky.v1.JoinRequest.$Properties {

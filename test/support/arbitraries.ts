@@ -81,7 +81,10 @@ export const sweep: fc.Arbitrary<SweepRecord> = plain({
   unproven: fc.array(text),
 });
 
-export const accelerators: fc.Arbitrary<Accelerators> = plain({ name: text, count: real });
+export const accelerators: fc.Arbitrary<Accelerators> = withSome(
+  { name: text, count: real },
+  { ids: fc.array(small, { minLength: 1, maxLength: 4 }) },
+);
 
 export const capacity: fc.Arbitrary<Capacity> = plain({
   cpus: real,
@@ -114,6 +117,8 @@ const inventory = {
   ranks: fc.array(rankReport, { maxLength: 4 }),
 };
 
+const tree = plain({ digest: text, bytes: whole });
+
 const atLeast = plain({ amount: real, orMore: fc.boolean() });
 
 export const task: fc.Arbitrary<Task> = withSome(
@@ -127,10 +132,14 @@ export const task: fc.Arbitrary<Task> = withSome(
   },
   {
     ...{ name: text, workdir: text, setup: text, run: text, timeoutMs: whole },
-    fileMounts: fc.array(plain({ destination: text, source: text }), {
-      minLength: 1,
-      maxLength: 3,
-    }),
+    workdirTree: tree,
+    fileMounts: fc.array(
+      withSome(
+        { destination: text, source: text },
+        { tree: plain({ tree, isFile: fc.boolean() }) },
+      ),
+      { minLength: 1, maxLength: 3 },
+    ),
     config: withSome({}, { graceMs: whole, leaseMs: whole }),
   },
 );
@@ -169,13 +178,16 @@ export const event: fc.Arbitrary<NumberedEvent> = withSome(
   { from: someText, to: someText },
 );
 
-const node: fc.Arbitrary<NodeView> = plain({
-  id: text,
-  index: small,
-  ip: text,
-  capacity,
-  phase: fc.constantFrom("absent", "alive", "suspect", "lost"),
-});
+const node: fc.Arbitrary<NodeView> = withSome(
+  {
+    id: text,
+    index: small,
+    ip: text,
+    capacity,
+    phase: fc.constantFrom("absent", "alive", "suspect", "lost"),
+  },
+  { host: someText },
+);
 
 /** Ten years: a length that seconds as a double keep to the millisecond. */
 const idleMs = fc.integer({ min: 0, max: 315_360_000_000 });
@@ -194,7 +206,8 @@ export const cluster: fc.Arbitrary<ClusterView> = withSome(
     nodes: fc.array(node, { maxLength: 3 }),
   },
   {
-    busyWith: fc.string({ minLength: 1 }),
+    busyWith: someText,
+    region: someText,
     autostop: withSome(
       { idleMs, verb: fc.constantFrom("stop", "down"), verdict: text },
       { idleSince: real },
@@ -203,7 +216,7 @@ export const cluster: fc.Arbitrary<ClusterView> = withSome(
 );
 
 const rankMount: fc.Arbitrary<RankMount> = withSome(
-  { destination: text, tree: plain({ digest: text, bytes: whole }), isFile: fc.boolean() },
+  { destination: text, tree, isFile: fc.boolean() },
   { takers: small },
 );
 
@@ -231,6 +244,7 @@ const messages: Arbitraries = {
   acknowledge: plain({ key: rankKey }),
   forget: plain({ key: rankKey }),
   "report-inventory": fc.constant({}),
+  leave: plain({ remove: fc.boolean(), why: text }),
   inspect: plain({ replyTo: address }),
   "rank-prepared": withSome({ key: rankKey }, { askedAt: real }),
   "rank-refused": withSome({ key: rankKey, why: text }, { fault: fc.constant("job") }),

@@ -1,0 +1,27 @@
+// Heads that run elsewhere, on the first hosts of their clusters, as this head deals with them.
+//
+// For the fleets they are heads like any other (`HeadsPort`); for the API each is a client to which
+// calls are forwarded, and what it said last of its cluster.
+
+import type { HeadsPort } from "../../clouds/fleet-actor.ts";
+import type { ClusterView } from "../../model/cluster.ts";
+import type { Invitation } from "../../model/host-file.ts";
+import type { HeadClient } from "../../proto/client-grpc.ts";
+
+export interface RemoteHeads extends HeadsPort {
+  /** Of a cluster whose head runs elsewhere; `undefined` for any other. */
+  get(cluster: string): RemoteHead | undefined;
+  /** @throws SkyError `head/unreachable`. */
+  invite(cluster: string, node: string, signal: AbortSignal): Promise<Invitation>;
+  closeAll(): Promise<void>;
+}
+
+export interface RemoteHead {
+  readonly cluster: string;
+  /** Connected; waits for a connection that is being made. @throws SkyError `head/unreachable`. */
+  client(signal: AbortSignal): Promise<HeadClient>;
+  /** What it said last; `undefined` before it said anything. */
+  view(): ClusterView | undefined;
+  /** Since when (wall clock) it has not been heard, and why. */
+  silence(): { readonly since: number; readonly why: string } | undefined;
+}
