@@ -5,6 +5,7 @@
 
 import type { Capacity } from "../model/resources.ts";
 import type { AskedShape } from "./cluster-record.ts";
+import type { HeadHosting } from "./head-hosting.ts";
 
 export interface Cloud {
   readonly name: string;
@@ -20,6 +21,8 @@ export interface Cloud {
   readonly find?: (wanted: NodesWanted, signal: AbortSignal) => Promise<FoundNodes>;
   /** Of one such node, in US dollars. Absent, or `undefined`, where nobody knows. */
   readonly pricePerHour?: (capacity: Capacity) => number | undefined;
+  /** Where heads run on the first machines of their clusters. Absent: they run with us. */
+  readonly heads?: HeadHosting;
   /** Idempotent by `token`: the same token twice gives the same machines, not twice as many. */
   launch(request: MachineRequest, signal: AbortSignal): Promise<void>;
   /** Only machines of this cluster. May lag behind `launch`. */
