@@ -45,7 +45,8 @@ const layers: readonly Layer[] = [
     files: smoke,
     env: { SKY_TEST_ISOLATION: isolation },
   })),
-  // The machine to itself: what it kills must not be starved by other tests besides.
+  // Hosts as namespaces, and what is killed: neither must be starved by other tests besides.
+  { name: "e2e", files: testFiles("test/e2e"), concurrency: 1, fileTimeoutMs: 240_000 },
   { name: "chaos", files: testFiles("test/chaos"), concurrency: 1, fileTimeoutMs: 240_000 },
   { name: "proofs", files: testFiles("test/proofs") },
   { name: "skew", files: testFiles("test/skew"), fileTimeoutMs: 240_000 },
@@ -67,8 +68,9 @@ async function main(): Promise<void> {
     exit(2);
   }
   const needs = (pattern: RegExp): boolean => chosen.some(({ name }) => pattern.test(name));
-  if (needs(/contract|integration|smoke|chaos|skew/)) provideNatsServer();
-  if (needs(/integration|smoke|chaos|skew|replay/)) {
+  if (needs(/contract|integration|smoke|e2e|chaos|skew/)) provideNatsServer();
+  if (needs(/e2e/)) provideHosts();
+  if (needs(/integration|smoke|e2e|chaos|skew|replay/)) {
     execFileSync(execPath, [join(checkout, "scripts/build.ts")], { stdio: "inherit" });
   }
   const results: LayerResult[] = [];
@@ -115,19 +117,37 @@ function sameIntegration(results: readonly LayerResult[]): boolean {
 
 /** Finds nats-server, or installs Debian's package as root, or says how. */
 function provideNatsServer(): void {
-  if (isOnPath("nats-server")) return;
-  const install = "apt-get install -y --no-install-recommends nats-server";
-  if (getuid?.() === 0 && isOnPath("apt-get")) {
-    for (const command of ["apt-get update -q", install]) {
-      spawnSync("sh", ["-c", command], {
-        stdio: "inherit",
-        env: { ...env, DEBIAN_FRONTEND: "noninteractive" },
-      });
-    }
-    if (isOnPath("nats-server")) return;
-  }
+  if (isOnPath("nats-server") || didInstall(["nats-server"], ["nats-server"])) return;
+  const install = installing(["nats-server"]);
   console.error(`nats-server (2.9.10 or newer) is missing. Install it: sudo ${install}`);
   exit(1);
+}
+
+/** What hosts as namespaces are made of. Without it the layer's tests skip and say so. */
+function provideHosts(): void {
+  const programs = ["sshd", "ssh", "ip", "tc", "unshare", "nsenter"];
+  if (programs.every(isOnPath)) return;
+  const packages = ["openssh-server", "openssh-client", "iproute2", "util-linux"];
+  if (!didInstall(packages, programs)) {
+    console.error(`some of ${programs.join(", ")} is missing: sudo ${installing(packages)}`);
+  }
+}
+
+function installing(packages: readonly string[]): string {
+  return `apt-get install -y --no-install-recommends ${packages.join(" ")}`;
+}
+
+/** Installs Debian's packages where that is possible, and no service of theirs starts by it. */
+function didInstall(packages: readonly string[], programs: readonly string[]): boolean {
+  if (getuid?.() !== 0 || !isOnPath("apt-get")) return false;
+  for (const command of ["apt-get update -q", installing(packages)]) {
+    spawnSync("sh", ["-c", command], {
+      stdio: "inherit",
+      // RUNLEVEL is what packages ask before they start what they bring.
+      env: { ...env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" },
+    });
+  }
+  return programs.every(isOnPath);
 }
 
 function isOnPath(program: string): boolean {

@@ -1,0 +1,54 @@
+// What a host of a lab may be like. Without options it is a bare Linux with one user, `ada`, a key
+// that lets her in, sh and bash, coreutils, and none of what this project brings along.
+
+export interface HostOptions {
+  readonly name: string;
+  /** The first is the one whom pools and the ssh configuration name. */
+  readonly users: readonly string[];
+  readonly login: "key" | "password";
+  readonly loginShell: string;
+  readonly sshPort: number;
+  readonly diskMib: number;
+  /** 0: the home has no limit of its own. */
+  readonly homeMib: number;
+  readonly readOnlyHome: boolean;
+  /** How far off what `date` says is. */
+  readonly clockOffsetS: number;
+  /** What `ldd --version` and `getconf` say instead of the truth; "" for the truth. */
+  readonly glibc: string;
+  /** Paths below /usr that are not there. */
+  readonly without: readonly string[];
+}
+
+/** What this machine has and a bare one has not. */
+const notOnBareHosts = [
+  ...["node", "npm", "npx", "corepack", "curl", "wget", "git", "busybox"].map((p) => `bin/${p}`),
+  ...["python3", "python3.11", "python3.12", "python3.13", "perl"].map((p) => `bin/${p}`),
+  ...["lib/node_modules", "sbin/nats-server", "bin/nats-server", "include"],
+];
+
+/** How a host is asked for: what differs from a usual one. */
+export type HostWish = Partial<HostOptions> & {
+  /** Paths below /usr that are there although bare hosts have them not: `bin/node`. */
+  readonly given?: readonly string[];
+  readonly noBash?: boolean;
+};
+
+export function hostOptions(index: number, wish: HostWish): HostOptions {
+  const { given = [], noBash = false, ...rest } = wish;
+  const without = [...notOnBareHosts, ...(noBash ? ["bin/bash", "bin/rbash"] : [])];
+  return {
+    name: `lab${index}`,
+    users: ["ada"],
+    login: "key",
+    loginShell: noBash ? "/bin/sh" : "/bin/bash",
+    sshPort: 22,
+    diskMib: 2_048,
+    homeMib: 0,
+    readOnlyHome: false,
+    clockOffsetS: 0,
+    glibc: "",
+    ...rest,
+    without: [...without.filter((path) => !given.includes(path)), ...(rest.without ?? [])],
+  };
+}

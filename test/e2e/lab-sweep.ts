@@ -1,0 +1,158 @@
+// Looking for what is left on a host: processes, files, sockets, control groups.
+//
+// It looks from outside, at the kernel's own lists and at the host's disk, and imports nothing of
+// the product: what looks at our programs must not be wrong in the same way. Processes beside init
+// and sshd count, files that were not there or were otherwise when the host was new, and every port
+// but sshd's. Crontabs and systemd's user units are files, below /var/spool and below the home.
+
+import { createHash } from "node:crypto";
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+
+export interface Left {
+  readonly processes: readonly string[];
+  /** `+ path`, `- path` or `~ path`: there, gone, changed. */
+  readonly files: readonly string[];
+  readonly ports: readonly string[];
+  readonly cgroups: readonly string[];
+}
+
+export type Snapshot = ReadonlyMap<string, string>;
+
+const places = ["etc", "home", "root", "opt", "mnt", "var", "tmp", "run", "dev/shm", "usr/local"];
+
+/** What the system writes by itself. */
+const ofTheSystem = /^(run\/utmp|var\/log\/(wtmp|btmp|lastlog|faillog))$/;
+
+const hashedBytesMax = 1_048_576;
+
+/** Every file below a host's root that can change, with what tells a change. */
+export function filesOf(root: string): Snapshot {
+  const found = new Map<string, string>();
+  for (const place of places) walk(root, place, found);
+  return found;
+}
+
+function walk(root: string, path: string, found: Map<string, string>): void {
+  if (ofTheSystem.test(path)) return;
+  const full = join(root, path);
+  const told = describe(full);
+  if (told === undefined) return;
+  found.set(path, told);
+  if (!told.startsWith("folder")) return;
+  for (const name of namesIn(full)) walk(root, join(path, name), found);
+}
+
+/** What a file is; `undefined` if it is gone meanwhile. */
+function describe(path: string): string | undefined {
+  try {
+    const seen = lstatSync(path);
+    const mode = (seen.mode & 0o7777).toString(8);
+    const whose = `${mode} ${seen.uid}`;
+    if (seen.isDirectory()) return `folder ${whose}`;
+    if (seen.isSymbolicLink()) return `link ${readlinkSync(path)}`;
+    if (!seen.isFile()) return `special ${whose}`;
+    if (seen.size > hashedBytesMax) return `file ${whose} ${seen.size} ${seen.mtimeMs}`;
+    const hash = createHash("sha256").update(readFileSync(path)).digest("hex");
+    return `file ${whose} ${seen.size} ${hash}`;
+  } catch (error) {
+    return whenAbsent(error, undefined);
+  }
+}
+
+function namesIn(path: string): readonly string[] {
+  try {
+    return readdirSync(path).sort();
+  } catch (error) {
+    return whenAbsent(error, []);
+  }
+}
+
+interface Where {
+  readonly init: number;
+  readonly sshPort: number;
+  readonly cgroup: string | undefined;
+}
+
+export function leftSince(before: Snapshot, { init, sshPort, cgroup }: Where): Left {
+  return {
+    processes: processesBelow(init),
+    files: differences(before, filesOf(`/proc/${init}/root`)),
+    ports: portsOf(init, sshPort),
+    cgroups: cgroup === undefined ? [] : namesIn(cgroup).filter((name) => !name.includes(".")),
+  };
+}
+
+/** Nothing at all is left. */
+export function isClean({ processes, files, ports, cgroups }: Left): boolean {
+  return [processes, files, ports, cgroups].every((list) => list.length === 0);
+}
+
+function differences(before: Snapshot, after: Snapshot): readonly string[] {
+  const gone = [...before.keys()].filter((path) => !after.has(path)).map((path) => `- /${path}`);
+  const other = [...after].flatMap(([path, told]) => {
+    const was = before.get(path);
+    if (was === told) return [];
+    return [`${was === undefined ? "+" : "~"} /${path}`];
+  });
+  return [...gone, ...other];
+}
+
+/** As the host's own /proc lists them: its processes and no others. */
+function processesBelow(init: number): readonly string[] {
+  const proc = `/proc/${init}/root/proc`;
+  return namesIn(proc)
+    .filter((name) => /^\d+$/.test(name) && name !== "1")
+    .map((pid) => ({ pid, ...processAt(join(proc, pid)) }))
+    .filter(({ state, name }) => state !== "" && state !== "Z" && name !== "sshd")
+    .map(({ pid, command }) => `${pid} ${command}`);
+}
+
+interface ProcessSeen {
+  readonly name: string;
+  readonly state: string;
+  readonly command: string;
+}
+
+function processAt(folder: string): ProcessSeen {
+  try {
+    const stat = readFileSync(join(folder, "stat"), "utf8");
+    const name = stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")"));
+    const state = stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3);
+    const command = readFileSync(join(folder, "cmdline"), "utf8").replaceAll("\0", " ").trim();
+    return { name, state, command: command === "" ? `(${name})` : command };
+  } catch (error) {
+    return whenAbsent(error, { name: "", state: "", command: "" });
+  }
+}
+
+/** Listening TCP ports and bound UDP ports of the host's network, but sshd's. */
+function portsOf(init: number, sshPort: number): readonly string[] {
+  const listening = ["tcp", "tcp6"].flatMap((kind) =>
+    socketsOf(init, kind)
+      .filter(({ state, port }) => state === "0A" && port !== sshPort)
+      .map(({ port }) => `${kind} ${port}`),
+  );
+  const bound = ["udp", "udp6"].flatMap((kind) =>
+    socketsOf(init, kind).map(({ port }) => `${kind} ${port}`),
+  );
+  return [...listening, ...bound];
+}
+
+function socketsOf(init: number, kind: string): readonly { port: number; state: string }[] {
+  const text = readFileSync(`/proc/${init}/net/${kind}`, "utf8");
+  return text
+    .split("\n")
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields.length > 3)
+    .map(([, local = "", , state = ""]) => {
+      return { port: Number.parseInt(local.slice(local.indexOf(":") + 1), 16), state };
+    });
+}
+
+function whenAbsent<T>(error: unknown, value: T): T {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === "ENOENT" || code === "ESRCH") return value;
+  throw error;
+}
