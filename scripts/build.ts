@@ -26,8 +26,9 @@ import {
 } from "node:fs/promises";
 import { builtinModules } from "node:module";
 import { basename, dirname, join, relative, resolve } from "node:path";
-import { promisify } from "node:util";
+import { parseArgs, promisify } from "node:util";
 import { build, type Metafile } from "esbuild";
+import { buildBundle, prepareBundle } from "./bundle.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const dist = join(root, "dist");
@@ -53,10 +54,15 @@ async function main(): Promise<void> {
   // A build of one's own beside `dist`, put in place at the end: a reader sees whole files only.
   const staged = await mkdtemp(join(root, ".dist-"));
   try {
+    // Compressing Node takes the other core.
+    const prepared = Promise.all(architectures().map(prepareBundle));
+    // Whatever is wrong with it is told below, unless the programs themselves do not build.
+    prepared.catch(() => {});
     await bundle(staged);
     await bundleScripts(staged);
     await copyAssets(staged);
     for (const name of programs) await writeDoor(staged, name);
+    for (const job of await prepared) await buildBundle(job, staged);
     await install(staged, dist);
     await linkPrograms();
     // Last, so that a mistake in the types leaves programs that run.
@@ -66,6 +72,13 @@ async function main(): Promise<void> {
     await rm(staged, { recursive: true, force: true });
   }
   console.log(`built dist/ in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+}
+
+/** Of the bundles for hosts: this machine's, and those asked for by `--arch`. */
+function architectures(): readonly string[] {
+  const { values } = parseArgs({ options: { arch: { type: "string", multiple: true } } });
+  const own = process.platform === "linux" ? [process.arch] : [];
+  return [...new Set([...own, ...(values.arch ?? [])])];
 }
 
 /** The SDK, the workers and what runs on; what two of them share is a chunk that both import. */
@@ -167,7 +180,7 @@ function checkDynamicImports(metafile: Metafile): void {
 
 /** Shell scripts and templates that lie beside the code that reads them. */
 async function copyAssets(outdir: string): Promise<void> {
-  for (const folder of ["agent", "runtime", "scheduler", "clouds"]) {
+  for (const folder of ["agent", "runtime", "scheduler", "clouds", "clouds/ssh"]) {
     for (const name of await namesIn(join(root, folder))) {
       if (name.endsWith(".sh")) await cp(join(root, folder, name), join(outdir, name));
     }
