@@ -4,7 +4,7 @@
 // file of several documents is a chain, and its first document may be nothing but a name.
 
 import { assert, SkyError } from "../model/errors.ts";
-import { problemsText } from "./problem.ts";
+import { problemsText } from "../model/problem.ts";
 import { Task, taskOfTree, taskTree, treeOfTask } from "./task-builder-os.ts";
 import { dagOf } from "./task-dag.ts";
 import type { TaskSpec } from "./task-spec.ts";

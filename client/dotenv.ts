@@ -5,7 +5,7 @@
 // behind a space begins a comment. A key without `=` takes its value from the command's own
 // environment. Source: python-dotenv, which SkyPilot reads these files with.
 
-import type { Place, Problem } from "./problem.ts";
+import type { Place, Problem } from "../model/problem.ts";
 import type { NamedValue } from "./task-flags.ts";
 
 export type DotenvReading =

@@ -7,10 +7,10 @@
 // Source: SkyPilot 0.3.0. Reading the file is the caller's, and so is loading a YAML parser,
 // which a command does not need.
 
-import type { Problem } from "./problem.ts";
-import type { Tree } from "./task-tree.ts";
-import { isNull } from "./task-tree.ts";
-import type { YamlReading } from "./task-yaml.ts";
+import type { Problem } from "../model/problem.ts";
+import type { Tree } from "../model/value-tree.ts";
+import { isNull } from "../model/value-tree.ts";
+import type { YamlReading } from "../model/yaml-tree.ts";
 
 export type FileReading =
   | { readonly kind: "text"; readonly text: string }

@@ -3,8 +3,8 @@
 // A value never changes; `copy` makes another. What is wrong with one is told when a task that has
 // it is used, with every other problem of that task.
 
+import { type Tree, treeOf } from "../model/value-tree.ts";
 import type { ResourcesSpec } from "./task-spec.ts";
-import { type Tree, treeOf } from "./task-tree.ts";
 import { plainOf } from "./tree-plain.ts";
 
 /**

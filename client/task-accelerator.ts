@@ -5,15 +5,15 @@
 // unknown name passes through, because a local cluster declares what it likes.
 // Source: SkyPilot's canonical names, its `--gpus` forms and its forms by memory (`80GB+:2`).
 
+import type { Findings } from "../model/field-values.ts";
+import { isAmbiguous, refuse } from "../model/field-values.ts";
+import type { Place } from "../model/problem.ts";
 import { hintText } from "../model/suggest.ts";
+import type { Entry, Tree } from "../model/value-tree.ts";
+import { isNull, shown } from "../model/value-tree.ts";
 import type { AcceleratorWish } from "../model/wanted.ts";
-import type { Place } from "./problem.ts";
 import { byForm, listOf, made } from "./task-groups.ts";
 import type { Kind } from "./task-kinds.ts";
-import type { Entry, Tree } from "./task-tree.ts";
-import { isNull, shown } from "./task-tree.ts";
-import type { Findings } from "./task-values.ts";
-import { isAmbiguous, refuse } from "./task-values.ts";
 
 const common = [
   ...["A10", "A10G", "A100", "A100-80GB", "B200", "B300", "GB200", "GH200", "H100", "H100-MEGA"],

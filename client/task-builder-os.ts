@@ -6,11 +6,11 @@
 // file, and not before.
 
 import { SkyError } from "../model/errors.ts";
-import { problemsText } from "./problem.ts";
+import { problemsText } from "../model/problem.ts";
+import { overlaid, type Tree, treeOf, without } from "../model/value-tree.ts";
 import { type Resources, specOf } from "./resources-builder.ts";
 import { taskOf, taskOrThrow } from "./task-file.ts";
 import type { ConfigSpec, EnvsSpec, EnvValue, ResourcesSpec, TaskSpec } from "./task-spec.ts";
-import { overlaid, type Tree, treeOf, without } from "./task-tree.ts";
 import { plainTask } from "./tree-plain.ts";
 import { world } from "./world-os.ts";
 import { oneDocument, readDocuments, yamlText } from "./yaml-file-os.ts";

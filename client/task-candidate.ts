@@ -1,8 +1,8 @@
 // A wish of a task with the places where it was written: what rules and clouds look at.
 
+import type { Tree } from "../model/value-tree.ts";
 import type { Wanted, WantedField } from "../model/wanted.ts";
 import type { AutostopSaid } from "./task-resource-kinds.ts";
-import type { Tree } from "./task-tree.ts";
 
 /** The field that a value was written under, and what stands there. */
 export interface Origin {

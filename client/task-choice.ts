@@ -3,13 +3,13 @@
 // A wish that no enabled cloud can do needs another cloud, and each field that says so is told
 // with its place. A wish of cpus, memory and accelerators alone can be had everywhere.
 
+import type { Problem } from "../model/problem.ts";
 import type { TaskResources } from "../model/task.ts";
+import { shown } from "../model/value-tree.ts";
 import type { Wanted, WantedField } from "../model/wanted.ts";
-import type { Problem } from "./problem.ts";
 import { isTpu, nameHint, wishText } from "./task-accelerator.ts";
 import type { Candidate, Candidates, Origin } from "./task-candidate.ts";
 import type { CloudSkills } from "./task-clouds.ts";
-import { shown } from "./task-tree.ts";
 
 export interface Choice {
   readonly kind: Candidates["kind"];

@@ -3,11 +3,11 @@
 // A file may ask for any cloud that SkyPilot knows. What can be had is another question: the
 // skills of an enabled cloud say which wishes mean something to it and which it takes in vain.
 
+import { refuse } from "../model/field-values.ts";
 import { hintText } from "../model/suggest.ts";
 import type { WantedField } from "../model/wanted.ts";
 import type { Kind } from "./task-kinds.ts";
 import { anyCase, text } from "./task-kinds.ts";
-import { refuse } from "./task-values.ts";
 
 /** Source: SkyPilot 0.14.1, and `local` of 0.3.0. */
 export const cloudNames = [

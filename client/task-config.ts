@@ -4,6 +4,7 @@
 // is told to have no effect without the cloud that it is about.
 // Source: SkyPilot 0.14.1, its config schema and the keys that a task may override.
 
+import type { Findings } from "../model/field-values.ts";
 import { leaseMsMin } from "../model/lease.ts";
 import type { TaskConfig } from "../model/task.ts";
 import { graceMsMax } from "../model/task.ts";
@@ -11,7 +12,6 @@ import type { Said } from "./task-groups.ts";
 import { anything, fieldsOf } from "./task-groups.ts";
 import type { Field } from "./task-kinds.ts";
 import { number, oneOf, scalarLike } from "./task-kinds.ts";
-import type { Findings } from "./task-values.ts";
 
 const leaseSecondsLeast = leaseMsMin / 1_000;
 

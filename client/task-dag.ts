@@ -4,16 +4,16 @@
 // only a `name`, or with what a group says of itself.
 // Source: SkyPilot 0.14.1, its chains and job groups.
 
-import type { Problem } from "./problem.ts";
+import type { Findings } from "../model/field-values.ts";
+import { refuse } from "../model/field-values.ts";
+import type { Problem } from "../model/problem.ts";
+import type { Tree } from "../model/value-tree.ts";
+import { isNull } from "../model/value-tree.ts";
 import type { Around, ReadTask } from "./task-file.ts";
 import { taskOf } from "./task-file.ts";
 import type { TaskFlags } from "./task-flags.ts";
 import { anyMapping, byForm, fieldsOf, listOf, readTable } from "./task-groups.ts";
 import { duration, oneOf, text, textLike } from "./task-kinds.ts";
-import type { Tree } from "./task-tree.ts";
-import { isNull } from "./task-tree.ts";
-import type { Findings } from "./task-values.ts";
-import { refuse } from "./task-values.ts";
 
 export interface Dag {
   readonly name?: string;

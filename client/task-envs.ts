@@ -3,14 +3,14 @@
 // A variable without a value is one that a flag must give; by the time it is read here the flags
 // are laid over the file. Secrets may be a list of names that a server of SkyPilot keeps.
 
+import type { Findings } from "../model/field-values.ts";
+import { refuse } from "../model/field-values.ts";
 import { envNamePattern, envNameProblem } from "../model/ids.ts";
+import type { Tree } from "../model/value-tree.ts";
+import { isNull, shown } from "../model/value-tree.ts";
 import { byForm, listOf, made } from "./task-groups.ts";
 import type { Kind } from "./task-kinds.ts";
 import { text } from "./task-kinds.ts";
-import type { Tree } from "./task-tree.ts";
-import { isNull, shown } from "./task-tree.ts";
-import type { Findings } from "./task-values.ts";
-import { refuse } from "./task-values.ts";
 
 export type Variables = Readonly<Record<string, string>>;
 

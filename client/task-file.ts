@@ -6,9 +6,13 @@
 // variables of `envs` in paths; then the fields by themselves, and what they say of each other.
 
 import { SkyError } from "../model/errors.ts";
+import type { Findings } from "../model/field-values.ts";
+import { refuse } from "../model/field-values.ts";
+import type { Place, Problem } from "../model/problem.ts";
+import { problemsText } from "../model/problem.ts";
 import type { FileMount, Task, TaskConfig } from "../model/task.ts";
-import type { Place, Problem } from "./problem.ts";
-import { problemsText } from "./problem.ts";
+import type { Tree } from "../model/value-tree.ts";
+import { treeOf } from "../model/value-tree.ts";
 import type { Candidates } from "./task-candidate.ts";
 import type { Choice } from "./task-choice.ts";
 import { decide, needsCloud, resourcesOf } from "./task-choice.ts";
@@ -24,10 +28,6 @@ import { readTable } from "./task-groups.ts";
 import { type Mounts, mountsOf } from "./task-mounts.ts";
 import { absolutePath, type TaskWorld } from "./task-path.ts";
 import { candidatesOf, noResources } from "./task-resources.ts";
-import type { Tree } from "./task-tree.ts";
-import { treeOf } from "./task-tree.ts";
-import type { Findings } from "./task-values.ts";
-import { refuse } from "./task-values.ts";
 import { filledIn } from "./task-variables.ts";
 
 export type TaskReading =

@@ -4,8 +4,8 @@
 // A flag holds for every wish of `any_of` and `ordered`; `none` takes the file's value away where
 // SkyPilot lets it. Source: SkyPilot 0.14.1, its task options and how they override resources.
 
-import type { Entry, Tree } from "./task-tree.ts";
-import { overlaid, treeOfFlag, without } from "./task-tree.ts";
+import type { Entry, Tree } from "../model/value-tree.ts";
+import { overlaid, treeOfFlag, without } from "../model/value-tree.ts";
 
 /** As the user typed them. */
 export interface TaskFlags {

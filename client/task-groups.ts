@@ -2,12 +2,12 @@
 //
 // Each reads all of what it holds, whatever is wrong with a part: one run tells every problem.
 
-import type { Place } from "./problem.ts";
+import type { Findings } from "../model/field-values.ts";
+import { entriesOf, refuse, unknownField } from "../model/field-values.ts";
+import type { Place } from "../model/problem.ts";
+import type { Tree } from "../model/value-tree.ts";
+import { isNull, shown } from "../model/value-tree.ts";
 import type { Field, Kind, Schema } from "./task-kinds.ts";
-import type { Tree } from "./task-tree.ts";
-import { isNull, shown } from "./task-tree.ts";
-import type { Findings } from "./task-values.ts";
-import { entriesOf, refuse, unknownField } from "./task-values.ts";
 
 export type Fields = Readonly<Record<string, Field<unknown>>>;
 

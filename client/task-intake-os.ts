@@ -4,14 +4,14 @@
 // what has no effect here is told as a warning, all that is wrong is told at once.
 
 import { isSkyError, SkyError } from "../model/errors.ts";
+import { problemsText } from "../model/problem.ts";
 import type { Task } from "../model/task.ts";
+import { type Entry, overlaid, type Tree, treeOf, without } from "../model/value-tree.ts";
 import { Dag } from "./dag-os.ts";
-import { problemsText } from "./problem.ts";
 import { Task as TaskBuilder, taskTree, treeOfTask } from "./task-builder-os.ts";
 import { taskOf, taskOrThrow } from "./task-file.ts";
 import { inWishes, onCloud } from "./task-flags.ts";
 import type { ResourcesSpec, TaskSpec } from "./task-spec.ts";
-import { type Entry, overlaid, type Tree, treeOf, without } from "./task-tree.ts";
 import { world } from "./world-os.ts";
 
 /** What stands for a task in every call: plain data, a builder, or a dag that holds one. */

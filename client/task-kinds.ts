@@ -3,11 +3,11 @@
 // A kind's `schema` is for editors, and never stricter than `read`: a test compares the two.
 // Kinds of single values are here, of lists and mappings in `task-groups.ts`.
 
+import type { Findings } from "../model/field-values.ts";
+import { isAmbiguous, readFlag, readText, readWhole, refuse } from "../model/field-values.ts";
 import type { AtLeast } from "../model/task.ts";
-import type { Tree } from "./task-tree.ts";
-import { isNull, shown } from "./task-tree.ts";
-import type { Findings } from "./task-values.ts";
-import { isAmbiguous, readFlag, readText, readWhole, refuse } from "./task-values.ts";
+import type { Tree } from "../model/value-tree.ts";
+import { isNull, shown } from "../model/value-tree.ts";
 
 /** A fragment of JSON Schema, draft 7. */
 export type Schema = Readonly<Record<string, unknown>>;

@@ -4,17 +4,17 @@
 // in one place, and nothing can be inside of a file.
 // Source: SkyPilot's file mounts, 0.3.0 and 0.14.1, for the rules and their words.
 
+import type { Findings } from "../model/field-values.ts";
+import { readText, refuse } from "../model/field-values.ts";
+import type { Place, Problem } from "../model/problem.ts";
 import type { FileMount } from "../model/task.ts";
-import type { Place, Problem } from "./problem.ts";
+import type { Entry } from "../model/value-tree.ts";
+import { isNull, shown } from "../model/value-tree.ts";
 import { needsCloud } from "./task-choice.ts";
 import type { Kind } from "./task-kinds.ts";
 import { absolutePath, type TaskWorld } from "./task-path.ts";
 import type { StorageSaid } from "./task-storage.ts";
 import { bucketUri, checkStorage, storage, storageText, uriProblem } from "./task-storage.ts";
-import type { Entry } from "./task-tree.ts";
-import { isNull, shown } from "./task-tree.ts";
-import type { Findings } from "./task-values.ts";
-import { readText, refuse } from "./task-values.ts";
 
 type Source =
   | { readonly kind: "path"; readonly path: string; readonly typed: string }

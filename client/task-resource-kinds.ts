@@ -3,6 +3,7 @@
 //
 // Source: SkyPilot 0.3.0 and 0.14.1, their schemas and the checks behind them.
 
+import { isAmbiguous, refuse } from "../model/field-values.ts";
 import type { TaskAutostop } from "../model/task.ts";
 import type {
   ImageWish,
@@ -25,7 +26,6 @@ import {
   textLike,
   whole,
 } from "./task-kinds.ts";
-import { isAmbiguous, refuse } from "./task-values.ts";
 
 const imageId = textLike(
   /^\s*(skypilot:[A-Za-z0-9][\w.-]*|(?!skypilot:)\S(.*\S)?)\s*$/,

@@ -3,11 +3,11 @@
 // Source: SkyPilot 0.3.0, whose words stand where it has some. What only a catalog knows (whether
 // a region has a type, whether a type has so many CPUs) is not asked here.
 
+import type { Findings } from "../model/field-values.ts";
+import { refuse } from "../model/field-values.ts";
 import type { Wanted } from "../model/wanted.ts";
 import { isTpu } from "./task-accelerator.ts";
 import type { Candidate, WishKey } from "./task-candidate.ts";
-import type { Findings } from "./task-values.ts";
-import { refuse } from "./task-values.ts";
 
 type Rule = (wanted: Wanted, candidate: Candidate) => Broken | undefined;
 

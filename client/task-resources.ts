@@ -4,6 +4,9 @@
 // in their place. What fields say of each other is checked for each wish, once it is whole.
 // Source: SkyPilot 0.3.0 for the rules and their words, newer versions for choices.
 
+import type { Findings } from "../model/field-values.ts";
+import { refuse } from "../model/field-values.ts";
+import type { Tree } from "../model/value-tree.ts";
 import type { Wanted } from "../model/wanted.ts";
 import { type AcceleratorChoice, wishText } from "./task-accelerator.ts";
 import type { Candidate, Candidates, Origin, WishKey } from "./task-candidate.ts";
@@ -12,9 +15,6 @@ import { fieldsOf, listOf } from "./task-groups.ts";
 import { wishFields } from "./task-resource-fields.ts";
 import type { AutostopSaid } from "./task-resource-kinds.ts";
 import { checkWishes } from "./task-resource-rules.ts";
-import type { Tree } from "./task-tree.ts";
-import type { Findings } from "./task-values.ts";
-import { refuse } from "./task-values.ts";
 
 const wish = fieldsOf({ of: "resources", fields: wishFields });
 

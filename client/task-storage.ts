@@ -4,14 +4,14 @@
 // a bucket is made, used or filled. Nothing here reaches a bucket.
 // Source: SkyPilot's storage, 0.3.0 for the rules and their words, 0.14.1 for stores and modes.
 
+import type { Findings } from "../model/field-values.ts";
+import { refuse } from "../model/field-values.ts";
+import type { Place } from "../model/problem.ts";
 import { hintText } from "../model/suggest.ts";
-import type { Place } from "./problem.ts";
 import type { Said } from "./task-groups.ts";
 import { anyMapping, byForm, fieldsOf, listOf, made } from "./task-groups.ts";
 import type { Field, Kind } from "./task-kinds.ts";
 import { flag, oneOf, text } from "./task-kinds.ts";
-import type { Findings } from "./task-values.ts";
-import { refuse } from "./task-values.ts";
 
 /** `https` is for Azure's blobs. */
 const schemes = ["s3", "gs", "r2", "cos", "oci", "nebius", "cw", "vastdata", "hf", "https"];

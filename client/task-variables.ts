@@ -4,8 +4,8 @@
 // Secrets are not filled in: a path is shown in tables and records.
 // Source: SkyPilot's variables in file_mounts.
 
-import type { Entry, Tree } from "./task-tree.ts";
-import { isNull } from "./task-tree.ts";
+import type { Entry, Tree } from "../model/value-tree.ts";
+import { isNull } from "../model/value-tree.ts";
 
 const filledFields = ["workdir", "file_mounts", "volumes"];
 

@@ -2,7 +2,7 @@
 //
 // Variables are text, whatever they look like: `010` and `1.0` come out as they were written.
 
-import type { Tree } from "./task-tree.ts";
+import type { Tree } from "../model/value-tree.ts";
 
 export type Plain =
   | string

@@ -5,8 +5,8 @@
 import { isUtf8 } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { errorText, SkyError } from "../model/errors.ts";
-import { problemsText } from "./problem.ts";
-import { isNull, type Tree } from "./task-tree.ts";
+import { problemsText } from "../model/problem.ts";
+import { isNull, type Tree } from "../model/value-tree.ts";
 import type { Plain } from "./tree-plain.ts";
 
 const fileBytesMax = 4 * 1024 * 1024;
@@ -19,7 +19,7 @@ export interface YamlSource {
 
 /** The trees of all documents but empty ones; at least one. @throws SkyError `task/invalid`. */
 export async function readDocuments(source: YamlSource): Promise<readonly Tree[]> {
-  const { readYaml } = await import("./task-yaml.ts");
+  const { readYaml } = await import("../model/yaml-tree.ts");
   const text = source.text ?? (await textOf(source.path));
   const { documents, problems } = readYaml(text, source.path);
   if (documents === undefined || problems.length > 0) throw invalid(problemsText(problems));

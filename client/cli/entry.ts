@@ -6,13 +6,13 @@
 import { isUtf8 } from "node:buffer";
 import { readFileSync, statSync } from "node:fs";
 import { isSkyError, SkyError } from "../../model/errors.ts";
+import { type Problem, problemsText } from "../../model/problem.ts";
 import type { Task } from "../../model/task.ts";
+import { isNull, type Tree } from "../../model/value-tree.ts";
 import type { FileReading } from "../entrypoint.ts";
 import { commandTree, entryText, resolveEntrypoint } from "../entrypoint.ts";
-import { type Problem, problemsText } from "../problem.ts";
 import { type Dag, dagOf } from "../task-dag.ts";
 import { demandNothing, mattering, type ReadTask } from "../task-file.ts";
-import { isNull, type Tree } from "../task-tree.ts";
 import { world } from "../world-os.ts";
 import { WrongUse } from "./exit-codes.ts";
 import { flagFiles } from "./flag-files.ts";
@@ -40,7 +40,7 @@ export async function taskFromEntry(
   const text = entryText(words);
   const file: FileReading = text === "" ? { kind: "missing" } : readEntry(text);
   // A command is the common case and needs no parser.
-  const yaml = file.kind === "text" ? await import("../task-yaml.ts") : undefined;
+  const yaml = file.kind === "text" ? await import("../../model/yaml-tree.ts") : undefined;
   const entry = resolveEntrypoint(text, file, (content, path) => {
     return yaml?.readYaml(content, path) ?? { problems: [] };
   });

@@ -4,10 +4,10 @@
 
 import { readFileSync } from "node:fs";
 import { SkyError } from "../../model/errors.ts";
+import { problemsText } from "../../model/problem.ts";
+import { isNull, type Tree, treeOfFlag } from "../../model/value-tree.ts";
 import { parseDotenv } from "../dotenv.ts";
-import { problemsText } from "../problem.ts";
 import type { NamedValue, TaskFlags } from "../task-flags.ts";
-import { isNull, type Tree, treeOfFlag } from "../task-tree.ts";
 import { WrongUse } from "./exit-codes.ts";
 import { type Parsed, textFlag, textsFlag } from "./flags.ts";
 
@@ -55,7 +55,7 @@ async function configTree(text: string): Promise<Tree> {
 
 async function configFile(path: string): Promise<Tree> {
   const content = contentOf(path, "--config");
-  const { readYaml } = await import("../task-yaml.ts");
+  const { readYaml } = await import("../../model/yaml-tree.ts");
   const { documents, problems } = readYaml(content, path);
   const [tree] = documents ?? [];
   if (problems.length > 0 || tree === undefined) {

@@ -5,7 +5,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Ajv } from "ajv";
 import { parse } from "yaml";
-import { problemsText } from "../../client/problem.ts";
 import { configFields } from "../../client/task-config.ts";
 import { dagOf, headerFields } from "../../client/task-dag.ts";
 import { taskFields } from "../../client/task-fields.ts";
@@ -13,7 +12,8 @@ import type { Fields } from "../../client/task-groups.ts";
 import type { TaskWorld } from "../../client/task-path.ts";
 import { resourceFields } from "../../client/task-resources.ts";
 import { storageFields } from "../../client/task-storage.ts";
-import { readYaml } from "../../client/task-yaml.ts";
+import { problemsText } from "../../model/problem.ts";
+import { readYaml } from "../../model/yaml-tree.ts";
 import { taskFiles, taskSchema, writtenTaskFiles } from "../../scripts/task-file.ts";
 
 const world: TaskWorld = { cwd: "/here", home: "/users/ann", kindOf: () => "directory" };

@@ -13,10 +13,10 @@ import { checkedClusterName } from "../../client/cluster-name.ts";
 import type { FileReading } from "../../client/entrypoint.ts";
 import { entryText, resolveEntrypoint } from "../../client/entrypoint.ts";
 import { globMatches } from "../../client/glob.ts";
-import { readYaml } from "../../client/task-yaml.ts";
 import { jobView } from "../../client/view.ts";
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { Exit, Job } from "../../model/job.ts";
+import { readYaml } from "../../model/yaml-tree.ts";
 import { fc } from "../support/property.ts";
 
 test("a job's outcome has its exit code", () => {

@@ -11,11 +11,11 @@ import { test } from "node:test";
 import { Ajv } from "ajv";
 import { parseAllDocuments } from "yaml";
 import { planText } from "../../client/dryrun.ts";
-import { problemsText } from "../../client/problem.ts";
 import { dagOf } from "../../client/task-dag.ts";
 import type { TaskWorld } from "../../client/task-path.ts";
-import { isNull, type Tree } from "../../client/task-tree.ts";
-import { readYaml } from "../../client/task-yaml.ts";
+import { problemsText } from "../../model/problem.ts";
+import { isNull, type Tree } from "../../model/value-tree.ts";
+import { readYaml } from "../../model/yaml-tree.ts";
 import { taskSchema } from "../../scripts/task-file.ts";
 import { checkout } from "../support/sources.ts";
 

@@ -3,16 +3,16 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Problem } from "../../client/problem.ts";
-import { problemsText } from "../../client/problem.ts";
 import { dagOf } from "../../client/task-dag.ts";
 import { taskFromSpec } from "../../client/task-file.ts";
 import type { TaskFlags } from "../../client/task-flags.ts";
 import type { TaskWorld } from "../../client/task-path.ts";
 import { absolutePath } from "../../client/task-path.ts";
-import { readYaml } from "../../client/task-yaml.ts";
 import { isSkyError } from "../../model/errors.ts";
+import type { Problem } from "../../model/problem.ts";
+import { problemsText } from "../../model/problem.ts";
 import type { Task } from "../../model/task.ts";
+import { readYaml } from "../../model/yaml-tree.ts";
 import { fc } from "../support/property.ts";
 
 const world: TaskWorld = {

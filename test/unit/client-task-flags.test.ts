@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseDotenv } from "../../client/dotenv.ts";
 import { planText } from "../../client/dryrun.ts";
-import { problemsText } from "../../client/problem.ts";
 import { dagOf } from "../../client/task-dag.ts";
 import type { TaskFlags } from "../../client/task-flags.ts";
-import { treeOf } from "../../client/task-tree.ts";
-import { readYaml } from "../../client/task-yaml.ts";
+import { problemsText } from "../../model/problem.ts";
+import { treeOf } from "../../model/value-tree.ts";
+import { readYaml } from "../../model/yaml-tree.ts";
 import { taskWorld } from "../support/task-files.ts";
 
 function dag(text: string, flags: TaskFlags = {}) {

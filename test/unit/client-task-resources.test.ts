@@ -3,14 +3,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Problem } from "../../client/problem.ts";
-import { problemsText } from "../../client/problem.ts";
 import { localSkills } from "../../client/task-clouds.ts";
 import { dagOf } from "../../client/task-dag.ts";
 import type { ReadTask } from "../../client/task-file.ts";
 import type { TaskFlags } from "../../client/task-flags.ts";
-import { treeOf } from "../../client/task-tree.ts";
-import { readYaml } from "../../client/task-yaml.ts";
+import type { Problem } from "../../model/problem.ts";
+import { problemsText } from "../../model/problem.ts";
+import { treeOf } from "../../model/value-tree.ts";
+import { readYaml } from "../../model/yaml-tree.ts";
 import { taskWorld } from "../support/task-files.ts";
 
 function read(text: string, flags: TaskFlags = {}): ReadTask {

@@ -4,7 +4,7 @@
 // one validator and every message points at what the user wrote. Scalars keep their text: an
 // environment variable `010` or `1.0` arrives as it was written, not as a number printed again.
 
-import { SkyError } from "../model/errors.ts";
+import { SkyError } from "./errors.ts";
 import type { Place } from "./problem.ts";
 
 export type Tree =

@@ -6,9 +6,9 @@
 
 import type { Alias, Document, ParsedNode, Node as YamlNode } from "yaml";
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit } from "yaml";
-import { hintText } from "../model/suggest.ts";
 import type { Place, Problem } from "./problem.ts";
-import { type Entry, isNull, shown, type Tree } from "./task-tree.ts";
+import { hintText } from "./suggest.ts";
+import { type Entry, isNull, shown, type Tree } from "./value-tree.ts";
 
 /** The number of nodes that a file may have once its aliases are expanded. */
 const nodesMax = 100_000;

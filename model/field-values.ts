@@ -3,10 +3,10 @@
 // A reader never throws and never stops the others; it gives `undefined` for what it refused and
 // for an explicit null, which in a task file means "not given".
 
-import { hintText } from "../model/suggest.ts";
 import type { Place, Problem } from "./problem.ts";
-import type { Entry, Tree } from "./task-tree.ts";
-import { isNull, shown } from "./task-tree.ts";
+import { hintText } from "./suggest.ts";
+import type { Entry, Tree } from "./value-tree.ts";
+import { isNull, shown } from "./value-tree.ts";
 
 /** Where readers put what they find. Local to one validation. */
 export interface Findings {
