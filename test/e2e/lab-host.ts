@@ -11,10 +11,17 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { until } from "../support/until.ts";
-import { Cable } from "./lab-network.ts";
+import { bytesSent, Cable } from "./lab-network.ts";
 import type { HostOptions } from "./lab-options.ts";
 import { childOf, killOne, type Ran, type RunOptions, run, startOf, toolPath } from "./lab-run.ts";
-import { filesOf, type Left, leftSince, type Snapshot } from "./lab-sweep.ts";
+import {
+  filesOf,
+  type HostProcess,
+  type Left,
+  leftSince,
+  processesIn,
+  type Snapshot,
+} from "./lab-sweep.ts";
 
 const scripts = import.meta.dirname;
 
@@ -189,6 +196,21 @@ export class Host {
     return leftSince(this.#before, { init: this.pid, sshPort, cgroup: this.#place.cgroup });
   }
 
+  /** Every process of the host, with its pid as this process sees it. */
+  processes(): readonly HostProcess[] {
+    return processesIn(this.pid);
+  }
+
+  /** Ends one of the host's processes at once, as the kernel does when memory runs out. */
+  kill(pid: number): void {
+    killOne(pid, this.processes().find((one) => one.pid === pid)?.start);
+  }
+
+  /** Bytes that left the host since it booted. */
+  sentBytes(): number {
+    return bytesSent(`/proc/${this.pid}/net/dev`, "eth0");
+  }
+
   /** What its init and its sshd said. */
   log(): string {
     return readFileSync(this.#seen("log"), "utf8");
@@ -267,11 +289,7 @@ interface Running {
 }
 
 /** Whether a TCP connection from here is taken. */
-export function takesConnections(
-  address: string,
-  port: number,
-  timeoutMs = 1_000,
-): Promise<boolean> {
+export function takesConnections(address: string, port: number, timeoutMs = 300): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: address, port, timeout: timeoutMs });
     const end = (taken: boolean): void => {

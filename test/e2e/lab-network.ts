@@ -6,6 +6,7 @@
 // Hosts have no other route. A cable has the same hardware address after each reboot, as a machine
 // has.
 
+import { readFileSync } from "node:fs";
 import { run } from "./lab-run.ts";
 
 const labsMax = 200;
@@ -106,6 +107,16 @@ export class Cable {
   async #atBridge(lines: readonly string[]): Promise<void> {
     await batch(this.#keeper, lines);
   }
+}
+
+/** What a link of a namespace has sent. */
+export function bytesSent(path: string, device: string): number {
+  const line = readFileSync(path, "utf8")
+    .split("\n")
+    .find((one) => one.trim().startsWith(`${device}:`));
+  const sent = line?.trim().split(/[:\s]+/)[9];
+  if (sent === undefined) throw new Error(`${path} has no ${device}`);
+  return Number(sent);
 }
 
 async function batch(pid: number, lines: readonly string[]): Promise<void> {

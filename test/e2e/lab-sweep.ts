@@ -8,6 +8,7 @@
 import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
+import { startOf } from "./lab-run.ts";
 
 export interface Left {
   readonly processes: readonly string[];
@@ -106,6 +107,34 @@ function processesBelow(init: number): readonly string[] {
     .map((pid) => ({ pid, ...processAt(join(proc, pid)) }))
     .filter(({ state, name }) => state !== "" && state !== "Z" && name !== "sshd")
     .map(({ pid, command }) => `${pid} ${command}`);
+}
+
+export interface HostProcess {
+  /** As the machine sees it, not the host. */
+  readonly pid: number;
+  readonly start: string | undefined;
+  readonly command: string;
+}
+
+/** The processes of a host: those whose PID namespace is that of its init. */
+export function processesIn(init: number): readonly HostProcess[] {
+  const space = readlinkSync(`/proc/${init}/ns/pid`);
+  return namesIn("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== init)
+    .filter((pid) => spaceOf(pid) === space)
+    .map((pid) => {
+      const { command } = processAt(`/proc/${pid}`);
+      return { pid: Number(pid), start: startOf(Number(pid)), command };
+    })
+    .filter(({ start }) => start !== undefined);
+}
+
+function spaceOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch (error) {
+    return whenAbsent(error, undefined);
+  }
 }
 
 interface ProcessSeen {

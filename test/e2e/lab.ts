@@ -19,7 +19,7 @@ import {
   writeConfig,
 } from "./lab-client.ts";
 import { Host, said } from "./lab-host.ts";
-import { claimNetwork, connectClient, type LabNetwork } from "./lab-network.ts";
+import { bytesSent, claimNetwork, connectClient, type LabNetwork } from "./lab-network.ts";
 import { type HostWish, hostOptions } from "./lab-options.ts";
 import { newLabFolder, removeDeadLabs, removeLab, writeRecord } from "./lab-records.ts";
 import { childOf, startOf, toolPath } from "./lab-run.ts";
@@ -43,6 +43,8 @@ export interface Lab {
   readonly clientAddress: string;
   readonly hosts: readonly Host[];
   host(index: number): Host;
+  /** Bytes that left the client for the hosts. */
+  sentBytes(): number;
   /** One pool of all hosts, or of some, as `ssh_node_pools.yaml` has it. */
   pools(pool: string, hosts?: readonly Host[]): string;
   /** Twice is once. */
@@ -102,14 +104,15 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
     await Promise.all(hosts.map((host) => host.start()));
     writeConfig(client, hosts);
     if (options.strangers !== true) trustHosts(client, hosts);
-    return labOf({ folder, client, clientAddress: network.client, hosts, close });
+    const sentBytes = (): number => bytesSent("/proc/self/net/dev", network.link);
+    return labOf({ folder, client, clientAddress: network.client, hosts, sentBytes, close });
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-type Parts = Pick<Lab, "folder" | "client" | "clientAddress" | "hosts" | "close">;
+type Parts = Omit<Lab, "host" | "pools">;
 
 function labOf(parts: Parts): Lab {
   return {
