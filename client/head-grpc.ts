@@ -81,7 +81,8 @@ function clusterCalls(line: Line): ClusterCalls {
     },
     down: async (wanted, signal) => {
       const reply = await line.call(signal, ({ clusters }) => clusters.down(wanted, { signal }));
-      return { logsArchive: reply.logsArchive, leftBehind: reply.leftBehind };
+      const { logsArchive, leftBehind, kept } = reply;
+      return { logsArchive, leftBehind, kept };
     },
     costReport: async (signal) => {
       const reply = await line.call(signal, ({ clusters }) => clusters.costReport({}, { signal }));

@@ -87,6 +87,8 @@ export interface DownOutcome {
   readonly logsArchive: string;
   /** With `purge`: what may be left, and why. Empty = nothing. */
   readonly leftBehind: string;
+  /** Files of the user's that stay on machines that are not ours, for people. */
+  readonly kept: readonly string[];
 }
 
 export interface FreshStatus {

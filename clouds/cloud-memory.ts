@@ -22,6 +22,9 @@ export interface MemoryCloudOptions {
   readonly listsUntilUp?: number;
   /** Absent: nobody knows the price. */
   readonly pricePerHour?: number;
+  readonly startMs?: number;
+  /** What stays of the user's on every machine. */
+  readonly kept?: readonly string[];
 }
 
 export interface MemoryCloud extends Cloud {
@@ -51,6 +54,7 @@ export function createMemoryCloud(options: MemoryCloudOptions = {}): MemoryCloud
 
 class TableCloud implements MemoryCloud {
   readonly name = "memory";
+  readonly startMs: number;
   readonly #options: MemoryCloudOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #counts = new Map<string, number>();
@@ -58,7 +62,10 @@ class TableCloud implements MemoryCloud {
 
   constructor(options: MemoryCloudOptions) {
     this.#options = options;
+    this.startMs = options.startMs ?? 60_000;
   }
+
+  kept = (): readonly string[] => this.#options.kept ?? [];
 
   pricePerHour = (): number | undefined => this.#options.pricePerHour;
 

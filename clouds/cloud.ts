@@ -4,11 +4,14 @@
 // ability is an optional member: ask `if (cloud.stop)`, never `if (cloud.name === "aws")`.
 
 import type { Capacity } from "../model/resources.ts";
+import type { SshTarget } from "../runtime/ssh.ts";
 import type { AskedShape } from "./cluster-record.ts";
 import type { HeadHosting } from "./head-hosting.ts";
 
 export interface Cloud {
   readonly name: string;
+  /** How long its nodes may take to come up before those who wait are told; absent: a minute. */
+  readonly startMs?: number;
   /** Keeps the disks. Absent where the cloud cannot. */
   readonly stop?: (ids: readonly string[], signal: AbortSignal) => Promise<void>;
   readonly start?: (ids: readonly string[], signal: AbortSignal) => Promise<void>;
@@ -29,18 +32,31 @@ export interface Cloud {
   list(cluster: string, signal: AbortSignal): Promise<readonly Machine[]>;
   /** Ends machines and removes their disks. A machine that is already gone is not an error. */
   terminate(ids: readonly string[], signal: AbortSignal): Promise<void>;
+  /** What stays of the user's on machines that were terminated, for people. Told once. */
+  readonly kept?: (cluster: string) => readonly string[];
 }
 
 export interface MachineRequest {
   readonly token: string;
   readonly cluster: string;
   /** The nodes to start machines for, by id, with what each must have. */
-  readonly nodes: readonly {
+  readonly nodes: readonly (HostAddress & {
     readonly id: string;
     readonly index: number;
     readonly capacity: Capacity;
-    readonly host?: string;
-  }[];
+  })[];
+}
+
+/** Which machine a node is, of those that were there before; whole or not at all. */
+export interface HostAddress {
+  /** As in its pool. */
+  readonly host?: string;
+  /** How we come to it. */
+  readonly target?: SshTarget;
+  /** Where other hosts reach it. */
+  readonly ip?: string;
+  /** As Node says it. */
+  readonly arch?: string;
 }
 
 /** Nodes to look for. */
@@ -57,10 +73,12 @@ export interface NodesWanted {
 export interface FoundNodes {
   readonly region: string;
   /** As many as wanted, in the order of the cluster's nodes. */
-  readonly nodes: readonly { readonly capacity: Capacity; readonly host: string }[];
+  readonly nodes: readonly FoundNode[];
   /** What could not be used, and was not needed: a sentence each. */
   readonly leftOut: readonly { readonly host: string; readonly why: string }[];
 }
+
+export type FoundNode = Required<HostAddress> & { readonly capacity: Capacity };
 
 export interface Machine {
   /** The cloud's own id. */
@@ -71,4 +89,6 @@ export interface Machine {
   readonly phase: "starting" | "up" | "stopped" | "gone";
   /** What stands in its way, as a sentence: `gpu2 cannot be reached: …`. */
   readonly trouble?: string;
+  /** With trouble: it does not go away by itself. */
+  readonly stuck?: boolean;
 }

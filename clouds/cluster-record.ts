@@ -8,7 +8,7 @@ import { nodeId } from "../model/ids.ts";
 import type { Node } from "../model/node.ts";
 import type { Accelerators, Capacity } from "../model/resources.ts";
 import { given } from "../proto/fields.ts";
-import type { FoundNodes } from "./cloud.ts";
+import type { FoundNodes, HostAddress } from "./cloud.ts";
 import { neverUsed, type Usage } from "./usage.ts";
 
 export interface ClusterRecord {
@@ -57,18 +57,20 @@ export interface Busy {
 export type Goal = "running" | "stopped" | "absent";
 
 /** A node; its address is known once the cloud has said it. */
-export type RecordNode = Omit<Node, "ip"> & { readonly ip?: string };
+export type RecordNode = Omit<Node, "ip"> & HostAddress;
 
 /** What a user asks of a cluster that is to be brought up. */
 export interface LaunchRequest {
   readonly name: string;
   readonly numNodes: number;
   readonly asked: AskedShape;
-  /** What each node will have: the cloud's answer to `asked`. */
-  readonly capacity: Capacity;
+  /** What each node will have: the cloud's answer to `asked`. Absent: the cluster is there. */
+  readonly capacity?: Capacity;
   /** Where and what each node will be, if the cloud had to look: as many as `numNodes`. */
   readonly found?: Pick<FoundNodes, "region" | "nodes">;
   readonly cloud: string;
+  /** Where it has to be; absent: anywhere. */
+  readonly region?: string;
   readonly isolation: Isolation;
   readonly token: string;
   readonly command: string;
@@ -84,9 +86,16 @@ export interface AskedShape {
   readonly accelerators?: Accelerators;
 }
 
-export function newRecord(request: LaunchRequest, wallMs: number): ClusterRecord {
+/** A launch that can make a cluster: it is known what its nodes will have. */
+export type NewCluster = LaunchRequest & { readonly capacity: Capacity };
+
+export function newRecord(request: NewCluster, wallMs: number): ClusterRecord {
   const { name, cloud, isolation, token, capacity, command, user, found } = request;
   const { nodePricePerHour } = request;
+  const nodes = Array.from({ length: request.numNodes }, (_, index) => ({
+    ...{ id: nodeId(index), index, capacity },
+    ...found?.nodes[index],
+  }));
   return {
     name,
     status: "INIT",
@@ -95,16 +104,16 @@ export function newRecord(request: LaunchRequest, wallMs: number): ClusterRecord
     isolation,
     token,
     launchedAt: wallMs,
-    resources: shapeText(cloud, request.numNodes, capacity),
+    resources: shapeText(
+      cloud,
+      nodes.map((node) => node.capacity),
+    ),
     command,
     ...given("user", user),
     ...given("nodePricePerHour", nodePricePerHour),
     usage: neverUsed,
     ...given("region", found?.region),
-    nodes: Array.from({ length: request.numNodes }, (_, index) => ({
-      ...{ id: nodeId(index), index, capacity },
-      ...found?.nodes[index],
-    })),
+    nodes,
   };
 }
 
@@ -112,7 +121,7 @@ export function newRecord(request: LaunchRequest, wallMs: number): ClusterRecord
 export function clusterOf(record: ClusterRecord): Cluster {
   const { name, status, cloud, isolation, launchedAt, resources, command } = record;
   const { user = "", lastUsedAt = launchedAt } = record;
-  const nodes = record.nodes.map((node) => ({ ...node, ip: node.ip ?? "" }));
+  const nodes = record.nodes.map((node) => nodeOf(node, node.ip ?? ""));
   const plain = { name, status, cloud, isolation, launchedAt, resources, command };
   return { ...plain, ...given("region", record.region), user, lastUsedAt, nodes };
 }
@@ -131,27 +140,59 @@ export function waitText(busy: Busy, nowWallMs: number): string {
 /** Its nodes, once every address is known. */
 export function knownNodes(record: ClusterRecord): readonly Node[] | undefined {
   const nodes: Node[] = [];
-  for (const { ip, ...node } of record.nodes) {
-    if (ip === undefined) return undefined;
-    nodes.push({ ...node, ip });
+  for (const node of record.nodes) {
+    if (node.ip === undefined) return undefined;
+    nodes.push(nodeOf(node, node.ip));
   }
   return nodes;
+}
+
+/** How its machine is reached is the cloud's business. */
+function nodeOf({ id, index, capacity, host }: RecordNode, ip: string): Node {
+  return { id, index, ip, capacity, ...given("host", host) };
+}
+
+/** What a request says of a cluster that may be there. */
+export type Wanted = Pick<LaunchRequest, "numNodes" | "asked"> &
+  Partial<Pick<LaunchRequest, "cloud" | "region">>;
+
+interface Mismatch {
+  readonly requested: string;
+  readonly existing: string;
 }
 
 /**
  * What stands against using an existing cluster for a request, in the words of the error
  * `cluster/mismatch`. Nothing asked for always fits.
- * Source: SkyPilot's rule, `num_nodes` at most and resources "less demanding than".
+ * Source: SkyPilot's rule: cloud and region equal where they are given, `num_nodes` at most, and
+ * resources "less demanding than"; where nodes differ, enough of them must satisfy.
  */
 export function mismatchOf(
-  record: Pick<ClusterRecord, "nodes">,
-  { numNodes, asked }: Pick<LaunchRequest, "numNodes" | "asked">,
-): { readonly requested: string; readonly existing: string } | undefined {
-  const capacity = record.nodes[0]?.capacity;
+  record: Pick<ClusterRecord, "nodes" | "region"> & Partial<Pick<ClusterRecord, "cloud">>,
+  { numNodes, asked, cloud, region }: Wanted,
+): Mismatch | undefined {
+  if (cloud !== undefined && record.cloud !== undefined && cloud !== record.cloud) {
+    return { requested: `cloud=${cloud}`, existing: `cloud=${record.cloud}` };
+  }
+  if (region !== undefined && region !== record.region) {
+    return { requested: `region=${region}`, existing: `region=${record.region ?? "none"}` };
+  }
   if (numNodes > record.nodes.length) {
     return { requested: nodesText(numNodes), existing: nodesText(record.nodes.length) };
   }
-  if (capacity === undefined) return undefined;
+  const lacks = record.nodes.flatMap(({ capacity }) => lackOf(capacity, asked) ?? []);
+  const [lack] = lacks;
+  const able = record.nodes.length - lacks.length;
+  if (lack === undefined || able >= numNodes) return undefined;
+  if (able === 0) return lack;
+  return {
+    requested: `${nodesText(numNodes)} with ${lack.requested}`,
+    existing: `${able} such`,
+  };
+}
+
+/** What one node has not. */
+function lackOf(capacity: Capacity, asked: AskedShape): Mismatch | undefined {
   if ((asked.cpus ?? 0) > capacity.cpus) {
     return { requested: `cpus=${asked.cpus}`, existing: `cpus=${capacity.cpus}` };
   }
@@ -171,17 +212,32 @@ export function mismatchOf(
   };
 }
 
-/** As `sky status` shows it: `4x Local(cpus=2)`, `1x Local(cpus=4, {'V100': 1})`. */
-export function shapeText(cloud: string, numNodes: number, capacity: Capacity): string {
-  const name = cloud.charAt(0).toUpperCase() + cloud.slice(1);
-  const parts = [`cpus=${amount(capacity.cpus)}`];
-  if (capacity.accelerators.length > 0) parts.push(acceleratorsText(capacity.accelerators));
-  return `${numNodes}x ${name}(${parts.join(", ")})`;
+/**
+ * As `sky status` shows it: `4x Local(cpus=2)`, `1x Local(cpus=4, {'V100': 1})`; nodes that differ
+ * by their kinds: `3x SSH(cpus=8), 1x SSH(cpus=64)`.
+ */
+export function shapeText(cloud: string, capacities: readonly Capacity[]): string {
+  const counts = new Map<string, number>();
+  for (const capacity of capacities) {
+    const parts = [`cpus=${amount(capacity.cpus)}`];
+    const { accelerators } = capacity;
+    if (accelerators.some(({ count }) => count > 0)) parts.push(acceleratorsText(accelerators));
+    const kind = `${cloudTitle(cloud)}(${parts.join(", ")})`;
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  return [...counts].map(([kind, count]) => `${count}x ${kind}`).join(", ");
+}
+
+/** Three letters are initials: `SSH`, `AWS`. */
+function cloudTitle(cloud: string): string {
+  if (cloud.length <= 3) return cloud.toUpperCase();
+  return cloud.charAt(0).toUpperCase() + cloud.slice(1);
 }
 
 function acceleratorsText(all: readonly Accelerators[]): string {
-  if (all.length === 0) return "no accelerators";
-  return `{${all.map(({ name, count }) => `'${name}': ${amount(count)}`).join(", ")}}`;
+  const some = all.filter(({ count }) => count > 0);
+  if (some.length === 0) return "no accelerators";
+  return `{${some.map(({ name, count }) => `'${name}': ${amount(count)}`).join(", ")}}`;
 }
 
 function nodesText(count: number): string {

@@ -17,6 +17,7 @@ import type { Cloud } from "./cloud.ts";
 import type { ClusterRecord } from "./cluster-record.ts";
 import type { FleetEffect, FleetEvent, FleetState } from "./fleet.ts";
 import { resume, step } from "./fleet.ts";
+import type { FleetProgress } from "./fleet-answers.ts";
 import type { CloudAction } from "./remaining.ts";
 import type { GoneCluster } from "./usage.ts";
 
@@ -29,7 +30,7 @@ export interface FleetPorts {
   onRecord(name: string, record: ClusterRecord | undefined): void;
   /** A cluster is gone, and that is on disk under `key`. */
   onGone?(gone: GoneCluster, key: string): void;
-  onProgress(record: ClusterRecord, nodesUp: number): void;
+  onProgress(progress: FleetProgress): void;
 }
 
 /** The schedulers of clusters. Every call may be repeated. */
@@ -64,17 +65,18 @@ export function fleetActor(
   ports: FleetPorts,
 ): Actor<FleetEvent, FleetState, FleetEffect, FleetArgs> {
   const edge = new FleetEdge(self, ports);
+  const startMs = (cloud: string): number => knownCloud(ports, cloud)?.startMs ?? startMsDefault;
   return {
     kind: fleetKind,
     // It is asked by this process alone.
     fromOtherNodes: [],
     start: ({ record }, at) =>
-      turnOf(self, resume(self.id, record), { at, before: record?.status }),
+      turnOf(self, resume(self.id, record), { at, before: record?.status, startMs }),
     step: (state, message) => {
       const outcome = step(state, message);
       if (!outcome.taken) return { state, effects: [] };
       const before = state.phase === "absent" ? undefined : state.record.status;
-      return turnOf(self, [outcome.state, outcome.effects], { at: message.at, before });
+      return turnOf(self, [outcome.state, outcome.effects], { at: message.at, before, startMs });
     },
     perform: (effect, context) => edge.perform(effect, context),
   };
@@ -101,6 +103,8 @@ const goneFolder = "gone";
 interface Moment {
   readonly at: Instant;
   readonly before: ClusterStatus | undefined;
+  /** Of its cloud. */
+  readonly startMs: (cloud: string) => number;
 }
 
 function turnOf(
@@ -109,7 +113,8 @@ function turnOf(
   moment: Moment,
 ): Turn<FleetState, FleetEffect, FleetEvent> {
   const commit = commitOf(self, effects, moment);
-  return { state, effects: effects.map(runtimeEffect), ...(commit && { commit }) };
+  const performed = effects.map((effect) => runtimeEffect(effect, moment));
+  return { state, effects: performed, ...(commit && { commit }) };
 }
 
 function commitOf(
@@ -150,7 +155,10 @@ function eventOf(
   });
 }
 
-function runtimeEffect(effect: FleetEffect): FleetEffect | RuntimeEffect<FleetEvent> {
+function runtimeEffect(
+  effect: FleetEffect,
+  { startMs }: Moment,
+): FleetEffect | RuntimeEffect<FleetEvent> {
   switch (effect.kind) {
     case "look-later":
       return { kind: "start-timer", name: "look", ms: effect.ms, message: { kind: "look-due" } };
@@ -158,8 +166,10 @@ function runtimeEffect(effect: FleetEffect): FleetEffect | RuntimeEffect<FleetEv
       const message = { kind: "inquiry-due" } as const;
       return { kind: "start-timer", name: "inquiry", ms: effect.ms, message };
     }
-    case "set-deadline":
-      return { kind: "start-timer", name: "up", ms: effect.ms, message: { kind: "deadline" } };
+    case "set-deadline": {
+      const ms = startMs(effect.cloud);
+      return { kind: "start-timer", name: "up", ms, message: { kind: "deadline" } };
+    }
     case "clear-deadline":
       return { kind: "cancel-timer", name: "up" };
     case "answer":
@@ -168,6 +178,19 @@ function runtimeEffect(effect: FleetEffect): FleetEffect | RuntimeEffect<FleetEv
       return effect;
   }
 }
+
+/** A record may be of a cloud that this version does not know. */
+function knownCloud(ports: FleetPorts, name: string): Cloud | undefined {
+  try {
+    return ports.cloud(name);
+  } catch (error) {
+    if (isSkyError(error, "cloud/unknown")) return undefined;
+    throw error;
+  }
+}
+
+/** How long nodes may take to come up before those who wait are told. */
+const startMsDefault = 60_000;
 
 class FleetEdge {
   readonly #self: Address;
@@ -231,10 +254,9 @@ class FleetEdge {
         return;
       }
       case "clear":
-        context.tellSelf({ kind: "cleared", ...(await heads.clear(effect.record)) });
-        return;
+        return this.#clear(effect.record, context);
       case "progress":
-        this.#ports.onProgress(effect.record, effect.nodesUp);
+        this.#ports.onProgress(effect);
         return;
       case "look-later":
       case "inquire-later":
@@ -261,6 +283,12 @@ class FleetEdge {
     if (record.goal === "running") await (this.#opened ?? this.#open(record));
     const machines = await this.#ports.cloud(record.cloud).list(record.name, context.signal);
     context.tellSelf({ kind: "seen", machines });
+  }
+
+  async #clear(record: ClusterRecord, context: EffectContext<FleetEvent>): Promise<void> {
+    const cleared = await this.#ports.heads.clear(record);
+    const kept = knownCloud(this.#ports, record.cloud)?.kept?.(record.name) ?? [];
+    context.tellSelf({ kind: "cleared", ...cleared, kept });
   }
 
   async #act(

@@ -3,13 +3,43 @@
 // Whoever waits is answered once: with the cluster, with its end, or with what came in between.
 
 import type { Address } from "../model/address.ts";
+import type { Cluster } from "../model/cluster.ts";
 import type { ClusterRecord } from "./cluster-record.ts";
 import { clusterOf } from "./cluster-record.ts";
-import type { FleetEffect, FleetReply } from "./fleet.ts";
+import type { FleetEffect } from "./fleet.ts";
 
 export interface Waiter {
   readonly to: Address;
   readonly what: "Launch" | "Start" | "Stop" | "Down" | "Refresh";
+}
+
+export type FleetReply =
+  | { readonly kind: "cluster"; readonly cluster: Cluster }
+  | {
+      readonly kind: "gone";
+      readonly logsArchive: string;
+      readonly leftBehind: string;
+      readonly kept: readonly string[];
+    }
+  /** As in `Refreshed`; no text where there is nothing to say. */
+  | { readonly kind: "refreshed"; readonly text: string; readonly failed: boolean }
+  | {
+      readonly kind: "refused";
+      readonly code:
+        | "cluster/not-found"
+        | "cluster/superseded"
+        | "cluster/mismatch"
+        | "cluster/start-failed"
+        | "cluster/stop-failed";
+      readonly params: Readonly<Record<string, string>>;
+    };
+
+/** How far a cluster is on its way up. */
+export interface FleetProgress {
+  readonly record: ClusterRecord;
+  readonly nodesUp: number;
+  /** As in the state. */
+  readonly troubles: readonly string[];
 }
 
 export function clusterReply(record: ClusterRecord): FleetReply {

@@ -8,10 +8,10 @@
 
 import type { Busy, ClusterRecord } from "./cluster-record.ts";
 import { type Finding, findingOf } from "./findings.ts";
-import type { FleetEffect, FleetReply, FleetState, In, Next, On } from "./fleet.ts";
-import { answer, type Waiter, waitersOf } from "./fleet-answers.ts";
+import type { FleetEffect, FleetState, In, Next, On } from "./fleet.ts";
+import { answer, type FleetReply, type Waiter, waitersOf } from "./fleet-answers.ts";
 import { closeHead, pace, wait } from "./fleet-looks.ts";
-import { areAlive, becomeUp } from "./fleet-turns.ts";
+import { areAlive, becomeUp, troublesOf } from "./fleet-turns.ts";
 import { goingDown } from "./fleet-wind-down.ts";
 import { opened, usageOf } from "./usage.ts";
 
@@ -54,11 +54,12 @@ export function judge(s: Known, { machines, at }: On<"found">): Next {
   if (inquiries === undefined) return [s, []];
   const nodes = s.record.nodes.map(({ id }) => id);
   const finding = findingOf(nodes, machines);
+  const troubles = troublesOf(machines);
   if (s.phase !== "stopped" && !s.settled && finding.kind !== "up" && finding.kind !== "more") {
     if (inquiries < settleInquiriesMax) return [s, [inquireLater]];
     // Asleep is what the head's own end made it, not somebody who stopped it.
     if (finding.kind === "stopped") {
-      return notUp(s, { finding: { kind: "mixed", up: 0, soon: false }, at });
+      return notUp(s, { finding: { kind: "mixed", up: 0, soon: false }, at, troubles });
     }
   }
   switch (finding.kind) {
@@ -71,9 +72,9 @@ export function judge(s: Known, { machines, at }: On<"found">): Next {
       return settle(s, tooMany(s.record, finding.machines));
     case "up":
       if (s.phase !== "stopped" && areAlive(s.record, s.alive)) return isUp(s);
-      return notUp(s, { finding: { kind: "mixed", up: nodes.length, soon: true }, at });
+      return notUp(s, { finding: { kind: "mixed", up: nodes.length, soon: true }, at, troubles });
     case "mixed":
-      return notUp(s, { finding, at });
+      return notUp(s, { finding, at, troubles });
   }
 }
 
@@ -105,20 +106,21 @@ function went(
   ];
 }
 
-function notUp(
-  s: Known,
-  {
-    finding,
-    at,
-  }: { readonly finding: Finding & { kind: "mixed" }; readonly at: On<"found">["at"] },
-): Next {
+interface NotUp {
+  readonly finding: Finding & { readonly kind: "mixed" };
+  readonly at: On<"found">["at"];
+  readonly troubles: readonly string[];
+}
+
+function notUp(s: Known, { finding, at, troubles }: NotUp): Next {
   const { inquiries = 0 } = s;
   const tries = s.phase === "stopped" || s.settled ? inquiriesMax : settleInquiriesMax;
   if (finding.soon && s.phase !== "stopped" && inquiries < tries) {
     return [s, [inquireLater]];
   }
   const alive = s.phase === "stopped" ? [] : s.alive;
-  const shown = shownText(s.record, { up: finding.up, alive });
+  const counted = shownText(s.record, { up: finding.up, alive });
+  const shown = [counted, ...troubles].join("; ");
   if (s.phase === "init") {
     const what = `Cluster '${s.record.name}' is INIT: ${shown}. Autostop is off`;
     return settle(s, found(`${what}; to bring it up: sky start ${s.record.name}`));
@@ -146,10 +148,10 @@ function notUp(
 /** What is left to do takes its time, as where jobs ran: whoever asked need not wait for that. */
 export function tellSoon(s: In<"stopping"> | In<"ending">): Next {
   const isGone = s.record.goal === "absent";
-  const reply = isGone ? ({ kind: "gone", logsArchive: "", leftBehind: "" } as const) : found("");
-  return settle(s, reply);
+  return settle(s, isGone ? goneSoon : found(""));
 }
 
+const goneSoon: FleetReply = { kind: "gone", logsArchive: "", leftBehind: "", kept: [] };
 const inquireLater: FleetEffect = { kind: "inquire-later", ms: inquiryMs };
 
 function shownText(

@@ -8,14 +8,12 @@ import { given } from "../proto/fields.ts";
 import type { Machine } from "./cloud.ts";
 import type { Busy, ClusterRecord } from "./cluster-record.ts";
 import { knownNodes, mismatchOf, newRecord } from "./cluster-record.ts";
-import type { FleetEffect, FleetReply, In, Next, On } from "./fleet.ts";
-import { answer, clusterReply, told, waitersOf } from "./fleet-answers.ts";
+import type { FleetEffect, In, Next, On } from "./fleet.ts";
+import { answer, clusterReply, type FleetReply, told, waitersOf } from "./fleet-answers.ts";
 import { lookMsMax, pace, wait } from "./fleet-looks.ts";
 import { remaining } from "./remaining.ts";
 import { opened, usageOf } from "./usage.ts";
 
-/** How long nodes may take to come up before those who wait are told. */
-export const startDeadlineMs = 60_000;
 /** A use is on record to the second: whoever submits a thousand jobs saves it once. */
 const useMsMin = 1_000;
 
@@ -28,8 +26,15 @@ interface BringUp {
   readonly from?: In<"init"> | In<"up"> | In<"stopped">;
 }
 
-export function launchNew(event: On<"launch">): Next {
-  return bringUp(newRecord(event.request, event.at.wallMs), { event, verb: "launch" });
+/** One that found the cluster there, and came here after its end, knows of no nodes. */
+export function launchNew(s: In<"absent">, event: On<"launch">): Next {
+  const { capacity, ...request } = event.request;
+  if (capacity === undefined) {
+    const params = { what: "Launch", name: s.name, verb: "taken down", who: "another command" };
+    return [s, [answer(event.replyTo, { kind: "refused", code: "cluster/superseded", params })]];
+  }
+  const record = newRecord({ ...request, capacity }, event.at.wallMs);
+  return bringUp(record, { event, verb: "launch" });
 }
 
 export function startAgain(s: In<"init"> | In<"up"> | In<"stopped">, event: On<"start">): Next {
@@ -51,7 +56,7 @@ export function bringUp(before: ClusterRecord, { event, verb, from }: BringUp): 
       { kind: "save", record, cause: verb === "launch" ? "launched" : "started" },
       // Where it was up its jobs go on, and autostop with them.
       ...(from?.phase === "up" ? [] : [{ kind: "open-head", record } as const]),
-      { kind: "set-deadline", ms: startDeadlineMs },
+      { kind: "set-deadline", cloud: record.cloud },
       { kind: "look", record },
     ],
   ];
@@ -107,13 +112,18 @@ export function sawRunning(s: In<"init"> | In<"up">, event: On<"seen">): Next {
   if (actions.length > 0) effects.push({ kind: "act", record, actions });
   const isAwake = event.machines.every(({ phase }) => phase !== "starting" && phase !== "stopped");
   const settled = s.settled || (s.phase === "init" && isAwake);
-  const next = { ...s, record, settled, looks: changed ? 0 : s.looks + 1 };
+  const troubles = troublesOf(event.machines);
+  const next = { ...s, record, settled, troubles, looks: changed ? 0 : s.looks + 1 };
   if (next.phase === "init") {
     if (isSettled && areAlive(record, s.alive)) {
       const [up, said] = becomeUp(next);
       return [up, [...effects, ...said]];
     }
-    effects.push({ kind: "progress", record, nodesUp: s.alive.length });
+    if (isWaitedFor(next) && isHopeless(next, event.machines)) {
+      const [failed, said] = startLate(next);
+      return [failed, [...effects, ...said]];
+    }
+    effects.push(progress(next));
   }
   if (!isSettled) effects.push({ kind: "look-later", ms: pace(next.looks) });
   return [next, effects];
@@ -125,7 +135,22 @@ export function sawAlive(s: In<"init">, alive: readonly string[]): Next {
     // What a refresh found so is up again when the cloud says so too: a node is missed late.
     return s.record.unasked ? [next, [{ kind: "look", record: s.record }]] : becomeUp(next);
   }
-  return [next, [{ kind: "progress", record: s.record, nodesUp: alive.length }]];
+  return [next, [progress(next)]];
+}
+
+function progress({ record, alive, troubles = [] }: In<"init">): FleetEffect {
+  return { kind: "progress", record, nodesUp: alive.length, troubles };
+}
+
+export function troublesOf(machines: readonly Machine[]): readonly string[] {
+  return machines.flatMap(({ trouble }) => trouble ?? []);
+}
+
+/** Some nodes are stuck, and no other is still on its way. */
+function isHopeless({ record, alive }: In<"init">, machines: readonly Machine[]): boolean {
+  const stuck = machines.flatMap((one) => (one.stuck === true ? [one.node] : []));
+  if (stuck.every((id) => alive.includes(id))) return false;
+  return record.nodes.every(({ id }) => alive.includes(id) || stuck.includes(id));
 }
 
 export function areAlive({ nodes }: ClusterRecord, alive: readonly string[]): boolean {
@@ -143,6 +168,13 @@ export function becomeUp(s: In<"init">): Next {
       ...told(s.waiters, clusterReply(record)),
     ],
   ];
+}
+
+/** Whoever waits is told how far it came, and what stands in the way of the rest. */
+export function startLate(s: In<"init">): Next {
+  const { alive, record, troubles = [] } = s;
+  const count = `${alive.length} of ${record.nodes.length} nodes are up`;
+  return startFailed(s, [count, ...troubles].join("; "));
 }
 
 export function startFailed(s: In<"init">, why: string): Next {

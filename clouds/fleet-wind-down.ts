@@ -8,19 +8,11 @@ import type { Address } from "../model/address.ts";
 import { given } from "../proto/fields.ts";
 import type { Machine } from "./cloud.ts";
 import type { Busy, ClusterRecord } from "./cluster-record.ts";
-import type {
-  FleetEffect,
-  FleetReply,
-  FleetState,
-  In,
-  LaunchAsked,
-  Next,
-  On,
-  StartAsked,
-} from "./fleet.ts";
+import type { FleetEffect, FleetState, In, LaunchAsked, Next, On, StartAsked } from "./fleet.ts";
 import {
   answer,
   clusterReply,
+  type FleetReply,
   supersede,
   supersededReply,
   told,
@@ -165,7 +157,7 @@ export function sawEnding(s: In<"ending">, { machines }: On<"seen">): Next {
 }
 
 export function cleared(s: In<"ending">, event: On<"cleared">): Next {
-  const { logsArchive } = event;
+  const { logsArchive, kept = [] } = event;
   const leftBehind = [...s.leftBehind, ...(event.leftBehind ? [event.leftBehind] : [])].join("; ");
   const gone = goneCluster(s.record, event.at.wallMs);
   const { name } = s.record;
@@ -173,7 +165,7 @@ export function cleared(s: In<"ending">, event: On<"cleared">): Next {
     { phase: "absent", name },
     [
       { kind: "erase", name, gone },
-      ...told(s.waiters, { kind: "gone", logsArchive, leftBehind }),
+      ...told(s.waiters, { kind: "gone", logsArchive, leftBehind, kept }),
       ...retake(s.queued),
     ],
   ];

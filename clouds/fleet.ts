@@ -12,13 +12,12 @@
 // finds whatever a crash has left; whoever waits is answered once.
 
 import type { Address } from "../model/address.ts";
-import type { Cluster } from "../model/cluster.ts";
 import type { Node } from "../model/node.ts";
 import type { Cell, Outcome, Stamped, Table, Transition } from "../runtime/machine.ts";
 import { machine } from "../runtime/machine.ts";
 import type { Machine } from "./cloud.ts";
 import type { ClusterRecord, LaunchRequest } from "./cluster-record.ts";
-import type { Waiter } from "./fleet-answers.ts";
+import type { FleetProgress, FleetReply, Waiter } from "./fleet-answers.ts";
 import { closeHead, look, lookLater } from "./fleet-looks.ts";
 import {
   inquireAgain,
@@ -42,8 +41,8 @@ import {
   sawAlive,
   sawRunning,
   startAgain,
-  startDeadlineMs,
   startFailed,
+  startLate,
   startUp,
   unlessMismatch,
 } from "./fleet-turns.ts";
@@ -92,7 +91,12 @@ export type FleetEvent =
   /** The scheduler has ended all jobs. */
   | { readonly kind: "closed" }
   /** Logs are archived; nothing of the cluster is left but this record. */
-  | { readonly kind: "cleared"; readonly logsArchive: string; readonly leftBehind?: string }
+  | {
+      readonly kind: "cleared";
+      readonly logsArchive: string;
+      readonly leftBehind?: string;
+      readonly kept?: readonly string[];
+    }
   /** What was being done failed; `of` tells what that was. */
   | {
       readonly kind: "failed";
@@ -133,6 +137,8 @@ interface Running extends Living {
    * says nothing: agents of a local cloud end with the head, and it wakes them.
    */
   readonly settled: boolean;
+  /** What stands in the way of machines that its cloud last listed, a sentence each. */
+  readonly troubles?: readonly string[];
 }
 interface Closing extends Living {
   readonly closed: boolean;
@@ -159,22 +165,6 @@ export type FleetState =
   | ({ readonly phase: "stopped" } & Living)
   | ({ readonly phase: "ending" } & Ending);
 
-export type FleetReply =
-  | { readonly kind: "cluster"; readonly cluster: Cluster }
-  | { readonly kind: "gone"; readonly logsArchive: string; readonly leftBehind: string }
-  /** As in `Refreshed`; no text where there is nothing to say. */
-  | { readonly kind: "refreshed"; readonly text: string; readonly failed: boolean }
-  | {
-      readonly kind: "refused";
-      readonly code:
-        | "cluster/not-found"
-        | "cluster/superseded"
-        | "cluster/mismatch"
-        | "cluster/start-failed"
-        | "cluster/stop-failed";
-      readonly params: Readonly<Record<string, string>>;
-    };
-
 export type FleetEffect =
   /** To be on disk before any other effect of the turn. Without a cause it is no event. */
   | { readonly kind: "save"; readonly record: ClusterRecord; readonly cause?: string }
@@ -199,10 +189,11 @@ export type FleetEffect =
   /** The same for those who asked for a refresh. */
   | { readonly kind: "inquire"; readonly record: ClusterRecord }
   | { readonly kind: "inquire-later"; readonly ms: number }
-  | { readonly kind: "set-deadline"; readonly ms: number }
+  /** Its nodes have so long to come up as its cloud says. */
+  | { readonly kind: "set-deadline"; readonly cloud: string }
   | { readonly kind: "clear-deadline" }
   | { readonly kind: "clear"; readonly record: ClusterRecord }
-  | { readonly kind: "progress"; readonly record: ClusterRecord; readonly nodesUp: number }
+  | ({ readonly kind: "progress" } & FleetProgress)
   | { readonly kind: "answer"; readonly to: Address; readonly reply: FleetReply }
   /** What waited for the end of this is taken up, in the same turn: never leaves `step`. */
   | { readonly kind: "retake"; readonly event: LaunchAsked | StartAsked };
@@ -216,7 +207,7 @@ type Row<P extends FleetState["phase"]> = {
 };
 
 const absent: Row<"absent"> = {
-  launch: (_, event) => launchNew(event),
+  launch: launchNew,
   start: refuseAbsent,
   stop: refuseAbsent,
   down: refuseAbsent,
@@ -251,7 +242,7 @@ const init: Row<"init"> = {
     return event.retry ? lookLater(s) : startFailed(s, event.why);
   },
   "look-due": look,
-  deadline: (s) => startFailed(s, `${s.alive.length} of ${s.record.nodes.length} nodes are up`),
+  deadline: startLate,
 };
 
 const up: Row<"up"> = {
@@ -371,7 +362,7 @@ export function resume(name: string, record: ClusterRecord | undefined): Next {
   const lookNow: FleetEffect = { kind: "look", record };
   switch (record.status) {
     case "INIT": {
-      const deadline: FleetEffect = { kind: "set-deadline", ms: startDeadlineMs };
+      const deadline: FleetEffect = { kind: "set-deadline", cloud: record.cloud };
       const disarm: FleetEffect = { kind: "disarm", name };
       const effects = [
         open,

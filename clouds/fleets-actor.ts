@@ -11,9 +11,10 @@ import { batchOf, recordValue } from "../runtime/journal.ts";
 import type { Store } from "../runtime/store.ts";
 import type { ActorSystem } from "../runtime/system-actor.ts";
 import type { ClusterRecord, LaunchRequest } from "./cluster-record.ts";
-import type { FleetEvent, FleetReply, StartAsked } from "./fleet.ts";
+import type { FleetEvent, StartAsked } from "./fleet.ts";
 import type { FleetPorts } from "./fleet-actor.ts";
 import { fleetActor, fleetKind, fleetRecordKey, isGoneKey } from "./fleet-actor.ts";
+import type { FleetProgress, FleetReply } from "./fleet-answers.ts";
 import { homeCluster } from "./home-records.ts";
 import type { GoneCluster } from "./usage.ts";
 
@@ -32,7 +33,10 @@ export interface FleetsOptions {
   readonly goneMax?: number;
 }
 
-export type Progress = { readonly record: ClusterRecord; readonly nodesUp: number };
+export interface Progress extends FleetProgress {
+  /** What its cloud says that it is doing; empty if it says nothing. */
+  readonly doing: string;
+}
 
 export interface Fleets {
   /** Brings back what the journal holds: each cluster goes on where it was. Once, first. */
@@ -54,6 +58,10 @@ export interface Fleets {
   used(name: string, command: string): void;
   alive(name: string, nodes: readonly string[]): void;
   onProgress(name: string, hear: (progress: Progress) => void): () => void;
+  /** What its cloud is doing for a cluster, for people: `installing on gpu2, gpu3`. */
+  doing(name: string, text: string): void;
+  /** Resolves when there is no such cluster. @throws SkyError `core/cancelled`. */
+  whenGone(name: string, signal: AbortSignal): Promise<void>;
 }
 
 export type StartRequest = Omit<StartAsked, "kind" | "replyTo">;
@@ -68,6 +76,8 @@ export interface DownOutcome {
   readonly logsArchive: string;
   /** With `purge`: what may be left, and why. */
   readonly leftBehind: string;
+  /** Files of the user's that stay on machines that are not ours, for people. */
+  readonly kept: readonly string[];
 }
 
 export interface RefreshRequest {
@@ -98,21 +108,26 @@ class FleetTable implements Fleets {
   /** With the keys of their records, in the order in which they went. */
   readonly #gone: { readonly key: string; readonly gone: GoneCluster }[] = [];
   readonly #hearers = new Map<string, Set<(progress: Progress) => void>>();
+  /** The last of each cluster that is on its way. */
+  readonly #progress = new Map<string, Progress>();
+  readonly #leavers = new Set<(name: string) => void>();
 
   constructor(options: FleetsOptions) {
     this.#options = options;
     this.#ports = {
       ...options.ports,
       onRecord: (name, record) => {
-        if (record === undefined) this.#records.delete(name);
-        else this.#records.set(name, record);
+        if (record?.status !== "INIT") this.#progress.delete(name);
+        if (record !== undefined) this.#records.set(name, record);
+        else if (this.#records.delete(name)) for (const leave of this.#leavers) leave(name);
       },
       onGone: (gone, key) => {
         this.#gone.push({ key, gone });
         this.#forget();
       },
-      onProgress: (record, nodesUp) => {
-        for (const hear of this.#hearers.get(record.name) ?? []) hear({ record, nodesUp });
+      onProgress: (progress) => {
+        const { doing = "" } = this.#progress.get(progress.record.name) ?? {};
+        this.#tell({ ...progress, doing });
       },
     };
   }
@@ -168,9 +183,9 @@ class FleetTable implements Fleets {
     const cause = `taken down by ${wanted.user || "the user"}`;
     const make = (replyTo: Address) => ({ kind: "down", cause, ...wanted, replyTo }) as const;
     const reply = await this.#ask(name, signal, make);
-    if (reply.kind !== "gone") return { logsArchive: "", leftBehind: "" };
-    const { logsArchive, leftBehind } = reply;
-    return { logsArchive, leftBehind };
+    if (reply.kind !== "gone") return { logsArchive: "", leftBehind: "", kept: [] };
+    const { logsArchive, leftBehind, kept } = reply;
+    return { logsArchive, leftBehind, kept };
   }
 
   async refresh(name: string, wanted: RefreshRequest, signal: AbortSignal): Promise<Finding> {
@@ -200,6 +215,36 @@ class FleetTable implements Fleets {
       hearers.delete(hear);
       if (hearers.size === 0) this.#hearers.delete(name);
     };
+  }
+
+  doing(name: string, doing: string): void {
+    const record = this.#records.get(name);
+    if (record?.status !== "INIT") return;
+    const { nodesUp = 0, troubles = [] } = this.#progress.get(name) ?? {};
+    this.#tell({ record, nodesUp, troubles, doing });
+  }
+
+  async whenGone(name: string, signal: AbortSignal): Promise<void> {
+    const gone = Promise.withResolvers<void>();
+    const leave = (left: string): void => (left === name ? gone.resolve() : undefined);
+    const cancel = (): void =>
+      gone.reject(new SkyError("core/cancelled", { what: `waiting for the end of ${name}` }));
+    this.#leavers.add(leave);
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      if (signal.aborted) cancel();
+      else if (!this.#records.has(name)) gone.resolve();
+      await gone.promise;
+    } finally {
+      this.#leavers.delete(leave);
+      signal.removeEventListener("abort", cancel);
+    }
+  }
+
+  #tell(progress: Progress): void {
+    const { name } = progress.record;
+    this.#progress.set(name, progress);
+    for (const hear of this.#hearers.get(name) ?? []) hear(progress);
   }
 
   async #ask(

@@ -16,9 +16,23 @@ export interface Accelerators {
   readonly count: number;
   /**
    * What the machine calls these devices, in their order; absent: its first `count`. A node that
-   * shares its machine with others has what they have not.
+   * shares its machine with others has what they have not; if that is none, `count` is 0, and its
+   * jobs see none.
    */
   readonly ids?: readonly number[];
+}
+
+/**
+ * What the machine calls the devices of a node, in the order in which the ledger counts them: those
+ * of one kind after those of another. Where nobody says, they are the machine's first.
+ */
+export function deviceIds({ accelerators }: Pick<Capacity, "accelerators">): readonly number[] {
+  const all: number[] = [];
+  for (const { count, ids } of accelerators) {
+    const first = all.length;
+    for (let at = 0; at < Math.floor(count); at += 1) all.push(ids?.[at] ?? first + at);
+  }
+  return all;
 }
 
 /** What a job asks of each of its nodes. */

@@ -1,48 +1,32 @@
 // ClusterService: launch, status, start, stop, down, autostop.
 //
-// Requests are checked here and handed to the fleets; their outcome is the answer. Launch and start
-// show how many nodes are up until the cluster is. A caller who goes away changes nothing: what was
-// asked for is on disk and goes on.
+// Requests are checked here and handed to the fleets; their outcome is the answer. Launch
+// (`launch-steps-grpc.ts`) and start show how many nodes are up until the cluster is. A caller who
+// goes away changes nothing: what was asked for is on disk and goes on.
 
-import type { ClusterRecord, LaunchRequest } from "../clouds/cluster-record.ts";
+import type { ClusterRecord } from "../clouds/cluster-record.ts";
 import { costOf, costOfGone } from "../clouds/usage.ts";
-import type { ClusterCost, Isolation, Refreshed } from "../model/cluster.ts";
+import type { ClusterCost, Refreshed } from "../model/cluster.ts";
 import { errorText, isSkyError, SkyError } from "../model/errors.ts";
-import { costToProto, isolationFromText } from "../proto/converters-cluster.ts";
-import { acceleratorsFromProto } from "../proto/converters-rank.ts";
+import { costToProto } from "../proto/converters-cluster.ts";
 import { given } from "../proto/fields.ts";
 import type { sky } from "../proto/gen/sky.js";
 import type { clusterService, HandlersOf } from "../proto/services.ts";
-import { hexToken } from "../runtime/random.ts";
 import { demandRoom, unlessFull } from "../runtime/store-room.ts";
 import type { ApiOptions } from "./api-options.ts";
 import { autostopSetting } from "./autostop-setting.ts";
 import { stepsOf, viewProto } from "./cluster-steps.ts";
-import { demandValid, recordOf, upHeadOf } from "./lookup.ts";
+import { launchSteps, userOf } from "./launch-steps-grpc.ts";
+import { recordOf, upHeadOf } from "./lookup.ts";
 import type { AutostopSetting, Done, SchedulerMessage } from "./messages.ts";
-import {
-  clusterNameProblem,
-  devicesProblem,
-  keptCommand,
-  labelBytesMax,
-  lengthProblem,
-  nodeCountProblem,
-} from "./submission.ts";
+import { keptCommand } from "./submission.ts";
 
 const askMs = 30_000;
-const tokenBytes = 16;
-const bytesPerGigabyte = 1024 ** 3;
 
 export function clusterHandlers(options: ApiOptions): HandlersOf<typeof clusterService> {
   const { fleets, store } = options;
   return {
-    launch: (request, { signal }) => {
-      demandRoom(store, "begin");
-      const wanted = launchRequest(options, request);
-      const { name } = wanted;
-      const busy = fleets.record(name)?.busy;
-      return stepsOf(options, { name, busy, work: fleets.launch(wanted, signal), signal });
-    },
+    launch: (request, { signal }) => launchSteps(options, request, signal),
     start: (request, { signal }) => {
       const { name, cloud, command, busy } = recordOf(options, request.cluster);
       demandRoom(store, "begin");
@@ -70,11 +54,8 @@ export function clusterHandlers(options: ApiOptions): HandlersOf<typeof clusterS
       const { name } = recordOf(options, request.cluster);
       demandRoom(store, "change");
       const wanted = { user: userOf(request), purge: request.purge };
-      const { logsArchive, leftBehind } = await unlessFull(
-        store,
-        fleets.down(name, wanted, signal),
-      );
-      return { logsArchive, leftBehind };
+      const outcome = await unlessFull(store, fleets.down(name, wanted, signal));
+      return { ...outcome, kept: [...outcome.kept] };
     },
     costReport: async () => ({ clusters: costReport(options).map(costToProto) }),
     setAutostop: async (request, { signal }) => {
@@ -169,54 +150,6 @@ function priceNow({ cloud }: ApiOptions, record: ClusterRecord): number | undefi
     if (isSkyError(error, "cloud/unknown")) return undefined;
     throw error;
   }
-}
-
-/** @throws SkyError `request/invalid`. */
-function userOf({ user }: { readonly user: string }): string {
-  demandValid(lengthProblem("user", user, labelBytesMax));
-  return user;
-}
-
-/** @throws SkyError `request/invalid`, `cloud/unknown`. */
-function launchRequest(options: ApiOptions, request: sky.v1.LaunchRequest): LaunchRequest {
-  const numNodes = request.numNodes === 0 ? 1 : request.numNodes;
-  demandValid(clusterNameProblem(request.cluster) ?? nodeCountProblem(numNodes));
-  const cloud = options.cloud(request.cloud === "" ? "local" : request.cloud);
-  const asked = askedShape(request);
-  const capacity = cloud.declare?.(asked, numNodes);
-  if (capacity === undefined) throw new SkyError("cloud/unknown", { cloud: cloud.name });
-  return {
-    name: request.cluster,
-    numNodes,
-    asked,
-    capacity,
-    cloud: cloud.name,
-    isolation: isolationOf(request.isolation, options.isolation),
-    token: hexToken(options.random, tokenBytes),
-    command: keptCommand(request.command),
-    ...given("user", userOf(request) || undefined),
-    ...given("nodePricePerHour", cloud.pricePerHour?.(capacity)),
-  };
-}
-
-function askedShape(request: sky.v1.LaunchRequest): LaunchRequest["asked"] {
-  const { cpus, memoryGb, accelerators } = request;
-  const memoryBytes = memoryGb && Math.round(memoryGb * bytesPerGigabyte);
-  for (const [field, amount] of Object.entries({ cpus, memory: memoryGb })) {
-    const isAmount = amount === null || amount === undefined || (amount > 0 && amount < Infinity);
-    if (!isAmount) demandValid({ field, why: `${amount} is not above 0` });
-  }
-  const devices = accelerators ? acceleratorsFromProto(accelerators) : undefined;
-  demandValid(devicesProblem(devices));
-  return {
-    ...given("cpus", cpus),
-    ...given("memoryBytes", memoryBytes),
-    ...given("accelerators", devices),
-  };
-}
-
-function isolationOf(asked: string, configured: Isolation): Isolation {
-  return asked === "" ? configured : isolationFromText(asked);
 }
 
 function demandAble(options: ApiOptions, cloud: string, verb: "start" | "stop"): void {

@@ -82,6 +82,7 @@ function waiting(
   return progressToProto({ nodesUp, nodesWanted: nodes.length, text });
 }
 
-function progressText({ record, nodesUp }: Progress): string {
-  return `${nodesUp} of ${record.nodes.length} nodes are up`;
+function progressText({ record, nodesUp, doing, troubles }: Progress): string {
+  const count = `${nodesUp} of ${record.nodes.length} nodes are up`;
+  return [count, ...(doing === "" ? [] : [doing]), ...troubles].join("; ");
 }

@@ -135,7 +135,7 @@ function lackOf(nodes: readonly Capacity[], demand: Demand, need: Need): string 
 
 function deviceSupply(nodes: readonly Capacity[]): string {
   const texts = nodes.map(({ accelerators }) =>
-    accelerators.map(({ name, count }) => `${name}:${count}`).join(", "),
+    accelerators.flatMap(({ name, count }) => (count > 0 ? `${name}:${count}` : [])).join(", "),
   );
   const distinct = [...new Set(texts.filter((text) => text !== ""))];
   if (distinct.length === 0) return "the cluster has no accelerators";

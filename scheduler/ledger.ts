@@ -15,7 +15,10 @@ export interface Holding {
   readonly devices: readonly DeviceShare[];
 }
 
-/** The devices of one kind on a node. Their numbers on the node start at `first`. */
+/**
+ * The devices of one kind on a node. They are counted from `first`; what the machine calls them is
+ * another matter (`deviceIds`).
+ */
 interface DeviceRow {
   readonly name: string;
   readonly first: number;

@@ -2,6 +2,7 @@
 
 import { assert } from "../model/errors.ts";
 import type { RankKey } from "../model/job.ts";
+import { type Capacity, type DeviceShare, deviceIds } from "../model/resources.ts";
 import { given } from "../proto/fields.ts";
 import type { RankMount, RankSpec } from "../proto/messages.ts";
 import { runEnv, setupEnv } from "./env.ts";
@@ -27,17 +28,27 @@ export function rankSpec(state: SchedulerState, entry: JobEntry, key: RankKey): 
   const input = { ...about, ips: peers.map(({ ip }) => ip), rank: peers.indexOf(process) };
   const capacity = state.nodesById.get(process.node)?.node.capacity;
   const nodeHasDevices = (capacity?.accelerators.length ?? 0) > 0;
+  const devices = namedDevices(process.devices, capacity);
   return {
     taskName: task.name ?? namelessTask,
     // A setup that only brings files runs nothing.
     script: (isSetup ? gang.terms.hasSetup && task.setup : task.run) || "",
-    env: isSetup ? setupEnv(input) : runEnv({ ...input, devices: process.devices, nodeHasDevices }),
+    env: isSetup ? setupEnv(input) : runEnv({ ...input, devices, nodeHasDevices }),
     secrets: state.secrets.get(spec.id) ?? {},
     ...workdirOf(state, spec, { node: process.node, peers }),
     ...mountsOf(spec, peers),
     goWhenReady: gang.phase === "preparing" && gang.goWhenReady,
     ...given("leaseMs", process.leaseMs),
   };
+}
+
+/** With the numbers by which their machine knows them. */
+function namedDevices(
+  devices: readonly DeviceShare[],
+  capacity: Capacity | undefined,
+): readonly DeviceShare[] {
+  const ids = capacity === undefined ? [] : deviceIds(capacity);
+  return devices.map(({ index, share }) => ({ index: ids[index] ?? index, share }));
 }
 
 /** A node of an earlier version gets the path of a copy: see `workdirs-os.ts`. */

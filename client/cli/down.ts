@@ -58,8 +58,9 @@ async function takeDown(
   { name, purge }: { readonly name: string; readonly purge: boolean },
 ): Promise<string | undefined> {
   const wanted = { cluster: name, purge, user: userName() };
-  const { logsArchive, leftBehind } = await head.down(wanted, shell.interrupt);
+  const { logsArchive, leftBehind, kept } = await head.down(wanted, shell.interrupt);
   if (leftBehind !== "") shell.say(`Warning: ${name} was purged; left behind: ${leftBehind}`);
+  for (const what of kept) shell.say(`Kept: ${what}`);
   if (logsArchive === "") return undefined;
   return `Terminating cluster ${name}...done. Its logs are in ${logsArchive}`;
 }

@@ -1319,6 +1319,7 @@ export namespace sky {
             $unknowns?: Uint8Array[];
             logsArchive: string;
             leftBehind: string;
+            kept: string[];
             static encode(message: sky.v1.DownResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.DownResponse & sky.v1.DownResponse.$Shape;
         }
@@ -1327,6 +1328,7 @@ export namespace sky {
             interface $Properties {
                 logsArchive?: string;
                 leftBehind?: string;
+                kept?: string[];
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.DownResponse.$Properties;

@@ -5741,6 +5741,7 @@ export const sky = $root.sky = (() => {
         v1.DownResponse = (function() {
 
             const DownResponse = function (properties) {
+                this.kept = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5749,6 +5750,7 @@ export const sky = $root.sky = (() => {
 
             DownResponse.prototype.logsArchive = "";
             DownResponse.prototype.leftBehind = "";
+            DownResponse.prototype.kept = $util.emptyArray;
 
             DownResponse.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -5761,6 +5763,9 @@ export const sky = $root.sky = (() => {
                     writer.uint32(10).string(message.logsArchive);
                 if (message.leftBehind != null && $Object.hasOwnProperty.call(message, "leftBehind") && message.leftBehind !== "")
                     writer.uint32(18).string(message.leftBehind);
+                if (message.kept != null && message.kept.length)
+                    for (let i = 0; i < message.kept.length; ++i)
+                        writer.uint32(26).string(message.kept[i]);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -5810,6 +5815,14 @@ export const sky = $root.sky = (() => {
                                 message.leftBehind = value;
                             else
                                 delete message.leftBehind;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.kept && message.kept.length))
+                                message.kept = [];
+                            message.kept.push(reader.stringVerify());
                             continue;
                         }
                     }

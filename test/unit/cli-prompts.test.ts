@@ -44,7 +44,7 @@ function headOf(clusters: readonly ClusterView[], over: Partial<Head> = {}): Cal
     stop: async ({ cluster }) => void made.push(`stop ${cluster}`),
     down: async ({ cluster, purge }) => {
       made.push(`down ${cluster} ${purge}`);
-      return { logsArchive: "", leftBehind: purge ? "vm-1" : "" };
+      return { logsArchive: "", leftBehind: purge ? "vm-1" : "", kept: [] };
     },
     ...over,
   };

@@ -91,7 +91,7 @@ test("a down wins over a launch that is under way, which is told who took it dow
   const gone = watched(made.fleets().down("demo", down, never));
   await made.pass(3_000);
   assert.equal(launch.outcome(), "Launch of cluster 'demo' ended early: it was taken down by bob.");
-  assert.deepEqual(gone.outcome(), { logsArchive: "/logs", leftBehind: "" });
+  assert.deepEqual(gone.outcome(), { logsArchive: "/logs", leftBehind: "", kept: [] });
   assert.deepEqual(made.cloud.machines(), []);
 });
 
@@ -285,7 +285,7 @@ test("down without purge names what failed and keeps the record; it is tried aga
   refuses = false;
   const second = watched(made.fleets().down("demo", down, never));
   await made.pass(3_000);
-  assert.deepEqual(second.outcome(), { logsArchive: "/logs", leftBehind: "" });
+  assert.deepEqual(second.outcome(), { logsArchive: "/logs", leftBehind: "", kept: [] });
 });
 
 test("with purge the record goes, its logs are kept, and what may be left is named", async () => {

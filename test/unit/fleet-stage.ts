@@ -7,7 +7,7 @@ import {
   type MemoryCloud,
   type MemoryCloudOptions,
 } from "../../clouds/cloud-memory.ts";
-import type { ClusterRecord, LaunchRequest } from "../../clouds/cluster-record.ts";
+import type { ClusterRecord, NewCluster } from "../../clouds/cluster-record.ts";
 import type { HeadsPort } from "../../clouds/fleet-actor.ts";
 import { createFleets, type Fleets } from "../../clouds/fleets-actor.ts";
 import { homeCluster } from "../../clouds/home-records.ts";
@@ -119,7 +119,7 @@ function headsOf(asked: string[], closeHead: StageOptions["closeHead"]): HeadsPo
 
 export const never = new AbortController().signal;
 
-export function request(change: Partial<LaunchRequest> = {}): LaunchRequest {
+export function request(change: Partial<NewCluster> = {}): NewCluster {
   return {
     ...{ name: "demo", numNodes: 2, asked: {}, cloud: "memory", isolation: "embedded" },
     capacity: { cpus: 1, memoryBytes: 1_000, accelerators: [] },

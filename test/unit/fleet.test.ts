@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Machine } from "../../clouds/cloud.ts";
 import { createMemoryCloud } from "../../clouds/cloud-memory.ts";
-import type { ClusterRecord, Goal, LaunchRequest } from "../../clouds/cluster-record.ts";
+import type { ClusterRecord, Goal, NewCluster } from "../../clouds/cluster-record.ts";
 import { mismatchOf, newRecord } from "../../clouds/cluster-record.ts";
 import type { FleetEffect, FleetEvent, FleetState } from "../../clouds/fleet.ts";
 import { resume, step } from "../../clouds/fleet.ts";
@@ -19,7 +19,7 @@ const nodes = ["head", "worker1", "worker2"];
 const at = { wallMs: 1_000, monoMs: 0, bootId: "b" };
 const asker: Address = { cluster: "_home", node: "skyhead", kind: "ask", id: "1" };
 
-const request: LaunchRequest = {
+const request: NewCluster = {
   name: "demo",
   numNodes: 2,
   asked: {},
@@ -220,7 +220,7 @@ test("a request fits a cluster that has as much or more", () => {
     accelerators: [{ name: "V100", count: 2 }],
   };
   const record = newRecord({ ...request, capacity }, 0);
-  const rows: readonly [Partial<LaunchRequest>, string | undefined][] = [
+  const rows: readonly [Partial<NewCluster>, string | undefined][] = [
     [{}, undefined],
     [{ numNodes: 1 }, undefined],
     [{ numNodes: 3 }, "3 nodes"],

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { deviceIds } from "../../model/resources.ts";
 import type { EnvInput } from "../../scheduler/env.ts";
 import { runEnv, setupEnv } from "../../scheduler/env.ts";
 import { task } from "../sim/scheduler-world.ts";
@@ -64,4 +65,14 @@ test("setup sees the user's variables, its node, and no device", () => {
   assert.equal(env["SKYPILOT_SETUP_NODE_IPS"], "10.0.0.1\n10.0.0.2");
   assert.equal("CUDA_VISIBLE_DEVICES" in env, false);
   assert.equal("SKYPILOT_NODE_RANK" in env, false);
+});
+
+test("devices are known by what their machine calls them, in the order of the ledger", () => {
+  const accelerators = [
+    { name: "A100", count: 2, ids: [3, 1] },
+    { name: "V100", count: 2 },
+    { name: "T4", count: 0, ids: [] },
+    { name: "H100", count: 1, ids: [7] },
+  ];
+  assert.deepEqual(deviceIds({ accelerators }), [3, 1, 2, 3, 7]);
 });

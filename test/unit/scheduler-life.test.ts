@@ -86,6 +86,22 @@ test("fractions of a device are shared, and a third job waits", () => {
   assert.equal(world.job(three).status, "RUNNING");
 });
 
+test("a rank sees its node's devices of a shared machine, by the machine's numbers", () => {
+  const accelerators = [{ name: "V100", count: 2, ids: [5, 3] }];
+  const world = new World({ nodes: nodesOf([{ ...capacity(8), accelerators }]) }).join();
+  world.submitted(task({ resources: gpus(1) }), task({ resources: gpus(1) }));
+  const seen = world.running().map(({ process }) => process.spec?.env["CUDA_VISIBLE_DEVICES"]);
+  assert.deepEqual(seen, ["5", "3"]);
+});
+
+test("a node whose machine's devices are all another's shows none to its jobs", () => {
+  const accelerators = [{ name: "V100", count: 0, ids: [] }];
+  const world = new World({ nodes: nodesOf([{ ...capacity(8), accelerators }]) }).join();
+  world.submitted(task({ resources: cpu(1) }));
+  const [running] = world.running();
+  assert.equal(running?.process.spec?.env["CUDA_VISIBLE_DEVICES"], "");
+});
+
 test("the first rank that fails is named; its peers are stopped and every node is swept", () => {
   const world = four();
   const [id = 0] = world.submitted(task({ numNodes: 4 }));
