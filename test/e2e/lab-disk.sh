@@ -6,7 +6,7 @@
 # From the environment: DIR, NAME, ADDRESS, PORT, DISK_MIB, HOME_MIB (0: no limit of its own),
 # READ_ONLY_HOME, USERS (the first is the one with the key), LOGIN_SHELL, WITHOUT (paths below
 # /usr), LOGIN (key or password), PASSWORD_HASH, KEY, PEERS (lines of /etc/hosts), CLOCK_OFFSET_S,
-# GLIBC.
+# GLIBC, CPUS.
 set -eu
 disk=$DIR/disk
 over=$DIR/over
@@ -117,9 +117,25 @@ END
 fi
 if [ "$GLIBC" != "" ]; then
   printf '#!/bin/sh\necho "ldd (GNU libc) %s"\n' "$GLIBC" >usr/local/bin/ldd
+  chmod 755 usr/local/bin/ldd
+fi
+if [ "$CPUS" != 0 ]; then
+  printf '#!/bin/sh\necho %s\n' "$CPUS" >usr/local/bin/nproc
+  chmod 755 usr/local/bin/nproc
+  at=0
+  while [ "$at" -lt "$CPUS" ]; do
+    printf 'processor\t: %s\nmodel name\t: lab\n\n' "$at"
+    at=$((at + 1))
+  done >"$DIR/cpuinfo"
+fi
+if [ "$GLIBC:$CPUS" != :0 ]; then
   cat >usr/local/bin/getconf <<END
 #!/bin/sh
-case "\$1" in GNU_LIBC_VERSION) echo "glibc $GLIBC" ;; *) exec /usr/bin/getconf "\$@" ;; esac
+case "\$1:$GLIBC:$CPUS" in
+  GNU_LIBC_VERSION:[0-9]*:*) echo "glibc $GLIBC" ;;
+  _NPROCESSORS_*:*:[1-9]*) echo "$CPUS" ;;
+  *) exec /usr/bin/getconf "\$@" ;;
+esac
 END
-  chmod 755 usr/local/bin/ldd usr/local/bin/getconf
+  chmod 755 usr/local/bin/getconf
 fi

@@ -182,7 +182,10 @@ export class Host {
 
   /** Takes the disk (or the home, if that is limited) until the user has nothing left. */
   async fillDisk(): Promise<void> {
-    await this.exec(`f=${this.home}/.lab-filling; touch $f; dd if=/dev/zero of=$f bs=64k || :`);
+    const free = `df -k --output=avail ${this.home} | tail -1 | tr -d " "`;
+    const file = `${this.home}/.lab-filling`;
+    // In one piece first, because that is quick, and then what is left to the last byte.
+    await this.exec(`fallocate -l $(${free})k ${file}; cat /dev/zero >>${file} || :`);
   }
 
   async emptyDisk(): Promise<void> {
@@ -269,6 +272,7 @@ export class Host {
       PEERS: this.#place.peers,
       CLOCK_OFFSET_S: String(options.clockOffsetS),
       GLIBC: options.glibc,
+      CPUS: String(options.cpus),
     };
   }
 

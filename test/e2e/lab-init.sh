@@ -12,6 +12,7 @@ hostname "$name"
 
 mount -t proc proc "$root/proc"
 mount --bind "$dir/boot_id" "$root/proc/sys/kernel/random/boot_id"
+if [ -e "$dir/cpuinfo" ]; then mount --bind "$dir/cpuinfo" "$root/proc/cpuinfo"; fi
 mount -t sysfs -o ro sysfs "$root/sys"
 if [ -e "$dir/cgroup" ]; then mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"; fi
 mount -t tmpfs -o mode=755,size=1m dev "$root/dev"

@@ -16,6 +16,8 @@ export interface HostOptions {
   readonly clockOffsetS: number;
   /** What `ldd --version` and `getconf` say instead of the truth; "" for the truth. */
   readonly glibc: string;
+  /** How many CPUs it says to have; 0 for the truth. */
+  readonly cpus: number;
   /** Paths below /usr that are not there. */
   readonly without: readonly string[];
 }
@@ -48,6 +50,7 @@ export function hostOptions(index: number, wish: HostWish): HostOptions {
     readOnlyHome: false,
     clockOffsetS: 0,
     glibc: "",
+    cpus: 0,
     ...rest,
     without: [...without.filter((path) => !given.includes(path)), ...(rest.without ?? [])],
   };

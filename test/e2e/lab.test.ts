@@ -24,7 +24,9 @@ describe("four hosts", { skip }, () => {
   let lab: Lab;
 
   before(async () => {
-    lab = await startLab({ hosts: { 2: { sshPort: 2_222 }, 3: { users: ["grace"] } } });
+    lab = await startLab({
+      hosts: { 2: { sshPort: 2_222, diskMib: 64 }, 3: { users: ["grace"] } },
+    });
   });
 
   after(() => lab?.close());

@@ -15,7 +15,7 @@ export function labPlace(
   options: PlaceOptions & { readonly hosts?: readonly Host[] } = {},
 ): Place {
   const { hosts, ...rest } = options;
-  const here = place(t, { ...rest, env: { ...lab.client.env, ...rest.env } });
+  const here = place(t, { ...rest, cloud: "none", env: { ...lab.client.env, ...rest.env } });
   writePools(here, lab.pools("lab", hosts));
   return here;
 }

@@ -4,15 +4,18 @@
 // clusters down, ends the head by its pid and fails if any process that knows the home is left. The
 // isolation comes from SKY_TEST_ISOLATION, so that the same test files run embedded and over a real
 // nats-server. SKY_TEST_PROGRAMS=dist runs the bundles, anything else the sources.
+// SKY_TEST_CLOUD=ssh gives each home a lab of real hosts, where its clusters are launched.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { TestContext } from "node:test";
+import { onHosts, onPool, type PlaceHosts, placeHosts } from "./place-hosts.ts";
 import { type ProcessSeen, processesOf } from "./processes.ts";
 import { until } from "./until.ts";
 
+export { onHosts } from "./place-hosts.ts";
 export type { ProcessSeen } from "./processes.ts";
 export { isAlive, processesOf } from "./processes.ts";
 export { until } from "./until.ts";
@@ -53,6 +56,8 @@ export interface Place {
   readonly home: string;
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Where its clusters are, if not on this machine. */
+  readonly hosts?: PlaceHosts;
   /** Writes a file below `folder` and returns its path. */
   file(name: string, text: string): string;
   /** Runs `sky` to its end. Throws only when it does not end in time. */
@@ -72,6 +77,8 @@ export interface PlaceOptions {
   readonly homeName?: string;
   /** For what only one of them has; otherwise that of the run. */
   readonly isolation?: "embedded" | "process";
+  /** For homes that bring hosts of their own. */
+  readonly cloud?: "none";
   /** More of `config.yaml`, after the isolation. */
   readonly config?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -87,7 +94,9 @@ export function place(t: TestContext | undefined, options: PlaceOptions = {}): P
   const nodes = options.isolation ?? isolation;
   const config = `local:\n  isolation: ${nodes}\n${options.config ?? ""}`;
   writeFileSync(join(home, "config.yaml"), config);
-  const env = { ...baseEnv(), SKY_HOME: home, ...options.env };
+  const hosts = onHosts && options.cloud !== "none" ? placeHosts() : undefined;
+  if (hosts !== undefined) writeFileSync(join(home, "ssh_node_pools.yaml"), hosts.pools);
+  const env = { ...baseEnv(), SKY_HOME: home, ...hosts?.env, ...options.env };
   const usual = options.programs === undefined ? {} : { programs: options.programs };
   let closing: Promise<void> | undefined;
 
@@ -95,6 +104,7 @@ export function place(t: TestContext | undefined, options: PlaceOptions = {}): P
     home,
     folder,
     env,
+    ...(hosts === undefined ? {} : { hosts }),
     file: (name, text) => {
       const path = join(folder, name);
       mkdirSync(join(path, ".."), { recursive: true });
@@ -102,7 +112,10 @@ export function place(t: TestContext | undefined, options: PlaceOptions = {}): P
       return path;
     },
     sky: (args, run) => endOf(self.start(args, run), args, run?.timeoutMs),
-    start: (args, run) => start(env, args, { cwd: folder, ...usual, ...run }),
+    start: (args, run) => {
+      const words = hosts === undefined ? args : onPool(args);
+      return start(env, words, { cwd: folder, ...usual, ...run });
+    },
     heads: () => {
       const heads = processesOf(home).filter(isHead);
       // A child that a head just forks looks like it until it executes its own program.
@@ -209,6 +222,7 @@ async function closePlace(self: Place): Promise<void> {
     });
   } finally {
     for (const { pid } of self.processes()) signalIfThere(pid, "SIGKILL");
+    await self.hosts?.close();
     rmSync(self.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
