@@ -62,6 +62,8 @@ export interface Fleets {
   doing(name: string, text: string): void;
   /** Resolves when there is no such cluster. @throws SkyError `core/cancelled`. */
   whenGone(name: string, signal: AbortSignal): Promise<void>;
+  /** Its record is on disk as it is now, or gone; so is the event that tells of it. */
+  onChange(name: string, hear: () => void): () => void;
 }
 
 export type StartRequest = Omit<StartAsked, "kind" | "replyTo">;
@@ -111,6 +113,7 @@ class FleetTable implements Fleets {
   /** The last of each cluster that is on its way. */
   readonly #progress = new Map<string, Progress>();
   readonly #leavers = new Set<(name: string) => void>();
+  readonly #watchers = new Map<string, Set<() => void>>();
 
   constructor(options: FleetsOptions) {
     this.#options = options;
@@ -120,6 +123,7 @@ class FleetTable implements Fleets {
         if (record?.status !== "INIT") this.#progress.delete(name);
         if (record !== undefined) this.#records.set(name, record);
         else if (this.#records.delete(name)) for (const leave of this.#leavers) leave(name);
+        for (const hear of this.#watchers.get(name) ?? []) hear();
       },
       onGone: (gone, key) => {
         this.#gone.push({ key, gone });
@@ -209,12 +213,11 @@ class FleetTable implements Fleets {
   }
 
   onProgress(name: string, hear: (progress: Progress) => void): () => void {
-    const hearers = this.#hearers.get(name) ?? new Set();
-    this.#hearers.set(name, hearers.add(hear));
-    return () => {
-      hearers.delete(hear);
-      if (hearers.size === 0) this.#hearers.delete(name);
-    };
+    return heardBy(this.#hearers, name, hear);
+  }
+
+  onChange(name: string, hear: () => void): () => void {
+    return heardBy(this.#watchers, name, hear);
   }
 
   doing(name: string, doing: string): void {
@@ -294,4 +297,13 @@ class FleetTable implements Fleets {
 
 function addressOf(name: string): Address {
   return { cluster: homeCluster, node: headNode, kind: fleetKind, id: name };
+}
+
+function heardBy<H>(all: Map<string, Set<H>>, name: string, hear: H): () => void {
+  const hearers = all.get(name) ?? new Set();
+  all.set(name, hearers.add(hear));
+  return () => {
+    hearers.delete(hear);
+    if (hearers.size === 0) all.delete(name);
+  };
 }

@@ -33,6 +33,15 @@ export interface ClusterView extends Cluster {
   readonly autostop?: AutostopView;
   /** What it is busy with, and on whose behalf: `launch by ada`. */
   readonly busyWith?: string;
+  /** Its head runs elsewhere and is not heard: the rest is what was known last. */
+  readonly silence?: Silence;
+}
+
+export interface Silence {
+  /** In milliseconds since the Unix epoch. */
+  readonly since: number;
+  /** A sentence without its end. */
+  readonly why: string;
 }
 
 export interface NodeView extends Node {

@@ -23,13 +23,14 @@ const isolations = Object.keys({
 
 export function clusterToProto(cluster: ClusterView): sky.v1.Cluster.$Properties {
   const { name, status, cloud, isolation, launchedAt, resources, command, nodes } = cluster;
-  const { user, lastUsedAt, busyWith = "" } = cluster;
+  const { user, lastUsedAt, busyWith = "", silence } = cluster;
   return {
     ...{ name, cloud, isolation, launchedAt, resources, command, user, lastUsedAt, busyWith },
     status: clusterStatuses.toProto(status),
     nodes: nodes.map(nodeToProto),
     ...given("autostop", cluster.autostop && autostopToProto(cluster.autostop)),
     region: cluster.region ?? "",
+    ...(silence && { silentSince: silence.since, silentWhy: silence.why }),
   };
 }
 
@@ -37,7 +38,7 @@ export function clusterToProto(cluster: ClusterView): sky.v1.Cluster.$Properties
 export function clusterFromProto(message: sky.v1.Cluster | null): ClusterView {
   const cluster = needed(message, "Cluster");
   const { name, cloud, launchedAt, resources, command, autostop } = cluster;
-  const { user, lastUsedAt, busyWith } = cluster;
+  const { user, lastUsedAt, busyWith, silentSince, silentWhy } = cluster;
   return {
     ...{ name, cloud, launchedAt, resources, command, user, lastUsedAt },
     ...givenText("busyWith", busyWith),
@@ -46,6 +47,7 @@ export function clusterFromProto(message: sky.v1.Cluster | null): ClusterView {
     isolation: isolationFromText(cluster.isolation),
     nodes: cluster.nodes.map(nodeFromProto),
     ...given("autostop", autostop && autostopFromProto(autostop)),
+    ...(silentSince !== null && { silence: { since: silentSince, why: silentWhy } }),
   };
 }
 

@@ -14,10 +14,11 @@ import type { sky } from "../proto/gen/sky.js";
 import type { clusterService, HandlersOf } from "../proto/services.ts";
 import { demandRoom, unlessFull } from "../runtime/store-room.ts";
 import type { ApiOptions } from "./api-options.ts";
-import { autostopSetting } from "./autostop-setting.ts";
+import { autostopRequest, autostopSetting } from "./autostop-setting.ts";
 import { stepsOf, viewProto } from "./cluster-steps.ts";
+import { viewOf } from "./cluster-view.ts";
 import { launchSteps, userOf } from "./launch-steps-grpc.ts";
-import { recordOf, upHeadOf } from "./lookup.ts";
+import { demandUp, recordOf, upHeadOf } from "./lookup.ts";
 import type { AutostopSetting, Done, SchedulerMessage } from "./messages.ts";
 import { keptCommand } from "./submission.ts";
 
@@ -94,7 +95,15 @@ async function setAutostop(
     signal,
   }: { readonly setting: AutostopSetting | undefined; readonly signal: AbortSignal },
 ): Promise<void> {
-  const head = await upHeadOf(options, { cluster, what: "Setting autostop", signal });
+  const wanted = { cluster, what: "Setting autostop", signal };
+  const remote = options.remote?.get(cluster);
+  if (remote !== undefined) {
+    demandUp(options, wanted);
+    const { clusters } = await remote.client(signal);
+    await clusters.setAutostop(autostopRequest(cluster, setting), { signal });
+    return;
+  }
+  const head = await upHeadOf(options, wanted);
   await head.system.ask<SchedulerMessage, Done>(
     head.scheduler,
     (replyTo) => ({ kind: "set-autostop", setting, replyTo }),
@@ -116,11 +125,13 @@ async function armed(
 
 /** What its cloud says; whatever goes wrong is part of the answer. */
 async function refreshOne(
-  { fleets, heads }: ApiOptions,
+  options: ApiOptions,
   name: string,
   signal: AbortSignal,
 ): Promise<Refreshed> {
-  const isAutodown = heads.get(name)?.board.autostop()?.verb === "down";
+  const { fleets } = options;
+  const record = fleets.record(name);
+  const isAutodown = record !== undefined && viewOf(options, record).autostop?.verb === "down";
   try {
     return { cluster: name, ...(await fleets.refresh(name, { isAutodown }, signal)) };
   } catch (error) {

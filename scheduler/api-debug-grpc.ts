@@ -6,19 +6,20 @@ import type { debugService, HandlersOf } from "../proto/services.ts";
 import type { ApiOptions } from "./api-options.ts";
 import type { Head } from "./head.ts";
 import { recordOf } from "./lookup.ts";
+import { inspectRemote } from "./remote/forwarding-grpc.ts";
 
 const inspectMs = 1_000;
 
 export function debugHandlers(options: ApiOptions): HandlersOf<typeof debugService> {
   return {
     version: async () => ({ ...options.about }),
-    inspect: async ({ cluster }) => {
+    inspect: async ({ cluster }, { signal }) => {
       const names =
         cluster === ""
           ? options.fleets.records().map(({ name }) => name)
           : [recordOf(options, cluster).name];
       const clusters = await Promise.all(
-        names.map(async (name) => [name, await inspectCluster(options, name)] as const),
+        names.map(async (name) => [name, await inspectCluster(options, name, signal)] as const),
       );
       const report = { process: options.inspect(), clusters: Object.fromEntries(clusters) };
       return { json: JSON.stringify(report) };
@@ -26,8 +27,14 @@ export function debugHandlers(options: ApiOptions): HandlersOf<typeof debugServi
   };
 }
 
-async function inspectCluster(options: ApiOptions, name: string): Promise<object> {
+async function inspectCluster(
+  options: ApiOptions,
+  name: string,
+  signal: AbortSignal,
+): Promise<object> {
   const record = options.fleets.record(name);
+  const remote = options.remote?.get(name);
+  if (remote !== undefined) return await inspectRemote(remote, record, signal);
   const head = options.heads.get(name);
   if (head === undefined) return { record, head: "closed" };
   const nodes = await Promise.all(

@@ -93,7 +93,11 @@ async function lastWords(head: Head, job: Job, signal: AbortSignal): Promise<str
   return lastLinesText(head.logs, job, { signal });
 }
 
-async function wholeHistory(options: ApiOptions, subject: string): Promise<NumberedEvent[]> {
+/** Every event of one subject. */
+export async function wholeHistory(
+  options: Pick<ApiOptions, "store">,
+  subject: string,
+): Promise<NumberedEvent[]> {
   const all: NumberedEvent[] = [];
   for (;;) {
     const page = await pageOf(options, [subject], all.at(-1)?.seq ?? 0);
@@ -104,7 +108,7 @@ async function wholeHistory(options: ApiOptions, subject: string): Promise<Numbe
 
 /** The next events after `after`: of several subjects, only as far as all of them are read. */
 async function pageOf(
-  { store }: ApiOptions,
+  { store }: Pick<ApiOptions, "store">,
   subjects: readonly string[],
   after: number,
 ): Promise<readonly NumberedEvent[]> {

@@ -1,7 +1,8 @@
 // The head's API: what the three services share, and their registration on a server.
 //
 // Everything goes to one of four places: reads to a cluster's board and log store, changes of jobs
-// to its scheduler, changes of clusters to the fleets, histories to the store's events.
+// to its scheduler, changes of clusters to the fleets, histories to the store's events. What is
+// about jobs of a cluster whose head runs elsewhere goes there.
 
 import type { Server } from "@grpc/grpc-js";
 import { SkyError } from "../model/errors.ts";
@@ -12,6 +13,7 @@ import { clusterHandlers } from "./api-clusters-grpc.ts";
 import { debugHandlers } from "./api-debug-grpc.ts";
 import { jobHandlers } from "./api-jobs-grpc.ts";
 import type { ApiOptions } from "./api-options.ts";
+import { forwardedJobs } from "./remote/forwarding-grpc.ts";
 
 /** Calls at a time of all clients of a head. */
 const callsMax = 16_384;
@@ -33,7 +35,7 @@ export function addHeadServices(server: Server, options: ApiOptions): void {
   const serve = <S extends Service>(service: S, handlers: HandlersOf<S>): void =>
     addService(server, service, { handlers: counted(handlers, enter), hearBug });
   serve(clusterService, clusterHandlers(options));
-  serve(jobService, jobHandlers(options));
+  serve(jobService, forwardedJobs(options, jobHandlers(options)));
   serve(debugService, debugHandlers(options));
 }
 

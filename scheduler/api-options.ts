@@ -11,11 +11,14 @@ import type { Log } from "../runtime/log.ts";
 import type { Random } from "../runtime/random.ts";
 import type { Store } from "../runtime/store.ts";
 import type { Heads } from "./heads-os.ts";
+import type { RemoteHeads } from "./remote/remote.ts";
 
 export interface ApiOptions {
   readonly fleets: Fleets;
   /** The heads of clusters that have a record. */
   readonly heads: Pick<Heads, "get" | "whenOpen">;
+  /** Those that run elsewhere; absent where there are none. */
+  readonly remote?: Pick<RemoteHeads, "get">;
   /** @throws SkyError `cloud/unknown`. */
   readonly cloud: (name: string) => Cloud;
   readonly isolation: Isolation;

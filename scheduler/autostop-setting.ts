@@ -15,3 +15,9 @@ export function autostopSetting(request: {
   if (idleSeconds < 0) return undefined;
   return { idleMs: Math.round(idleSeconds * 1_000), verb: down ? "down" : "stop" };
 }
+
+/** The same, to another head. */
+export function autostopRequest(cluster: string, setting: AutostopSetting | undefined) {
+  if (setting === undefined) return { cluster, idleSeconds: -1, down: false };
+  return { cluster, idleSeconds: setting.idleMs / 1_000, down: setting.verb === "down" };
+}

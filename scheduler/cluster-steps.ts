@@ -3,7 +3,6 @@
 
 import { type Busy, type ClusterRecord, waitText } from "../clouds/cluster-record.ts";
 import type { Progress } from "../clouds/fleets-actor.ts";
-import type { ClusterView } from "../model/cluster.ts";
 import { clusterToProto, progressToProto } from "../proto/converters-cluster.ts";
 import type { sky } from "../proto/gen/sky.js";
 import { unlessFull } from "../runtime/store-room.ts";
@@ -63,21 +62,21 @@ export async function* stepsOf(
 }
 
 export function viewProto(
-  { heads }: ApiOptions,
+  options: ApiOptions,
   record: ClusterRecord,
 ): ReturnType<typeof clusterToProto> {
-  const view: ClusterView = viewOf(heads, record);
-  return clusterToProto(view);
+  return clusterToProto(viewOf(options, record));
 }
 
 function waiting(
-  { fleets, heads, clock }: ApiOptions,
+  options: ApiOptions,
   name: string,
   busy: Busy,
 ): ReturnType<typeof progressToProto> {
-  const nodes = fleets.record(name)?.nodes ?? [];
-  const board = heads.get(name)?.board;
-  const nodesUp = nodes.filter(({ id }) => board?.nodePhase(id) === "alive").length;
+  const { fleets, clock } = options;
+  const record = fleets.record(name);
+  const nodes = record === undefined ? [] : viewOf(options, record).nodes;
+  const nodesUp = nodes.filter(({ phase }) => phase === "alive").length;
   const text = waitText(busy, clock.now().wallMs);
   return progressToProto({ nodesUp, nodesWanted: nodes.length, text });
 }

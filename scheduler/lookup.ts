@@ -43,10 +43,17 @@ export async function headOf<H>(clusters: Clusters<H>, wanted: Wanted): Promise<
 
 /** The head of a cluster that is UP. @throws SkyError `cluster/not-found`, `cluster/not-up`. */
 export async function upHeadOf<H>(clusters: Clusters<H>, wanted: Wanted): Promise<H> {
-  const { cluster: name, what } = wanted;
+  demandUp(clusters, wanted);
+  return await headOf(clusters, wanted);
+}
+
+/** @throws SkyError `cluster/not-found`, `cluster/not-up`. */
+export function demandUp<H>(
+  clusters: Clusters<H>,
+  { cluster: name, what }: Pick<Wanted, "cluster" | "what">,
+): void {
   const { status } = recordOf(clusters, name);
   if (status !== "UP") throw new SkyError("cluster/not-up", { what, name, status });
-  return await headOf(clusters, wanted);
 }
 
 /** The job of an id; 0 is the latest. @throws SkyError `job/not-found`. */

@@ -1035,6 +1035,8 @@ export namespace sky {
             lastUsedAt: number;
             busyWith: string;
             region: string;
+            silentSince: (number|null);
+            silentWhy: string;
             static encode(message: sky.v1.Cluster.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Cluster & sky.v1.Cluster.$Shape;
         }
@@ -1054,6 +1056,8 @@ export namespace sky {
                 lastUsedAt?: number;
                 busyWith?: string;
                 region?: string;
+                silentSince?: (number|null);
+                silentWhy?: string;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.Cluster.$Properties;

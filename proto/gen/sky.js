@@ -4449,12 +4449,20 @@ export const sky = $root.sky = (() => {
             Cluster.prototype.lastUsedAt = 0;
             Cluster.prototype.busyWith = "";
             Cluster.prototype.region = "";
+            Cluster.prototype.silentSince = null;
+            Cluster.prototype.silentWhy = "";
 
             let $oneOfFields;
 
             // Virtual OneOf for proto3 optional field
             $Object.defineProperty(Cluster.prototype, "_autostop", {
                 get: $util.oneOfGetter($oneOfFields = ["autostop"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(Cluster.prototype, "_silentSince", {
+                get: $util.oneOfGetter($oneOfFields = ["silentSince"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -4492,6 +4500,10 @@ export const sky = $root.sky = (() => {
                     writer.uint32(98).string(message.busyWith);
                 if (message.region != null && $Object.hasOwnProperty.call(message, "region") && message.region !== "")
                     writer.uint32(106).string(message.region);
+                if (message.silentSince != null && $Object.hasOwnProperty.call(message, "silentSince"))
+                    writer.uint32(113).double(message.silentSince);
+                if (message.silentWhy != null && $Object.hasOwnProperty.call(message, "silentWhy") && message.silentWhy !== "")
+                    writer.uint32(122).string(message.silentWhy);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4637,6 +4649,22 @@ export const sky = $root.sky = (() => {
                                 message.region = value;
                             else
                                 delete message.region;
+                            continue;
+                        }
+                    case 14: {
+                            if (wireType !== 1)
+                                break;
+                            message.silentSince = reader.double();
+                            message._silentSince = "silentSince";
+                            continue;
+                        }
+                    case 15: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.silentWhy = value;
+                            else
+                                delete message.silentWhy;
                             continue;
                         }
                     }

@@ -4,9 +4,10 @@
 // calls are forwarded, and what it said last of its cluster.
 
 import type { HeadsPort } from "../../clouds/fleet-actor.ts";
-import type { ClusterView } from "../../model/cluster.ts";
+import type { ClusterView, Silence } from "../../model/cluster.ts";
 import type { Invitation } from "../../model/host-file.ts";
 import type { HeadClient } from "../../proto/client-grpc.ts";
+import type { sky } from "../../proto/gen/sky.js";
 
 export interface RemoteHeads extends HeadsPort {
   /** Of a cluster whose head runs elsewhere; `undefined` for any other. */
@@ -18,10 +19,15 @@ export interface RemoteHeads extends HeadsPort {
 
 export interface RemoteHead {
   readonly cluster: string;
-  /** Connected; waits for a connection that is being made. @throws SkyError `head/unreachable`. */
+  /**
+   * Connected; waits for a connection that is being made. Its calls end when the connection does,
+   * with an error that names the host. @throws SkyError `head/unreachable`.
+   */
   client(signal: AbortSignal): Promise<HeadClient>;
+  /** Gives the head what the tasks name of this machine, and then the tasks. */
+  submit(request: sky.v1.SubmitRequest, signal: AbortSignal): Promise<readonly number[]>;
   /** What it said last; `undefined` before it said anything. */
   view(): ClusterView | undefined;
   /** Since when (wall clock) it has not been heard, and why. */
-  silence(): { readonly since: number; readonly why: string } | undefined;
+  silence(): Silence | undefined;
 }

@@ -208,6 +208,7 @@ export const cluster: fc.Arbitrary<ClusterView> = withSome(
   {
     busyWith: someText,
     region: someText,
+    silence: plain({ since: real, why: text }),
     autostop: withSome(
       { idleMs, verb: fc.constantFrom("stop", "down"), verdict: text },
       { idleSince: real },
