@@ -2,20 +2,26 @@
 // all its clusters, and starts the nodes of local ones.
 //
 //     skyhead [--home DIR]        DIR defaults to $SKY_HOME, then ~/.sky
+//     skyhead --hosted DIR        of one cluster, on its first host; DIR is its folder there
 //
 // One lives per home; a second one leaves with 75. When it takes calls it writes `ready` to
 // descriptor 3, if that is open. TERM and INT end it in order; ranks run on and are found again.
 
 import { closeSync, fstatSync, writeSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { errorText } from "../model/errors.ts";
+import type { Home } from "../model/home.ts";
 import { homeAt } from "../model/home.ts";
+import { parseHeadFile } from "../model/host-file.ts";
 import { takeLock } from "../runtime/home-lock-sqlite.ts";
+import type { Log } from "../runtime/log.ts";
 import { createPinoLog } from "../runtime/log-pino.ts";
 import { readConfig } from "./skyhead/config.ts";
 import { startHeadProcess } from "./skyhead/head-process.ts";
+import type { Hosted } from "./skyhead/hosted.ts";
 
 /** EX_TEMPFAIL of sysexits.h: another one holds the home. */
 const exitHeld = 75;
@@ -27,7 +33,10 @@ await main().catch((error: unknown) => {
 });
 
 async function main(): Promise<void> {
-  const home = homeAt(homeRoot());
+  const { values } = parseArgs({
+    options: { home: { type: "string" }, hosted: { type: "string" } },
+  });
+  const home = homeAt(homeRoot(values));
   const lock = takeLock(home.lock);
   if (lock === undefined) process.exit(exitHeld);
   const config = await readConfig(home);
@@ -48,7 +57,10 @@ async function main(): Promise<void> {
 
   const head = await startHeadProcess({
     ...{ home, config, log },
-    onIdle: () => void stop("it was idle"),
+    ...(values.hosted === undefined
+      ? {}
+      : { hosted: await hostedIn(values.hosted, { home, log }) }),
+    onIdle: (why) => void stop(why),
     onBroken: crash,
   });
   const stop = async (why: string): Promise<void> => {
@@ -64,10 +76,21 @@ async function main(): Promise<void> {
   sayReady();
 }
 
-function homeRoot(): string {
-  const { values } = parseArgs({ options: { home: { type: "string" } } });
+function homeRoot(values: { readonly home?: string; readonly hosted?: string }): string {
+  if (values.hosted !== undefined) return `${resolve(values.hosted)}/head`;
   const chosen = values.home ?? process.env["SKY_HOME"] ?? "";
   return chosen === "" ? `${homedir()}/.sky` : resolve(chosen);
+}
+
+/** Loaded where it is wanted: a head of a user's machine needs none of it. */
+async function hostedIn(
+  where: string,
+  known: { readonly home: Home; readonly log: Log },
+): Promise<Hosted> {
+  const dir = resolve(where);
+  const { openHosted } = await import("./skyhead/hosted.ts");
+  const file = parseHeadFile(await readFile(`${dir}/head.json`, "utf8"));
+  return await openHosted({ dir, file, ...known });
 }
 
 /** Whoever started us waits for this word. Nobody may be there: then there is nobody to tell. */

@@ -8,6 +8,7 @@
 import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from "node:http2";
 import { connect as connectHttp2, constants } from "node:http2";
 import { connect as connectSocket, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { channelOptions } from "./services.ts";
 
 export interface Channel {
@@ -20,14 +21,30 @@ export interface Channel {
 const windowBytes = channelOptions["grpc-node.flow_control_window"];
 const unixScheme = "unix:";
 
+/** Proof of who we are, and of whom the peer has to be: PEM. */
+export interface ChannelSecurity {
+  readonly authority: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
 /** @param first a connection that is open already, for the first session. */
 export function channelTo(target: string, first?: Socket): Channel {
+  return channelOver(() => dialled(target), first);
+}
+
+/** To `host:port`, which proves that it is called so. */
+export function secureChannelTo(target: string, security: ChannelSecurity): Channel {
+  return channelOver(() => dialledSecurely(target, security));
+}
+
+function channelOver(dial: () => Socket, first?: Socket): Channel {
   let spare = first;
   let session: ClientHttp2Session | undefined;
   let calls = 0;
 
   const socketFor = (): Socket => {
-    const socket = spare?.destroyed === false ? spare : dialled(target);
+    const socket = spare?.destroyed === false ? spare : dial();
     spare = undefined;
     return socket;
   };
@@ -83,6 +100,18 @@ function newSession(socket: Socket): ClientHttp2Session {
 
 function dialled(target: string): Socket {
   if (target.startsWith(unixScheme)) return connectSocket(target.slice(unixScheme.length));
+  return connectSocket(whereIs(target));
+}
+
+function dialledSecurely(target: string, security: ChannelSecurity): Socket {
+  return connectTls({
+    ...whereIs(target),
+    ...{ ca: security.authority, cert: security.certificate, key: security.key },
+    ...{ minVersion: "TLSv1.3", ALPNProtocols: ["h2"] },
+  });
+}
+
+function whereIs(target: string): { readonly host: string; readonly port: number } {
   const at = target.lastIndexOf(":");
-  return connectSocket(Number(target.slice(at + 1)), target.slice(0, at));
+  return { host: target.slice(0, at), port: Number(target.slice(at + 1)) };
 }

@@ -11,6 +11,7 @@ import type {
   NodeProgress,
   NodeView,
 } from "../model/cluster.ts";
+import type { Node } from "../model/node.ts";
 import { capacityFromProto, capacityToProto } from "./converters-rank.ts";
 import { clusterStatuses, nodePhases } from "./enums.ts";
 import { given, givenText, needed, oneOf } from "./fields.ts";
@@ -66,12 +67,16 @@ export function nodeToProto(node: NodeView): sky.v1.Node.$Properties {
 }
 
 export function nodeFromProto(node: sky.v1.Node): NodeView {
-  const { id, index, ip, capacity, phase, host } = node;
+  return { ...plainNodeFromProto(node), phase: nodePhases.fromProto(node.phase) };
+}
+
+/** Without what liveness thinks of it. */
+export function plainNodeFromProto(node: sky.v1.Node): Node {
+  const { id, index, ip, capacity, host } = node;
   return {
     ...{ id, index, ip },
     ...givenText("host", host),
     capacity: capacityFromProto(capacity),
-    phase: nodePhases.fromProto(phase),
   };
 }
 

@@ -86,7 +86,10 @@ const writers: { readonly [K in Kind]: (message: Message<K>) => sky.v1.Envelope.
   acknowledge: ({ key }) => ({ acknowledge: { key: rankKeyToProto(key) } }),
   forget: ({ key }) => ({ forget: { key: rankKeyToProto(key) } }),
   "report-inventory": () => ({ reportInventory: {} }),
-  leave: ({ remove, why }) => ({ leave: { remove, why } }),
+  leave: ({ remove, why, replyTo }) => ({
+    leave: { remove, why, replyTo: addressToProto(replyTo) },
+  }),
+  left: ({ kept }) => ({ left: { kept: [...kept] } }),
   inspect: ({ replyTo }) => ({ inspect: { replyTo: addressToProto(replyTo) } }),
   "rank-prepared": ({ key, askedAt }) => ({
     rankPrepared: { key: rankKeyToProto(key), ...given("askedAt", askedAt) },
@@ -145,9 +148,10 @@ const readers: { readonly [B in Body]: (envelope: sky.v1.Envelope) => WireMessag
   }),
   reportInventory: () => ({ kind: "report-inventory" }),
   leave: ({ leave }) => {
-    const { remove, why } = needed(leave, "leave");
-    return { kind: "leave", remove, why };
+    const { remove, why, replyTo } = needed(leave, "leave");
+    return { kind: "leave", remove, why, replyTo: addressFromProto(replyTo) };
   },
+  left: ({ left }) => ({ kind: "left", kept: needed(left, "left").kept }),
   inspect: ({ inspect }) => ({
     kind: "inspect",
     replyTo: addressFromProto(needed(inspect, "inspect").replyTo),

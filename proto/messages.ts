@@ -50,7 +50,13 @@ export type AgentMessage =
   | { readonly kind: "forget"; readonly key: RankKey }
   | { readonly kind: "report-inventory" }
   /** End for good, with all that is ours on the host if `remove`. Ranks have ended before. */
-  | { readonly kind: "leave"; readonly remove: boolean; readonly why: string }
+  | {
+      readonly kind: "leave";
+      readonly remove: boolean;
+      readonly why: string;
+      /** Hears `left` when all but the process itself is gone. */
+      readonly replyTo: Address;
+    }
   | { readonly kind: "inspect"; readonly replyTo: Address };
 
 /** All that a node needs to run one rank. */
@@ -181,6 +187,13 @@ export interface Inspection {
   readonly json: string;
 }
 
+/** The answer to `leave`. */
+export interface Left {
+  readonly kind: "left";
+  /** What is not ours to remove, a sentence each. */
+  readonly kept: readonly string[];
+}
+
 /** Refusals that the runtime itself sends back to an asker. */
 export interface Refusal {
   readonly kind: "refusal";
@@ -189,4 +202,4 @@ export interface Refusal {
 }
 
 /** Whatever may cross the bus. */
-export type WireMessage = AgentMessage | AgentReport | Beat | Inspection | Refusal;
+export type WireMessage = AgentMessage | AgentReport | Beat | Inspection | Left | Refusal;

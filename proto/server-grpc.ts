@@ -137,7 +137,10 @@ function contextOf(
   const gone = new AbortController();
   const what = call.getPath();
   call.on("cancelled", () => gone.abort(new SkyError("core/cancelled", { what })));
-  return { signal: gone.signal, peer: call.getPeer() };
+  const { sslPeerCertificate } = call.getAuthContext();
+  const name: unknown = sslPeerCertificate?.subject?.CN;
+  const certified = typeof name === "string" ? { certified: name } : {};
+  return { signal: gone.signal, peer: call.getPeer(), ...certified };
 }
 
 function statusOf(

@@ -78,6 +78,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** The caller's transport address, for logs. It proves nothing. */
   readonly peer: string;
+  /** The name in the caller's certificate, where the server demands one: proven. */
+  readonly certified?: string;
 }
 
 /** Implementations of a service. They throw `SkyError` for what the caller should learn. */

@@ -14,6 +14,24 @@ export interface PeerName {
 /** The head's own name. It serves all clusters of its home; no node may have its node id. */
 export const headPeer: PeerName = { cluster: "sky", node: headNode };
 
+/**
+ * Whoever owns the table of clusters, on the bulk wire of a head that runs elsewhere: no node may
+ * have its node id. It gives chunks and takes none.
+ */
+export function homePeer(cluster: string): PeerName {
+  return { cluster, node: homeNode };
+}
+
+export const homeNode = "_home";
+
+/**
+ * The name in the certificate with which a node may dial the join, and nothing else: it is no
+ * peer's name (`parsePeer`), and nobody signs in on the bus by a certificate alone.
+ */
+export function joinName(name: PeerName): string {
+  return `${peerText(name)}/join`;
+}
+
 /** The name of a node in its certificate and on the bulk wire. */
 export function peerText(name: PeerName): string {
   return `${name.cluster}/${name.node}`;
@@ -42,6 +60,15 @@ export const leafDaysMax = 825;
 
 /** The certificates of one transfer: connections are made within this, and again after a break. */
 export const transferHoursMax = 168;
+
+/** For a join: as short as the life of its token, with room for a slow start. */
+export const joinMinutesMax = 10;
+/** For whoever owns the table of clusters; asked for anew with each connection. */
+export const homeDaysMax = 7;
+
+export function joinValidityFrom(nowMs: number): Validity {
+  return { notBeforeMs: nowMs - clockSkewMs, notAfterMs: nowMs + joinMinutesMax * 60_000 };
+}
 
 /** From an hour before `nowMs`, so that a node whose clock is behind accepts it at once. */
 export function validityFrom(nowMs: number, days: number): Validity {

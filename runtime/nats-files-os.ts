@@ -6,6 +6,8 @@
 // have named is touched, and nothing of it gets into a configuration.
 
 import {
+  chmodSync,
+  chownSync,
   closeSync,
   mkdirSync,
   openSync,
@@ -19,8 +21,18 @@ import type { NatsConfig, NatsUser } from "./nats-config.ts";
 import { isNatsUser, natsConfigText } from "./nats-config.ts";
 import type { ProcessIdentity } from "./process-identity-os.ts";
 
+/** Another user than ours, as whom the server runs. */
+export interface NatsOwner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 export interface NatsFiles {
   readonly dir: string;
+  /** Who runs it, if not we: it reads what it needs by its group, and writes into `ports` alone. */
+  readonly owner?: NatsOwner;
+  /** Where it tells the port that it chose. */
+  readonly ports: string;
   readonly config: string;
   readonly certificate: string;
   readonly key: string;
@@ -44,16 +56,21 @@ export interface NatsRun extends ProcessIdentity {
 }
 
 /** Makes the directory, and takes away what killed servers left in it. */
-export function natsFilesIn(dir: string): NatsFiles {
+export function natsFilesIn(dir: string, owner?: NatsOwner): NatsFiles {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  for (const name of readdirSync(dir)) {
-    if (/^nats-server_\d+\.ports$/.test(name)) rmSync(`${dir}/${name}`, { force: true });
+  const ports = owner === undefined ? dir : `${dir}/ports`;
+  if (owner !== undefined) {
+    mkdirSync(ports, { recursive: true, mode: 0o700 });
+    chownSync(ports, owner.uid, owner.gid);
+  }
+  for (const name of readdirSync(ports)) {
+    if (/^nats-server_\d+\.ports$/.test(name)) rmSync(`${ports}/${name}`, { force: true });
   }
   const log = `${dir}/nats-server.log`;
   closeSync(openSync(log, "a", 0o600));
   return {
-    dir,
-    log,
+    ...{ dir, ports, log },
+    ...(owner === undefined ? {} : { owner }),
     config: `${dir}/nats-server.conf`,
     certificate: `${dir}/server.crt`,
     key: `${dir}/server.key`,
@@ -69,12 +86,12 @@ export function writeNatsConfig(
 ): void {
   const text = natsConfigText({
     ...config,
-    portsDir: files.dir,
+    portsDir: files.ports,
     certificateFile: files.certificate,
     keyFile: files.key,
     authorityFile: files.authority,
   });
-  writePrivate(files.config, text);
+  writeReadable(files, files.config, text);
 }
 
 export function saveRun(files: NatsFiles, run: NatsRun): void {
@@ -118,6 +135,19 @@ function readJson(path: string): unknown {
     // Half a file of a machine that lost power: what it named is gone too, or joins again.
     return undefined;
   }
+}
+
+/** The same for what the server reads, whoever runs it. */
+export function writeReadable({ owner }: NatsFiles, path: string, text: string): void {
+  if (owner === undefined) {
+    writePrivate(path, text);
+    return;
+  }
+  const next = `${path}.next`;
+  writeFileSync(next, text, { mode: 0o600 });
+  chownSync(next, -1, owner.gid);
+  chmodSync(next, 0o640);
+  renameSync(next, path);
 }
 
 /** A reader sees the old or the new content, and nobody else sees any. */

@@ -31,7 +31,7 @@ export interface Orphans {
 export function findOrphans(files: NatsFiles): Orphans {
   const saved = savedRun(files);
   const recorded = saved !== undefined && isOurs(saved, files) ? saved : undefined;
-  const found = findProcesses((program) => runsOver(program, files));
+  const found = findProcesses((program) => runsOver(program, files), files.owner?.uid);
   return { recorded, strays: found.filter(({ pid }) => pid !== recorded?.pid) };
 }
 
@@ -45,7 +45,7 @@ export async function endOrphans(dir: string): Promise<void> {
 
 function isOurs(run: NatsRun, files: NatsFiles): boolean {
   if (run.boot === "" || run.boot !== bootId() || !isAlive(run)) return false;
-  const program = programOf(run.pid);
+  const program = programOf(run.pid, files.owner?.uid);
   if (program === undefined || !isOverOurs(program, files)) return false;
   return program.executable === run.executable || isNamedNats(program);
 }

@@ -151,7 +151,7 @@ export async function launchNats(options: {
     await endProcess(run);
     return { kind: "failed", why: "it did not tell its port" };
   }
-  const { executable = run.executable } = programOf(run.pid) ?? {};
+  const { executable = run.executable } = programOf(run.pid, files.owner?.uid) ?? {};
   const ready = { ...run, executable, port };
   saveRun(files, ready);
   return { kind: "ready", run: ready, child };
@@ -164,6 +164,7 @@ function spawnNats(binary: string, files: NatsFiles): ChildProcess {
     detached: true,
     stdio: ["ignore", output, output],
     env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
+    ...files.owner,
   });
   closeSync(output);
   child.unref();
@@ -198,7 +199,7 @@ async function chosenPort(
   files: NatsFiles,
   identity: ProcessIdentity,
 ): Promise<number | undefined> {
-  const path = `${files.dir}/nats-server_${identity.pid}.ports`;
+  const path = `${files.ports}/nats-server_${identity.pid}.ports`;
   const deadline = performance.now() + readyMs;
   while (performance.now() < deadline && isAlive(identity)) {
     const port = parsePortsFile(readIfThere(path) ?? "");

@@ -14,14 +14,14 @@ import { errorText, SkyError } from "../model/errors.ts";
 import type { KeyedCertificate } from "./certificates-os.ts";
 import type { Log } from "./log.ts";
 import type { BusUsers, NatsLogEvent, NatsUser } from "./nats-config.ts";
-import type { NatsFiles, NatsRun } from "./nats-files-os.ts";
+import type { NatsFiles, NatsOwner, NatsRun } from "./nats-files-os.ts";
 import {
   natsFilesIn,
   savedPort,
   savedUsers,
   saveUsers,
   writeNatsConfig,
-  writePrivate,
+  writeReadable,
 } from "./nats-files-os.ts";
 import { findOrphans } from "./nats-orphan-os.ts";
 import type { ProbeTarget } from "./nats-probe-tcp.ts";
@@ -69,6 +69,10 @@ export interface NatsStatus {
 export interface NatsServerOptions {
   /** For its configuration, keys and log. Made with mode 0700. */
   readonly dir: string;
+  /** As whom it runs, if not as who we are. */
+  readonly owner?: NatsOwner;
+  /** Where it listened before, for when its files do not tell; 0 = wherever there is room. */
+  readonly port?: number;
   /** The program; absent = looked for on PATH, in /usr/sbin and in `binaryDirs`. */
   readonly binary?: string;
   readonly binaryDirs?: readonly string[];
@@ -129,7 +133,7 @@ class Server implements NatsServer {
     this.#options = options;
     this.#limits = { ...watchDefaults, ...options.watch };
     this.#binary = binary;
-    this.#files = natsFilesIn(options.dir);
+    this.#files = natsFilesIn(options.dir, options.owner);
     this.#log = new NatsLog(this.#files.log, (event) => this.#count(event));
     this.#users = new NatsUsers({
       log: this.#log,
@@ -199,13 +203,13 @@ class Server implements NatsServer {
   // ---- starting
 
   async start(): Promise<void> {
-    const { server, authority } = this.#options;
+    const { server, authority, port = 0 } = this.#options;
     const { recorded, strays } = findOrphans(this.#files);
-    this.#port = savedPort(this.#files) ?? -1;
+    this.#port = savedPort(this.#files) ?? (port === 0 ? -1 : port);
     for (const stray of strays) await endProcess(stray);
-    writePrivate(this.#files.certificate, server.certificate);
-    writePrivate(this.#files.key, server.key);
-    writePrivate(this.#files.authority, authority);
+    writeReadable(this.#files, this.#files.certificate, server.certificate);
+    writeReadable(this.#files, this.#files.key, server.key);
+    writeReadable(this.#files, this.#files.authority, authority);
     try {
       const adopted = recorded !== undefined && (await this.#adopt(recorded));
       if (!adopted) await this.#launchOnSomePort();

@@ -35,10 +35,10 @@ export interface Program {
 }
 
 /** What a process of this user runs; `undefined` if it ended or is somebody else's. */
-export function programOf(pid: number): Program | undefined {
+export function programOf(pid: number, uid = process.getuid?.()): Program | undefined {
   const root = `/proc/${pid}`;
   try {
-    if (statSync(root).uid !== process.getuid?.()) return undefined;
+    if (statSync(root).uid !== uid) return undefined;
     const executable = readlinkSync(`${root}/exe`).replace(/ \(deleted\)$/, "");
     const args = readFileSync(`${root}/cmdline`, "utf8").split("\0").slice(0, -1);
     return { executable, args, folder: readlinkSync(`${root}/cwd`) };
@@ -48,8 +48,11 @@ export function programOf(pid: number): Program | undefined {
   }
 }
 
-/** All processes of this user for which `want` holds. */
-export function findProcesses(want: (program: Program) => boolean): readonly ProcessIdentity[] {
+/** All processes of a user, of this one unless said otherwise, for which `want` holds. */
+export function findProcesses(
+  want: (program: Program) => boolean,
+  uid?: number,
+): readonly ProcessIdentity[] {
   let names: readonly string[];
   try {
     names = readdirSync("/proc");
@@ -61,7 +64,7 @@ export function findProcesses(want: (program: Program) => boolean): readonly Pro
     if (!/^\d+$/.test(name)) return [];
     // The identity first: should the pid be used again in between, the program does not match it.
     const identity = identityOf(Number(name));
-    const program = identity === undefined ? undefined : programOf(identity.pid);
+    const program = identity === undefined ? undefined : programOf(identity.pid, uid);
     const found = identity !== undefined && program !== undefined && want(program);
     return found && isAlive(identity) ? [identity] : [];
   });

@@ -9,7 +9,7 @@ import { clusterPattern, tokenPattern } from "../model/ids.ts";
 import { agreeOnWire } from "../model/wire.ts";
 import type { HandlersOf, joinService } from "../proto/services.ts";
 import { nodePermissions } from "../runtime/bus-permissions.ts";
-import { type PeerName, peerText } from "../runtime/certificates.ts";
+import { joinName, type PeerName, peerText } from "../runtime/certificates.ts";
 import { type KeyedCertificate, signRequest } from "../runtime/certificates-os.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
@@ -33,6 +33,8 @@ export interface JoinDeskOptions {
   readonly stream: () => StreamTarget;
   /** What a node signs in with on a bus that is not ours. Absent = the key that it names itself. */
   readonly busAccess?: (peer: PeerName) => Promise<BusAccess>;
+  /** Whether who joins must have shown the certificate of its invitation (`joinName`). */
+  readonly certified?: boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -72,7 +74,7 @@ export function createJoinDesk(options: JoinDeskOptions): JoinDesk {
   return {
     issue: (cluster, node) => desk.issue(cluster, node),
     dismiss: (cluster, node) => desk.dismiss(cluster, node),
-    handlers: { join: (request) => desk.join(request) },
+    handlers: { join: (request, { certified }) => desk.join(request, certified) },
     counts: () => ({ joined: desk.joined, refused: desk.refused }),
   };
 }
@@ -100,10 +102,11 @@ class Desk {
     await this.#options.users.remove(peerText({ cluster, node }));
   }
 
-  async join(request: JoinRequest): ReturnType<JoinHandler> {
+  async join(request: JoinRequest, certified: string | undefined): ReturnType<JoinHandler> {
     const { cluster, node, version } = request;
     const { log } = this.#options;
     try {
+      this.#demandCertificate(request, certified);
       const response = await this.#admit(request);
       this.joined += 1;
       log.info("joined", { cluster, node, version });
@@ -137,6 +140,13 @@ class Desk {
       ...{ streamHost: stream().host, streamPort: stream().port },
       ...{ wireVersion: agreement.version, capabilities: [...agreement.capabilities] },
     };
+  }
+
+  /** Where nodes come over the network: only with the certificate of its own invitation. */
+  #demandCertificate({ cluster, node }: JoinRequest, certified: string | undefined): void {
+    if (this.#options.certified !== true) return;
+    if (certified === joinName({ cluster, node })) return;
+    throw new SkyError("join/denied", { why: "it came with the certificate of another" });
   }
 
   /** Only one who has the token gets as far as this: what is told of it is true. */

@@ -10,7 +10,7 @@
 import { availableParallelism, totalmem } from "node:os";
 import type { Server } from "@grpc/grpc-js";
 import { ServerCredentials } from "@grpc/grpc-js";
-import type { LocalCloud } from "../../clouds/cloud-local.ts";
+import type { Cloud } from "../../clouds/cloud.ts";
 import { createLocalCloud } from "../../clouds/cloud-local.ts";
 import type { Fleets } from "../../clouds/fleets-actor.ts";
 import { createFleets } from "../../clouds/fleets-actor.ts";
@@ -42,6 +42,7 @@ import type { ActorSystem } from "../../runtime/system-actor.ts";
 import { createSystem } from "../../runtime/system-actor.ts";
 import { packageVersion } from "../../runtime/version-os.ts";
 import { addHeadServices } from "../../scheduler/api-grpc.ts";
+import type { ApiOptions } from "../../scheduler/api-options.ts";
 import type { Heads } from "../../scheduler/heads-os.ts";
 import { createHeads } from "../../scheduler/heads-os.ts";
 import type { SourceMemory } from "../../scheduler/source-memory.ts";
@@ -50,6 +51,7 @@ import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { createThreadWork } from "../../transfer/chunks/work-threads-os.ts";
 import { createThreadReading } from "../../transfer/tree/reading-threads-os.ts";
 import { chunksAt, headReserveBytes } from "../skylet/chunks.ts";
+import type { Hosted } from "./hosted.ts";
 import type { IdleWatch } from "./idle.ts";
 import { watchIdle } from "./idle.ts";
 import type { LanePorts } from "./lane.ts";
@@ -61,10 +63,15 @@ export interface HeadProcessOptions {
   readonly config: Config;
   readonly log: Log;
   /** Nothing was asked for a while, and nothing must be kept: the process may end. */
-  readonly onIdle: () => void;
+  readonly onIdle: (why: string) => void;
   /** Something that cannot go on: the process must end, and be started anew. */
   readonly onBroken: (why: string) => void;
+  /** It runs on a host of its one cluster. */
+  readonly hosted?: Hosted;
 }
+
+/** Where this process has nodes itself. */
+type OwnCloud = Cloud & { close(): Promise<void> };
 
 /** Given up when the disk is full, so that the journal can still be written. */
 const ballastMib = 8;
@@ -111,7 +118,7 @@ export class HeadProcess {
   readonly #server: Server = createGrpcServer();
   readonly #lanes: Lanes;
   readonly #heads: Heads;
-  readonly #cloud: LocalCloud;
+  readonly #cloud: OwnCloud;
   readonly #system: ActorSystem;
   readonly #fleets: Fleets;
   readonly #idle: IdleWatch;
@@ -129,6 +136,7 @@ export class HeadProcess {
     this.#lanes = new Lanes({
       ...ports,
       ...{ home, config, server: this.#server },
+      ...given("openProcess", options.hosted?.openLane),
       onSession: (session) => this.#heads.take(session),
       onMisfit: (misfit) => this.#heads.misfit(misfit),
     });
@@ -144,7 +152,28 @@ export class HeadProcess {
       scheduler: { leaseMs: config.leaseSeconds * 1_000 },
       history: config.history,
     });
-    this.#cloud = createLocalCloud({
+    this.#cloud = options.hosted?.cloud ?? this.#localCloud();
+    const bus = createBusHub().connect(headNode, headPermissions(homeCluster));
+    this.#system = createSystem({ ...ports, store, bus, cluster: homeCluster, node: headNode });
+    const cloud = (name: string) => this.#cloudNamed(name);
+    this.#fleets = createFleets({
+      ...{ system: this.#system, store },
+      ports: { cloud, heads: this.#heads },
+      goneMax: config.history.clusters,
+    });
+    this.#idle = watchIdle({
+      ...{ clock, idleMs: config.idleExitSeconds * 1_000 },
+      onIdle: () => options.onIdle("it was idle"),
+      isNeeded: () =>
+        this.#address === undefined ||
+        this.#options.hosted !== undefined ||
+        this.#fleets.records().some(({ status }) => status !== "STOPPED"),
+    });
+  }
+
+  #localCloud(): OwnCloud {
+    const { home, config, log } = this.#options;
+    return createLocalCloud({
       ...{ home, log, loopbackNet: process.platform === "linux" },
       starter: {
         start: async (node, signal) => {
@@ -155,27 +184,14 @@ export class HeadProcess {
       },
       machine: { cpus: availableParallelism(), memoryBytes: totalmem() },
     });
-    const bus = createBusHub().connect(headNode, headPermissions(homeCluster));
-    this.#system = createSystem({ ...ports, store, bus, cluster: homeCluster, node: headNode });
-    const cloud = (name: string) => this.#cloudNamed(name);
-    this.#fleets = createFleets({
-      ...{ system: this.#system, store },
-      ports: { cloud, heads: this.#heads },
-      goneMax: config.history.clusters,
-    });
-    this.#idle = watchIdle({
-      ...{ clock, idleMs: config.idleExitSeconds * 1_000, onIdle: options.onIdle },
-      isNeeded: () =>
-        this.#address === undefined ||
-        this.#fleets.records().some(({ status }) => status !== "STOPPED"),
-    });
   }
 
   async open(): Promise<void> {
-    const { home, config, log } = this.#options;
+    const { home, config, log, hosted, onIdle } = this.#options;
     await this.#fleets.restore();
+    hosted?.begin({ fleets: this.#fleets, heads: this.#heads, onEnd: onIdle });
     const { clock } = this.#ports;
-    addHeadServices(this.#server, {
+    const api: ApiOptions = {
       ...{ ...this.#ports, fleets: this.#fleets, heads: this.#heads, store: this.#store },
       cloud: (name) => this.#cloudNamed(name),
       isolation: config.local.isolation,
@@ -187,7 +203,9 @@ export class HeadProcess {
       },
       inspect: () => this.#inspect(),
       enter: () => this.#idle.enter(),
-    });
+    };
+    addHeadServices(this.#server, api);
+    hosted?.serve(this.#server, api);
     this.#address = await listenPrivately(home.socket, (path) =>
       listenGrpc(this.#server, `unix:${path}`, ServerCredentials.createInsecure()),
     );
@@ -210,7 +228,7 @@ export class HeadProcess {
     await this.#store.close();
   }
 
-  #cloudNamed(name: string): LocalCloud {
+  #cloudNamed(name: string): Cloud {
     if (name !== this.#cloud.name) throw new SkyError("cloud/unknown", { cloud: name });
     return this.#cloud;
   }

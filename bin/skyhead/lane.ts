@@ -49,4 +49,6 @@ export interface LanesOptions extends LanePorts {
   readonly config: Config;
   /** Where nodes join: services may be added while it listens. */
   readonly server: Server;
+  /** How the lane of nodes that are processes is opened, where that is not the local way. */
+  readonly openProcess?: (options: LanesOptions) => Promise<Lane>;
 }

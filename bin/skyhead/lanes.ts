@@ -18,7 +18,8 @@ export class Lanes {
   get(isolation: Isolation): Promise<Lane> {
     const known = this.#opening.get(isolation);
     if (known !== undefined) return known;
-    const open = isolation === "embedded" ? openEmbeddedLane : openProcessLane;
+    const { openProcess = openProcessLane } = this.#options;
+    const open = isolation === "embedded" ? openEmbeddedLane : openProcess;
     const opening = open(this.#options);
     this.#opening.set(isolation, opening);
     opening.then(

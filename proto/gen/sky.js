@@ -36,6 +36,7 @@ export const sky = $root.sky = (() => {
             Envelope.prototype.inspect = null;
             Envelope.prototype.renewLease = null;
             Envelope.prototype.leave = null;
+            Envelope.prototype.left = null;
             Envelope.prototype.rankPrepared = null;
             Envelope.prototype.rankRefused = null;
             Envelope.prototype.rankStarted = null;
@@ -50,7 +51,7 @@ export const sky = $root.sky = (() => {
             let $oneOfFields;
 
             $Object.defineProperty(Envelope.prototype, "body", {
-                get: $util.oneOfGetter($oneOfFields = ["prepare", "go", "stop", "acknowledge", "forget", "reportInventory", "inspect", "renewLease", "leave", "rankPrepared", "rankRefused", "rankStarted", "rankExited", "rankSwept", "inventory", "inventoryPart", "beat", "inspection", "refusal"]),
+                get: $util.oneOfGetter($oneOfFields = ["prepare", "go", "stop", "acknowledge", "forget", "reportInventory", "inspect", "renewLease", "leave", "left", "rankPrepared", "rankRefused", "rankStarted", "rankExited", "rankSwept", "inventory", "inventoryPart", "beat", "inspection", "refusal"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -85,6 +86,8 @@ export const sky = $root.sky = (() => {
                     $root.sky.v1.RenewLease.encode(message.renewLease, writer.uint32(138).fork(), _depth + 1).ldelim();
                 if (message.leave != null && $Object.hasOwnProperty.call(message, "leave"))
                     $root.sky.v1.Leave.encode(message.leave, writer.uint32(146).fork(), _depth + 1).ldelim();
+                if (message.left != null && $Object.hasOwnProperty.call(message, "left"))
+                    $root.sky.v1.Left.encode(message.left, writer.uint32(154).fork(), _depth + 1).ldelim();
                 if (message.rankPrepared != null && $Object.hasOwnProperty.call(message, "rankPrepared"))
                     $root.sky.v1.RankPrepared.encode(message.rankPrepared, writer.uint32(162).fork(), _depth + 1).ldelim();
                 if (message.rankRefused != null && $Object.hasOwnProperty.call(message, "rankRefused"))
@@ -226,6 +229,13 @@ export const sky = $root.sky = (() => {
                                 break;
                             message.leave = $root.sky.v1.Leave.decode(reader, reader.size(), $undefined, _depth + 1, message.leave);
                             message.body = "leave";
+                            continue;
+                        }
+                    case 19: {
+                            if (wireType !== 2)
+                                break;
+                            message.left = $root.sky.v1.Left.decode(reader, reader.size(), $undefined, _depth + 1, message.left);
+                            message.body = "left";
                             continue;
                         }
                     case 20: {
@@ -1341,6 +1351,7 @@ export const sky = $root.sky = (() => {
 
             Leave.prototype.remove = false;
             Leave.prototype.why = "";
+            Leave.prototype.replyTo = null;
 
             Leave.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -1353,6 +1364,8 @@ export const sky = $root.sky = (() => {
                     writer.uint32(8).bool(message.remove);
                 if (message.why != null && $Object.hasOwnProperty.call(message, "why") && message.why !== "")
                     writer.uint32(18).string(message.why);
+                if (message.replyTo != null && $Object.hasOwnProperty.call(message, "replyTo"))
+                    $root.sky.v1.Address.encode(message.replyTo, writer.uint32(26).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1404,6 +1417,12 @@ export const sky = $root.sky = (() => {
                                 delete message.why;
                             continue;
                         }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.replyTo = $root.sky.v1.Address.decode(reader, reader.size(), $undefined, _depth + 1, message.replyTo);
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -1422,6 +1441,89 @@ export const sky = $root.sky = (() => {
             };
 
             return Leave;
+        })();
+
+        v1.Left = (function() {
+
+            const Left = function (properties) {
+                this.kept = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Left.prototype.kept = $util.emptyArray;
+
+            Left.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.kept != null && message.kept.length)
+                    for (let i = 0; i < message.kept.length; ++i)
+                        writer.uint32(10).string(message.kept[i]);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Left.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.sky.v1.Left();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.kept && message.kept.length))
+                                message.kept = [];
+                            message.kept.push(reader.stringVerify());
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Left;
         })();
 
         v1.Inspect = (function() {

@@ -245,7 +245,7 @@ const messages: Arbitraries = {
   acknowledge: plain({ key: rankKey }),
   forget: plain({ key: rankKey }),
   "report-inventory": fc.constant({}),
-  leave: plain({ remove: fc.boolean(), why: text }),
+  leave: plain({ remove: fc.boolean(), why: text, replyTo: address }),
   inspect: plain({ replyTo: address }),
   "rank-prepared": withSome({ key: rankKey }, { askedAt: real }),
   "rank-refused": withSome({ key: rankKey, why: text }, { fault: fc.constant("job") }),
@@ -262,6 +262,7 @@ const messages: Arbitraries = {
   }),
   beat: withSome({ seq: whole, bootId: text, headSeq: whole }, { askedAt: real }),
   inspection: plain({ json: text }),
+  left: plain({ kept: fc.array(text, { maxLength: 3 }) }),
   refusal: plain({ code: fc.constantFrom("bus/no-such-actor", "mailbox/full"), to: text }),
 };
 
