@@ -56,7 +56,7 @@ export interface HostsCloud extends Cloud {
   give(hosts: GivenHosts): Promise<void>;
   given(): GivenHosts | undefined;
   /** What agents left behind when they went for good: files that are the user's. */
-  kept(): readonly string[];
+  readonly kept: NonNullable<Cloud["kept"]>;
   close(): Promise<void>;
 }
 
@@ -91,9 +91,8 @@ class Hosts implements HostsCloud {
     return this.#kept;
   }
 
-  kept(): readonly string[] {
-    return this.#kept?.kept ?? [];
-  }
+  kept = (cluster: string): readonly string[] =>
+    this.#kept?.cluster === cluster ? this.#kept.kept : [];
 
   /** Agents of hosts are none of ours: they live on. */
   async close(): Promise<void> {

@@ -8,7 +8,7 @@ import { nodeId } from "../model/ids.ts";
 import type { Node } from "../model/node.ts";
 import type { Accelerators, Capacity } from "../model/resources.ts";
 import { given } from "../proto/fields.ts";
-import type { FoundNodes, HostAddress } from "./cloud.ts";
+import type { HostAddress } from "./cloud.ts";
 import { neverUsed, type Usage } from "./usage.ts";
 
 export interface ClusterRecord {
@@ -67,7 +67,10 @@ export interface LaunchRequest {
   /** What each node will have: the cloud's answer to `asked`. Absent: the cluster is there. */
   readonly capacity?: Capacity;
   /** Where and what each node will be, if the cloud had to look: as many as `numNodes`. */
-  readonly found?: Pick<FoundNodes, "region" | "nodes">;
+  readonly found?: {
+    readonly region: string;
+    readonly nodes: readonly (HostAddress & { readonly capacity: Capacity })[];
+  };
   readonly cloud: string;
   /** Where it has to be; absent: anywhere. */
   readonly region?: string;

@@ -96,7 +96,7 @@ function bringUp(
 
 function launchOf(request: sky.v1.HostRequest, nodes: readonly Node[]): LaunchRequest {
   const { cluster: name, token, user, region } = request;
-  const found = nodes.map(({ capacity, host = "" }) => ({ capacity, host }));
+  const found = nodes.map(({ capacity, host = "", ip }) => ({ capacity, host, ip }));
   const [first] = nodes;
   if (first === undefined) {
     throw new SkyError("request/invalid", { field: "nodes", why: "there are none" });
