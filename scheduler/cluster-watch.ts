@@ -10,7 +10,7 @@ import type { ApiOptions } from "./api-options.ts";
 import { viewOf } from "./cluster-view.ts";
 import { recordOf } from "./lookup.ts";
 
-type Options = Pick<ApiOptions, "fleets" | "heads">;
+type Options = Pick<ApiOptions, "fleets" | "heads" | "remote">;
 
 export interface ClusterWatch {
   readonly name: string;
@@ -37,7 +37,7 @@ export async function* watchCluster(
         yield { why: why() };
         return;
       }
-      const view = viewOf(options.heads, record);
+      const view = viewOf(options, record);
       const text = JSON.stringify(view);
       if (text !== told) {
         told = text;
