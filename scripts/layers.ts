@@ -62,6 +62,7 @@ export async function runLayer(layer: Layer): Promise<LayerResult> {
   const { name, concurrency = 2, fileTimeoutMs = 120_000 } = layer;
   const startedAt = performance.now();
   const tally: Tally = { passed: 0, ran: new Set(), failures: [], skips: [], tables: [] };
+  const before = { ...process.env };
   Object.assign(process.env, layer.env);
   const waiting = [...layer.files];
   const lane = async (): Promise<void> => {
@@ -70,6 +71,10 @@ export async function runLayer(layer: Layer): Promise<LayerResult> {
     }
   };
   await Promise.all(Array.from({ length: concurrency }, lane));
+  for (const name of Object.keys(layer.env ?? {})) {
+    if (before[name] === undefined) delete process.env[name];
+    else process.env[name] = before[name];
+  }
   const { passed, ran, failures, skips, tables } = tally;
   const ms = performance.now() - startedAt;
   const counts = { passed, failed: failures.length, skipped: skips.length };

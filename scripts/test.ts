@@ -28,6 +28,14 @@ env["SKY_TEST_PROGRAMS"] = "dist";
 const integration = testFiles("test/integration");
 const smoke = testFiles("test/smoke");
 const isolations = ["embedded", "process"] as const;
+/** What a layer of tests on clusters of real hosts is like; its files are of the integration. */
+const onHosts = {
+  env: { SKY_TEST_CLOUD: "ssh", SKY_TEST_ISOLATION: "process" },
+  concurrency: 1,
+  fileTimeoutMs: 240_000,
+} as const;
+const files = (...names: readonly string[]): readonly string[] =>
+  names.map((name) => `test/integration/${name}.test.ts`);
 const layers: readonly Layer[] = [
   { name: "tidy", files: ["test/tidy.test.ts"] },
   { name: "unit", files: testFiles("test/unit") },
@@ -47,10 +55,16 @@ const layers: readonly Layer[] = [
   })),
   // Hosts as namespaces, and what is killed: neither must be starved by other tests besides.
   { name: "e2e", files: testFiles("test/e2e"), concurrency: 1, fileTimeoutMs: 240_000 },
+  { name: "hosts", files: files("cancel", "exits", "failure", "gang"), ...onHosts },
   { name: "chaos", files: testFiles("test/chaos"), concurrency: 1, fileTimeoutMs: 240_000 },
   { name: "proofs", files: testFiles("test/proofs") },
   { name: "skew", files: testFiles("test/skew"), fileTimeoutMs: 240_000 },
   { name: "replay", files: testFiles("test/replay") },
+];
+
+/** Only when they are asked for: `npm run test:hosts`. */
+const asides: readonly Layer[] = [
+  { name: "all-hosts", files: files("autostop", "input", "logs", "output", "setup"), ...onHosts },
 ];
 
 const asked = argv.slice(2);
@@ -61,22 +75,28 @@ const mayBeEmpty = ["replay"];
 await main();
 
 async function main(): Promise<void> {
-  const chosen = layers.filter(({ name }) => asked.length === 0 || asked.some(isNamed(name)));
-  const unknown = asked.find((word) => !layers.some(({ name }) => isNamed(name)(word)));
+  const all = [...layers, ...asides];
+  const named = all.filter(({ name }) => asked.some(isNamed(name)));
+  const unknown = asked.find((word) => !all.some(({ name }) => isNamed(name)(word)));
   if (unknown !== undefined) {
-    console.error(`there is no layer ${unknown}: ${layers.map(({ name }) => name).join(", ")}`);
+    console.error(`there is no layer ${unknown}: ${all.map(({ name }) => name).join(", ")}`);
     exit(2);
   }
+  const chosen = asked.length === 0 ? layers : named;
   const needs = (pattern: RegExp): boolean => chosen.some(({ name }) => pattern.test(name));
-  if (needs(/contract|integration|smoke|e2e|chaos|skew/)) provideNatsServer();
-  if (needs(/e2e/)) provideHosts();
-  if (needs(/integration|smoke|e2e|chaos|skew|replay/)) {
+  if (needs(/contract|integration|smoke|e2e|hosts|chaos|skew/)) provideNatsServer();
+  const hasHosts = !needs(/e2e|hosts/) || didProvideHosts();
+  if (needs(/integration|smoke|e2e|hosts|chaos|skew|replay/)) {
     execFileSync(execPath, [join(checkout, "scripts/build.ts")], { stdio: "inherit" });
   }
   const results: LayerResult[] = [];
   for (const layer of chosen) {
     if (layer.files.length === 0 && !mayBeEmpty.includes(layer.name)) {
       throw new Error(`the layer ${layer.name} has no tests`);
+    }
+    if (!hasHosts && layer.env === onHosts.env) {
+      console.log(`${layer.name}: not run, for hosts as namespaces cannot be made here`);
+      continue;
     }
     const result = await runLayer(layer);
     process.stdout.write(detailsOf(result));
@@ -124,13 +144,14 @@ function provideNatsServer(): void {
 }
 
 /** What hosts as namespaces are made of. Without it the layer's tests skip and say so. */
-function provideHosts(): void {
+function didProvideHosts(): boolean {
   const programs = ["sshd", "ssh", "ip", "tc", "unshare", "nsenter"];
-  if (programs.every(isOnPath)) return;
   const packages = ["openssh-server", "openssh-client", "iproute2", "util-linux"];
-  if (!didInstall(packages, programs)) {
+  const areThere = programs.every(isOnPath) || didInstall(packages, programs);
+  if (!areThere) {
     console.error(`some of ${programs.join(", ")} is missing: sudo ${installing(packages)}`);
   }
+  return areThere && getuid?.() === 0;
 }
 
 function installing(packages: readonly string[]): string {

@@ -97,6 +97,9 @@ export class Host {
       mkdirSync(this.#place.cgroup, { recursive: true });
       writeFileSync(this.#seen("cgroup"), "");
     }
+    const { shared, unshared } = this.options;
+    // By a file: a command line that names the folder would count as a process of its owner's.
+    if (shared !== "") writeFileSync(this.#seen("shared"), `${shared}\n${unshared}\n`);
     const child = spawn("nsenter", this.#bootCommand(uptimeS), {
       stdio: ["pipe", "pipe", "pipe"],
       env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },

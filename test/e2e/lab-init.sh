@@ -28,6 +28,12 @@ for at in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${at%:*}" "$root/de
 mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
 mount -t tmpfs -o mode=755 run "$root/run"
 mount -t tmpfs -o mode=1777 tmp "$root/tmp"
+if [ -e "$dir/shared" ]; then
+  { read -r shared && read -r unshared; } <"$dir/shared"
+  mkdir -p "$root$shared"
+  mount --bind "$shared" "$root$shared"
+  mount -t tmpfs -o mode=0,size=4k none "$root$unshared"
+fi
 mkdir "$root/run/old" "$root/run/sshd"
 
 exec 4>>"$dir/log"

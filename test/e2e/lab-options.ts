@@ -18,6 +18,10 @@ export interface HostOptions {
   readonly glibc: string;
   /** How many CPUs it says to have; 0 for the truth. */
   readonly cpus: number;
+  /** A folder of the client's that is at the same path on the host, as on a disk of the network. */
+  readonly shared: string;
+  /** What of it is not: it is an empty folder that nobody may enter. */
+  readonly unshared: string;
   /** Paths below /usr that are not there. */
   readonly without: readonly string[];
 }
@@ -51,6 +55,8 @@ export function hostOptions(index: number, wish: HostWish): HostOptions {
     clockOffsetS: 0,
     glibc: "",
     cpus: 0,
+    shared: "",
+    unshared: "",
     ...rest,
     without: [...without.filter((path) => !given.includes(path)), ...(rest.without ?? [])],
   };

@@ -133,6 +133,8 @@ function spaceOf(pid: string): string | undefined {
   try {
     return readlinkSync(`/proc/${pid}/ns/pid`);
   } catch (error) {
+    // A machine's own first process may be closed to root too: it is no host's.
+    if ((error as NodeJS.ErrnoException).code === "EACCES") return undefined;
     return whenAbsent(error, undefined);
   }
 }

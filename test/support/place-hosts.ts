@@ -5,9 +5,18 @@
 // The lab is another process, which ends with its input: also when this one is killed.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { processesIn } from "../e2e/lab-sweep.ts";
 
 /** Whether clusters of this run are hosts of a lab, unless a test names another cloud. */
 export const onHosts = process.env["SKY_TEST_CLOUD"] === "ssh";
@@ -29,13 +38,26 @@ export interface PlaceHosts {
 const program = resolve(import.meta.dirname, "../e2e/lab-serve.ts");
 const startMs = 30_000;
 
+/** What runs on the hosts that was not there when they booted. */
+export function leftOn({ hosts }: PlaceHosts): readonly string[] {
+  return hosts.flatMap(({ name, pid }) => {
+    const left = processesIn(pid).filter(({ command }) => !/^sshd: |sshd -D/.test(command));
+    return left.map(({ command }) => `${name}: ${command}`);
+  });
+}
+
 /** Starts a lab and waits for it here and now: tests make their homes before anything else. */
-export function placeHosts(): PlaceHosts {
+export function placeHosts(shared: string, unshared: string): PlaceHosts {
+  // Whoever logs in to a host is not who runs the tests.
+  chmodSync(shared, 0o777);
   const folder = mkdtempSync(join(tmpdir(), "sky-hosts-"));
   const file = join(folder, "lab.json");
   const said = openSync(join(folder, "said"), "w+");
-  const child = spawn(process.execPath, [program, file], { stdio: ["pipe", said, said] });
+  const child = spawn(process.execPath, [program], {
+    stdio: ["pipe", said, said],
+  });
   closeSync(said);
+  child.stdin?.write(`${JSON.stringify({ file, shared, unshared })}\n`);
   try {
     waitFor(file, () => readFileSync(join(folder, "said"), "utf8"));
     const told = JSON.parse(readFileSync(file, "utf8")) as Omit<PlaceHosts, "close">;

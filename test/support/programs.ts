@@ -11,7 +11,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { TestContext } from "node:test";
-import { onHosts, onPool, type PlaceHosts, placeHosts } from "./place-hosts.ts";
+import { leftOn, onHosts, onPool, type PlaceHosts, placeHosts } from "./place-hosts.ts";
 import { type ProcessSeen, processesOf } from "./processes.ts";
 import { until } from "./until.ts";
 
@@ -94,7 +94,7 @@ export function place(t: TestContext | undefined, options: PlaceOptions = {}): P
   const nodes = options.isolation ?? isolation;
   const config = `local:\n  isolation: ${nodes}\n${options.config ?? ""}`;
   writeFileSync(join(home, "config.yaml"), config);
-  const hosts = onHosts && options.cloud !== "none" ? placeHosts() : undefined;
+  const hosts = onHosts && options.cloud !== "none" ? placeHosts(folder, home) : undefined;
   if (hosts !== undefined) writeFileSync(join(home, "ssh_node_pools.yaml"), hosts.pools);
   const env = { ...baseEnv(), SKY_HOME: home, ...hosts?.env, ...options.env };
   const usual = options.programs === undefined ? {} : { programs: options.programs };
@@ -219,6 +219,12 @@ async function closePlace(self: Place): Promise<void> {
     await until("every process of the home has ended", () => self.processes().length === 0, {
       deadlineMs: 15_000,
       describe: () => JSON.stringify(self.processes(), undefined, 1),
+    });
+    const { hosts } = self;
+    if (hosts === undefined) return;
+    await until("nothing runs on the hosts", () => leftOn(hosts).length === 0, {
+      deadlineMs: 15_000,
+      describe: () => leftOn(hosts).join("\n"),
     });
   } finally {
     for (const { pid } of self.processes()) signalIfThere(pid, "SIGKILL");
