@@ -1,15 +1,7 @@
-// The small texts that an agent reads: rank files, /proc, cgroups, devices.
+// The small texts that an agent reads: rank files, /proc, cgroups.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  acceleratorName,
-  capacityOf,
-  parseAccelerators,
-  parseCpuMax,
-  parseMemoryMax,
-  parseMemTotal,
-} from "../../agent/devices.ts";
 import { flatCounter, parseCgroupMounts, parseOwnCgroup, parseStat } from "../../agent/proc.ts";
 import {
   encodeSpec,
@@ -135,28 +127,4 @@ test("cgroups are found wherever they are mounted", () => {
   assert.equal(parseOwnCgroup(own, "freezer"), "/jobs");
   assert.equal(flatCounter("oom 1\noom_kill 3\n", "oom_kill"), 3);
   assert.equal(flatCounter("", "oom_kill"), 0);
-});
-
-test("devices have the names that people ask for", () => {
-  const output = "NVIDIA A100-SXM4-80GB\nNVIDIA A100-SXM4-80GB\nTesla V100-SXM2-16GB\n\n";
-  assert.deepEqual(parseAccelerators(output), [
-    { name: "A100-80GB", count: 2 },
-    { name: "V100", count: 1 },
-  ]);
-  assert.deepEqual(parseAccelerators(""), []);
-  assert.equal(acceleratorName("NVIDIA L40S"), "L40S");
-  assert.equal(acceleratorName("Tesla T4"), "T4");
-  assert.equal(acceleratorName("NVIDIA GeForce RTX 4090"), "RTX-4090");
-});
-
-test("a machine has what it has, and no more than we may use", () => {
-  assert.equal(parseMemTotal("MemTotal:       16384 kB\nMemFree: 1 kB\n"), 16_777_216);
-  assert.equal(parseCpuMax("max 100000\n"), undefined);
-  assert.equal(parseCpuMax("150000 100000\n"), 1.5);
-  assert.equal(parseCpuMax(""), undefined);
-  assert.equal(parseMemoryMax("max\n"), undefined);
-  assert.equal(parseMemoryMax("1048576\n"), 1_048_576);
-  const seen = { cpus: 8, cpusMax: 1.5, memoryBytes: 100, memoryBytesMax: undefined };
-  const capacity = capacityOf({ ...seen, accelerators: [] });
-  assert.deepEqual(capacity, { cpus: 1.5, memoryBytes: 100, accelerators: [] });
 });
