@@ -15,7 +15,7 @@ export interface LabClient {
   readonly config: string;
   readonly identity: string;
   readonly knownHosts: string;
-  /** HOME and a PATH on which `ssh` knows the lab. */
+  /** HOME, a PATH on which `ssh` knows the lab, and the same for the programs under test. */
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -30,7 +30,8 @@ export async function newClient(folder: string): Promise<LabClient> {
   const knownHosts = join(ssh, "known_hosts");
   for (const path of [config, knownHosts]) writeFileSync(path, "", { mode: 0o600 });
   for (const name of ["ssh", "scp", "sftp"]) wrap(join(home, "bin", name), name, config);
-  const env = { HOME: home, PATH: `${join(home, "bin")}:${toolPath()}` };
+  const path = `${join(home, "bin")}:${toolPath()}`;
+  const env = { HOME: home, PATH: path, SKY_SSH_CONFIG: config };
   return { home, config, identity, knownHosts, env };
 }
 
@@ -52,7 +53,8 @@ export function writeConfig(client: LabClient, hosts: readonly Host[]): void {
     `  IdentityFile ${client.identity}`,
     "  IdentitiesOnly yes",
     `  UserKnownHostsFile ${client.knownHosts}`,
-    "  GlobalKnownHostsFile /dev/null",
+    // Also for a client that keeps the keys it is told to trust in a file of its own.
+    `  GlobalKnownHostsFile ${client.knownHosts}`,
   ];
   writeFileSync(client.config, `${[...blocks.flat(), ...all].join("\n")}\n`);
 }

@@ -15,6 +15,7 @@ for (const { name, address, pid } of lab.hosts) console.log(`${name}  ${address}
 console.log(`
 export SKY_HOME=${home}
 export HOME=${lab.client.home} PATH=${join(lab.client.home, "bin")}:$PATH
+export SKY_SSH_CONFIG=${lab.client.config}
 ssh ${lab.hosts[0]?.name ?? ""} uname -a
 sky check ssh
 sky launch -y --infra ssh/${pool} --num-nodes ${count} -- hostname
