@@ -40,13 +40,14 @@ export function publicKeyOf(client: LabClient): string {
   return readFileSync(`${client.identity}.pub`, "utf8").trim();
 }
 
-/** Every host by its name, and the client's own files for all of them. */
+/** Every host by its name (one that is hidden over the first), and the client's own files. */
 export function writeConfig(client: LabClient, hosts: readonly Host[]): void {
   const blocks = hosts.map((host) => [
     `Host ${host.name}`,
     `  HostName ${host.address}`,
     `  Port ${host.sshPort}`,
     `  User ${host.user}`,
+    ...(host.options.hidden ? [`  ProxyJump ${hosts[0]?.name ?? ""}`] : []),
   ]);
   const all = [
     "Host *",

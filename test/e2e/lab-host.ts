@@ -34,6 +34,7 @@ export interface HostPlace {
   /** The lab's folder, which is a disk of its own as the lab sees it. */
   readonly lab: string;
   readonly address: string;
+  readonly client: string;
   readonly peers: string;
   readonly key: string;
   /** Where the host's control group is, if hosts have any. */
@@ -109,7 +110,8 @@ export class Host {
     // The shell that made the cgroup its own has become unshare, whose child is the host's init.
     const init = childOf(child.pid ?? -1, 2);
     this.#running = { child, init, start: startOf(init) };
-    await this.#cable.plugIn(init, this.address);
+    const unseen = this.options.hidden ? this.#place.client : undefined;
+    await this.#cable.plugIn(init, this.address, unseen);
     child.stdin?.write("go\n");
     await this.answers();
   }

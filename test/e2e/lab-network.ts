@@ -60,8 +60,8 @@ export class Cable {
     this.#port = `port${index}`;
   }
 
-  /** Plugs the cable into a host that just booted. */
-  async plugIn(host: number, address: string): Promise<void> {
+  /** Plugs the cable into a host that just booted. To `unseen` it will never answer. */
+  async plugIn(host: number, address: string, unseen?: string): Promise<void> {
     const mac = `02:5b:1e:00:00:${(10 + this.#index).toString(16).padStart(2, "0")}`;
     const far = `name eth0 address ${mac} netns ${host}`;
     const lines = [
@@ -70,7 +70,8 @@ export class Cable {
       ...(this.#isCut ? [] : [`link set ${this.#port} up`]),
     ];
     await this.#atBridge(lines);
-    await batch(host, [`address add ${address}/24 dev eth0`, "link set eth0 up"]);
+    const hole = unseen === undefined ? [] : [`route add blackhole ${unseen}`];
+    await batch(host, [`address add ${address}/24 dev eth0`, "link set eth0 up", ...hole]);
     if (this.#rate !== undefined) await this.throttle(host, this.#rate);
   }
 

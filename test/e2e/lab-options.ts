@@ -8,6 +8,8 @@ export interface HostOptions {
   readonly login: "key" | "password";
   readonly loginShell: string;
   readonly sshPort: number;
+  /** The client does not reach it but over another host. */
+  readonly hidden: boolean;
   readonly diskMib: number;
   /** 0: the home has no limit of its own. */
   readonly homeMib: number;
@@ -49,6 +51,7 @@ export function hostOptions(index: number, wish: HostWish): HostOptions {
     login: "key",
     loginShell: noBash ? "/bin/sh" : "/bin/bash",
     sshPort: 22,
+    hidden: false,
     diskMib: 2_048,
     homeMib: 0,
     readOnlyHome: false,

@@ -124,6 +124,16 @@ describe("four hosts", { skip }, () => {
     assert.ok(isClean(host.sweep()), JSON.stringify(host.sweep()));
   });
 
+  test("a hidden host is reached over another one", async () => {
+    const other = await startLab({ count: 2, hosts: { 1: { hidden: true } } });
+    try {
+      assert.equal(await takesConnections(other.host(1).address, 22), false);
+      assert.equal((await ssh(other, other.host(1), "hostname")).stdout, "lab1\n");
+    } finally {
+      await other.close();
+    }
+  });
+
   test("a host that is down is not there, and there again when it boots", async () => {
     const host = lab.host(3);
     await host.halt();

@@ -99,6 +99,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
     const hosts = hostsOf(options, (index, peers) => ({
       ...{ index, keeper: keeperPid, lab: disk, address: network.host(index), peers },
       key: publicKeyOf(client),
+      client: network.client,
       cgroup: cgroup === undefined ? undefined : join(cgroup, `host${index}`),
     }));
     await Promise.all(hosts.map((host) => host.start()));
