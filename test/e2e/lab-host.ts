@@ -173,7 +173,10 @@ export class Host {
     await run(["rm", "-f", path, `${path}.pub`]);
     await run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", this.name, "-f", path]);
     if (this.#running === undefined) return;
-    await this.exec("kill -9 $(cat /proc/1/task/1/children)");
+    const listeners = this.processes().filter(({ command }) => command.includes("[listener]"));
+    for (const { pid } of listeners) this.kill(pid);
+    const isOver = () => listeners.every(({ pid, start }) => startOf(pid) !== start);
+    await until(`the sshd of ${this.name} has ended`, isOver);
     await this.answers();
   }
 
