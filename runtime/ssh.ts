@@ -44,7 +44,10 @@ export const sshOutputBytesMax = 1_048_576;
 export interface SshStream {
   readonly stdin: Writable;
   readonly stdout: Readable;
-  /** Its exit code and the last of its standard error. Rejects like `run`. */
+  /**
+   * Its exit code and the last of its standard error. Rejects like `run`. Comes when `stdout` was
+   * read to its end, or destroyed. A host takes 8 scripts at a time; others wait for these.
+   */
   readonly ended: Promise<Pick<SshResult, "code" | "stderr">>;
 }
 
@@ -82,9 +85,15 @@ export interface Ssh {
   /** The same for bytes without end. Without `input`; `timeoutMs` is for the connection alone. */
   open(target: SshTarget, call: SshCall, signal: AbortSignal): Promise<SshStream>;
   tunnel(target: SshTarget, tunnel: SshTunnel, signal: AbortSignal): Promise<OpenTunnel>;
-  /** The key that the host shows now, without logging in; it proves nothing. */
+  /**
+   * The key that the host shows now, without logging in; it proves nothing. Where a jump host on
+   * the way has a key that is not on record, it is that one: trust it and ask again.
+   */
   hostKey(target: SshTarget, signal: AbortSignal): Promise<HostKey>;
-  /** From now on this is the host's key; an other one that is on record stays the one. */
+  /**
+   * From now on this is the host's key.
+   * @throws SkyError `ssh/host-key-changed` if another is on record: that one stays.
+   */
   trust(key: HostKey): Promise<void>;
   /** The agent that holds the user's keys, as a client of ours last named it. */
   useAgent(socket: string): void;

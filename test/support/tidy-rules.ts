@@ -57,7 +57,7 @@ const pureFolders = Object.keys(below).filter(
 
 /** Modules of Node that compute and touch nothing. */
 const pureModules = ["assert", "assert/strict", "buffer", "path", "path/posix", "util", "url"]
-  .concat(["string_decoder", "events", "querystring", "punycode"])
+  .concat(["string_decoder", "events", "stream", "querystring", "punycode"])
   .map((name) => `node:${name}`);
 
 const pureCrypto = [
