@@ -6,7 +6,7 @@
 # From the environment: DIR, NAME, ADDRESS, PORT, DISK_MIB, HOME_MIB (0: no limit of its own),
 # READ_ONLY_HOME, USERS (the first is the one with the key), LOGIN_SHELL, WITHOUT (paths below
 # /usr), LOGIN (key or password), PASSWORD_HASH, KEY, PEERS (lines of /etc/hosts), CLOCK_OFFSET_S,
-# GLIBC, CPUS.
+# GLIBC, CPUS, GPUS.
 set -eu
 disk=$DIR/disk
 over=$DIR/over
@@ -127,6 +127,17 @@ if [ "$CPUS" != 0 ]; then
     printf 'processor\t: %s\nmodel name\t: lab\n\n' "$at"
     at=$((at + 1))
   done >"$DIR/cpuinfo"
+fi
+if [ "$GPUS" != 0 ]; then
+  cat >usr/local/bin/nvidia-smi <<END
+#!/bin/sh
+at=0
+while [ "\$at" -lt $GPUS ]; do
+  echo "\$at, NVIDIA A100-SXM4-80GB, 81920"
+  at=\$((at + 1))
+done
+END
+  chmod 755 usr/local/bin/nvidia-smi
 fi
 if [ "$GLIBC:$CPUS" != :0 ]; then
   cat >usr/local/bin/getconf <<END

@@ -281,6 +281,7 @@ export class Host {
       CLOCK_OFFSET_S: String(options.clockOffsetS),
       GLIBC: options.glibc,
       CPUS: String(options.cpus),
+      GPUS: String(options.gpus),
     };
   }
 
