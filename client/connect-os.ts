@@ -61,13 +61,19 @@ export async function connectHead(
   }
   const { dialHead } = await loading;
   const address = socketAddress(home.socket);
-  const client = dialHead(`unix:${address.path}`, reached);
+  const client = dialHead(`unix:${address.path}`, reached, ownAgent());
   void compareVersions(client, options);
   const close = (): void => {
     client.close();
     address.release();
   };
   return { ...client, close };
+}
+
+/** The head may be older than the user's login, whose agent has the keys to hosts. */
+function ownAgent(): { readonly agentSocket?: string } {
+  const { SSH_AUTH_SOCK: agentSocket = "" } = process.env;
+  return agentSocket.startsWith("/") ? { agentSocket } : {};
 }
 
 /** Whether a skyhead of this home takes connections now. */

@@ -27,6 +27,7 @@ import type {
   UnaryMethod,
 } from "./services.ts";
 import {
+  agentMetadataKey,
   channelOptions,
   clusterService,
   debugService,
@@ -46,26 +47,35 @@ export interface HeadClient {
 
 /**
  * A channel to `target` (`unix:<path>` or `host:port`). It connects with the first call, unless it
- * is given a connection that is open.
+ * is given a connection that is open. `always` goes with every call.
  */
-export function dialHead(target: string, first?: Socket): HeadClient {
+export function dialHead(
+  target: string,
+  first?: Socket,
+  always: Pick<CallOptions, "agentSocket"> = {},
+): HeadClient {
   const channel = channelTo(target, first);
   return {
-    clusters: clientOf(channel, clusterService),
-    jobs: clientOf(channel, jobService),
-    debug: clientOf(channel, debugService),
-    hosts: clientOf(channel, hostService),
+    clusters: clientOf(channel, clusterService, always),
+    jobs: clientOf(channel, jobService, always),
+    debug: clientOf(channel, debugService, always),
+    hosts: clientOf(channel, hostService, always),
     close: () => channel.close(),
   };
 }
 
-/** The callable side of `service` over a channel. */
-export function clientOf<S extends Service>(channel: Channel, service: S): ClientOf<S> {
+/** The callable side of `service` over a channel. `always` holds where a call says nothing. */
+export function clientOf<S extends Service>(
+  channel: Channel,
+  service: S,
+  always: CallOptions = {},
+): ClientOf<S> {
   const calls = Object.entries(service).map(([name, method]) => {
     const call = method.responseStream
       ? (request: unknown, options: CallOptions) =>
-          readStream({ channel, method, request, options })
-      : (request: unknown, options: CallOptions) => callOnce({ channel, method, request, options });
+          readStream({ channel, method, request, options: { ...always, ...options } })
+      : (request: unknown, options: CallOptions) =>
+          callOnce({ channel, method, request, options: { ...always, ...options } });
     return [name, call as CallOf<typeof method>] as const;
   });
   return Object.fromEntries(calls) as ClientOf<S>;
@@ -145,13 +155,14 @@ class OpenCall<QIn> {
 
   /** @throws SkyError `core/cancelled` if its signal has aborted before. */
   constructor({ channel, method, request, options }: Call<Service[string], QIn>) {
-    const { signal, timeoutMs } = options;
+    const { signal, timeoutMs, agentSocket } = options;
     this.#path = method.path;
     this.#options = options;
     if (signal?.aborted) throw this.#cancelled();
     const bytes = framed(method.requestSerialize(request));
     const limit = timeoutMs === undefined ? {} : { "grpc-timeout": timeoutText(timeoutMs) };
-    this.stream = channel.open(method.path, limit);
+    const agent = agentSocket === undefined ? {} : { [agentMetadataKey]: base64(agentSocket) };
+    this.stream = channel.open(method.path, { ...limit, ...agent });
     this.stream.on("response", this.#hear).on("trailers", this.#hear);
     this.stream.on("error", (error) => {
       this.#broken = error;
@@ -208,6 +219,11 @@ class OpenCall<QIn> {
     const { signal } = this.#options;
     return new SkyError("core/cancelled", { what: this.#path }, { cause: signal?.reason });
   }
+}
+
+/** As binary metadata goes. */
+function base64(text: string): string {
+  return Buffer.from(text, "utf8").toString("base64");
 }
 
 /** Statuses that we find ourselves. Source: grpc.io, "Status codes". */

@@ -16,8 +16,9 @@ import type {
 import { Metadata, Server } from "@grpc/grpc-js";
 import { assert, errorText, SkyError } from "../model/errors.ts";
 import { asSkyError, errorMetadataKey, errorToBytes, grpcStatusOf } from "./error-detail.ts";
+import { given } from "./fields.ts";
 import type { CallContext, HandlersOf, Service } from "./services.ts";
-import { channelOptions, requestBytesMax } from "./services.ts";
+import { agentMetadataKey, channelOptions, requestBytesMax } from "./services.ts";
 
 /** For peers that read no metadata. Headers are small; ours carries the whole. */
 const detailsCharsMax = 200;
@@ -140,7 +141,18 @@ function contextOf(
   const { sslPeerCertificate } = call.getAuthContext();
   const name: unknown = sslPeerCertificate?.subject?.CN;
   const certified = typeof name === "string" ? { certified: name } : {};
-  return { signal: gone.signal, peer: call.getPeer(), ...certified };
+  const agent = given("agentSocket", agentOf(call.metadata));
+  return { signal: gone.signal, peer: call.getPeer(), ...certified, ...agent };
+}
+
+/** What Linux takes for a path. */
+const pathBytesMax = 4_096;
+
+function agentOf(metadata: Metadata): string | undefined {
+  const [bytes] = metadata.get(agentMetadataKey);
+  if (!(bytes instanceof Buffer) || bytes.length > pathBytesMax) return undefined;
+  const path = bytes.toString("utf8");
+  return path.startsWith("/") && !path.includes("\0") ? path : undefined;
 }
 
 function statusOf(

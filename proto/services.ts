@@ -80,6 +80,8 @@ export interface CallContext {
   readonly peer: string;
   /** The name in the caller's certificate, where the server demands one: proven. */
   readonly certified?: string;
+  /** The socket of the caller's SSH agent, where it has one. */
+  readonly agentSocket?: string;
 }
 
 /** Implementations of a service. They throw `SkyError` for what the caller should learn. */
@@ -98,7 +100,12 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Absent = as long as it takes: only with a signal. */
   readonly timeoutMs?: number;
+  /** Told to the peer with the call: see `CallContext`. */
+  readonly agentSocket?: string;
 }
+
+/** The metadata that an agent's socket goes in: bytes, as paths are. */
+export const agentMetadataKey = "sky-ssh-auth-sock-bin";
 
 /** The callable side of a service. Every failure is a `SkyError`. */
 export type ClientOf<S extends Service> = {

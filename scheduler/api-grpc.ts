@@ -22,10 +22,11 @@ export function addHeadServices(server: Server, options: ApiOptions): void {
   const hearBug = (error: unknown, method: string) =>
     options.log.error("request failed", { method, error });
   let calls = 0;
-  const enter = (): (() => void) => {
+  const enter = ({ agentSocket }: CallContext): (() => void) => {
     // Followers, watchers and those who wait for a job are calls, too.
     if (calls >= callsMax) throw new SkyError("api/busy", { count: calls });
     calls += 1;
+    if (agentSocket !== undefined) options.onAgent?.(agentSocket);
     const leave = options.enter();
     return () => {
       calls -= 1;
@@ -42,10 +43,10 @@ export function addHeadServices(server: Server, options: ApiOptions): void {
 type Handler = (request: never, context: CallContext) => Promise<unknown> | AsyncIterable<unknown>;
 
 /** The same handlers, each call entered until its answer is there or its stream has ended. */
-function counted<H extends object>(handlers: H, enter: () => () => void): H {
+function counted<H extends object>(handlers: H, enter: (context: CallContext) => () => void): H {
   const wrapped = Object.entries(handlers).map(([name, handler]) => {
     const call: Handler = (request, context) => {
-      const leave = enter();
+      const leave = enter(context);
       try {
         const answer = (handler as Handler)(request, context);
         return answer instanceof Promise ? answer.finally(leave) : leavingAtEnd(answer, leave);

@@ -36,4 +36,6 @@ export interface ApiOptions {
   readonly inspect: () => Readonly<Record<string, unknown>>;
   /** A call begins. Returns what ends it. */
   readonly enter: () => () => void;
+  /** Hears of the SSH agent of whoever calls. */
+  readonly onAgent?: (socket: string) => void;
 }

@@ -283,3 +283,28 @@ serving("a request that is too large is refused, and says so", {}, async ({ head
   });
   await assert.rejects(head.jobs.getJob({ cluster: "demo", job: 7 }, { timeoutMs }));
 });
+
+const agents: (string | undefined)[] = [];
+
+serving(
+  "a call tells of its caller's SSH agent, if that is a path",
+  {
+    cancel: async (_, { agentSocket }) => {
+      agents.push(agentSocket);
+      return {};
+    },
+  },
+  async ({ head: { jobs } }) => {
+    const sockets = [
+      "/run/ann's agent/é.1",
+      undefined,
+      "relative",
+      "/a\0b",
+      `/${"x".repeat(5_000)}`,
+    ];
+    for (const agentSocket of sockets) {
+      await jobs.cancel({}, { timeoutMs, ...(agentSocket !== undefined && { agentSocket }) });
+    }
+    assert.deepEqual(agents, ["/run/ann's agent/é.1", undefined, undefined, undefined, undefined]);
+  },
+);
