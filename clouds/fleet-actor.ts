@@ -52,6 +52,8 @@ export interface Cleared {
   readonly logsArchive: string;
   /** With `purge`: what could not be removed. */
   readonly leftBehind?: string;
+  /** What its nodes left of the user's when they went, for people. */
+  readonly kept?: readonly string[];
 }
 
 export interface FleetArgs {
@@ -287,8 +289,8 @@ class FleetEdge {
 
   async #clear(record: ClusterRecord, context: EffectContext<FleetEvent>): Promise<void> {
     const cleared = await this.#ports.heads.clear(record);
-    const kept = knownCloud(this.#ports, record.cloud)?.kept?.(record.name) ?? [];
-    context.tellSelf({ kind: "cleared", ...cleared, kept });
+    const left = knownCloud(this.#ports, record.cloud)?.kept?.(record.name) ?? [];
+    context.tellSelf({ kind: "cleared", ...cleared, kept: [...(cleared.kept ?? []), ...left] });
   }
 
   async #act(

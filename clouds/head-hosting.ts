@@ -9,9 +9,14 @@ import type { ClusterRecord } from "./cluster-record.ts";
 
 /** Errors are those of `runtime/ssh.ts`, `host/unfit`, `host/failed`, `bundle/missing`. */
 export interface HeadHosting {
+  /** Where the head of a cluster is, or would be. Asks nobody. */
+  placeOf(record: ClusterRecord): Promise<HeadPlace>;
   /** Makes the head run, installed and started if it is not. It listens soon, not yet at once. */
   openHead(record: ClusterRecord, signal: AbortSignal): Promise<HeadPlace>;
-  /** Whether its runtime has ended on purpose, as its first machine tells. Changes nothing. */
+  /**
+   * Whether its runtime has ended on purpose, as its first machine tells; where nothing of the
+   * cluster is there, too. Changes nothing.
+   */
   endOf(record: ClusterRecord, signal: AbortSignal): Promise<HostEnd | undefined>;
   /** The head has not heard these nodes for a while: makes their agents run where they do not. */
   revive(record: ClusterRecord, nodes: readonly string[], signal: AbortSignal): Promise<void>;

@@ -118,8 +118,9 @@ export function open(
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const landing = new Landing();
-    const { host, port } = target;
-    const where = { host, port, onread: landing.onread };
+    const { host, port, path } = target;
+    const { onread } = landing;
+    const where = path === undefined ? { host, port, onread } : { path, onread };
     const socket =
       security.kind === "plain"
         ? tcpConnect(where)

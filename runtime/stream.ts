@@ -39,6 +39,8 @@ export interface StreamDialOptions {
 export interface StreamTarget {
   readonly host: string;
   readonly port: number;
+  /** To dial: a unix socket that leads there, where host and port cannot be reached from here. */
+  readonly path?: string;
   /** To dial: who must be there, `<cluster>/<node>`; absent = who proves to be that host. */
   readonly peer?: string;
 }

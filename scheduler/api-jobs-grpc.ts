@@ -84,8 +84,8 @@ async function submit(
   }
 }
 
-function hasFiles({ workdir, fileMounts = [] }: Task): boolean {
-  return workdir !== undefined || fileMounts.length > 0;
+function hasFiles({ workdir, workdirTree, fileMounts = [] }: Task): boolean {
+  return workdir !== undefined || workdirTree !== undefined || fileMounts.length > 0;
 }
 
 /** Whatever becomes of who asked: the workdirs find out whose they are. */
@@ -101,13 +101,13 @@ async function take(options: ApiOptions, submission: Submission): Promise<readon
 }
 
 /** `exec` has file mounts from the launch before it. Source: SkyPilot's `exec`. */
-function withFilesOf({ allNodes }: sky.v1.SubmitRequest, task: Task): Task {
+export function withFilesOf({ allNodes }: sky.v1.SubmitRequest, task: Task): Task {
   const { fileMounts: _, ...rest } = task;
   return allNodes ? task : rest;
 }
 
 /** Who submits, and by which key: these are kept as they come. */
-function originProblem(request: sky.v1.SubmitRequest): FieldProblem | undefined {
+export function originProblem(request: sky.v1.SubmitRequest): FieldProblem | undefined {
   const { user, idempotencyKey } = request;
   return userProblem(user) ?? lengthProblem("idempotency_key", idempotencyKey, labelBytesMax);
 }

@@ -39,9 +39,9 @@ function remoteView(
   record: ClusterRecord,
 ): ClusterView {
   const cluster = clusterOf(record);
-  const isStopped = record.status === "STOPPED";
-  const said = isStopped ? undefined : head.view();
-  const silence = isStopped ? undefined : head.silence();
+  const said = record.status === "STOPPED" ? undefined : head.view();
+  const isAwaited = record.status === "UP" || said !== undefined;
+  const silence = isAwaited ? head.silence() : undefined;
   const phaseOf = (node: string): NodePhase => {
     const phase = said?.nodes.find(({ id }) => id === node)?.phase ?? "absent";
     return phase === "alive" && silence !== undefined ? "suspect" : phase;

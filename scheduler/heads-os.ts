@@ -7,28 +7,20 @@
 // What must always hold: `close` resolves when no job of the cluster runs any more and its logs
 // have come; `clear` keeps the logs before it removes anything, and leaves nothing else.
 
-import { lstat } from "node:fs/promises";
 import type { ClusterRecord } from "../clouds/cluster-record.ts";
 import type { Cleared, HeadsPort } from "../clouds/fleet-actor.ts";
-import { defaultConfig } from "../model/config.ts";
-import { assert, errorText } from "../model/errors.ts";
+import { assert } from "../model/errors.ts";
 import type { Node } from "../model/node.ts";
 import { graceMsMax } from "../model/task.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { batchOf } from "../runtime/journal.ts";
-import { removeTree } from "../runtime/removal-os.ts";
-import type { Store } from "../runtime/store.ts";
-import { prefixEnd } from "../runtime/store-keys.ts";
 import type { StreamSession } from "../runtime/stream.ts";
-import { clusterPins } from "../transfer/tree/pins.ts";
+import { clearCluster } from "./clearing-os.ts";
 import type { Head } from "./head.ts";
 import type { HeadsOptions } from "./heads-options.ts";
 import type { Misfit } from "./join-grpc.ts";
-import { archiveLogs, limitArchives } from "./log-archive-os.ts";
 import type { LogStore } from "./log-store-os.ts";
 import type { Done, SchedulerMessage } from "./messages.ts";
 import { openHead } from "./open-head-os.ts";
-import { recordKeys } from "./records.ts";
 import { serveWorkdirs, type WorkdirServing } from "./workdir-serving.ts";
 
 export interface Heads extends HeadsPort {
@@ -53,8 +45,6 @@ const disarmMs = 30_000;
 const logsMs = 10_000;
 /** How long a request waits for a head that is being opened. */
 const openMs = 20_000;
-/** Records that one commit removes when a cluster goes. */
-const removedMax = 2_000;
 
 class HeadTable implements Heads {
   readonly #options: HeadsOptions;
@@ -68,6 +58,7 @@ class HeadTable implements Heads {
     this.#serving = serveWorkdirs({
       ...options,
       mend: async (cluster, tree) => await this.#heads.get(cluster)?.workdirs.mend(tree),
+      hold: (cluster) => this.#heads.get(cluster)?.holdSubmit() ?? (() => {}),
     });
   }
 
@@ -145,45 +136,12 @@ class HeadTable implements Heads {
     );
   }
 
-  async clear({ name, purge }: ClusterRecord): Promise<Cleared> {
-    const { home, store, clock } = this.#options;
+  async clear(record: ClusterRecord): Promise<Cleared> {
+    const { name } = record;
     const head = this.#heads.get(name);
     this.#heads.delete(name);
     await head?.close("the cluster is gone");
-    const archive = `${home.logs}/${name}-${stamp(clock.now().wallMs)}`;
-    const kept = await archiveLogs(home.cluster(name).logs, archive);
-    await limitArchives(home.logs, this.#options.history ?? defaultConfig.history);
-    // In parts: a long history would hold up everybody else's commits.
-    for (const prefix of [recordKeys.dones(name), recordKeys.orders(name)]) {
-      await removeAll(store, prefix);
-    }
-    await store.forget(name);
-    await store.commit(batchOf({ deletePrefixes: [`${name}/`] }));
-    await this.#unpin(name);
-    const leftBehind = await this.#removeFolder(name, purge === true);
-    return { logsArchive: kept ? archive : "", ...leftBehind };
-  }
-
-  async #removeFolder(name: string, purge: boolean): Promise<Pick<Cleared, "leftBehind">> {
-    const { root } = this.#options.home.cluster(name);
-    try {
-      // A file in its place is somebody else's.
-      if ((await lstat(root).catch(ifMissing))?.isFile() !== true) await removeTree(root);
-      return {};
-    } catch (error) {
-      if (!purge) throw error;
-      return { leftBehind: `${root} (${errorText(error)})` };
-    }
-  }
-
-  /** A cluster's end does not depend on the content store: what stays pinned only takes room. */
-  async #unpin(name: string): Promise<void> {
-    const { chunks, log } = this.#options;
-    try {
-      for (const pin of await chunks.pins(clusterPins(name))) await chunks.unpin(pin);
-    } catch (error) {
-      log.warn("workdirs of a cluster that ended stay pinned", { name, why: errorText(error) });
-    }
+    return await clearCluster(this.#options, record);
   }
 
   misfit({ cluster, node, why }: Misfit): void {
@@ -219,24 +177,4 @@ export function completeLogs(logs: LogStore, clock: Clock): Promise<void> {
       resolve();
     });
   });
-}
-
-/** `20261122-021530-042`: sorts by time and is a plain name. */
-function stamp(wallMs: number): string {
-  const text = new Date(wallMs).toISOString();
-  return text.replace(/[-:]/g, "").replace("T", "-").replace(".", "-").replace("Z", "");
-}
-
-async function removeAll(store: Store, prefix: string): Promise<void> {
-  const before = prefixEnd(prefix) ?? "";
-  for (;;) {
-    const found = await store.range({ from: prefix, before, countMax: removedMax });
-    if (found.length === 0) return;
-    await store.commit(batchOf({ deletes: found.map(({ key }) => key) }));
-  }
-}
-
-function ifMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code === "ENOENT") return undefined;
-  throw error;
 }

@@ -15,6 +15,8 @@ import { leaseMsMin } from "../model/lease.ts";
 import type { Accelerators } from "../model/resources.ts";
 import type { FileMount, Task } from "../model/task.ts";
 import { graceMsMax } from "../model/task.ts";
+import type { TreeRef } from "../model/tree.ts";
+import { chunkBytesMax, digestPattern } from "../transfer/chunks/chunk.ts";
 
 export interface FieldProblem {
   readonly field: string;
@@ -102,7 +104,7 @@ function taskProblem(task: Task): FieldProblem | undefined {
   return (
     nodeCountProblem(task.numNodes) ??
     nameProblem(task.name) ??
-    workdirProblem(task.workdir) ??
+    workdirProblem(task) ??
     mountsProblem(task.fileMounts ?? []) ??
     envProblem("envs", task.envs) ??
     envProblem("secrets", task.secrets) ??
@@ -124,9 +126,20 @@ function nameProblem(name: string | undefined): FieldProblem | undefined {
   return { field: "name", why: `'${name}' is no task name` };
 }
 
-function workdirProblem(workdir: string | undefined): FieldProblem | undefined {
+function workdirProblem({ workdir, workdirTree }: Task): FieldProblem | undefined {
+  const field = "workdir";
+  if (workdirTree !== undefined) {
+    const why = workdir === undefined ? treeProblem(workdirTree) : "is a path and a tree";
+    return why === undefined ? undefined : { field, why: `it ${why}` };
+  }
   if (workdir === undefined || workdir.startsWith("/")) return undefined;
-  return { field: "workdir", why: `'${workdir}' is not an absolute path` };
+  return { field, why: `'${workdir}' is not an absolute path` };
+}
+
+function treeProblem({ digest, bytes }: TreeRef): string | undefined {
+  if (!digestPattern.test(digest)) return `names a tree '${digest}', which is no digest`;
+  const fits = Number.isSafeInteger(bytes) && bytes > 0 && bytes <= chunkBytesMax;
+  return fits ? undefined : `names a tree of ${bytes} bytes`;
 }
 
 function mountsProblem(mounts: readonly FileMount[]): FieldProblem | undefined {
@@ -140,8 +153,8 @@ function mountsProblem(mounts: readonly FileMount[]): FieldProblem | undefined {
     return { field, why: `their destinations have ${bytes} bytes, ${most}` };
   }
   const seen = new Set<string>();
-  for (const { destination, source } of mounts) {
-    const why = mountProblem(destination, source);
+  for (const { destination, source, tree } of mounts) {
+    const why = mountProblem(destination, source) ?? (tree && treeProblem(tree.tree));
     const twice = seen.has(destination) ? "is there twice" : undefined;
     seen.add(destination);
     const found = why ?? twice;

@@ -112,6 +112,32 @@ export async function packSource<T>(
   }
 }
 
+/** A tree and all its chunks, that of its manifest included. */
+export type HeldTree = Pick<PackedTree, "tree" | "chunks">;
+
+/**
+ * The same for a tree that was given before: nothing is packed.
+ * @throws SkyError `chunk/missing` if it is not here, or not all of it.
+ */
+export async function takeGiven<T>(
+  { chunks, cluster }: Pick<PackingOptions, "chunks" | "cluster">,
+  tree: TreeRef,
+  hold: (held: HeldTree) => Promise<T>,
+): Promise<T> {
+  const pin = packingPin(cluster, randomUUID());
+  try {
+    const refs = await chunksOf(chunks, tree, pin);
+    await chunks.pin(pin, refs ?? []);
+    const here = await chunks.has((refs ?? []).map(({ digest }) => digest));
+    const lacking = refs === undefined ? tree : refs.find(({ digest }) => !here.has(digest));
+    if (refs !== undefined && lacking === undefined) return await hold({ tree, chunks: refs });
+    const where = `the head of ${cluster}`;
+    throw new SkyError("chunk/missing", { digest: lacking?.digest ?? tree.digest, where });
+  } finally {
+    await chunks.unpin(pin);
+  }
+}
+
 async function packInto(
   options: PackingOptions,
   source: Source,

@@ -1,11 +1,13 @@
 // What nodes may fetch from the head: the workdirs of their own cluster, chunk by chunk.
 //
 // Who asks is proven by the session; what it may have is what a pin of its cluster names, and that
-// only while the pin is there. Knowing a digest is not enough. Nobody may give the head anything.
-// What its store turns out to have lost is mended where it can be, while the node waits.
+// only while the pin is there. Knowing a digest is not enough. Only the home of a cluster may give
+// the head anything, trees for submits to come; no node may. What its store turns out to have lost
+// is mended where it can be, while the node waits.
 
 import { headNode } from "../model/address.ts";
 import { SkyError } from "../model/errors.ts";
+import { homeNode } from "../runtime/certificates.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import type { Metrics } from "../runtime/metrics.ts";
@@ -19,7 +21,8 @@ import type {
 } from "../transfer/chunks/exchange-channels.ts";
 import { exchangeChannels } from "../transfer/chunks/exchange-channels.ts";
 import { scopedSource } from "../transfer/chunks/store-parties.ts";
-import { workdirIn } from "../transfer/tree/pins.ts";
+import { isGivenPin, workdirIn } from "../transfer/tree/pins.ts";
+import { GivenTrees } from "./given-trees.ts";
 import { WorkdirFanOuts } from "./workdir-fanout.ts";
 import { type MendTree, mendedSource } from "./workdir-source.ts";
 
@@ -27,6 +30,8 @@ export interface WorkdirServingOptions {
   readonly chunks: ContentStore;
   readonly work: ChunkCodec;
   readonly mend: MendTree;
+  /** As in `GivenTreesOptions`. */
+  readonly hold: (cluster: string) => () => void;
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: Log;
@@ -54,8 +59,15 @@ export function serveWorkdirs(options: WorkdirServingOptions): WorkdirServing {
 
 function exchangesOf(options: WorkdirServingOptions, from: ChunkSource): ExchangeChannels {
   const { chunks, mend, work, log } = options;
+  const given = new GivenTrees(options);
   const admit = async ({ peer, verb, scope }: ExchangeRequest): Promise<Admitted> => {
-    const [cluster = ""] = peer.split("/");
+    const [cluster = "", node] = peer.split("/");
+    if (node === homeNode) {
+      if (verb === "fetch" || !isGivenPin(cluster, scope)) {
+        return { refused: `${scope} is nothing that the home of ${cluster} may give` };
+      }
+      return { run: (channel, signal) => given.take({ cluster, pin: scope }, channel, signal) };
+    }
     if (verb !== "fetch") return { refused: `${headNode} takes no chunks` };
     const digest = workdirIn(cluster, scope);
     if (digest === undefined) return { refused: `${scope} is no workdir of ${cluster}` };

@@ -12,13 +12,24 @@ import type { Task } from "../model/task.ts";
 import type { MountTree, TreeRef } from "../model/tree.ts";
 import { given } from "../proto/fields.ts";
 import type { Digest } from "../transfer/chunks/chunk.ts";
-import type { PackedTree } from "../transfer/tree/pack.ts";
-import { packingPins, workdirIn, workdirPin, workdirPins } from "../transfer/tree/pins.ts";
+import {
+  givenPins,
+  packingPins,
+  workdirIn,
+  workdirPin,
+  workdirPins,
+} from "../transfer/tree/pins.ts";
 import type { Board } from "./board.ts";
 import { WorkdirCopies } from "./workdir-copies-os.ts";
 import { TreeMending } from "./workdir-mending-os.ts";
-import type { PackingOptions, Source } from "./workdir-packing-os.ts";
-import { mountSource, packSource, rememberedSource, workdirSource } from "./workdir-packing-os.ts";
+import type { HeldTree, PackingOptions, Source } from "./workdir-packing-os.ts";
+import {
+  mountSource,
+  packSource,
+  rememberedSource,
+  takeGiven,
+  workdirSource,
+} from "./workdir-packing-os.ts";
 
 /** A task's files as they were. */
 export interface Snapshot {
@@ -38,10 +49,10 @@ export interface JobTrees {
 
 export interface Workdirs {
   /**
-   * Packs what the tasks name; it is on disk when it resolves. Same length as `tasks`. Who goes
-   * away meanwhile ends it.
+   * Packs what the tasks name; it is on disk when it resolves. Trees that they name must be here.
+   * Same length as `tasks`. Who goes away meanwhile ends it.
    * @throws SkyError `request/invalid`, `source/unreadable`, `disk/full`, `chunks/full`,
-   *   `process/failed`.
+   *   `process/failed`; `chunk/missing` of a tree that is not here.
    */
   snapshot(tasks: readonly Task[], signal?: AbortSignal): Promise<readonly Snapshot[]>;
   /** The jobs that took what one `snapshot` made; without any, it is let go of. */
@@ -126,7 +137,9 @@ class PackedWorkdirs implements Workdirs {
 
   async #restorePins(): Promise<void> {
     const { chunks, cluster } = this.#options;
-    for (const pin of await chunks.pins(packingPins(cluster))) await chunks.unpin(pin);
+    for (const prefix of [packingPins(cluster), givenPins(cluster)]) {
+      for (const pin of await chunks.pins(prefix)) await chunks.unpin(pin);
+    }
     const pins = await chunks.pins(workdirPins(cluster));
     if (pins.length === 0) return;
     for (const [job, trees] of await this.#options.recorded()) {
@@ -140,20 +153,27 @@ class PackedWorkdirs implements Workdirs {
 
   async snapshot(tasks: readonly Task[], signal?: AbortSignal): Promise<readonly Snapshot[]> {
     const sources = await sourcesOf(tasks);
-    if (sources.size === 0) return tasks.map(() => nothing);
+    const givenBefore = distinct(tasks.flatMap(treesOf));
+    if (sources.size === 0 && givenBefore.length === 0) return tasks.map(() => nothing);
     await this.#restored();
     const packed = new Map<string, TreeRef>();
+    const held: TreeRef[] = [];
     try {
       const options = { ...this.#options, ...given("signal", signal) };
+      for (const tree of givenBefore) {
+        await takeGiven(options, tree, (it) => this.#hold(it));
+        held.push(tree);
+      }
       for (const source of sources.values()) {
         const { tree } = await packSource(options, source, (it) => this.#hold(it, source));
         // One hold for each tree, however many sources look like it.
-        if ([...packed.values()].some(({ digest }) => digest === tree.digest)) this.#letGo(tree);
+        if (held.some(({ digest }) => digest === tree.digest)) this.#letGo(tree);
+        else held.push(tree);
         packed.set(source.path, tree);
       }
       return await this.#shown(tasks, sources, packed);
     } catch (error) {
-      for (const tree of distinct([...packed.values()])) this.#letGo(tree);
+      for (const tree of held) this.#letGo(tree);
       throw error;
     }
   }
@@ -187,10 +207,10 @@ class PackedWorkdirs implements Workdirs {
   }
 
   /** Pinned under its own name, for a submit that does not know its jobs yet. */
-  async #hold({ tree, chunks: refs }: PackedTree, source: Source): Promise<Kept> {
+  async #hold({ tree, chunks: refs }: HeldTree, source?: Source): Promise<Kept> {
     const { chunks, cluster } = this.#options;
     const kept = this.#keep(tree);
-    kept.sources.set(source.path, source);
+    if (source !== undefined) kept.sources.set(source.path, source);
     kept.holds += 1;
     try {
       await this.#inTurn(() => chunks.pin(workdirPin(cluster, tree.digest), refs));
@@ -219,14 +239,18 @@ class PackedWorkdirs implements Workdirs {
       assert(tree !== undefined, "what tasks name is packed");
       return tree;
     };
-    const workdirs = tasks.flatMap(({ workdir }) => workdir ?? []);
-    for (const tree of distinct(workdirs.map(treeAt))) await this.#showAsFolder(tree);
-    return tasks.map(({ workdir, fileMounts = [] }) => {
+    const workdirOf = ({ workdir, workdirTree }: Task): TreeRef | undefined =>
+      workdir === undefined ? workdirTree : treeAt(workdir);
+    const workdirs = tasks.flatMap((task) => workdirOf(task) ?? []);
+    for (const tree of distinct(workdirs)) await this.#showAsFolder(tree);
+    return tasks.map((task) => {
+      const { fileMounts = [] } = task;
+      const workdir = workdirOf(task);
       if (workdir === undefined && fileMounts.length === 0) return nothing;
-      const tree = workdir === undefined ? undefined : treeAt(workdir);
       return {
-        ...given("workdir", tree && { tree, copy: this.#copies.pathOf(tree) }),
-        mounts: fileMounts.map(({ destination, source }) => {
+        ...given("workdir", workdir && { tree: workdir, copy: this.#copies.pathOf(workdir) }),
+        mounts: fileMounts.map(({ destination, source, tree: givenTree }) => {
+          if (givenTree !== undefined) return { destination, ...givenTree };
           const isFile = sources.get(source)?.isFile ?? false;
           return { destination, tree: treeAt(source), isFile };
         }),
@@ -324,11 +348,18 @@ async function sourcesOf(tasks: readonly Task[]): Promise<ReadonlyMap<string, So
       workdirs.add(workdir);
       sources.set(workdir, await workdirSource(workdir));
     }
-    for (const { destination, source } of fileMounts) {
-      if (!sources.has(source)) sources.set(source, await mountSource(source, destination));
+    for (const { destination, source, tree } of fileMounts) {
+      if (tree === undefined && !sources.has(source))
+        sources.set(source, await mountSource(source, destination));
     }
   }
   return sources;
+}
+
+/** What the task names that was given before. */
+function treesOf({ workdirTree, fileMounts = [] }: Task): readonly TreeRef[] {
+  const mounts = fileMounts.flatMap(({ tree }) => tree?.tree ?? []);
+  return workdirTree === undefined ? mounts : [workdirTree, ...mounts];
 }
 
 function treesIn({ workdir, mounts }: Snapshot): readonly TreeRef[] {

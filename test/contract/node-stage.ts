@@ -46,6 +46,7 @@ export async function stage(context: TestContext) {
   const metrics = createMetrics();
   const serving = serveWorkdirs({
     ...{ chunks, work, metrics, clock, log: silentLog },
+    hold: () => () => {},
     mend: async () => {},
   });
   const accept = (session: StreamSession): void => {

@@ -50,6 +50,20 @@ export function packingPin(cluster: string, id: string): PinName {
   return `${packingPins(cluster)}${id}`;
 }
 
+export function givenPins(cluster: string): string {
+  return `${cluster}/given/`;
+}
+
+/** What a cluster's home gave to its head for a submit that is to come. */
+export function givenPin(cluster: string, digest: Digest): PinName {
+  return `${givenPins(cluster)}${digest}`;
+}
+
+export function isGivenPin(cluster: string, pin: PinName): boolean {
+  const digest = pin.slice(givenPins(cluster).length);
+  return digestPattern.test(digest) && pin === givenPin(cluster, digest);
+}
+
 export function nodePins(cluster: string, node: string): string {
   return `${cluster}/node/${node}/`;
 }

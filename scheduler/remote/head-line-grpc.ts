@@ -1,0 +1,210 @@
+// One connection to a head on a host: the tunnel, the calls through it, and what the head tells.
+//
+// It begins with the head saying yes to the cluster (`Host`), and is over when the tunnel is, when
+// the head ends what it tells, or when it does not answer any more. Nothing is tried twice here but
+// the first call: a head that was just started does not listen yet.
+//
+// What must always hold: `ended` resolves once, with a sentence; every call that is open then ends,
+// and nothing of the connection is left.
+
+import { rmSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
+import type { ClusterRecord } from "../../clouds/cluster-record.ts";
+import type { HeadHosting, HeadPlace } from "../../clouds/head-hosting.ts";
+import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
+import type { Node } from "../../model/node.ts";
+import { dialHead, type HeadClient } from "../../proto/client-grpc.ts";
+import { nodeToProto } from "../../proto/converters-cluster.ts";
+import type { sky } from "../../proto/gen/sky.js";
+import type { Clock } from "../../runtime/clock.ts";
+import { makeFolders } from "../../runtime/folders-os.ts";
+import { type SocketAddress, socketAddress } from "../../runtime/socket-os.ts";
+import type { OpenTunnel, Ssh } from "../../runtime/ssh.ts";
+import { type CallGuard, guardCalls } from "./guarded-client.ts";
+
+export interface LineOptions {
+  readonly ssh: Pick<Ssh, "tunnel" | "run">;
+  readonly hosting: HeadHosting;
+  readonly record: ClusterRecord;
+  /** As far as their addresses are known. */
+  readonly nodes: readonly Node[];
+  /** Where our ends of tunnels are. */
+  readonly dir: string;
+  readonly clock: Clock;
+  readonly onTold: (told: sky.v1.WatchResponse) => void;
+}
+
+export interface HeadLine {
+  readonly place: HeadPlace;
+  readonly client: HeadClient;
+  /** Where it takes chunks, and how we prove who we are. */
+  readonly bulk: sky.v1.HostResponse;
+  /** Resolves, with a sentence, when it is over. Never rejects. */
+  readonly ended: Promise<string>;
+  /** The cluster as it is now. */
+  host(nodes: readonly Node[], signal: AbortSignal): Promise<void>;
+  close(why: string): Promise<void>;
+}
+
+/** How long a head that was started may take until it listens. */
+const listenMs = 20_000;
+const listenPauseMs = 50;
+const callMs = 15_000;
+const pulseMs = 5_000;
+const pulseWaitMs = 10_000;
+
+/** @throws what the cloud and the tunnel throw; SkyError `head/unreachable`. */
+export async function openLine(options: LineOptions, signal: AbortSignal): Promise<HeadLine> {
+  const { ssh, hosting, record, dir } = options;
+  const place = await hosting.openHead(record, signal);
+  const path = `${dir}/${record.name}.sock`;
+  makeFolders(dir, 0o700);
+  // Of a process that was killed.
+  rmSync(path, { force: true });
+  const remote = await absolute(options, place, signal);
+  const tunnel = await ssh.tunnel(place.target, { local: path, remote }, signal);
+  const address = socketAddress(path);
+  const line = new Line(options, { place, tunnel, address });
+  try {
+    await line.begin(signal);
+    return line;
+  } catch (error) {
+    await line.close("the head did not answer");
+    throw error;
+  }
+}
+
+/** An OpenSSH server knows no home: it takes absolute paths alone. */
+async function absolute(
+  { ssh }: LineOptions,
+  { host, target, socket }: HeadPlace,
+  signal: AbortSignal,
+): Promise<string> {
+  if (socket.startsWith("/")) return socket;
+  const call = { script: 'printf "%s" "$HOME"', timeoutMs: callMs };
+  const { stdout: home } = await ssh.run(target, call, signal);
+  if (home.startsWith("/")) return `${home}/${socket}`;
+  throw new SkyError("host/failed", { host, what: "the login's home", why: `it is '${home}'` });
+}
+
+interface LineParts {
+  readonly place: HeadPlace;
+  readonly tunnel: OpenTunnel;
+  readonly address: SocketAddress;
+}
+
+class Line implements HeadLine {
+  readonly place: HeadPlace;
+  readonly ended: Promise<string>;
+  readonly #options: LineOptions;
+  readonly #tunnel: OpenTunnel;
+  readonly #address: SocketAddress;
+  readonly #guard: CallGuard;
+  readonly #over = new AbortController();
+  #end: (why: string) => void = () => {};
+  #bulk: sky.v1.HostResponse | undefined;
+  #stopPulse = (): void => {};
+  #closed: Promise<void> | undefined;
+
+  constructor(options: LineOptions, { place, tunnel, address }: LineParts) {
+    this.place = place;
+    this.#options = options;
+    this.#tunnel = tunnel;
+    this.#address = address;
+    this.#guard = guardCalls(dialHead(`unix:${address.path}`), (why) => this.#lost(why));
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    void tunnel.ended.then((why) => this.#finish(why));
+  }
+
+  get client(): HeadClient {
+    return this.#guard.client;
+  }
+
+  get bulk(): sky.v1.HostResponse {
+    if (this.#bulk === undefined) throw this.#lost("it has not said yes yet");
+    return this.#bulk;
+  }
+
+  async begin(signal: AbortSignal): Promise<void> {
+    const until = AbortSignal.any([signal, AbortSignal.timeout(listenMs), this.#over.signal]);
+    for (;;) {
+      try {
+        await this.host(this.#options.nodes, until);
+        break;
+      } catch (error) {
+        if (until.aborted || !isSkyError(error, "head/unreachable")) throw error;
+        // It does not listen yet. Who gives up meanwhile learns of that by the next call.
+        await pause(listenPauseMs, undefined, { signal: until }).catch(() => {});
+        if (until.aborted) throw error;
+      }
+    }
+    void this.#watch();
+    this.#beat();
+  }
+
+  async host(nodes: readonly Node[], signal: AbortSignal): Promise<void> {
+    const { name: cluster, token, region = "", command, user = "" } = this.#options.record;
+    const shown = nodes.map((node) => nodeToProto({ ...node, phase: "absent" }));
+    const request = { cluster, token, nodes: shown, region, command, user };
+    this.#bulk = await this.client.hosts.host(request, { signal, timeoutMs: callMs });
+  }
+
+  async close(why: string): Promise<void> {
+    this.#finish(why);
+    await this.#closed;
+  }
+
+  async #watch(): Promise<void> {
+    const { record, onTold } = this.#options;
+    const { signal } = this.#over;
+    try {
+      const watched = this.client.hosts.watch({ cluster: record.name }, { signal });
+      for await (const told of watched) onTold(told);
+      this.#finish("the head ended what it tells");
+    } catch (error) {
+      this.#finish(whyText(error));
+    }
+  }
+
+  /** A tunnel whose other end is gone may say nothing for long. */
+  #beat(): void {
+    this.#stopPulse = this.#options.clock.after(pulseMs, () => {
+      const wanted = { signal: this.#over.signal, timeoutMs: pulseWaitMs };
+      this.client.debug.version({}, wanted).then(
+        () => {
+          if (!this.#over.signal.aborted) this.#beat();
+        },
+        (error: unknown) => this.#finish(whyText(error)),
+      );
+    });
+  }
+
+  #finish(why: string): void {
+    if (this.#closed !== undefined) return;
+    this.#stopPulse();
+    this.#guard.cut(this.#lost(why));
+    this.#over.abort();
+    this.client.close();
+    this.#address.release();
+    this.#closed = this.#tunnel.close();
+    this.#end(why);
+  }
+
+  #lost(why: string): SkyError {
+    const { name } = this.#options.record;
+    return new SkyError("head/unreachable", { why: lostText(name, this.place.host, why) });
+  }
+}
+
+/** Of a head that cannot be reached only why: whose it is gets said again. */
+export function whyText(error: unknown): string {
+  return isSkyError(error, "head/unreachable") ? String(error.params["why"]) : errorText(error);
+}
+
+/** As it is shown to whoever asked for something: which head, where, and why. */
+export function lostText(cluster: string, host: string, why: string): string {
+  const start = `that of ${cluster} on host ${host}: `;
+  return why.startsWith(start) ? why : `${start}${why}`;
+}

@@ -1,0 +1,191 @@
+// The heads of all clusters that run on hosts, as the fleets and the API of this home see them.
+//
+// One is known as long as its cluster has a record. Ending a cluster is asked of its own head: a
+// stop ends its jobs, proven, and its agents; with a down they take away what they laid out, too,
+// and the logs come here before anything on the hosts is removed. A head that has ended before has
+// done all that.
+//
+// What must always hold: no cluster's logs are given up but with `purge`, and then that is said.
+
+import type { ClusterRecord } from "../../clouds/cluster-record.ts";
+import type { Cleared } from "../../clouds/fleet-actor.ts";
+import type { HeadHosting } from "../../clouds/head-hosting.ts";
+import { SkyError } from "../../model/errors.ts";
+import type { Invitation } from "../../model/host-file.ts";
+import type { Node } from "../../model/node.ts";
+import type { Ssh } from "../../runtime/ssh.ts";
+import { type ClearingOptions, clearCluster } from "../clearing-os.ts";
+import type { HeadsOptions } from "../heads-options.ts";
+import { Giving } from "./giving-os.ts";
+import { fetchLogs } from "./log-fetch-ssh.ts";
+import type { RemoteHead, RemoteHeads } from "./remote.ts";
+import { KeptHead, type RemoteHeadOptions } from "./remote-head-grpc.ts";
+
+export interface RemoteHeadsOptions
+  extends ClearingOptions,
+    Pick<HeadsOptions, "work" | "reading" | "memory">,
+    Pick<RemoteHeadOptions, "fleets" | "random"> {
+  readonly ssh: Pick<Ssh, "tunnel" | "open" | "run">;
+  /** Of a cluster's cloud; `undefined` where heads run here. */
+  readonly hosting: (record: ClusterRecord) => HeadHosting | undefined;
+}
+
+export function createRemoteHeads(options: RemoteHeadsOptions): RemoteHeads {
+  return new RemoteTable(options);
+}
+
+interface Known {
+  readonly kept: KeptHead;
+  readonly giving: Giving;
+  readonly head: RemoteHead;
+  /** What its nodes left of the user's when they went. */
+  filesKept: readonly string[];
+}
+
+const disarmMs = 30_000;
+const inviteMs = 30_000;
+
+class RemoteTable implements RemoteHeads {
+  readonly #options: RemoteHeadsOptions;
+  readonly #dir: string;
+  readonly #known = new Map<string, Known>();
+  readonly #over = new AbortController();
+
+  constructor(options: RemoteHeadsOptions) {
+    this.#options = options;
+    this.#dir = `${options.home.root}/ssh/heads`;
+  }
+
+  get(cluster: string): RemoteHead | undefined {
+    const known = this.#known.get(cluster);
+    if (known !== undefined) return known.head;
+    const record = this.#options.fleets.record(cluster);
+    if (record === undefined || this.#options.hosting(record) === undefined) return undefined;
+    return this.#of(record).head;
+  }
+
+  async open(record: ClusterRecord): Promise<void> {
+    const { kept } = this.#of(record);
+    if (record.goal === "running") await kept.keep(record);
+    else kept.release(record);
+  }
+
+  declare(name: string, nodes: readonly Node[]): void {
+    this.#known.get(name)?.kept.declare(nodes);
+  }
+
+  dismiss(record: ClusterRecord): void {
+    this.#known.get(record.name)?.kept.release(record);
+  }
+
+  async close(record: ClusterRecord, verb: "stopped" | "terminated"): Promise<void> {
+    const { kept } = this.#of(record);
+    const { signal } = this.#over;
+    kept.release(record);
+    await this.#endHead(record, verb, signal);
+    await kept.close(`the cluster is ${verb}`);
+    if (verb === "terminated") await this.#fetchLogs(record, signal);
+  }
+
+  async disarm(name: string): Promise<void> {
+    const known = this.#known.get(name);
+    if (known === undefined) return;
+    const signal = AbortSignal.any([this.#over.signal, AbortSignal.timeout(disarmMs)]);
+    const { clusters } = await known.kept.client(signal);
+    await clusters.setAutostop({ cluster: name, idleSeconds: -1, down: false }, { signal });
+  }
+
+  async clear(record: ClusterRecord): Promise<Cleared> {
+    const known = this.#known.get(record.name);
+    this.#known.delete(record.name);
+    await known?.giving.close();
+    await known?.kept.end();
+    const cleared = await clearCluster(this.#options, record);
+    return { ...cleared, kept: known?.filesKept ?? [] };
+  }
+
+  async invite(cluster: string, node: string, signal: AbortSignal): Promise<Invitation> {
+    const known = this.#known.get(cluster);
+    if (known === undefined) throw notHere(cluster);
+    const { hosts } = await known.kept.client(signal);
+    const wanted = { signal, timeoutMs: inviteMs };
+    const { host, port, token, authority, certificate, key } = await hosts.invite(
+      { cluster, node },
+      wanted,
+    );
+    return { host, port, token, authority, certificate, key };
+  }
+
+  async closeAll(): Promise<void> {
+    this.#over.abort(new SkyError("core/cancelled", { what: "this head" }));
+    const all = [...this.#known.values()];
+    this.#known.clear();
+    await Promise.all(all.map(({ kept }) => kept.end()));
+    await Promise.all(all.map(({ giving }) => giving.close()));
+  }
+
+  /** Its jobs are over, and its agents have left. One that is not there any more has ended. */
+  async #endHead(
+    record: ClusterRecord,
+    verb: "stopped" | "terminated",
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { name: cluster } = record;
+    const { kept } = this.#of(record);
+    if (await this.#hasEnded(record, signal)) return;
+    const { clusters } = await kept.client(signal);
+    const user = record.busy?.user ?? "";
+    if (verb === "stopped") await clusters.stop({ cluster, user }, { signal });
+    else {
+      const gone = await clusters.down({ cluster, user, purge: false }, { signal });
+      this.#of(record).filesKept = gone.kept;
+    }
+  }
+
+  /** A connection that is there needs no look at the hosts. */
+  async #hasEnded(record: ClusterRecord, signal: AbortSignal): Promise<boolean> {
+    if (this.#of(record).kept.isThere) return false;
+    return (await this.#hosting(record).endOf(record, signal)) !== undefined;
+  }
+
+  async #fetchLogs(record: ClusterRecord, signal: AbortSignal): Promise<void> {
+    const { ssh, home } = this.#options;
+    const place = await this.#hosting(record).placeOf(record);
+    const { logs: into } = home.cluster(record.name);
+    await fetchLogs({ ssh, place, cluster: record.name, into }, signal);
+  }
+
+  #hosting(record: ClusterRecord): HeadHosting {
+    const hosting = this.#options.hosting(record);
+    if (hosting === undefined) throw notHere(record.name);
+    return hosting;
+  }
+
+  #of(record: ClusterRecord): Known {
+    const { name: cluster } = record;
+    const known = this.#known.get(cluster);
+    if (known !== undefined) return known;
+    const dir = this.#dir;
+    const hosting = (of: ClusterRecord): HeadHosting => this.#hosting(of);
+    const kept = new KeptHead({ ...this.#options, dir, hosting }, record);
+    const giving = new Giving({
+      ...this.#options,
+      ...{ cluster, dir, copies: this.#options.home.cluster(cluster).workdirs },
+      line: (signal) => kept.line(signal),
+    });
+    const head: RemoteHead = {
+      cluster,
+      client: (signal) => kept.client(signal),
+      submit: (request, signal) => giving.submit(request, signal),
+      view: () => kept.view(),
+      silence: () => kept.silence(),
+    };
+    const made: Known = { kept, giving, head, filesKept: [] };
+    this.#known.set(cluster, made);
+    return made;
+  }
+}
+
+function notHere(cluster: string): SkyError {
+  return new SkyError("head/unreachable", { why: `${cluster} has none on a host` });
+}
