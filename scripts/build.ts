@@ -87,6 +87,7 @@ async function bundle(outdir: string): Promise<void> {
     absWorkingDir: root,
     entryPoints: {
       "skyhead-main": "bin/skyhead.ts",
+      "serve-bundle": "bin/serve-bundle.ts",
       index: "client/index.ts",
       ...Object.fromEntries((await workers()).map((path) => [basename(path, ".ts"), path])),
     },
