@@ -6,7 +6,7 @@
 # From the environment: DIR, NAME, ADDRESS, PORT, DISK_MIB, HOME_MIB (0: no limit of its own),
 # READ_ONLY_HOME, USERS (the first is the one with the key), LOGIN_SHELL, WITHOUT (paths below
 # /usr), LOGIN (key or password), PASSWORD_HASH, KEY, PEERS (lines of /etc/hosts), CLOCK_OFFSET_S,
-# GLIBC, CPUS, GPUS.
+# GLIBC, CPUS, GPUS, KEEPER.
 set -eu
 disk=$DIR/disk
 over=$DIR/over
@@ -66,6 +66,7 @@ PATH=/usr/local/bin:/usr/bin:/bin:/usr/games
 export PATH
 END
 
+echo "$KEEPER" >"$DIR/keeper"
 id=1000
 for user in $USERS; do
   mkdir "home/$user"
@@ -127,6 +128,41 @@ if [ "$CPUS" != 0 ]; then
     printf 'processor\t: %s\nmodel name\t: lab\n\n' "$at"
     at=$((at + 1))
   done >"$DIR/cpuinfo"
+fi
+if [ "$KEEPER" = systemd ]; then
+  # What logind would say of a user whose manager runs without a login.
+  printf '#!/bin/sh\ncase "$*" in *show-user*) echo Linger=yes ;; esac\n' >usr/local/bin/loginctl
+  chmod 755 usr/local/bin/loginctl
+fi
+if [ "$KEEPER" = cron ]; then
+  chmod 1777 var/spool/cron/crontabs
+  cat >usr/local/bin/crontab <<'END'
+#!/bin/sh
+user=$(id -un)
+table=/var/spool/cron/crontabs/$user
+case $1 in
+  -l) [ -e "$table" ] || { echo "no crontab for $user" >&2; exit 1; } && cat "$table" ;;
+  -r) rm "$table" ;;
+  -) cat >"$table.new" && mv "$table.new" "$table" ;;
+  *) exit 2 ;;
+esac
+END
+  # It knows @reboot and nothing else, and leaves what it starts to init.
+  cat >usr/local/sbin/crond <<'END'
+#!/bin/sh
+cd /var/spool/cron/crontabs
+for user in *; do
+  [ -f "$user" ] || continue
+  sed -n 's/^@reboot //p' "$user" | while read -r line; do
+    (setsid setpriv --reuid "$user" --regid "$user" --clear-groups \
+      env -i HOME="/home/$user" LOGNAME="$user" PATH=/usr/bin:/bin sh -c "$line" </dev/null &)
+  done
+done
+mkfifo -m 600 /run/crond
+exec 9<>/run/crond
+read -r _ <&9
+END
+  chmod 755 usr/local/bin/crontab usr/local/sbin/crond
 fi
 if [ "$GPUS" != 0 ]; then
   cat >usr/local/bin/nvidia-smi <<END

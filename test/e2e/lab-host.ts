@@ -15,12 +15,13 @@ import { bytesSent, Cable } from "./lab-network.ts";
 import type { HostOptions } from "./lab-options.ts";
 import { childOf, killOne, type Ran, type RunOptions, run, startOf, toolPath } from "./lab-run.ts";
 import {
-  filesOf,
   type HostProcess,
   type Left,
   leftSince,
   processesIn,
   type Snapshot,
+  snapshotOf,
+  type Where,
 } from "./lab-sweep.ts";
 
 const scripts = import.meta.dirname;
@@ -88,7 +89,7 @@ export class Host {
     await run([...keeper, "sh", join(scripts, "lab-disk.sh")], { env: this.#diskEnv() });
     await this.changeHostKey();
     await this.boot(uptimeAtStartS * (this.#place.index + 1));
-    this.#before = filesOf(this.path("/"));
+    this.#before = snapshotOf(this.#seenBySweep());
   }
 
   /** Boots a host that is down. */
@@ -146,7 +147,7 @@ export class Host {
     if (number === -1) throw new Error(`${this.name} has no user ${user}`);
     const id = 1_000 + number;
     const home = user === undefined ? "/root" : `/home/${user}`;
-    const spaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--time"];
+    const spaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--time", "--cgroup"];
     const become = ["--setgid", String(id), "--setuid", String(id)];
     const env = ["env", "-i", `HOME=${home}`, "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"];
     const enter = ["nsenter", "--target", String(this.pid), ...spaces, ...become, ...env];
@@ -203,8 +204,7 @@ export class Host {
   /** What is on the host that was not there when it was new, or not as it was. */
   sweep(): Left {
     if (this.#before === undefined) throw new Error(`${this.name} was never started`);
-    const { sshPort } = this;
-    return leftSince(this.#before, { init: this.pid, sshPort, cgroup: this.#place.cgroup });
+    return leftSince(this.#before, this.#seenBySweep());
   }
 
   /** Every process of the host, with its pid as this process sees it. */
@@ -225,6 +225,10 @@ export class Host {
   /** What its init and its sshd said. */
   log(): string {
     return readFileSync(this.#seen("log"), "utf8");
+  }
+
+  #seenBySweep(): Where {
+    return { init: this.pid, sshPort: this.sshPort, cgroup: this.#place.cgroup };
   }
 
   /** A file of the lab's about this host, as this process reaches it. */
@@ -282,6 +286,7 @@ export class Host {
       GLIBC: options.glibc,
       CPUS: String(options.cpus),
       GPUS: String(options.gpus),
+      KEEPER: options.keeper,
     };
   }
 

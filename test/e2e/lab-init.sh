@@ -37,6 +37,7 @@ fi
 mkdir "$root/run/old" "$root/run/sshd"
 
 exec 4>>"$dir/log"
+read -r keeper <"$dir/keeper"
 cd "$root"
 pivot_root . run/old
 cd /
@@ -46,6 +47,19 @@ ip link set lo up
 echo mounted
 read -r _
 exec </dev/null >/dev/null 2>&4
+if [ "$keeper" = cron ]; then (/usr/local/sbin/crond &); fi
+if [ "$keeper" = systemd ]; then
+  run=/run/user/1000
+  group=/sys/fs/cgroup/user
+  mkdir -p /run/systemd/system "$run"
+  if [ ! -d "$group" ]; then mkdir "$group"; fi
+  chown -R 1000:1000 "$run" "$group"
+  chmod 700 "$run"
+  as="setpriv --reuid 1000 --regid 1000 --clear-groups env -i XDG_RUNTIME_DIR=$run"
+  as="$as HOME=$(awk -F: '$3 == 1000 { print $6 }' /etc/passwd) PATH=/usr/local/bin:/usr/bin:/bin"
+  sh -c "echo 0 >$group/cgroup.procs; exec $as /lib/systemd/systemd --user" &
+  until $as systemctl --user is-system-running; do sleep 0.05; done
+fi
 /usr/sbin/sshd -t
 while :; do
   /usr/sbin/sshd -D -e -f /etc/ssh/sshd_config || echo "sshd ended with $?" >&2

@@ -8,6 +8,8 @@ export interface HostOptions {
   readonly login: "key" | "password";
   readonly loginShell: string;
   readonly sshPort: number;
+  /** What starts a user's programs again after a reboot: real systemd, or a small cron. */
+  readonly keeper: "none" | "cron" | "systemd";
   /** The client does not reach it but over another host. */
   readonly hidden: boolean;
   readonly diskMib: number;
@@ -53,6 +55,7 @@ export function hostOptions(index: number, wish: HostWish): HostOptions {
     login: "key",
     loginShell: noBash ? "/bin/sh" : "/bin/bash",
     sshPort: 22,
+    keeper: "none",
     hidden: false,
     diskMib: 2_048,
     homeMib: 0,

@@ -18,17 +18,24 @@ export interface Left {
   readonly cgroups: readonly string[];
 }
 
-export type Snapshot = ReadonlyMap<string, string>;
+/** What a host is like when it is new. */
+export interface Snapshot {
+  readonly files: Files;
+  readonly commands: ReadonlySet<string>;
+}
+
+type Files = ReadonlyMap<string, string>;
 
 const places = ["etc", "home", "root", "opt", "mnt", "var", "tmp", "run", "dev/shm", "usr/local"];
 
 /** What the system writes by itself. */
-const ofTheSystem = /^(run\/utmp|var\/log\/(wtmp|btmp|lastlog|faillog))$/;
+const ofTheSystem =
+  /^(run\/utmp|var\/log\/(wtmp|btmp|lastlog|faillog)|run\/user\/\d+\/systemd\/.*dbus\.socket)$/;
 
 const hashedBytesMax = 1_048_576;
 
 /** Every file below a host's root that can change, with what tells a change. */
-export function filesOf(root: string): Snapshot {
+function filesOf(root: string): Files {
   const found = new Map<string, string>();
   for (const place of places) walk(root, place, found);
   return found;
@@ -69,19 +76,41 @@ function namesIn(path: string): readonly string[] {
   }
 }
 
-interface Where {
+export interface Where {
   readonly init: number;
   readonly sshPort: number;
   readonly cgroup: string | undefined;
 }
 
+export function snapshotOf({ init }: Where): Snapshot {
+  const commands = new Set(processesBelow(init).map(({ command }) => command));
+  return { files: filesOf(`/proc/${init}/root`), commands };
+}
+
 export function leftSince(before: Snapshot, { init, sshPort, cgroup }: Where): Left {
   return {
-    processes: processesBelow(init),
-    files: differences(before, filesOf(`/proc/${init}/root`)),
+    processes: processesBelow(init)
+      .filter(({ command }) => !before.commands.has(command))
+      .map(({ pid, command }) => `${pid} ${command}`),
+    files: differences(before.files, filesOf(`/proc/${init}/root`)),
     ports: portsOf(init, sshPort),
-    cgroups: cgroup === undefined ? [] : namesIn(cgroup).filter((name) => !name.includes(".")),
+    cgroups: cgroup === undefined ? [] : groupsBelow(cgroup, ""),
   };
+}
+
+/** Those that systemd makes for itself count as little as its process. */
+const ofSystemd = /^user(\/(app|session|background)\.slice|\/init\.scope)?(\/dbus\.s\w+)?$/;
+
+function groupsBelow(root: string, path: string): readonly string[] {
+  const names = namesIn(join(root, path)).filter((name) => isFolder(join(root, path, name)));
+  return names.flatMap((name) => {
+    const group = join(path, name);
+    return [...(ofSystemd.test(group) ? [] : [group]), ...groupsBelow(root, group)];
+  });
+}
+
+function isFolder(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** Nothing at all is left. */
@@ -89,7 +118,7 @@ export function isClean({ processes, files, ports, cgroups }: Left): boolean {
   return [processes, files, ports, cgroups].every((list) => list.length === 0);
 }
 
-function differences(before: Snapshot, after: Snapshot): readonly string[] {
+function differences(before: Files, after: Files): readonly string[] {
   const gone = [...before.keys()].filter((path) => !after.has(path)).map((path) => `- /${path}`);
   const other = [...after].flatMap(([path, told]) => {
     const was = before.get(path);
@@ -99,14 +128,13 @@ function differences(before: Snapshot, after: Snapshot): readonly string[] {
   return [...gone, ...other];
 }
 
-/** As the host's own /proc lists them: its processes and no others. */
-function processesBelow(init: number): readonly string[] {
+/** As the host's own /proc lists them: its processes and no others, but init and sshd. */
+function processesBelow(init: number): readonly { pid: string; command: string }[] {
   const proc = `/proc/${init}/root/proc`;
   return namesIn(proc)
     .filter((name) => /^\d+$/.test(name) && name !== "1")
     .map((pid) => ({ pid, ...processAt(join(proc, pid)) }))
-    .filter(({ state, name }) => state !== "" && state !== "Z" && name !== "sshd")
-    .map(({ pid, command }) => `${pid} ${command}`);
+    .filter(({ state, name }) => state !== "" && state !== "Z" && name !== "sshd");
 }
 
 export interface HostProcess {

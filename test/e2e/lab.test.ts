@@ -217,6 +217,55 @@ describe("hosts that lack something", { skip }, () => {
   });
 });
 
+describe("hosts that start a user's programs again", { skip }, () => {
+  let lab: Lab;
+
+  before(async () => {
+    const keeper = noSystemd() === false ? "systemd" : "none";
+    lab = await startLab({ count: 2, hosts: { 0: { keeper: "cron" }, 1: { keeper } } });
+  });
+
+  after(() => lab?.close());
+
+  const runs = (host: Host): boolean =>
+    host.processes().some(({ command }) => command.endsWith("sleep 777"));
+
+  test("cron does so after a reboot", async () => {
+    const host = lab.host(0);
+    const none = await ssh(lab, host, "crontab -l");
+    assert.match(none.stderr, /no crontab for ada/);
+    await ssh(lab, host, 'echo "@reboot sleep 777" | crontab -; crontab -l');
+    assert.deepEqual(host.sweep().files, ["+ /var/spool/cron/crontabs/ada"]);
+    await host.reboot();
+    await until("it runs", () => runs(host));
+    await ssh(lab, host, "crontab -r; kill $(pidof sleep)");
+    await until("the host is as it was", () => isClean(host.sweep()), {
+      describe: () => JSON.stringify(host.sweep()),
+    });
+  });
+
+  test("systemd does so after a reboot", { skip: noSystemd() }, async () => {
+    const host = lab.host(1);
+    const units = ".config/systemd/user";
+    const unit = "[Service]\nExecStart=/usr/bin/sleep 777\n[Install]\nWantedBy=default.target\n";
+    const systemctl = "XDG_RUNTIME_DIR=/run/user/1000 systemctl --user";
+    const made = await ssh(
+      lab,
+      host,
+      `mkdir -p ${units}; printf '${unit}' >${units}/a.service; ${systemctl} enable --now a.service`,
+    );
+    assert.equal(made.code, 0, made.stderr);
+    await until("it runs", () => runs(host));
+    assert.deepEqual(host.sweep().cgroups, ["user/app.slice/a.service"]);
+    await host.reboot();
+    await until("it runs again", () => runs(host));
+    await ssh(lab, host, `${systemctl} disable --now a.service; rm -r .config`);
+    await until("the host is as it was", () => isClean(host.sweep()), {
+      describe: () => JSON.stringify(host.sweep()),
+    });
+  });
+});
+
 describe("the end of a lab", { skip }, () => {
   test("closing it leaves no process, mount, link, group or file", async () => {
     const lab = await startLab({ count: 2 });
@@ -248,6 +297,11 @@ describe("the end of a lab", { skip }, () => {
     await until("nothing of it is left", () => traces(folder).length === 0);
   });
 });
+
+/** What is missing for a user's systemd on a host, or `false`. */
+function noSystemd(): string | false {
+  return existsSync("/lib/systemd/systemd") ? false : "there is no systemd on this machine";
+}
 
 /** What of a lab is on this machine: its folder, mounts, control groups, links and processes. */
 function traces(folder: string): readonly string[] {

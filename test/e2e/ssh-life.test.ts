@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { jobOf, phaseReached, submit } from "../integration/jobs.ts";
 import { noise } from "../support/noise.ts";
-import { type Place, until } from "../support/programs.ts";
-import { type Host, type Lab, labProblem, startLab } from "./lab.ts";
-import { areAsNew, headLog, labPlace, launching, ok, reaches, statusOf } from "./ssh-clusters.ts";
+import type { Place } from "../support/programs.ts";
+import { type Lab, labProblem, startLab } from "./lab.ts";
+import { areAsNew, labPlace, launching, ok, reaches } from "./ssh-clusters.ts";
 
 describe("clusters in a pool of four", { skip: labProblem() ?? false }, () => {
   let lab: Lab;
@@ -24,14 +24,6 @@ describe("clusters in a pool of four", { skip: labProblem() ?? false }, () => {
     await here?.close();
     await lab?.close();
   });
-
-  /** The host that is a cluster's node of that number. */
-  const hostOf = async (cluster: string, index: number): Promise<Host> => {
-    const ip = (await statusOf(here, cluster))?.nodes[index]?.ip;
-    const host = lab.hosts.find(({ address }) => address === ip);
-    assert.ok(host, `${ip} is a host`);
-    return host;
-  };
 
   test("a workdir is on every host, and hosts fetch it from each other", async (t) => {
     const work = join(here.folder, "work");
@@ -72,36 +64,6 @@ describe("clusters in a pool of four", { skip: labProblem() ?? false }, () => {
     assert.match(await ok(here, ["exec", "demo", "cat kept"]), /kept/);
     assert.equal((await jobOf(here, "demo", 1)).status, "SUCCEEDED");
   });
-
-  test("a worker that reboots ends its ranks, and takes work again", async () => {
-    const id = await submit(here, "demo", "--num-nodes", "4", "sleep 302");
-    await phaseReached(here, { cluster: "demo", id }, "RUNNING");
-    await (await hostOf("demo", 2)).reboot();
-    await phaseReached(here, { cluster: "demo", id }, "FAILED");
-    assert.match(await ok(here, ["why", "demo", String(id)]), /restarted|rebooted|lost/);
-    await worksOn(4);
-  });
-
-  test("the first host reboots: the head comes back with its jobs", async () => {
-    const id = await submit(here, "demo", "--num-nodes", "4", "sleep 303");
-    await phaseReached(here, { cluster: "demo", id }, "RUNNING");
-    await (await hostOf("demo", 0)).reboot();
-    await until(
-      "the head answers again",
-      async () => {
-        return (await here.sky(["queue", "demo"])).code === 0;
-      },
-      { deadlineMs: 60_000, describe: () => headLog(here) },
-    );
-    await phaseReached(here, { cluster: "demo", id }, "FAILED");
-    await worksOn(4);
-  });
-
-  /** A job on so many nodes runs, at once or after a while. */
-  async function worksOn(nodes: number): Promise<void> {
-    const id = await submit(here, "demo", "--num-nodes", String(nodes), "echo well");
-    await phaseReached(here, { cluster: "demo", id }, "SUCCEEDED");
-  }
 
   test("two clusters share hosts, and each leaves the other alone when it goes", async () => {
     await ok(here, [...launching("other", 2), "echo other >~/sky-other"]);
