@@ -247,12 +247,13 @@ describe("hosts that start a user's programs again", { skip }, () => {
   test("systemd does so after a reboot", { skip: noSystemd() }, async () => {
     const host = lab.host(1);
     const units = ".config/systemd/user";
-    const unit = "[Service]\nExecStart=/usr/bin/sleep 777\n[Install]\nWantedBy=default.target\n";
+    const service = "[Service]\nExecStart=/usr/bin/sleep 777\n";
+    const unit = `${service}[Install]\nWantedBy=default.target\n`;
     const systemctl = "XDG_RUNTIME_DIR=/run/user/1000 systemctl --user";
     const made = await ssh(
       lab,
       host,
-      `mkdir -p ${units}; printf '${unit}' >${units}/a.service; ${systemctl} enable --now a.service`,
+      `mkdir -p ${units}; printf '${unit}' >${units}/a.service; ${systemctl} enable --now a`,
     );
     assert.equal(made.code, 0, made.stderr);
     await until("it runs", () => runs(host));

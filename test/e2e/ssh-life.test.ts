@@ -1,5 +1,5 @@
 // The life of a cluster on hosts that are not ours: stop and start, autostop, autodown, workdirs
-// that hosts fetch from each other, several clusters in one pool, and reboots of hosts.
+// that hosts fetch from each other, and several clusters in one pool.
 
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
