@@ -7,31 +7,26 @@
 
 import type { Address, Ref } from "../model/address.ts";
 import { headNode } from "../model/address.ts";
-import type { NodeHome } from "../model/home.ts";
 import type { RankKey } from "../model/job.ts";
 import { parseRankKey, rankKeyText } from "../model/job.ts";
 import type { Lease } from "../model/lease.ts";
 import { leaseNotice } from "../model/lease.ts";
 import type { Capacity } from "../model/resources.ts";
-import type { AgentMessage, AgentReport, RankSpec } from "../proto/messages.ts";
+import type { AgentMessage, AgentReport } from "../proto/messages.ts";
 import type { Actor, Received, RuntimeEffect, Turn } from "../runtime/actor.ts";
 import type { Instant } from "../runtime/clock.ts";
-import type { Files } from "../runtime/files.ts";
-import type { Log } from "../runtime/log.ts";
 import type { Transition } from "../runtime/machine.ts";
-import type { ProcessEvent, ProcessPort } from "../runtime/process.ts";
+import type { ProcessEvent } from "../runtime/process.ts";
+import type { AgentEffect, AgentPorts } from "./agent-effects.ts";
 import { performAgent } from "./agent-perform-actor.ts";
 import type { BeatMessage } from "./beat-actor.ts";
 import { beatActorKind } from "./beat-actor.ts";
 import { inspectionOf, inventoryOf, tombstones } from "./inventory.ts";
 import type { Leases } from "./leases.ts";
 import { asking, dueLeases, isAnyGranted, leaseOf, newLeases, noticeAt } from "./leases.ts";
-import type { LogShipper } from "./log-ship-actor.ts";
 import type { RankEffect, RankEvent, RankState } from "./rank.ts";
 import { isOver, isSweeping, isUnheard, mayBeLeft, rankStep } from "./rank.ts";
 import { stopUnheard } from "./rank-moves.ts";
-import type { RankRecords } from "./rank-records.ts";
-import type { NodeWorkdir } from "./workdir-os.ts";
 
 export type AgentActorMessage = AgentMessage | OwnMessage;
 
@@ -67,28 +62,6 @@ export interface AgentState extends Omit<AgentArguments, "ranks" | "leases"> {
   repeating: boolean;
 }
 
-export type AgentEffect =
-  | Exclude<RankEffect, { readonly kind: "report" | "start-grace" | "stop-grace" | "go" }>
-  | { readonly kind: "go"; readonly key: RankKey; readonly lease?: Lease }
-  /** All leases hold from this moment. */
-  | { readonly kind: "renew"; readonly from: number }
-  | { readonly kind: "prepare"; readonly key: RankKey; readonly spec: RankSpec }
-  | { readonly kind: "forget"; readonly key: RankKey }
-  /** It uses its workdir no more. */
-  | { readonly kind: "leave-workdir"; readonly rank: RankState }
-  | { readonly kind: "answer"; readonly to: Address; readonly json: string };
-
-export interface AgentPorts {
-  readonly home: NodeHome;
-  readonly node: string;
-  readonly process: ProcessPort;
-  readonly files: Files;
-  readonly records: RankRecords;
-  readonly logs: LogShipper;
-  readonly workdir: NodeWorkdir;
-  readonly log: Log;
-}
-
 export const agentActorKind = "agent";
 
 type Ordered<K extends AgentMessage["kind"]> = Extract<AgentMessage, { readonly kind: K }>;
@@ -106,6 +79,7 @@ const orders: readonly AgentMessage["kind"][] = [
   "acknowledge",
   "forget",
   "report-inventory",
+  "leave",
   "inspect",
 ];
 
@@ -203,6 +177,11 @@ function take(turn: Draft, message: AgentActorMessage): void {
     case "inventory-due":
       turn.effects.push(...inventory(turn.state));
       break;
+    case "leave": {
+      const { replyTo: to, remove, why } = message;
+      turn.effects.push({ kind: "leave", to, order: { remove, why } });
+      break;
+    }
     case "inspect":
       turn.effects.push({ kind: "answer", to: message.replyTo, json: inspectionOf(turn.state) });
       break;

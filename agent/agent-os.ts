@@ -8,6 +8,7 @@ import type { NodeHome } from "../model/home.ts";
 import { rankDir } from "../model/home.ts";
 import type { Lease } from "../model/lease.ts";
 import type { Capacity } from "../model/resources.ts";
+import { given } from "../proto/fields.ts";
 import type { System } from "../runtime/actor.ts";
 import type { Bus } from "../runtime/bus.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -22,11 +23,11 @@ import type { ContentStore } from "../transfer/chunks/content-store.ts";
 import type { ChunkWork } from "../transfer/chunks/work.ts";
 import type { AgentActorMessage } from "./agent-actor.ts";
 import { agentActor } from "./agent-actor.ts";
+import type { AgentPorts } from "./agent-effects.ts";
 import { startBeats } from "./beat-actor.ts";
 import { HeadSession } from "./head-session.ts";
 import type { OpenLog } from "./log-ship-actor.ts";
 import { createLogShipper } from "./log-ship-actor.ts";
-import { workdirName } from "./mount-places.ts";
 import { startProcessOs } from "./process-os.ts";
 import { rankFiles } from "./rank-files.ts";
 import { rankRecordsAt } from "./rank-records.ts";
@@ -55,6 +56,12 @@ export interface AgentOptions {
   readonly random: Random;
   readonly log: Log;
   readonly version: string;
+  /** Tells its ranks from those of other nodes where nodes share a HOME: in their environment. */
+  readonly mark?: string;
+  /** Whether what is laid out is on record file by file, so that it can be taken away again. */
+  readonly keepsLists?: boolean;
+  /** It is told to leave its host. Absent: nobody will. */
+  readonly onLeave?: NonNullable<AgentPorts["onLeave"]>;
   /** How a log is read and watched; the file system by default. */
   readonly openLog?: (path: string, onChange: () => void) => OpenLog;
 }
@@ -72,7 +79,7 @@ const mailboxMax = 8_192;
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { system, bus, files, home, node, clock, log } = options;
   for (const dir of [home.home, home.state, home.ranks]) await files.makeDir(dir, 0o700);
-  await files.makeDir(`${home.home}/${workdirName}`, 0o755);
+  await files.makeDir(`${home.home}/${home.workdir}`, 0o755);
   const process = await openProcesses(options);
   const isTaken = (dir: string) => process.forget?.(dir) === true;
   const records = rankRecordsAt({ home, node, files, isTaken });
@@ -96,7 +103,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const filesOf = { ranks, links: fileLinksOf(home), session: () => session.get() };
   const workdir = createNodeWorkdir({ ...options, ...filesOf });
   const leases = leasesOf(found);
-  const actor = agentActor({ home, node, process, files, records, logs, workdir, log });
+  const ports = { home, node, process, files, records, logs, workdir, log };
+  const actor = agentActor({ ...ports, ...given("onLeave", options.onLeave) });
   const { cluster, capacity, version } = options;
   const ref = system.spawn(
     actor,
@@ -155,6 +163,7 @@ async function openProcesses(options: AgentOptions): Promise<ProcessPort> {
     ranksDir: home.ranks,
     home: home.home,
     name: `${cluster}-${node}`,
+    ...given("mark", options.mark),
     ...{ clock, random, log },
   });
 }

@@ -7,7 +7,8 @@ import { rankDir } from "../model/home.ts";
 import type { RankKey, SweepRecord } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";
 import type { EffectContext } from "../runtime/actor.ts";
-import type { AgentActorMessage, AgentEffect, AgentPorts } from "./agent-actor.ts";
+import type { AgentActorMessage } from "./agent-actor.ts";
+import type { AgentEffect, AgentPorts } from "./agent-effects.ts";
 import { isJobsFault } from "./job-fault.ts";
 import type { RankEvent } from "./rank.ts";
 import { unlessNoRoom } from "./rank-records.ts";
@@ -52,6 +53,9 @@ export async function performAgent(
       break;
     case "leave-workdir":
       ports.workdir.ended(effect.rank);
+      break;
+    case "leave":
+      await leaveHost(ports, effect, context);
       break;
     case "answer":
       context.tell(effect.to, { kind: "inspection", json: inspected(ports, effect.json) });
@@ -101,6 +105,20 @@ async function prepareRank(
     answer({ kind: "prepared" });
   } catch (error) {
     answer({ kind: "refused", why: errorText(error), ...fault });
+  }
+}
+
+/** Without an answer it is asked again, as long as it is there. */
+async function leaveHost(
+  { onLeave, log }: AgentPorts,
+  { to, order }: Extract<AgentEffect, { readonly kind: "leave" }>,
+  context: Context,
+): Promise<void> {
+  try {
+    const kept = await onLeave?.(order);
+    if (kept !== undefined) context.tell(to, { kind: "left", kept });
+  } catch (error) {
+    log.error("the host cannot be left", { why: errorText(error) });
   }
 }
 

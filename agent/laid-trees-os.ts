@@ -4,9 +4,14 @@
 // own time of change is the moment, by the clock of the file system that also dates the changes of
 // what was laid out. It is written when all is there. Times of change cannot be set by anybody:
 // what another tree laid out in between, to its end or not, was changed since.
+//
+// Where a node is not a folder of ours that goes whole, what was laid out is on record file by file
+// too (`laid-lists-os.ts`).
 
 import { createHash } from "node:crypto";
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import type { EntryBegun, Unpacked } from "../transfer/tree/unpack-os.ts";
+import { keepList } from "./laid-lists-os.ts";
 
 /** A tree at a place. */
 export interface LaidTree {
@@ -14,24 +19,40 @@ export interface LaidTree {
   readonly path: string;
   readonly digest: string;
   readonly isFile: boolean;
+  /** Folders above it that were made for it. */
+  readonly made?: readonly string[];
+}
+
+/** What unpacking is told, and whom it tells. */
+export interface LaidBefore {
+  /** All of the tree is there since then. */
+  readonly sinceNs: bigint | undefined;
+  readonly onEntry: ((entry: EntryBegun) => void) | undefined;
 }
 
 export class LaidTrees {
   readonly #dir: string;
+  readonly #keepsLists: boolean;
 
-  constructor(dir: string) {
+  constructor(dir: string, keepsLists = false) {
     this.#dir = dir;
+    this.#keepsLists = keepsLists;
   }
 
   /** Does the work, which is told since when all of the tree is there, if it is. */
-  async laying(laid: LaidTree, work: (sinceNs: bigint | undefined) => Promise<unknown>) {
+  async laying(laid: LaidTree, work: (known: LaidBefore) => Promise<Unpacked>): Promise<void> {
     const record = this.#recordOf(laid.path);
     const text = `${laid.digest} ${laid.isFile} ${laid.path}\n`;
     const known = await readFile(record, "utf8").catch(orNothing);
     const isKnown = known === text;
     const sinceNs = isKnown ? (await stat(record, { bigint: true })).ctimeNs : undefined;
-    await work(sinceNs);
+    const entries: EntryBegun[] = [];
+    const onEntry = this.#keepsLists ? (entry: EntryBegun) => void entries.push(entry) : undefined;
+    const { files, same } = await work({ sinceNs, onEntry });
     if (!isKnown) await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    if (this.#keepsLists && !(isKnown && files === same)) {
+      await keepList(`${record}.list`, laid, entries);
+    }
     await writeFile(record, text, { mode: 0o600 });
   }
 

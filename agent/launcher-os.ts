@@ -43,6 +43,8 @@ export interface LauncherOptions {
   /** Holds the scripts and the folder `slots`. */
   readonly stateDir: string;
   readonly home: string;
+  /** As in the options of the process port. */
+  readonly mark?: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly onReport: (report: SlotReport) => void;
@@ -101,7 +103,7 @@ async function spawnLauncher(options: LauncherOptions): Promise<ChildProcess> {
   const mask = process.umask().toString(8).padStart(4, "0");
   const child = spawn("bash", ["--norc", "./launcher.sh", "slots", mask], {
     cwd: options.stateDir,
-    env: baseEnvironment(options.home),
+    env: baseEnvironment(options.home, options.mark),
     stdio: ["pipe", "pipe", "ignore"],
     detached: true,
   });
@@ -119,11 +121,14 @@ async function spawnLauncher(options: LauncherOptions): Promise<ChildProcess> {
   return child;
 }
 
+/** In the environment of everything that a cluster runs on a host. */
+export const markName = "SKYLET_HOST";
+
 /** Where there is none to inherit: that of bash ends in the working directory. */
 const plainPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** What every rank starts from. Never the environment of whoever started the agent. */
-export function baseEnvironment(home: string): Record<string, string> {
+export function baseEnvironment(home: string, mark?: string): Record<string, string> {
   const kept = ["PATH", "LANG", "TERM", "USER", "LOGNAME", "SHELL", "TZ"];
   const environment: Record<string, string> = { PATH: plainPath };
   for (const [name, value] of Object.entries(process.env)) {
@@ -131,7 +136,8 @@ export function baseEnvironment(home: string): Record<string, string> {
       environment[name] = value;
     }
   }
-  return { ...environment, HOME: home, PYTHONUNBUFFERED: "1" };
+  const marked = mark === undefined ? {} : { [markName]: mark };
+  return { ...environment, ...marked, HOME: home, PYTHONUNBUFFERED: "1" };
 }
 
 function readReports(path: string, hear: (report: SlotReport) => void): Socket {

@@ -7,7 +7,7 @@ import { lstat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { SkyError } from "../model/errors.ts";
 import type { FileLinks } from "../runtime/file-links-os.ts";
-import { makeFolders } from "../runtime/folders-os.ts";
+import { makeFolders, missingAbove } from "../runtime/folders-os.ts";
 import type { ChunkSource } from "../transfer/chunks/exchange.ts";
 import { unpackTree } from "../transfer/tree/unpack-os.ts";
 import type { LaidTrees } from "./laid-trees-os.ts";
@@ -31,9 +31,10 @@ export async function layMount(
   const path = place.kind === "workdir" ? join(workdir, place.path) : place.path;
   if (place.kind === "link") await links.demandFree(place.link);
   await demandKind(path, isFile);
+  const made = missingAbove(path);
   makeFolders(dirname(path), 0o755);
-  await laid.laying({ path, digest: tree.digest, isFile }, (sinceNs) =>
-    unpackTree(path, { source, tree, signal, isFile, sinceNs }),
+  await laid.laying({ path, digest: tree.digest, isFile, made }, (known) =>
+    unpackTree(path, { source, tree, signal, isFile, ...known }),
   );
   if (place.kind === "link") await links.place(place.link, path);
 }

@@ -6,6 +6,7 @@
 
 import { isAbsolute, join, normalize } from "node:path/posix";
 import { isSkyError, SkyError } from "../model/errors.ts";
+import { type NodeHome, workdirName } from "../model/home.ts";
 import type { RankMount, RankSpec } from "../proto/messages.ts";
 
 export type MountPlace =
@@ -21,15 +22,13 @@ export interface PlacedMount {
   readonly place: MountPlace;
 }
 
-/** The folder in a node's home that jobs start in. */
-export const workdirName = "sky_workdir";
-/** In a node's home: what is the node's, and no job's. */
-const stateName = ".sky";
-/** In a node's home: the data of what is elsewhere by a link. */
-export const linkedName = `${stateName}/file_mounts`;
+/** In a node's home: what is the node's, and no job's; on a host also what its user's `sky` has. */
+const stateNames = [".sky", ".skylet"];
+
+type Places = Pick<NodeHome, "home" | "workdir" | "linked">;
 
 /** In the order in which they are laid out: what is in something comes after it. */
-export function placeMounts(mounts: readonly RankMount[], home: string): readonly PlacedMount[] {
+export function placeMounts(mounts: readonly RankMount[], home: Places): readonly PlacedMount[] {
   const placed = mounts.map((mount) => ({ mount, place: mountPlace(mount.destination, home) }));
   const depth = ({ place }: PlacedMount): number =>
     place.path === "." ? 0 : place.path.split("/").length;
@@ -37,7 +36,8 @@ export function placeMounts(mounts: readonly RankMount[], home: string): readonl
 }
 
 /** @throws SkyError `process/failed` for a destination that is none. */
-export function mountPlace(destination: string, home: string): MountPlace {
+export function mountPlace(destination: string, places: Places): MountPlace {
+  const { home, linked } = places;
   const refused = (why: string): SkyError => mountFailure(destination, why);
   if (destination.includes("\0")) throw refused("a path holds no NUL byte");
   const isOfHome = destination === "~" || destination.startsWith("~/");
@@ -51,16 +51,20 @@ export function mountPlace(destination: string, home: string): MountPlace {
   const path = trimmed(whole);
   if (path === "/") throw refused("a whole disk cannot be one");
   if (home === path || home.startsWith(`${path}/`)) throw refused("the node's home is in there");
-  const workdir = join(home, workdirName);
-  if (path === workdir) return { kind: "workdir", path: "." };
-  if (path.startsWith(`${workdir}/`)) {
-    return { kind: "workdir", path: path.slice(workdir.length + 1) };
+  // By the name that everybody knows, too, where the folder has another.
+  for (const name of [places.workdir, workdirName]) {
+    const workdir = join(home, name);
+    if (path === workdir) return { kind: "workdir", path: "." };
+    if (path.startsWith(`${workdir}/`)) {
+      return { kind: "workdir", path: path.slice(workdir.length + 1) };
+    }
   }
-  if (`${path}/`.startsWith(`${home}/${stateName}/`))
+  if (stateNames.some((name) => `${path}/`.startsWith(`${home}/${name}/`))) {
     throw refused("the node's own state is there");
+  }
   if (path.startsWith(`${home}/`)) return { kind: "home", path };
   if (isOfHome) throw refused("it leads out of the node's home");
-  return { kind: "link", path: join(home, linkedName, path), link: path };
+  return { kind: "link", path: join(linked, path), link: path };
 }
 
 /** What a workdir holds by the word of a rank: places in it, and what is there. */

@@ -13,6 +13,8 @@ export interface ProcessOsOptions {
   readonly home: string;
   /** Tells this node's cgroups from those of other nodes of the machine. */
   readonly name: string;
+  /** In the environment of its ranks, as `SKYLET_HOST`, where nodes share a HOME. */
+  readonly mark?: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -6,12 +6,15 @@
 // A rank that still runs keeps everything of its own.
 
 import type { Clock } from "../runtime/clock.ts";
+import { markName } from "./launcher-os.ts";
 import { isAlive, linkOf, processIds, readText, signalProcess, statOf } from "./proc-os.ts";
 import { passed } from "./sweep-os.ts";
 
 export interface StrayOptions {
   /** The HOME of this node's ranks, which tells them from those of other nodes. */
   readonly home: string;
+  /** What tells them where nodes share a HOME. */
+  readonly mark?: string;
   readonly clock: Clock;
   /** Whether a living rank has this slot. */
   readonly isUsed: (token: string) => boolean;
@@ -40,11 +43,14 @@ async function strays(options: StrayOptions): Promise<readonly number[]> {
   return found;
 }
 
-function isStray(pid: number, { home, isUsed }: StrayOptions): boolean {
+function isStray(pid: number, { home, mark, isUsed }: StrayOptions): boolean {
   const variables = readText(`/proc/${pid}/environ`)?.split("\0") ?? [];
   const marker = variables.find((text) => text.startsWith("SKYLET_RANK="));
   if (marker === undefined || isUsed(marker.slice("SKYLET_RANK=".length))) return false;
-  const isOurs = variables.includes(`HOME=${home}`) || isBelow(linkOf(`/proc/${pid}/cwd`), home);
+  const isOurs =
+    mark === undefined
+      ? variables.includes(`HOME=${home}`) || isBelow(linkOf(`/proc/${pid}/cwd`), home)
+      : variables.includes(`${markName}=${mark}`);
   const stat = isOurs ? statOf(pid) : undefined;
   return stat !== undefined && isAlive({ pid, startTicks: stat.startTicks });
 }

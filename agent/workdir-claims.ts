@@ -9,7 +9,6 @@ import type { NodeHome } from "../model/home.ts";
 import type { RankKey } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";
 import type { Files } from "../runtime/files.ts";
-import { workdirName } from "./mount-places.ts";
 import type { RankState } from "./rank.ts";
 import { isOver, mayBeFollowed } from "./rank.ts";
 import type { Slots, WorkdirChoice, WorkdirUser } from "./workdir-folders.ts";
@@ -22,7 +21,7 @@ export interface WorkdirClaimsOptions {
 
 export class WorkdirClaims {
   readonly #options: WorkdirClaimsOptions;
-  readonly #folders = new WorkdirFolders();
+  readonly #folders: WorkdirFolders;
   /** Ranks that have a record of this agent, or one that it has read. */
   readonly #recorded = new Set<string>();
   /** Ranks of earlier agents as they are now, until their records are read. */
@@ -32,6 +31,7 @@ export class WorkdirClaims {
   /** `ranks`: those of earlier agents. */
   constructor(options: WorkdirClaimsOptions, ranks: readonly RankState[]) {
     this.#options = options;
+    this.#folders = new WorkdirFolders(options.home.workdir);
     for (const state of ranks) this.#found.set(rankKeyText(state.key), state);
   }
 
@@ -67,7 +67,8 @@ export class WorkdirClaims {
     if (state === undefined) return await this.forget(key);
     const isWaiting = mayBeFollowed(state) && !this.#hasRun(key);
     if (isOver(state) && !isWaiting) return;
-    const known = parseRecord(Buffer.from(bytes ?? []).toString());
+    const text = Buffer.from(bytes ?? []).toString();
+    const known = parseRecord(text, this.#options.home.workdir);
     this.#folders.enter({ key, ...known, isWaiting });
   }
 
@@ -86,9 +87,9 @@ export class WorkdirClaims {
 
   /** The folder is the rank's from here on. @throws SkyError `disk/full`, `process/failed`. */
   async take(key: RankKey, slots: Slots): Promise<WorkdirChoice> {
-    const { files, home } = this.#options;
+    const { files } = this.#options;
     await this.#read();
-    const own = await files.list(`${home.home}/${ownWorkdirsName}`);
+    const own = await files.list(this.#ownWorkdirs());
     const choice = this.#folders.choose(key, slots, own.includes(String(key.job)));
     await this.#keep({ key, slots, folder: choice.folder, isWaiting: false });
     return choice;
@@ -104,7 +105,7 @@ export class WorkdirClaims {
       this.#recorded.add(rankKeyText(key));
       const record = { folder, slots: Object.fromEntries(slots) };
       await files.append(this.#pathOf(key), Buffer.from(`${JSON.stringify(record)}\n`));
-      if (folder !== workdirName) await files.makeDir(`${home.home}/${ownWorkdirsName}`, 0o755);
+      if (folder !== home.workdir) await files.makeDir(this.#ownWorkdirs(), 0o755);
     } catch (error) {
       this.#folders.leave(key);
       throw error;
@@ -136,6 +137,11 @@ export class WorkdirClaims {
     });
   }
 
+  #ownWorkdirs(): string {
+    const { home, workdir } = this.#options.home;
+    return `${home}/${ownWorkdirsName(workdir)}`;
+  }
+
   #dir(): string {
     return `${this.#options.home.state}/workdirs`;
   }
@@ -145,7 +151,10 @@ export class WorkdirClaims {
   }
 }
 
-function parseRecord(text: string): { readonly folder: string; readonly slots: Slots } {
+function parseRecord(
+  text: string,
+  workdir: string,
+): { readonly folder: string; readonly slots: Slots } {
   try {
     const { folder, slots } = JSON.parse(text);
     if (typeof folder === "string" && typeof slots === "object" && slots !== null) {
@@ -154,5 +163,5 @@ function parseRecord(text: string): { readonly folder: string; readonly slots: S
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
-  return { folder: workdirName, slots: new Map([[".", "unknown"]]) };
+  return { folder: workdir, slots: new Map([[".", "unknown"]]) };
 }

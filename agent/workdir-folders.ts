@@ -11,7 +11,6 @@
 
 import type { RankKey } from "../model/job.ts";
 import { rankKeyText } from "../model/job.ts";
-import { workdirName } from "./mount-places.ts";
 
 export type Slots = ReadonlyMap<string, string>;
 
@@ -32,26 +31,30 @@ export interface WorkdirChoice {
 }
 
 /** In a node's home: where jobs have folders of their own. */
-export const ownWorkdirsName = "sky_workdirs";
-
-export function ownWorkdir(job: number): string {
-  return `${ownWorkdirsName}/${job}`;
+export function ownWorkdirsName(workdir: string): string {
+  return `${workdir}s`;
 }
 
 export class WorkdirFolders {
+  readonly #workdir: string;
   readonly #users = new Map<string, WorkdirUser>();
+
+  /** `workdir`: as in `NodeHome`. */
+  constructor(workdir: string) {
+    this.#workdir = workdir;
+  }
 
   /** `hasOwn`: there is a folder of this job's own, of an earlier rank of it. */
   choose(key: RankKey, slots: Slots, hasOwn: boolean): WorkdirChoice {
-    if (slots.size === 0) return { folder: workdirName };
+    const shared = this.#workdir;
+    const own = `${ownWorkdirsName(shared)}/${key.job}`;
+    if (slots.size === 0) return { folder: shared };
     const users = [...this.#users.values()];
     const ofJob = users.find((user) => user.key.job === key.job);
     if (ofJob !== undefined) return { folder: ofJob.folder };
-    const other = users.find(
-      (user) => user.folder === workdirName && wouldChange(slots, user.slots),
-    );
-    if (other !== undefined) return { folder: ownWorkdir(key.job), inUseBy: other.key.job };
-    return { folder: hasOwn ? ownWorkdir(key.job) : workdirName };
+    const other = users.find((user) => user.folder === shared && wouldChange(slots, user.slots));
+    if (other !== undefined) return { folder: own, inUseBy: other.key.job };
+    return { folder: hasOwn ? own : shared };
   }
 
   /** The setup of a run's attempt, which has ended well on this node. */

@@ -19,7 +19,7 @@ import { unpackTree } from "../transfer/tree/unpack-os.ts";
 import { LaidTrees } from "./laid-trees-os.ts";
 import { layMount } from "./mount-os.ts";
 import type { PlacedMount } from "./mount-places.ts";
-import { mountFailure, placeMounts, workdirName, workdirSlots } from "./mount-places.ts";
+import { mountFailure, placeMounts, workdirSlots } from "./mount-places.ts";
 import type { NeededTreesCounts, NeededTreesOptions } from "./needed-trees.ts";
 import { NeededTrees } from "./needed-trees.ts";
 import type { RankState } from "./rank.ts";
@@ -30,6 +30,8 @@ export interface NodeWorkdirOptions extends NeededTreesOptions {
   readonly home: NodeHome;
   readonly files: Files;
   readonly links: FileLinks;
+  /** Whether what is laid out is on record file by file; see `laid-lists-os.ts`. */
+  readonly keepsLists?: boolean;
   /** Of earlier agents. */
   readonly ranks: readonly RankState[];
 }
@@ -86,23 +88,23 @@ class Workdir implements NodeWorkdir {
 
   constructor(options: NodeWorkdirOptions) {
     this.#options = options;
-    this.#laid = new LaidTrees(`${options.home.state}/laid`);
+    this.#laid = new LaidTrees(`${options.home.state}/laid`, options.keepsLists);
     this.#trees = new NeededTrees(options);
     this.#claims = new WorkdirClaims(options, options.ranks);
   }
 
   async lay(key: RankKey, spec: RankFileSpec): Promise<string> {
-    const { home } = this.#options.home;
+    const { home, workdir } = this.#options.home;
     const { workdirTree, workdirSource, mounts = [] } = spec;
     const isBare = workdirTree === undefined && workdirSource === undefined && mounts.length === 0;
-    if (isBare) return `${home}/${workdirName}`;
+    if (isBare) return `${home}/${workdir}`;
     const rank = rankKeyText(key);
     const cancel = new AbortController();
     const signal = AbortSignal.any([cancel.signal, this.#closing.signal]);
     this.#laying.set(rank, cancel);
     try {
       signal.throwIfAborted();
-      const placed = placeMounts(mounts, home);
+      const placed = placeMounts(mounts, this.#options.home);
       const slots = workdirSlots(spec, placed);
       await this.#obtainAll(spec, { rank, signal });
       const left = await this.#claims.takeOver(key);
@@ -180,8 +182,8 @@ class Workdir implements NodeWorkdir {
     if (tree !== undefined) {
       const { digest } = tree;
       const unpack = () =>
-        this.#laid.laying({ path: folder, digest, isFile: false }, (sinceNs) =>
-          unpackTree(folder, { source, tree, signal, sinceNs }),
+        this.#laid.laying({ path: folder, digest, isFile: false }, (known) =>
+          unpackTree(folder, { source, tree, signal, ...known }),
         );
       await this.#healing({ ...laying, tree, takers }, () => this.#inTurn(folder, unpack));
     } else if (workdirSource !== undefined) {
@@ -218,9 +220,10 @@ class Workdir implements NodeWorkdir {
 
   #choose(rank: string, choice: WorkdirChoice): void {
     const { folder, inUseBy } = choice;
-    if (folder !== workdirName) this.#ownPlaces.set(rank, choice);
+    const { workdir } = this.#options.home;
+    if (folder !== workdir) this.#ownPlaces.set(rank, choice);
     if (inUseBy === undefined) return;
-    const why = `job ${inUseBy} uses another version in ~/${workdirName}`;
+    const why = `job ${inUseBy} uses another version in ~/${workdir}`;
     this.#options.log.info("a job gets a folder of its own", { rank, folder, why });
   }
 

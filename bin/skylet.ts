@@ -1,13 +1,16 @@
 // `skylet`: the agent of one node, as a process of its own.
 //
-//     skylet          reads its orders from standard input (`skylet/orders.ts`), joins its cluster,
-//                     connects the bus and the bulk wire, and runs the agent
-//     skylet join     only joins, and leaves the credentials in the node's folder
+//     skylet                reads its orders from standard input (`skylet/orders.ts`), joins its
+//                           cluster, connects the bus and the bulk wire, and runs the agent
+//     skylet join           only joins, and leaves the credentials in the node's folder
+//     skylet host DIR       the node of a host of the user's own; DIR is the cluster's folder there
+//     skylet remove DIR     takes away what such a node has on its host, and says what it kept
 //
-// It ends when its input closes (whoever started it is gone, or asks it to) or on TERM and INT; its
-// ranks run on, and the next skylet in the same folder takes them over. An error that nobody
-// handles ends it; it is started again by whoever started it.
+// It ends when its input closes (whoever started it is gone, or asks it to), unless it is a host's,
+// and on TERM and INT; its ranks run on, and the next skylet in the same folder takes them over. An
+// error that nobody handles ends it; it is started again by whoever started it.
 
+import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { errorText } from "../model/errors.ts";
 import { createPinoLog } from "../runtime/log-pino.ts";
@@ -15,30 +18,41 @@ import type { Orders } from "./skylet/orders.ts";
 import { parseOrders } from "./skylet/orders.ts";
 
 const aliveMs = 60_000;
-const isJoin = process.argv[2] === "join";
-const { log, close } = createPinoLog({ destination: isJoin ? 2 : 1, level: "info" });
+const [, , verb = "", place = "."] = process.argv;
+const isQuiet = verb === "join" || verb === "remove";
+const { log, close } = createPinoLog({ destination: isQuiet ? 2 : 1, level: "info" });
 const ending = new AbortController();
+let isRunning = false;
 
 process.on("uncaughtException", crash);
 process.on("unhandledRejection", crash);
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.on(signal, () => ending.abort(signal));
 }
-
-const lines = createInterface({ input: process.stdin });
-let isRunning = false;
-lines.once("line", (line) => {
-  isRunning = true;
-  const orders = parseOrders(line);
-  (isJoin ? join(orders) : run(orders)).catch(crash);
-});
-lines.once("close", () => {
-  if (!isJoin) ending.abort("its input was closed");
-});
 ending.signal.addEventListener("abort", () => {
   // Before there are orders there is nothing to end in order.
   if (!isRunning) end(0);
 });
+
+if (verb === "host") begin(runHost(resolve(place)));
+else if (verb === "remove") begin(remove(resolve(place)));
+else takeOrders(verb === "join");
+
+function takeOrders(isJoin: boolean): void {
+  const lines = createInterface({ input: process.stdin });
+  lines.once("line", (line) => {
+    const orders = parseOrders(line);
+    begin(isJoin ? join(orders) : run(orders));
+  });
+  lines.once("close", () => {
+    if (!isJoin) ending.abort("its input was closed");
+  });
+}
+
+function begin(work: Promise<void>): void {
+  isRunning = true;
+  work.catch(crash);
+}
 
 async function join(orders: Orders): Promise<void> {
   // Our clock's timers keep no process alive: one that waits before its next try would end as if
@@ -52,12 +66,38 @@ async function join(orders: Orders): Promise<void> {
 async function run(orders: Orders): Promise<void> {
   const { startSkyletProcess } = await import("./skylet/skylet-process.ts");
   const skylet = await startSkyletProcess(orders, { log, signal: ending.signal });
-  if (!ending.signal.aborted) {
-    await new Promise((resolve) => ending.signal.addEventListener("abort", resolve));
-  }
-  log.info("skylet ends", { why: String(ending.signal.reason), ranks: "those that run, run on" });
+  await new Promise(whenEnding);
+  tellEnd(String(ending.signal.reason));
   await skylet.close();
   end(0);
+}
+
+async function runHost(dir: string): Promise<void> {
+  // Nothing else keeps it alive while its head is away.
+  setInterval(() => {}, aliveMs);
+  const { startHost } = await import("./skylet/host.ts");
+  const left = Promise.withResolvers<void>();
+  const world = { log, signal: ending.signal, onLeft: () => left.resolve() };
+  const host = await startHost(dir, world);
+  await Promise.race([new Promise(whenEnding), left.promise]);
+  tellEnd(ending.signal.aborted ? String(ending.signal.reason) : "it was told to leave");
+  await host.close();
+  end(0);
+}
+
+async function remove(dir: string): Promise<void> {
+  const { removeHost } = await import("./skylet/host-removal.ts");
+  process.stdout.write(`${JSON.stringify(await removeHost(dir))}\n`);
+  end(0);
+}
+
+function whenEnding(hear: (value: unknown) => void): void {
+  if (ending.signal.aborted) hear(undefined);
+  else ending.signal.addEventListener("abort", hear, { once: true });
+}
+
+function tellEnd(why: string): void {
+  log.info("skylet ends", { why, ranks: "those that run, run on" });
 }
 
 function crash(error: unknown): void {

@@ -42,6 +42,10 @@ export interface NodeHome {
   readonly root: string;
   /** The node's HOME. */
   readonly home: string;
+  /** In HOME: the folder that jobs start in. With an `s`, the folder of those of single jobs. */
+  readonly workdir: string;
+  /** The data of file mounts that are elsewhere by a link. */
+  readonly linked: string;
   /** The skylet's own: credentials, launcher pipes. */
   readonly state: string;
   /** One directory per rank: its truth on the node. */
@@ -82,8 +86,17 @@ function clusterHomeAt(root: string): ClusterHome {
 export function nodeHomeAt(root: string): NodeHome {
   return {
     ...{ root, home: `${root}/home`, state: `${root}/state`, ranks: `${root}/ranks` },
+    ...{ workdir: workdirName, linked: `${root}/home/.sky/file_mounts` },
     chunks: `${root}/chunks`,
   };
+}
+
+/** What `workdir` is called unless something else has that name. */
+export const workdirName = "sky_workdir";
+
+/** A node on a host of the user's own: HOME is the login's, all else is below the folder. */
+export function hostHomeAt(root: string, its: Pick<NodeHome, "home" | "workdir">): NodeHome {
+  return { ...nodeHomeAt(root), ...its };
 }
 
 /** The directory of one rank on its node. */

@@ -4,7 +4,7 @@
 // in /proc, on an autofs, on some network file systems (seen with Node 24.21). Here that is an
 // error like any other.
 
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { errorText } from "../model/errors.ts";
 
@@ -19,6 +19,16 @@ export function makeFolders(path: string, mode: number): void {
     const told = new Error(`the folder ${path} cannot be made: ${errorText(cause)}`, { cause });
     throw Object.assign(told, { code: codeOf(cause), path });
   }
+}
+
+/** The folders above `path` that are not there, the outermost first. */
+export function missingAbove(path: string): readonly string[] {
+  const missing: string[] = [];
+  for (let at = dirname(path); at !== dirname(at); at = dirname(at)) {
+    if (lstatSync(at, { throwIfNoEntry: false }) !== undefined) break;
+    missing.unshift(at);
+  }
+  return missing;
 }
 
 function makeAll(path: string, mode: number): void {

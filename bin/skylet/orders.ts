@@ -3,6 +3,7 @@
 // Not in its arguments or environment: the token must not be seen by others. The input stays open
 // as long as whoever started the skylet lives and wants it; its end ends the skylet.
 
+import type { Invitation } from "../../model/host-file.ts";
 import type { Capacity } from "../../model/resources.ts";
 
 export interface Orders {
@@ -11,8 +12,10 @@ export interface Orders {
   readonly capacity: Capacity;
   /** The node's folder: home/, state/, ranks/. */
   readonly root: string;
-  /** The head's socket. */
-  readonly socket: string;
+  /** Where it joins: the head's socket, */
+  readonly socket?: string;
+  /** or, of a head on another machine, whatever its invitation says. */
+  readonly invitation?: Invitation;
   /** Good for one join of this node. Secret. */
   readonly token: string;
   /** Rises with every start of the node's skylet, whichever head starts it. */

@@ -1,6 +1,9 @@
 // The parts of a skylet, put together: credentials, bus, bulk wire, agent.
+//
+// On a host of the user's own (`host.ts`) they are the same, but for where the node is and how it
+// comes to its credentials.
 
-import type { RunningAgent } from "../../agent/agent-os.ts";
+import type { AgentOptions, RunningAgent } from "../../agent/agent-os.ts";
 import { startAgent } from "../../agent/agent-os.ts";
 import type { Credentials } from "../../agent/credentials.ts";
 import { defaultConfig } from "../../model/config.ts";
@@ -25,15 +28,30 @@ const connectMs = 60_000;
 const clock = createOsClock();
 const random = createOsRandom();
 
-export async function startSkyletProcess(
-  orders: Orders,
-  { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+interface World {
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** What is otherwise on a host of the user's own. */
+export type HostParts = Pick<AgentOptions, "home" | "onLeave" | "mark" | "keepsLists">;
+
+/** Joins, and starts the agent of a node that is a folder of this machine. */
+export async function startSkyletProcess(orders: Orders, world: World): Promise<RunningAgent> {
+  const files = createOsFiles(orders.root);
+  const joined = await joinInProcess(orders, { files, signal: world.signal });
+  return await startJoined(joined, orders, { ...world, home: nodeHomeAt(orders.root) });
+}
+
+/** With the credentials of a join. */
+export async function startJoined(
+  joined: Credentials,
+  orders: Omit<Orders, "token">,
+  world: World & HostParts,
 ): Promise<RunningAgent> {
   const { cluster, node, capacity, incarnation } = orders;
   const { chunkBytes: bytesMax = defaultConfig.chunks.bytes } = orders;
-  const home = nodeHomeAt(orders.root);
-  const files = createOsFiles(home.root);
-  const joined = await joinInProcess(orders, { files, signal });
+  const { log, signal, ...parts } = world;
   const bus = await connectBus(joined, signal);
   const streams = createTcpStreams({
     security: { kind: "tls", ...pemOf(joined) },
@@ -43,13 +61,14 @@ export async function startSkyletProcess(
   const work = createThreadWork();
   const chunks = chunksAt({
     reserveBytes: nodeReserveBytes,
-    dir: home.chunks,
+    dir: world.home.chunks,
     bytesMax,
     work,
     log,
   });
   const agent = await startAgent({
-    ...{ cluster, node, system, bus, streams, files, home, capacity, clock, random, log },
+    ...{ cluster, node, system, bus, streams, capacity, clock, random, log, ...parts },
+    files: createOsFiles(world.home.root),
     streamTarget: {
       ...{ host: joined.streamHost, port: joined.streamPort },
       peer: peerText(headPeer),

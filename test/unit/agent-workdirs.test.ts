@@ -13,7 +13,8 @@ import type { RankMount } from "../../proto/messages.ts";
 import { createMemoryFiles } from "../../runtime/files-memory.ts";
 import { fc } from "../support/property.ts";
 
-const home = "/n/home";
+const places = { home: "/n/home", workdir: "sky_workdir", linked: "/n/home/.sky/file_mounts" };
+const { home } = places;
 
 function mount(destination: string, digest = "d", isFile = false): RankMount {
   return { destination, isFile, tree: { digest, bytes: 1 } };
@@ -37,7 +38,7 @@ test("a destination's place", () => {
     ["/a/b", { kind: "link", path: "/n/home/.sky/file_mounts/a/b", link: "/a/b" }],
     ["/n/homes", { kind: "link", path: "/n/home/.sky/file_mounts/n/homes", link: "/n/homes" }],
   ] as const) {
-    assert.deepEqual(mountPlace(destination, home), place, destination);
+    assert.deepEqual(mountPlace(destination, places), place, destination);
   }
 });
 
@@ -64,7 +65,7 @@ test("what is no destination is refused by name", () => {
     "/n/home/.sky/x",
   ]) {
     assert.throws(
-      () => mountPlace(destination, home),
+      () => mountPlace(destination, places),
       (error: Error) => error.message.startsWith(`the file mount ${destination}: `),
       destination,
     );
@@ -76,7 +77,7 @@ test("a property: no destination leads anywhere else", () => {
   const path = fc.array(step, { minLength: 1, maxLength: 6 }).map((steps) => steps.join("/"));
   const refusedOr = (destination: string) => {
     try {
-      return mountPlace(destination, home);
+      return mountPlace(destination, places);
     } catch {
       return undefined;
     }
@@ -94,7 +95,7 @@ test("a property: no destination leads anywhere else", () => {
 
 test("what is in something is laid out after it, and slots are those of the workdir", () => {
   const mounts = ["a/b", "~/x/y", ".", "a", "~/x"].map((destination) => mount(destination));
-  const placed = placeMounts(mounts, home);
+  const placed = placeMounts(mounts, places);
   const order = placed.map(({ mount: { destination } }) => destination);
   assert.ok(order.indexOf("a") < order.indexOf("a/b"));
   assert.ok(order.indexOf("~/x") < order.indexOf("~/x/y"));
@@ -105,8 +106,8 @@ test("what is in something is laid out after it, and slots are those of the work
     () => workdirSlots({ workdirTree }, placed),
     /the file mount \.: the job's workdir/,
   );
-  const file = placeMounts([mount("f", "d", true)], home);
-  const folder = placeMounts([mount("f", "d")], home);
+  const file = placeMounts([mount("f", "d", true)], places);
+  const folder = placeMounts([mount("f", "d")], places);
   assert.notDeepEqual(workdirSlots({}, file), workdirSlots({}, folder));
 });
 
@@ -119,7 +120,7 @@ function enter(folders: WorkdirFolders, of: RankKey, slots: ReadonlyMap<string, 
 }
 
 test("a version in use is left alone; one that nobody uses makes way", () => {
-  const folders = new WorkdirFolders();
+  const folders = new WorkdirFolders("sky_workdir");
   assert.equal(enter(folders, key(1), tree("one")), "sky_workdir");
   assert.equal(enter(folders, key(2), tree("one")), "sky_workdir");
   assert.deepEqual(folders.choose(key(3), tree("two"), false), {
@@ -136,7 +137,7 @@ test("a version in use is left alone; one that nobody uses makes way", () => {
 });
 
 test("ranks of a job share a folder, across its setup and its attempts", () => {
-  const folders = new WorkdirFolders();
+  const folders = new WorkdirFolders("sky_workdir");
   const setup = key(1, { phase: "setup" });
   assert.equal(enter(folders, setup, tree("one")), "sky_workdir");
   folders.end(setup, true);
@@ -150,7 +151,7 @@ test("ranks of a job share a folder, across its setup and its attempts", () => {
 });
 
 test("a mount in the workdir is part of the version", () => {
-  const folders = new WorkdirFolders();
+  const folders = new WorkdirFolders("sky_workdir");
   const of = (...slots: readonly (readonly [string, string])[]) => new Map(slots);
   enter(folders, key(1), of([".", "one"], ["data", "x"]));
   const choice = (slots: ReadonlyMap<string, string>) =>

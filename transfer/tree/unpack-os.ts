@@ -51,6 +51,15 @@ export interface UnpackOptions {
    * was not changed since, is not read.
    */
   readonly sinceNs?: bigint | undefined;
+  /** Hears of each part of the tree as it is begun, with its path in the target; "" = itself. */
+  readonly onEntry?: ((entry: EntryBegun) => void) | undefined;
+}
+
+export interface EntryBegun {
+  readonly kind: "file" | "folder" | "link";
+  readonly path: Uint8Array;
+  /** Of a folder: it was not there before. */
+  readonly isNew?: boolean;
 }
 
 /** What came of it. */
@@ -64,6 +73,7 @@ export interface Unpacked {
 /** Files that are written side by side, and folders that wait for theirs. */
 const sideBySide = 16;
 const pieceBytes = 1024 * 1024;
+const slash = Buffer.from("/");
 /** About a millisecond's worth. */
 const looksAtOnce = 128;
 
@@ -73,7 +83,7 @@ const looksAtOnce = 128;
  *   way; what `source` and the file system throw. What was unpacked until then stays.
  */
 export async function unpackTree(target: string, options: UnpackOptions): Promise<Unpacked> {
-  const { source, tree, signal, isFile = false, sinceNs } = options;
+  const { source, tree, signal, isFile = false, sinceNs, onEntry } = options;
   const manifest = decodeManifest(await source.get(tree.digest, signal));
   const first = manifest.chunks[0];
   if (first === undefined) throw invalidTree("it is empty");
@@ -85,7 +95,7 @@ export async function unpackTree(target: string, options: UnpackOptions): Promis
     signal,
   };
   const name = Buffer.from(basename(target));
-  const unpacker = new Unpacker(contents, { above, name, isFile, sinceNs });
+  const unpacker = new Unpacker(contents, { above, name, isFile, sinceNs, onEntry });
   try {
     const description = new RegionReader(source, regions.description, signal);
     return await unpacker.unpack(description);
@@ -116,6 +126,7 @@ interface Place {
   readonly name: Uint8Array;
   readonly isFile: boolean;
   readonly sinceNs: bigint | undefined;
+  readonly onEntry: UnpackOptions["onEntry"];
 }
 
 class Unpacker {
@@ -174,12 +185,28 @@ class Unpacker {
 
   async #take(described: TreeEntry): Promise<void> {
     const entry = this.#place.isFile ? this.#onlyFile(described) : described;
+    this.#tell(entry);
     if (await this.#isKept(entry)) return;
     if (entry.kind === "folder") await this.#enter(entry);
     else if (entry.kind === "leave") this.#leave();
     else if (entry.kind === "link") this.#begin((level) => layLink(this.#touched(level), entry));
     else if (entry.bytes >= largeFileBytes) await this.#largeFile(entry);
     else await this.#smallFile(entry);
+  }
+
+  /** Of a folder it is told when it is known whether it was there. */
+  #tell(entry: TreeEntry): void {
+    if (entry.kind !== "file" && entry.kind !== "link") return;
+    const level = this.#levels.at(-1);
+    this.#place.onEntry?.({ kind: entry.kind, path: this.#pathOf(entry, level) });
+  }
+
+  #pathOf({ name }: { readonly name: Uint8Array }, level: Level | undefined): Uint8Array {
+    if (level === undefined || this.#place.isFile) return Buffer.alloc(0);
+    const above = this.#levels.slice(1).map(({ entry }) => entry.name);
+    return Buffer.concat(
+      [...above, name].flatMap((part, at) => (at === 0 ? [part] : [slash, part])),
+    );
   }
 
   /** The tree's own folder stands for the one that the file is put into. */
@@ -224,6 +251,7 @@ class Unpacker {
     const folder = await openWithin(parent, name);
     const isNew = found === undefined;
     const { sinceNs } = this.#place;
+    this.#place.onEntry?.({ kind: "folder", path: this.#pathOf(entry, outer), isNew });
     const settled = !isNew && sinceNs !== undefined && isSettled(found, entry, sinceNs);
     this.#levels.push({ folder, entry, isNew, work: [], isSettled: settled });
     if (isNew && outer !== undefined) outer.isSettled = false;

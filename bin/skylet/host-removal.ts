@@ -1,0 +1,60 @@
+// What of a node goes from its host when the cluster is taken down: `skylet remove DIR`, and the
+// end of a node that was told so.
+//
+// The files of jobs are dealt with first (`agent/laid-removal-os.ts`), the processes of whatever is
+// left of ranks next, and then all that is ours: the node's folder, and its claims.
+
+import { existsSync } from "node:fs";
+import { readdir, readFile, readlink, unlink } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { findCgroups } from "../../agent/cgroup-os.ts";
+import { removeLaid } from "../../agent/laid-removal-os.ts";
+import type { NodeHome } from "../../model/home.ts";
+import { parseHostFile } from "../../model/host-file.ts";
+import { removeTree } from "../../runtime/removal-os.ts";
+import { hostHome } from "./host.ts";
+
+/** The node's agent has ended. */
+export async function removeNode(dir: string, home: NodeHome): Promise<void> {
+  await removeTree(home.root);
+  const claims = `${dirname(dirname(dir))}/claims`;
+  const names = existsSync(claims) ? await readdir(claims) : [];
+  for (const name of names) {
+    const holder = await readlink(`${claims}/${name}`).catch(orNothing);
+    if (holder === basename(dir)) await unlink(`${claims}/${name}`);
+  }
+}
+
+/** By somebody from outside, when its agent has ended, whatever became of its ranks. */
+export async function removeHost(dir: string): Promise<{ readonly kept: readonly string[] }> {
+  const file = parseHostFile(await readFile(`${dir}/host.json`, "utf8"));
+  const home = hostHome(dir, file);
+  await endRanks(home, `${file.cluster}-${file.node}`);
+  const kept = existsSync(home.state) ? await removeLaid(home, basename(dir)) : [];
+  await removeNode(dir, home);
+  return { kept };
+}
+
+/** It has gone, or is no link: then it is no claim. */
+function orNothing(error: NodeJS.ErrnoException): undefined {
+  if (error.code === "ENOENT" || error.code === "EINVAL") return undefined;
+  throw error;
+}
+
+const roundsMax = 100;
+const roundMs = 20;
+
+/** Those that are in cgroups of ours; whoever called us looks for others. */
+async function endRanks({ state }: NodeHome, name: string): Promise<void> {
+  if (!existsSync(state)) return;
+  const cgroups = findCgroups({ stateDir: state, name });
+  for (let round = 0; round < roundsMax; round += 1) {
+    const leaves = cgroups?.leaves() ?? [];
+    for (const leaf of leaves) cgroups?.killAll(leaf);
+    const left = await Promise.all(leaves.map((leaf) => cgroups?.remove(leaf)));
+    if (left.every((isGone) => isGone !== false)) break;
+    await pause(roundMs);
+  }
+  cgroups?.removeParent();
+}
