@@ -6,14 +6,21 @@
 
 import { existsSync } from "node:fs";
 import { readdir, readFile, readlink, unlink } from "node:fs/promises";
+import { homedir } from "node:os";
 import { basename, dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { findCgroups } from "../../agent/cgroup-os.ts";
 import { removeLaid } from "../../agent/laid-removal-os.ts";
 import type { NodeHome } from "../../model/home.ts";
+import { hostHomeAt } from "../../model/home.ts";
+import type { HostFile } from "../../model/host-file.ts";
 import { parseHostFile } from "../../model/host-file.ts";
 import { removeTree } from "../../runtime/removal-os.ts";
-import { hostHome } from "./host.ts";
+
+/** Where the node of a cluster's folder on this host is. */
+export function hostHome(dir: string, { workdir }: Pick<HostFile, "workdir">): NodeHome {
+  return hostHomeAt(`${dir}/node`, { home: homedir(), workdir });
+}
 
 /** The node's agent has ended. */
 export async function removeNode(dir: string, home: NodeHome): Promise<void> {

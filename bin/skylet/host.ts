@@ -9,7 +9,6 @@
 
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { basename } from "node:path";
 import type { LeaveOrder } from "../../agent/agent-effects.ts";
 import type { RunningAgent } from "../../agent/agent-os.ts";
@@ -17,14 +16,13 @@ import type { Credentials } from "../../agent/credentials.ts";
 import { credentialsPath, parseCredentials } from "../../agent/credentials.ts";
 import { removeLaid } from "../../agent/laid-removal-os.ts";
 import type { NodeHome } from "../../model/home.ts";
-import { hostHomeAt } from "../../model/home.ts";
 import type { HostEnd, HostFile } from "../../model/host-file.ts";
 import { parseHostFile } from "../../model/host-file.ts";
 import type { Files } from "../../runtime/files.ts";
 import { createOsFiles } from "../../runtime/files-os.ts";
 import { makeFolders } from "../../runtime/folders-os.ts";
 import type { Log } from "../../runtime/log.ts";
-import { removeNode } from "./host-removal.ts";
+import { hostHome, removeNode } from "./host-removal.ts";
 import { joinInProcess } from "./join-process.ts";
 import type { Orders } from "./orders.ts";
 import { startJoined } from "./skylet-process.ts";
@@ -55,10 +53,6 @@ export async function startHost(dir: string, world: HostWorld): Promise<HostProc
     ...{ mark: `${dir}/`, keepsLists: true, onLeave: (order) => leaving.leave(order) },
   });
   return { close: () => leaving.end(agent) };
-}
-
-export function hostHome(dir: string, { workdir }: Pick<HostFile, "workdir">): NodeHome {
-  return hostHomeAt(`${dir}/node`, { home: homedir(), workdir });
 }
 
 /** Those of before, unless there is an invitation that was not tried yet. */
