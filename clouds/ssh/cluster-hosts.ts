@@ -1,0 +1,128 @@
+// The hosts of one cluster: what is done to them so that its nodes run there, stop, or are gone.
+//
+// What must always hold: nothing starts on a host while it is being stopped or removed.
+
+import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
+import type { HostEnd } from "../../model/host-file.ts";
+import type { Machine } from "../cloud.ts";
+import type { ClusterRecord, RecordNode } from "../cluster-record.ts";
+import type { HeadPlace } from "../head-hosting.ts";
+import { ClusterBundle } from "./cluster-bundle.ts";
+import { lookAtHosts } from "./host-looks.ts";
+import { HostRaising, headPlaceOf } from "./host-raising.ts";
+import { HostWorks, type HostWorksPorts, headNodeOf, hostOf } from "./host-works.ts";
+
+/** So often in a row a stop or a removal may fail because its host cannot be reached. */
+const failuresMax = 3;
+
+export class ClusterHosts {
+  readonly token: string;
+  readonly #works: HostWorks;
+  readonly #spread: ClusterBundle;
+  readonly #raising: HostRaising;
+
+  constructor(record: Pick<ClusterRecord, "name" | "token">, ports: HostWorksPorts) {
+    this.token = record.token;
+    this.#works = new HostWorks(record, ports);
+    this.#spread = new ClusterBundle(this.#works);
+    this.#raising = new HostRaising(this.#works, this.#spread);
+  }
+
+  async placeOf(record: ClusterRecord): Promise<HeadPlace> {
+    return headPlaceOf(await this.#works.place(record, headNodeOf(record)));
+  }
+
+  openHead(record: ClusterRecord, signal: AbortSignal): Promise<HeadPlace> {
+    return this.#raising.openHead(record, signal);
+  }
+
+  async endOf(record: ClusterRecord, signal: AbortSignal): Promise<HostEnd | undefined> {
+    const place = await this.#works.place(record, headNodeOf(record));
+    const { folder, ended } = await this.#works.status(place, signal);
+    return folder === "absent"
+      ? { ...nothingThere, why: `nothing of it is on ${place.host}` }
+      : ended;
+  }
+
+  revive(record: ClusterRecord, ids: readonly string[], signal: AbortSignal): Promise<void> {
+    return this.#raising.revive(record, ids, signal);
+  }
+
+  /** In the background. What fails is told by `list`. */
+  raise(ids: readonly string[]): void {
+    this.#raising.raise(ids);
+  }
+
+  list(record: ClusterRecord, signal: AbortSignal): Promise<readonly Machine[]> {
+    const ports = { works: this.#works, spread: this.#spread, raising: this.#raising };
+    return lookAtHosts(ports, record, signal);
+  }
+
+  /** @throws SkyError those of `HostSteps`, when the other hosts are done. */
+  stop(record: ClusterRecord, ids: readonly string[], signal: AbortSignal): Promise<void> {
+    return this.#windDown(record, ids, async (node) => {
+      await this.#works.ports.steps.stop(await this.#works.place(record, node), signal);
+      this.#works.saw(node, "stopped");
+    });
+  }
+
+  /** What stays of the user's, by host. @throws SkyError like `stop`. */
+  async remove(record: ClusterRecord, { ids, signal, onKept }: Removal): Promise<void> {
+    await this.#windDown(record, ids, async (node) => {
+      const place = await this.#works.place(record, node);
+      const { kept } = await this.#works.ports.steps.remove(place, signal);
+      onKept(kept.map((what) => `${hostOf(node)}: ${what}`));
+      this.#spread.forget(node);
+      this.#works.work(node).removed = true;
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#raising.halt();
+  }
+
+  async #windDown(
+    record: ClusterRecord,
+    ids: readonly string[],
+    act: (node: RecordNode) => Promise<void>,
+  ): Promise<void> {
+    await this.#raising.halt();
+    const nodes = record.nodes.filter(({ id }) => ids.includes(id));
+    const ended = await Promise.allSettled(
+      nodes.map(async (node) => {
+        const work = this.#works.work(node);
+        work.fault = undefined;
+        try {
+          await act(node);
+          work.failures = 0;
+        } catch (error) {
+          work.failures += 1;
+          throw work.failures < failuresMax ? error : lasting(node, error);
+        }
+      }),
+    );
+    const errors = ended.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+    // What will not go away is told rather than what may.
+    const worst = errors.find((error) => !isSkyError(error) || error.remedy !== "retry");
+    if (errors.length > 0) throw worst ?? errors[0];
+  }
+}
+
+const nothingThere = { verb: "down", at: 0 } as const;
+
+export interface Removal {
+  readonly ids: readonly string[];
+  readonly signal: AbortSignal;
+  /** Hears of each host's as it is done. */
+  readonly onKept: (kept: readonly string[]) => void;
+}
+
+/** Who waits for a stop or a down is told at last that the host stays away. */
+function lasting(node: RecordNode, error: unknown): unknown {
+  if (!isSkyError(error) || error.remedy !== "retry") return error;
+  return new SkyError(
+    "ssh/failed",
+    { host: hostOf(node), why: errorText(error) },
+    { cause: error },
+  );
+}

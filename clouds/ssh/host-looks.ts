@@ -1,0 +1,95 @@
+// Looking at the hosts of one cluster: what became of its nodes there, as its fleet wants to know.
+//
+// All hosts are asked at once, and each has its time. What should run there and does not is started
+// by the way.
+
+import { isSkyError } from "../../model/errors.ts";
+import type { Machine } from "../cloud.ts";
+import type { ClusterRecord, RecordNode } from "../cluster-record.ts";
+import type { ClusterBundle } from "./cluster-bundle.ts";
+import type { HostRaising } from "./host-raising.ts";
+import { guessedPhase, mayRetry, verdictOf } from "./host-standing.ts";
+import type { HostStatus } from "./host-steps.ts";
+import { type HostWorks, hostOf, troubleText } from "./host-works.ts";
+
+/** A node that was seen so lately is not looked at again while its cluster comes up. */
+const freshMs = 5_000;
+
+export interface LookingPorts {
+  readonly works: HostWorks;
+  readonly spread: ClusterBundle;
+  readonly raising: HostRaising;
+}
+
+/** The machines that there are. A host that cannot be reached is as it was, with its trouble. */
+export async function lookAtHosts(
+  ports: LookingPorts,
+  record: ClusterRecord,
+  signal: AbortSignal,
+): Promise<readonly Machine[]> {
+  const looks = record.nodes.map((node) => lookAtHost(ports, { record, node, signal }));
+  return (await Promise.all(looks)).flatMap((machine) => machine ?? []);
+}
+
+interface Look {
+  readonly record: ClusterRecord;
+  readonly node: RecordNode;
+  readonly signal: AbortSignal;
+}
+
+async function lookAtHost(ports: LookingPorts, look: Look): Promise<Machine | undefined> {
+  const { works, raising } = ports;
+  const { record, node, signal } = look;
+  const work = works.work(node);
+  if (work.removed) return undefined;
+  if (work.busy !== undefined) return works.machine(node, "starting", work.fault);
+  const now = { atMs: works.nowMs(), askedAt: record.launchedAt };
+  if (work.fault !== undefined && record.goal === "running") {
+    const { fault } = work;
+    if (!mayRetry(fault, now)) return works.machine(node, "starting", fault);
+    raising.raise([node.id]);
+    // What was asked about anew is told no more.
+    const isSame = fault.askedAt === now.askedAt;
+    return works.machine(node, "starting", isSame ? { ...fault, stuck: false } : undefined);
+  }
+  const isFresh = record.status === "INIT" && now.atMs - work.seenMs < freshMs;
+  if (isFresh && work.phase !== undefined) return works.machine(node, work.phase, undefined);
+  try {
+    const status = await works.status(await works.place(record, node), signal);
+    return await judged(ports, look, status);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const machine = works.machine(node, work.phase ?? guessedPhase(record), undefined);
+    return { ...machine, trouble: troubleText(hostOf(node), error) };
+  }
+}
+
+async function judged(
+  { works, spread, raising }: LookingPorts,
+  { record, node }: Look,
+  status: HostStatus,
+): Promise<Machine | undefined> {
+  const bundle = record.goal === "running" ? await bundleOf(works, node) : undefined;
+  const work = works.work(node);
+  // Something may have begun while the host was asked.
+  if (work.busy !== undefined) return works.machine(node, "starting", undefined);
+  const verdict = verdictOf(status, record.goal, bundle);
+  if (verdict.kind === "absent") {
+    spread.forget(node);
+    return undefined;
+  }
+  works.saw(node, verdict.phase);
+  work.endedAfter = status.ended && record.launchedAt;
+  if (verdict.kind === "raise") raising.raise([node.id]);
+  return works.machine(node, verdict.phase, undefined);
+}
+
+/** Without one nothing is upgraded; whoever installs it is told what is missing. */
+async function bundleOf(works: HostWorks, { arch = "" }: RecordNode): Promise<string | undefined> {
+  try {
+    return await works.ports.bundleOf(arch);
+  } catch (error) {
+    if (isSkyError(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,209 @@
+// The cloud `ssh` after a launch: what it sees of hosts, what it revives, stops and removes.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SkyError } from "../../model/errors.ts";
+import { never, nodeIds, phasesOf, settle, sshStage, unreachable } from "./cloud-ssh-stage.ts";
+
+const lab = { lab: [{ name: "h1" }, { name: "h2" }, { name: "h3" }] };
+
+test("a host that cannot be reached is as it was last, with its trouble, never gone", async () => {
+  const away = new Set<string>();
+  const stage = sshStage({
+    pools: lab,
+    fault: ({ host }) => (away.has(host) ? unreachable(host) : undefined),
+  });
+  await stage.launched("demo", { numNodes: 3 });
+  assert.deepEqual(phasesOf(await stage.list("demo")), ["up", "up", "up"]);
+  away.add("h2");
+  const [, told] = await stage.shown("demo");
+  assert.equal(told, "worker1 up host h2 cannot be reached: no route");
+});
+
+test("a host that says nothing has its time, and holds up no other", async () => {
+  const stage = sshStage({
+    pools: lab,
+    fault: ({ verb, host }) => (verb === "status" && host === "h2" ? "hang" : undefined),
+  });
+  await stage.launched("demo", { numNodes: 2 });
+  const shown = stage.shown("demo");
+  await stage.pass(11_000);
+  assert.deepEqual(await shown, [
+    "head up",
+    "worker1 up host h2 cannot be reached: no answer within 10 s",
+  ]);
+});
+
+test("an agent that died is started at the next look, with a new invitation", async () => {
+  const stage = sshStage({ pools: lab });
+  await stage.launched("demo", { numNodes: 2 });
+  stage.hosts.reboot("h2");
+  assert.deepEqual(await stage.shown("demo"), ["head up", "worker1 starting"]);
+  await settle();
+  assert.deepEqual(await stage.shown("demo"), ["head up", "worker1 up"]);
+  assert.deepEqual(stage.invited, ["demo head", "demo worker1", "demo worker1"]);
+});
+
+test("a silent node is started where its agent is dead, and left where it runs", async () => {
+  const stage = sshStage({ pools: lab });
+  const record = await stage.launched("demo", { numNodes: 3 });
+  stage.hosts.reboot("h2");
+  const before = stage.hosts.calls.length;
+  const silent = ["worker1", "worker2"];
+  const again = stage.cloud.heads.revive(record, silent, never);
+  await Promise.all([again, stage.cloud.heads.revive(record, silent, never)]);
+  const starts = () => stage.hosts.calls.slice(before).filter((call) => call.startsWith("start"));
+  assert.deepEqual(starts(), ["start h2"]);
+  await stage.pass(61_000);
+  await stage.cloud.heads.revive(record, ["worker2"], never);
+  assert.deepEqual(starts(), ["start h2", "start h3"], "it runs, and has been silent for long");
+});
+
+test("reviving a host that is away waits longer each time", async () => {
+  const stage = sshStage({
+    pools: lab,
+    fault: ({ verb, host, count }) =>
+      verb === "status" && host === "h2" && count > 1 ? unreachable("h2") : undefined,
+  });
+  const record = await stage.launched("demo", { numNodes: 2 });
+  await stage.list("demo");
+  const before = stage.hosts.calls.length;
+  for (let second = 0; second < 60; second += 1) {
+    await stage.cloud.heads.revive(record, ["worker1"], never);
+    await stage.pass(1_000);
+  }
+  const looks = stage.hosts.calls.slice(before).length;
+  assert.ok(looks >= 5 && looks <= 8, `${looks} looks in a minute`);
+});
+
+test("what ended on purpose is not revived, nor brought back by a look", async () => {
+  const stage = sshStage({ pools: lab });
+  const record = await stage.launched("demo", { numNodes: 2 });
+  for (const host of ["h1", "h2"]) {
+    const folder = stage.folder("demo", host);
+    if (folder !== undefined) folder.ended = { verb: "stop", why: "idle", at: 0 };
+  }
+  assert.deepEqual(await stage.shown("demo"), ["head stopped", "worker1 stopped"]);
+  const before = stage.hosts.calls.length;
+  await stage.cloud.start(nodeIds(2, "demo"), never);
+  await stage.cloud.heads.revive(record, ["head", "worker1"], never);
+  await settle();
+  const done = stage.hosts.calls.slice(before).filter((call) => !call.startsWith("status"));
+  assert.deepEqual(done, []);
+  assert.equal((await stage.cloud.heads.endOf(record, never))?.verb, "stop");
+  // Until somebody asks for it.
+  stage.set("demo", { status: "INIT", launchedAt: record.launchedAt + 1 });
+  await stage.cloud.start(nodeIds(2, "demo"), never);
+  await settle();
+  assert.deepEqual(phasesOf(await stage.list("demo")), ["up", "up"]);
+});
+
+test("one that took itself down is gone; one that is taken down is there meanwhile", async () => {
+  const stage = sshStage({ pools: lab });
+  await stage.launched("demo", { numNodes: 1 });
+  const folder = stage.folder("demo", "h1");
+  if (folder !== undefined) folder.ended = { verb: "down", why: "idle", at: 0 };
+  assert.deepEqual(await stage.shown("demo"), ["head gone"]);
+  stage.set("demo", { status: "STOPPING", goal: "absent" });
+  assert.deepEqual(await stage.shown("demo"), ["head stopped"]);
+});
+
+test("stop and start: the runtime ends and comes back with new invitations", async () => {
+  const stage = sshStage({ pools: lab });
+  await stage.launched("demo", { numNodes: 2 });
+  const ids = nodeIds(2, "demo");
+  stage.set("demo", { status: "STOPPING", goal: "stopped" });
+  await stage.cloud.stop(ids, never);
+  await stage.cloud.stop(ids, never);
+  assert.deepEqual(await stage.shown("demo"), ["head stopped", "worker1 stopped"]);
+  await stage.cloud.start(ids, never);
+  await settle();
+  assert.deepEqual(await stage.shown("demo"), ["head stopped", "worker1 stopped"]);
+  stage.set("demo", { status: "INIT", goal: "running", launchedAt: 1e6 });
+  await stage.cloud.start(ids, never);
+  await settle();
+  assert.deepEqual(await stage.shown("demo"), ["head up", "worker1 up"]);
+  assert.equal(stage.invited.length, 4);
+});
+
+test("terminate removes everywhere, tells what stays, and is done once", async () => {
+  const stage = sshStage({ pools: lab, kept: ["~/sky_workdir: 3 files"] });
+  await stage.launched("demo", { numNodes: 2 });
+  stage.set("demo", { status: "STOPPING", goal: "absent" });
+  await stage.cloud.terminate(nodeIds(2, "demo"), never);
+  assert.deepEqual(await stage.list("demo"), []);
+  assert.equal(stage.hosts.host("h1").claims.size, 0);
+  await stage.cloud.terminate(nodeIds(2, "demo"), never);
+  assert.deepEqual(stage.cloud.kept("demo"), [
+    "h1: ~/sky_workdir: 3 files",
+    "h2: ~/sky_workdir: 3 files",
+  ]);
+  assert.deepEqual(stage.cloud.kept("demo"), []);
+});
+
+test("a host that is away keeps no other from being removed, and is told in the end", async () => {
+  const away = new Set(["h1"]);
+  const stage = sshStage({
+    pools: lab,
+    fault: ({ verb, host }) =>
+      verb === "remove" && away.has(host) ? unreachable(host) : undefined,
+  });
+  await stage.launched("demo", { numNodes: 2 });
+  stage.set("demo", { status: "STOPPING", goal: "absent" });
+  const remove = () => stage.cloud.terminate(nodeIds(2, "demo"), never);
+  const isRetry = (error: unknown) => error instanceof SkyError && error.remedy === "retry";
+  await assert.rejects(remove(), isRetry);
+  assert.deepEqual(await stage.shown("demo"), ["head up"]);
+  await assert.rejects(remove(), isRetry);
+  await assert.rejects(
+    remove(),
+    (error) => error instanceof SkyError && error.code === "ssh/failed",
+  );
+  away.clear();
+  await remove();
+  assert.deepEqual(await stage.list("demo"), []);
+});
+
+test("a launch that is taken down while it goes on starts nothing any more", async () => {
+  const stage = sshStage({
+    pools: lab,
+    fault: ({ verb, host }) => (verb === "install" && host === "h2" ? "hang" : undefined),
+  });
+  await stage.launched("demo", { numNodes: 2 });
+  stage.set("demo", { status: "STOPPING", goal: "absent" });
+  await stage.cloud.terminate(nodeIds(2, "demo"), never);
+  await stage.pass(60_000);
+  assert.equal(stage.hosts.host("h1").folders.size, 0);
+  assert.equal(stage.hosts.host("h2").folders.size, 0);
+  assert.deepEqual(await stage.list("demo"), []);
+});
+
+test("a later version of ours replaces what runs, without a gap in what is told", async () => {
+  const stage = sshStage({ pools: lab });
+  await stage.launched("demo", { numNodes: 2 });
+  // As a head that was started anew, with another bundle.
+  const later = sshStage({ pools: lab });
+  later.bundle = "b2";
+  for (const host of ["h1", "h2"]) {
+    const { folders } = stage.hosts.host(host);
+    for (const [name, folder] of folders) later.hosts.host(host).folders.set(name, folder);
+  }
+  const record = stage.records.get("demo");
+  assert.ok(record);
+  later.records.set("demo", record);
+  assert.deepEqual(await later.shown("demo"), ["head up", "worker1 up"]);
+  await settle();
+  assert.equal(later.folder("demo", "h2")?.bundle, "b2");
+  assert.deepEqual(await later.shown("demo"), ["head up", "worker1 up"]);
+});
+
+test("a host whose folder is gone is no machine any more, and can be made one again", async () => {
+  const stage = sshStage({ pools: lab });
+  const record = await stage.launched("demo", { numNodes: 2 });
+  stage.hosts.host("h2").folders.clear();
+  stage.hosts.host("h2").bundles.clear();
+  assert.deepEqual(await stage.shown("demo"), ["head up"]);
+  await stage.cloud.launch({ token: record.token, cluster: "demo", nodes: record.nodes }, never);
+  await settle();
+  assert.deepEqual(await stage.shown("demo"), ["head up", "worker1 up"]);
+});
