@@ -2,6 +2,8 @@
 // cancel, `ssh CLUSTER`, and what `sky down` leaves.
 
 import assert from "node:assert/strict";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { phaseReached, submit } from "../integration/jobs.ts";
 import { checkout, type Place, until } from "../support/programs.ts";
@@ -53,8 +55,12 @@ describe("four fresh hosts", { skip: labProblem() ?? false }, () => {
     const sent = lab.sentBytes();
     const passedOn = lab.hosts.reduce((sum, host) => sum + host.sentBytes(), 0);
     t.diagnostic(`TABLE the client sent ${mib(sent)} MiB, hosts ${mib(passedOn)} MiB`);
-    // Three of four got theirs from other hosts: those sent more than the client did.
-    assert.ok(passedOn > 2 * sent, `the client sent ${sent} bytes, the hosts ${passedOn}`);
+    const folder = join(checkout, "dist/bundle");
+    const bundle = Math.max(
+      ...readdirSync(folder).map((name) => statSync(join(folder, name)).size),
+    );
+    assert.ok(sent < 2 * bundle, `the client sent ${sent} bytes, the bundle has ${bundle}`);
+    assert.ok(passedOn > 2 * bundle, `hosts sent ${passedOn} bytes, the bundle has ${bundle}`);
   });
 
   test("a second launch on them starts at once", async (t) => {

@@ -9,16 +9,20 @@ import { type Place, until } from "../support/programs.ts";
 import { type Host, type Lab, labProblem, startLab } from "./lab.ts";
 import { areAsNew, headLog, labPlace, launching, ok, roles, statusOf } from "./ssh-clusters.ts";
 
-const keepers = ["systemd", "cron", "none"] as const;
+/** Of the first host and of the second one. */
+const kept = [
+  ["systemd", "cron"],
+  ["none", "none"],
+] as const;
 
-for (const keeper of keepers) {
-  const problem = labProblem() ?? (keeper === "systemd" ? noSystemd() : undefined);
-  describe(`hosts with ${keeper} reboot`, { skip: problem ?? false }, () => {
+for (const [first, second] of kept) {
+  const problem = labProblem() ?? (first === "systemd" ? noSystemd() : undefined);
+  describe(`hosts with ${first} and ${second} reboot`, { skip: problem ?? false }, () => {
     let lab: Lab;
     let here: Place;
 
     before(async () => {
-      lab = await startLab({ count: 2, hosts: { 0: { keeper }, 1: { keeper } } });
+      lab = await startLab({ count: 2, hosts: { 0: { keeper: first }, 1: { keeper: second } } });
       here = labPlace(undefined, lab);
       await ok(here, [...launching("demo", 2), "true"]);
     });
@@ -65,7 +69,7 @@ for (const keeper of keepers) {
       await works(id);
     });
 
-    if (keeper !== "none") {
+    if (first !== "none") {
       test("all hosts, while no client is there to see to them", async () => {
         for (const { pid } of here.heads()) process.kill(pid, "SIGKILL");
         for (const host of lab.hosts) await host.reboot();
