@@ -1,7 +1,8 @@
 // The parts of a head's process, put together: journal, clusters, nodes, API.
 //
 //     journal ─ fleets ─┬─ local cloud ─ lane (embedded | process) ─ agents
-//                       └─ heads: one system of actors per cluster, with its board and logs
+//                       ├─ heads: one system of actors per cluster, with its board and logs
+//                       └─ clusters on hosts: their cloud, their heads there, SSH
 //     API on the home's socket, over all of them
 //
 // The API opens last, so whoever is served finds everything. Closing goes the other way round and
@@ -12,6 +13,7 @@ import type { Server } from "@grpc/grpc-js";
 import { ServerCredentials } from "@grpc/grpc-js";
 import type { Cloud } from "../../clouds/cloud.ts";
 import { createLocalCloud } from "../../clouds/cloud-local.ts";
+import type { HeadsPort } from "../../clouds/fleet-actor.ts";
 import type { Fleets } from "../../clouds/fleets-actor.ts";
 import { createFleets } from "../../clouds/fleets-actor.ts";
 import { homeCluster, homeKeys } from "../../clouds/home-records.ts";
@@ -45,6 +47,7 @@ import { addHeadServices } from "../../scheduler/api-grpc.ts";
 import type { ApiOptions } from "../../scheduler/api-options.ts";
 import type { Heads } from "../../scheduler/heads-os.ts";
 import { createHeads } from "../../scheduler/heads-os.ts";
+import { headsOfAll } from "../../scheduler/remote/heads-route.ts";
 import type { SourceMemory } from "../../scheduler/source-memory.ts";
 import { openSourceMemory } from "../../scheduler/source-memory-os.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
@@ -57,6 +60,7 @@ import { watchIdle } from "./idle.ts";
 import type { LanePorts } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
 import { replicaOf } from "./replica.ts";
+import { runsOnHosts, type SshClusters, sshClusters } from "./ssh-clusters.ts";
 
 export interface HeadProcessOptions {
   readonly home: Home;
@@ -119,6 +123,8 @@ export class HeadProcess {
   readonly #lanes: Lanes;
   readonly #heads: Heads;
   readonly #cloud: OwnCloud;
+  /** Absent on a host of a cluster: nobody has clusters on other hosts there. */
+  readonly #onHosts: SshClusters | undefined;
   readonly #system: ActorSystem;
   readonly #fleets: Fleets;
   readonly #idle: IdleWatch;
@@ -153,12 +159,13 @@ export class HeadProcess {
       history: config.history,
     });
     this.#cloud = options.hosted?.cloud ?? this.#localCloud();
+    this.#onHosts = options.hosted === undefined ? this.#clustersOnHosts() : undefined;
     const bus = createBusHub().connect(headNode, headPermissions(homeCluster));
     this.#system = createSystem({ ...ports, store, bus, cluster: homeCluster, node: headNode });
     const cloud = (name: string) => this.#cloudNamed(name);
     this.#fleets = createFleets({
       ...{ system: this.#system, store },
-      ports: { cloud, heads: this.#heads },
+      ports: { cloud, heads: this.#allHeads() },
       goneMax: config.history.clusters,
     });
     this.#idle = watchIdle({
@@ -167,8 +174,25 @@ export class HeadProcess {
       isNeeded: () =>
         this.#address === undefined ||
         this.#options.hosted !== undefined ||
+        // Nodes are watched and revived from here, also those on hosts.
         this.#fleets.records().some(({ status }) => status !== "STOPPED"),
     });
+  }
+
+  #clustersOnHosts(): SshClusters {
+    const { home, config, store, ports } = this.#options;
+    return sshClusters({
+      ...{ ...ports, home, store, reading: this.#reading, memory: this.#memory },
+      history: config.history,
+      fleets: () => this.#fleets,
+      chunkBytes: config.chunks.bytes,
+    });
+  }
+
+  #allHeads(): HeadsPort {
+    if (this.#onHosts === undefined) return this.#heads;
+    const { remote } = this.#onHosts;
+    return headsOfAll({ here: this.#heads, remote, isRemote: runsOnHosts });
   }
 
   #localCloud(): OwnCloud {
@@ -193,6 +217,10 @@ export class HeadProcess {
     const { clock } = this.#ports;
     const api: ApiOptions = {
       ...{ ...this.#ports, fleets: this.#fleets, heads: this.#heads, store: this.#store },
+      ...(this.#onHosts && {
+        remote: this.#onHosts.remote,
+        onAgent: (socket) => this.#onHosts?.useAgent(socket),
+      }),
       cloud: (name) => this.#cloudNamed(name),
       isolation: config.local.isolation,
       about: {
@@ -219,6 +247,7 @@ export class HeadProcess {
     this.#address?.release();
     await this.#system.close(why);
     await this.#cloud.close();
+    await this.#onHosts?.close();
     await this.#heads.closeAll(why);
     await this.#lanes.close();
     await this.#ports.chunks.close();
@@ -229,8 +258,9 @@ export class HeadProcess {
   }
 
   #cloudNamed(name: string): Cloud {
-    if (name !== this.#cloud.name) throw new SkyError("cloud/unknown", { cloud: name });
-    return this.#cloud;
+    if (name === this.#cloud.name) return this.#cloud;
+    if (this.#onHosts !== undefined && runsOnHosts({ cloud: name })) return this.#onHosts.cloud;
+    throw new SkyError("cloud/unknown", { cloud: name });
   }
 
   #inspect(): Readonly<Record<string, unknown>> {
