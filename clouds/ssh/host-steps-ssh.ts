@@ -56,6 +56,8 @@ class Steps implements HostSteps {
   readonly #options: HostStepsOptions;
   /** Of each cluster, by token: its hosts that have its bundle, to give it to others. */
   readonly #owners = new Map<string, ReadonlyMap<string, HostPlace>>();
+  /** Of each cluster, by token: the host that has its nats-server. */
+  readonly #heads = new Map<string, string>();
 
   constructor(options: HostStepsOptions) {
     this.#options = options;
@@ -187,6 +189,7 @@ class Steps implements HostSteps {
   }
 
   #forget({ token, host }: HostPlace): void {
+    if (this.#heads.get(token) === host) this.#heads.delete(token);
     for (const [key, owners] of this.#owners) {
       if (!key.startsWith(token)) continue;
       const left = new Map([...owners].filter(([name]) => name !== host));
@@ -206,8 +209,12 @@ class Steps implements HostSteps {
     const [place] = places;
     const [first, ...others] = installed;
     if (place === undefined || first === undefined || first.problem !== undefined) return installed;
+    const head = this.#heads.get(place.token) ?? place.host;
+    if (head !== place.host) return installed;
     try {
-      return [{ ...first, natsServer: await this.#natsOn(place, signal) }, ...others];
+      const natsServer = await this.#natsOn(place, signal);
+      this.#heads.set(place.token, place.host);
+      return [{ ...first, natsServer }, ...others];
     } catch (error) {
       const problem = error instanceof Error ? error : new Error(errorText(error));
       return [{ ...first, problem }, ...others];

@@ -16,13 +16,13 @@ export function roleStatusOf(word: string | undefined): RoleStatus {
   return word === "running" || word === "dead" ? word : "absent";
 }
 
-/** What the agent's `remove` prints: a list of sentences as JSON. `unknown`: why it did not. */
+/** What the agent's `remove` prints as JSON: `kept`, sentences. `unknown`: why it did not. */
 export function keptIn(printed: string, unknown?: string): readonly string[] {
   const doubt = unknown === undefined ? [] : [`files of its jobs, maybe: ${unknown}`];
   if (printed === "") return doubt;
   try {
-    const list: unknown = JSON.parse(printed);
-    if (Array.isArray(list)) return [...list.map(String), ...doubt];
+    const { kept }: { readonly kept?: unknown } = JSON.parse(printed);
+    if (Array.isArray(kept)) return [...kept.map(String), ...doubt];
   } catch {
     // Not what we know: it is told as it is.
   }

@@ -2,105 +2,32 @@
 // exclude each other, programs are kept running and ended, and nothing stays.
 
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import {
-  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   readlinkSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
-import type { HostPlace, HostSteps, RoleFile } from "../../clouds/ssh/host-steps.ts";
-import { createHostSteps } from "../../clouds/ssh/host-steps-ssh.ts";
-import { type HostFile, hostFolderName } from "../../model/host-file.ts";
-import { createMemoryLog } from "../../runtime/log-memory.ts";
-import type { LocalHosts, SmallBundle } from "../support/local-hosts.ts";
-import { localHosts, pidsBelow, shellsHere, smallBundle } from "../support/local-hosts.ts";
+import { test } from "node:test";
+import {
+  folderOf,
+  ground,
+  headFile,
+  isAlive,
+  left,
+  nodeFile,
+  program,
+  running,
+  seen,
+} from "../support/host-ground.ts";
+import { pidsBelow, shellsHere } from "../support/local-hosts.ts";
 import { until } from "../support/until.ts";
 
 const { signal } = new AbortController();
-
-interface Ground extends LocalHosts {
-  readonly steps: HostSteps;
-  readonly sent: () => number;
-  readonly bundle: ReturnType<typeof smallBundle>;
-  /** Another client of the same hosts, with another bundle maybe. */
-  readonly client: (wish?: SmallBundle) => HostSteps;
-}
-
-function ground(t: TestContext, options: Parameters<typeof localHosts>[0] & SmallBundle = {}) {
-  const hosts = localHosts(options);
-  t.after(() => hosts.close());
-  let sent = 0;
-  const nats = program(join(hosts.folder, "nats-of-ours"), "echo nats-server: v2.10.1");
-  const hash = createHash("sha256").update(readFileSync(nats)).digest("hex");
-  const client = (wish: SmallBundle = options): HostSteps =>
-    createHostSteps({
-      ...{ ssh: hosts.ssh, log: createMemoryLog() },
-      bundleFor: async () => smallBundle(hosts.folder, wish),
-      nats: { of: async () => ({ path: nats, hash }) },
-      onSent: (bytes) => {
-        sent += bytes;
-      },
-    });
-  const bundle = smallBundle(hosts.folder, options);
-  return { ...hosts, steps: client(), client, bundle, sent: () => sent } satisfies Ground;
-}
-
-function program(path: string, text: string): string {
-  writeFileSync(path, `#!/bin/sh\n${text}\n`);
-  chmodSync(path, 0o755);
-  return path;
-}
-
-function folderOf({ folder }: LocalHosts, place: HostPlace): string {
-  const name = hostFolderName(place.cluster, place.token);
-  return join(folder, place.host, ".skylet/clusters", name);
-}
-
-function nodeFile(more: Partial<HostFile> = {}): RoleFile {
-  const file = { cluster: "train", node: "n1", index: 0, incarnation: 1, ...more } as HostFile;
-  return { role: "node", file };
-}
-
-const headFile: RoleFile = {
-  role: "head",
-  file: { cluster: "train", token: "t", ip: "127.0.0.1", natsServer: "/usr/sbin/nats-server" },
-};
-
-/** What the test's program told when it started last. */
-function seen(folder: string, name = "node"): { pid: number; umask: number; env: object } {
-  return JSON.parse(readFileSync(join(folder, `seen.${name}.json`), "utf8"));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return !/^\s*[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 1));
-  } catch {
-    return false; // There is none.
-  }
-}
-
-async function running(hosts: Ground, place: HostPlace, not = -1): Promise<number> {
-  const path = join(folderOf(hosts, place), "seen.node.json");
-  return await until("the program runs", () => {
-    if (!existsSync(path) || readFileSync(path, "utf8") === "") return undefined;
-    const { pid } = seen(folderOf(hosts, place));
-    return pid !== not && isAlive(pid) ? pid : undefined;
-  });
-}
-
-/** All below a host's home. */
-function left({ home }: LocalHosts, host: string): readonly string[] {
-  return readdirSync(home(host), { recursive: true }).map(String).sort();
-}
 
 for (const shell of shellsHere()) {
   const name = shell.join(" ");

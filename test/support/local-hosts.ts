@@ -26,7 +26,7 @@ export interface LocalHosts {
   readonly folder: string;
   readonly ssh: Ssh;
   /** What each script's shell was, in order, while it lives. */
-  readonly shells: Set<ChildProcess>;
+  readonly shells: ReadonlySet<ChildProcess>;
   /** Put first on the hosts' PATH. */
   readonly tools: string;
   home(host: string): string;
@@ -37,7 +37,14 @@ export interface LocalHosts {
 
 const systemPath = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 
-export function localHosts(options: { shell?: readonly string[]; path?: string } = {}): LocalHosts {
+export interface LocalOptions {
+  readonly shell?: readonly string[];
+  readonly path?: string;
+  /** Of a login, beside what all have. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+export function localHosts(options: LocalOptions = {}): LocalHosts {
   const { shell: [program = "sh", ...first] = ["sh"], path = systemPath } = options;
   const folder = mkdtempSync(join(tmpdir(), "sky-hosts-"));
   const programPath = pathOf(program);
@@ -56,6 +63,8 @@ export function localHosts(options: { shell?: readonly string[]; path?: string }
       env: {
         ...{ HOME: home(host), PATH: `${tools}:${path}`, SHELL: "/bin/sh" },
         ...{ SSH_CONNECTION: "192.0.2.1 1 192.0.2.2 22", SECRET: "of the login" },
+        // No manager of units, unless a test has one.
+        ...{ XDG_RUNTIME_DIR: join(folder, "run"), ...options.environment },
       },
       stdio: "pipe",
     });
@@ -149,7 +158,7 @@ const dir = process.argv.at(-1);
 const name = process.argv[1].endsWith("skyhead.js") ? "head" : "node";
 const about = { pid: process.pid, env: process.env, umask: process.umask(), argv: process.argv };
 writeFileSync(dir + "/seen." + name + ".json", JSON.stringify(about));
-if (process.argv[2] === "remove") { console.log(JSON.stringify(["~/sky_workdir: 1 file"])); }
+if (process.argv[2] === "remove") { console.log('{"kept":["~/sky_workdir: 1 file"]}'); }
 else {
   process.on("SIGTERM", () => process.exit(0));
   setInterval(() => {}, 1000);

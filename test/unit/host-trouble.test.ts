@@ -53,7 +53,7 @@ test("lines of words are read, and what is no such line is not", () => {
       ["ended", '{"at":1}'],
     ],
   );
-  assert.deepEqual(keptIn('["~/sky_workdir: 1 file"]'), ["~/sky_workdir: 1 file"]);
+  assert.deepEqual(keptIn('{"kept":["~/sky_workdir: 1 file"]}'), ["~/sky_workdir: 1 file"]);
   assert.deepEqual(keptIn("", "it crashed"), ["files of its jobs, maybe: it crashed"]);
   assert.deepEqual(keptIn("odd"), ["odd"]);
 });
