@@ -308,7 +308,8 @@ remove() {
   # The agent knows what it laid out, and which processes are whose.
   if [ -x "$dir/bundle/bin/node" ] && [ -e "$dir/host.json" ]; then
     agent=$dir/bundle/skylet.js
-    if kept=$("$dir/bundle/bin/node" "$agent" remove "$dir" 2>"$dir/remove.log"); then
+    if kept=$(SKY_HOME=$dir "$dir/bundle/bin/node" "$agent" remove "$dir" \
+      2>"$dir/remove.log"); then
       say kept "$(printf '%s' "$kept" | tail -n 1)"
     else
       say unknown "$(tail -n 1 "$dir/remove.log")"
