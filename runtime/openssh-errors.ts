@@ -24,7 +24,14 @@ export interface SshAttempt {
 type Finder = (text: string, attempt: SshAttempt) => SkyError | undefined;
 
 /** The order matters: what says why comes before what says that. */
-const finders: readonly Finder[] = [keyChanged, keyUnknown, denied, unreachable, unusable];
+const finders: readonly Finder[] = [
+  keyChanged,
+  keyUnknown,
+  denied,
+  stranger,
+  unreachable,
+  unusable,
+];
 
 export function sshErrorOf(stderr: string, attempt: SshAttempt): SkyError {
   const text = stderr.replaceAll("\r", "");
@@ -123,7 +130,7 @@ function denied(text: string, attempt: SshAttempt): SkyError | undefined {
     return new SkyError("ssh/denied", { host: attempt.target.host, why });
   }
   const [, user, name, list] =
-    /^(?:ssh: )?(?:(\S+)@)?(\S+): Permission denied \(([^)]*)\)/m.exec(text) ?? [];
+    /^(?:(?:ssh: )?(?:(\S+)@)?(\S+): )?Permission denied \(([^)]*)\)/m.exec(text) ?? [];
   if (list === undefined) return undefined;
   const who = user ?? attempt.user ?? "you";
   const offered = [...new Set(list.split(",").map((one) => methodNames[one] ?? one))];
@@ -139,10 +146,38 @@ function denied(text: string, attempt: SshAttempt): SkyError | undefined {
     `Put one there (${put}), or name the right one (identity_file)`,
   ];
   const why = (list.split(",").includes("publickey") ? keyed : keyless).join(". ");
-  return new SkyError("ssh/denied", { host, why });
+  return new SkyError("ssh/denied", { host, why: `${unusableKey(text)}${why}` });
+}
+
+/** What OpenSSH says of a key file that it could not use; it goes on with the others. */
+function unusableKey(text: string): string {
+  const [, missing] =
+    /(?:Identity file (.+) not accessible|no such identity: (.+?)):/.exec(text) ?? [];
+  if (missing !== undefined) return `the key ${missing} is not there; `;
+  const [, open] = /Permissions \d+ for '(.+)' are too open/.exec(text) ?? [];
+  if (open !== undefined) return `others can read the key ${open} (chmod 600); `;
+  const [, bad, how] = /Load key "(.+)": (.+)/.exec(text) ?? [];
+  return bad === undefined ? "" : `the key ${bad} cannot be read (${how}); `;
+}
+
+/** The same with what was found out about the keys. */
+export function deniedWith(error: SkyError, found: string | undefined): SkyError {
+  if (found === undefined || error.code !== "ssh/denied") return error;
+  const { host = "", why } = error.params;
+  return new SkyError("ssh/denied", { host, why: `${why}. By the way: ${found}` });
 }
 
 // ---- what is in the way
+
+/** Something else answers there. */
+function stranger(text: string, { target }: SshAttempt): SkyError | undefined {
+  const [, place] =
+    /^banner exchange: Connection to (\S+ port \d+): invalid format/m.exec(text) ?? [];
+  const closed = /(?:[Bb]ad remote protocol version|banner line contains invalid characters)/;
+  if (place === undefined && !closed.test(text)) return undefined;
+  const why = `what answers${place === undefined ? "" : ` at ${place}`} is no SSH server`;
+  return new SkyError("ssh/failed", { host: target.host, why });
+}
 
 function unreachable(text: string, attempt: SshAttempt): SkyError | undefined {
   const sentence = dialled(text, attempt) ?? behindJump(text) ?? broken(text, attempt);
@@ -175,35 +210,28 @@ const breaks: readonly RegExp[] = [
   /^Connection timed out during banner exchange/m,
   /^Connection to \S+(?: port \S+)? timed out/m,
   /^Timeout, server \S+ not responding/m,
-  /^(?:ssh_dispatch_run_fatal: |kex_exchange_identification: )?Connection .*/m,
-  /^(?:kex_exchange_identification: )?(?:[Rr]ead|[Ww]rite).*/m,
+  /^(?:ssh_dispatch_run_fatal: |(?:kex|ssh)_exchange_identification: )?Connection .*/m,
+  /^(?:(?:kex|ssh)_exchange_identification: )?(?:[Rr]ead|[Ww]rite).*/m,
   /^client_loop: .*/m,
   /^Received disconnect from .*/m,
   /^Disconnected from .*/m,
   /^ssh_dispatch_run_fatal: .*/m,
-  /^kex_exchange_identification: .*/m,
+  /^(?:kex|ssh)_exchange_identification: .*/m,
   /^banner exchange: .*/m,
 ];
 
-function broken(text: string, attempt: SshAttempt): string | undefined {
-  for (const pattern of breaks) {
-    const said = pattern.exec(text)?.[0];
-    if (said === undefined) continue;
-    const words = said.replace(/^[\w ]+: (?=\S)/, "").replace(/\.$/, "");
-    // What a ProxyCommand prints before it gives up says more than that it did.
-    const first = text.split("\n").find((line) => line.trim() !== "");
-    const unsaid = /port 65535|UNKNOWN/.test(said) && first !== undefined && first !== said;
-    return unsaid && first !== said
-      ? `the way there ended: ${first.trim()}`
-      : ending(words, attempt);
+function broken(text: string, { target }: SshAttempt): string | undefined {
+  const said = breaks.map((pattern) => pattern.exec(text)?.[0]).find((one) => one !== undefined);
+  if (said === undefined) return undefined;
+  if (!/UNKNOWN(?: port 65535)?/.test(text)) {
+    return said.replace(/^[\w ]+: (?=\S)/, "").replace(/\.$/, "");
   }
-  return undefined;
-}
-
-function ending(words: string, { target }: SshAttempt): string {
-  return words.includes("UNKNOWN port 65535")
+  // It went through a command; what that printed before it gave up says more.
+  const lines = text.split("\n").map((line) => line.trim());
+  const told = lines.find((line) => line !== "" && !breaks.some((pattern) => pattern.test(line)));
+  return told === undefined
     ? `the ProxyCommand for ${target.host} ended without a connection`
-    : words;
+    : `the way there ended: ${told}`;
 }
 
 // ---- what is wrong with ssh itself

@@ -27,6 +27,8 @@ export interface MasterPlan {
   readonly attempt: SshAttempt;
   /** Until it is in. */
   readonly connectMs: number;
+  /** What more can be found out about an error. */
+  readonly explain: (error: SkyError) => Promise<SkyError>;
   /** Called when it is in, or not going to be. */
   readonly admitted: () => void;
 }
@@ -151,6 +153,13 @@ export class Master {
     if (late) return unreachableSince(target, `it did not let us in within ${connectMs / 1000} s`);
     if (this.#over) return unreachableSince(target, "the connection was closed");
     if (this.#up && stderr.trim() === "") return unreachableSince(target, "the connection ended");
-    return sshErrorOf(stderr, attempt);
+    if (this.#up) return unreachableSince(target, brokenBy(stderr, attempt));
+    return await plan.explain(sshErrorOf(stderr, attempt));
   }
+}
+
+/** What ends a connection that was there is no fault of keys or settings. */
+function brokenBy(stderr: string, attempt: SshAttempt): string {
+  const error = sshErrorOf(stderr, attempt);
+  return `the connection broke (${error.params["why"] ?? error.message})`;
 }

@@ -60,7 +60,8 @@ const fixed = [
   "RemoteCommand none",
   "RequestTTY no",
   "VisualHostKey no",
-  "LogLevel ERROR",
+  // Below that, a jump host does not say why it cannot go on.
+  "LogLevel INFO",
 ];
 
 /** What the master says when it is in. Whatever else a shell prints does not matter. */

@@ -11,7 +11,8 @@ import { join } from "node:path";
 import { SkyError } from "../model/errors.ts";
 import { addHostKey } from "./known-hosts-os.ts";
 import type { Log } from "./log.ts";
-import { isSessionRefused, noShell, unreachableSince } from "./openssh-errors.ts";
+import { lockedKeys } from "./openssh-denied-os.ts";
+import { deniedWith, isSessionRefused, noShell, unreachableSince } from "./openssh-errors.ts";
 import {
   freshName,
   prepareFolder,
@@ -262,6 +263,12 @@ class OpenSsh implements Ssh {
       args: masterArgs({ target, resolved, socket, knownHosts, home: folder.home }),
       attempt: { target, ...attemptOf(resolved), folder: folder.dir },
       connectMs: folder.connectMs + graceMs,
+      explain: async (error) => {
+        if (error.code !== "ssh/denied") return error;
+        const { identityFiles } = resolved;
+        const found = await lockedKeys({ identityFiles, home: folder.home, env: folder.env() });
+        return deniedWith(error, found);
+      },
     };
   }
 
