@@ -18,7 +18,8 @@ export const connectMsMax = 15_000;
 const aliveSeconds = 5;
 const aliveCountMax = 3;
 
-export const configName = "config";
+/** Beside what is for the user: `config`. */
+export const configName = "options";
 export const knownHostsName = "known_hosts";
 
 /**
@@ -214,7 +215,9 @@ export interface Resolved {
   readonly identityFiles: readonly string[];
   /** Hosts on the way, the first first. */
   readonly jumps: readonly string[];
-  /** Everything, by the lower-case name; the last of what may stand there more than once. */
+  /** Everything, by the lower-case name. */
+  readonly lines: readonly (readonly [name: string, value: string])[];
+  /** The last of what may stand there more than once. */
   readonly values: ReadonlyMap<string, string>;
 }
 
@@ -229,7 +232,7 @@ export function parseResolved(text: string): Resolved {
   const alias = values.get("hostkeyalias");
   const jump = values.get("proxyjump") ?? "none";
   return {
-    ...{ hostname, port, values },
+    ...{ hostname, port, values, lines },
     user: values.get("user") ?? "",
     knownName: alias ?? knownHostsNameOf(hostname, port),
     knownHosts: values.get("userknownhostsfile") ?? "",
