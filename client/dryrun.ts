@@ -9,6 +9,7 @@ import type { IdleRule } from "./head.ts";
 import { hasNothingToDo } from "./launch.ts";
 import { wishText } from "./task-accelerator.ts";
 import type { Choice } from "./task-choice.ts";
+import { cloudTitle } from "./task-clouds.ts";
 import type { ReadTask } from "./task-file.ts";
 
 export interface Plan {
@@ -20,6 +21,8 @@ export interface Plan {
   readonly reading?: ReadTask;
   /** What becomes of the cluster: a sentence without a full stop. */
   readonly status: string;
+  /** Whose hosts may become its nodes, where they are the user's own. */
+  readonly pools?: readonly { readonly name: string; readonly hosts: readonly string[] }[];
 }
 
 /** Lines without a final newline. */
@@ -37,12 +40,19 @@ export function planText(plan: Plan): string {
 
 type Row = readonly [title: string, text: string | undefined];
 
-function rowsOf({ task, autostop = task.autostop, reading, status }: Plan): readonly Row[] {
+function rowsOf({
+  task,
+  autostop = task.autostop,
+  reading,
+  status,
+  pools = [],
+}: Plan): readonly Row[] {
   const { workdir, fileMounts = [], envs, secrets, config } = task;
   const names = [...Object.keys(envs), ...Object.keys(secrets).map((name) => `${name} (secret)`)];
   const stop = autostop && `after ${secondsText(autostop.idleSeconds)} idle`;
   return [
     ["cluster", status],
+    ...pools.map(({ name, hosts }): Row => ["pool", `${name}: ${hosts.join(", ")}`]),
     ...choiceRows(reading?.choice),
     ["workdir", workdir && `${workdir} -> ~/sky_workdir`],
     ...fileMounts.map((mount): Row => ["files", `${mount.source} -> ${mount.destination}`]),
@@ -68,7 +78,7 @@ function shapeText({ task, reading }: Plan): string {
   const wish = choice?.wishes[choice.taken ?? 0];
   const { cloud, ...wanted } = wish?.wanted ?? {};
   const isFar = choice !== undefined && choice.taken === undefined;
-  const name = isFar ? (cloud ?? "any cloud") : "Local";
+  const name = isFar ? (cloud ?? "any cloud") : cloudTitle(choice?.cloud ?? "local");
   return `${task.numNodes}x ${name}(${partsOf(wanted, isFar).join(", ")})`;
 }
 

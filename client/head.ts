@@ -53,7 +53,8 @@ export interface ClusterWanted {
   readonly cpus?: number;
   readonly memoryGb?: number;
   readonly accelerators?: Accelerators;
-  readonly cloud: string;
+  /** Absent: that of the cluster if it is there, else the default. */
+  readonly cloud?: string;
   /** The pool of hosts; absent: wherever it fits. */
   readonly region?: string;
   /** Fingerprints of host keys that the user said yes to; `*` = any new one. */

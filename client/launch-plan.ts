@@ -9,12 +9,15 @@ import { SkyError } from "../model/errors.ts";
 import type { Task } from "../model/task.ts";
 import type { IdleRule } from "./head.ts";
 import { hasNothingToDo } from "./launch.ts";
+import { cloudTitle } from "./task-clouds.ts";
 
 /** The machines that a task would get. */
 export interface TaskPlan {
   /** The task's name; absent if it has none. */
   readonly task?: string;
   readonly cloud: string;
+  /** The pool of hosts; absent: wherever it fits. */
+  readonly region?: string;
   readonly numNodes: number;
   /** `2x Local(cpus=2, memory=4GB, V100:1)`: of each node what was asked for. */
   readonly resources: string;
@@ -36,17 +39,17 @@ const bytesPerGigabyte = 1024 ** 3;
 
 export function taskPlan(task: Task): TaskPlan {
   const { name, numNodes, resources } = task;
-  const { cpus, memoryGb, accelerators, cloud = "local" } = resources;
+  const { cpus, memoryGb, accelerators, cloud = "local", region } = resources;
   const asked = [
     cpus && `cpus=${cpus.amount}`,
     memoryGb && `memory=${memoryGb.amount}GB`,
     accelerators && `${accelerators.name}:${accelerators.count}`,
   ].filter((part) => part !== undefined);
-  const title = cloud.charAt(0).toUpperCase() + cloud.slice(1);
   return {
     ...(name === undefined ? {} : { task: name }),
     ...{ cloud, numNodes, costPerHour: 0 },
-    resources: `${numNodes}x ${title}(${asked.join(", ")})`,
+    ...(region === undefined ? {} : { region }),
+    resources: `${numNodes}x ${cloudTitle(cloud)}(${asked.join(", ")})`,
   };
 }
 
@@ -75,13 +78,17 @@ export function launchPlan({ cluster, task, noSetup, autostop, found }: PlannedL
 
 /** @throws SkyError `cluster/mismatch`, as a launch of the task on that cluster would. */
 export function demandFit(found: ClusterView, { numNodes, resources }: Task): void {
-  const { cpus, memoryGb, accelerators } = resources;
+  const { cloud, region, cpus, memoryGb, accelerators } = resources;
   const asked = {
     ...(cpus === undefined ? {} : { cpus: cpus.amount }),
     ...(memoryGb === undefined ? {} : { memoryBytes: memoryGb.amount * bytesPerGigabyte }),
     ...(accelerators === undefined ? {} : { accelerators }),
   };
-  const mismatch = mismatchOf(found, { numNodes, asked });
+  const where = {
+    ...(cloud === undefined ? {} : { cloud }),
+    ...(region === undefined ? {} : { region }),
+  };
+  const mismatch = mismatchOf(found, { numNodes, asked, ...where });
   if (mismatch !== undefined)
     throw new SkyError("cluster/mismatch", { ...mismatch, name: found.name });
 }

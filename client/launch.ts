@@ -16,6 +16,8 @@ export interface LaunchOrder {
   readonly isolation?: Isolation;
   readonly autostop?: IdleRule;
   readonly noSetup: boolean;
+  /** Fingerprints of hosts' keys that the user said yes to; `*` = any that is new. */
+  readonly trustedHostKeys?: readonly string[];
   readonly command: string;
   readonly user: string;
   readonly idempotencyKey: string;
@@ -96,14 +98,17 @@ export async function lastStep(
 
 function wantedBy({ cluster, task, command, user, ...order }: LaunchOrder): ClusterWanted {
   const isolation = order.isolation ?? task.config?.isolation;
-  const { cloud, cpus, memoryGb, accelerators } = task.resources;
+  const { cloud, region, cpus, memoryGb, accelerators } = task.resources;
+  const { trustedHostKeys } = order;
   return {
     cluster,
     numNodes: task.numNodes,
     ...(cpus === undefined ? {} : { cpus: cpus.amount }),
     ...(memoryGb === undefined ? {} : { memoryGb: memoryGb.amount }),
     ...(accelerators === undefined ? {} : { accelerators }),
-    cloud: cloud ?? "local",
+    ...(cloud === undefined ? {} : { cloud }),
+    ...(region === undefined ? {} : { region }),
+    ...(trustedHostKeys === undefined ? {} : { trustedHostKeys }),
     ...(isolation === undefined ? {} : { isolation }),
     command,
     user,

@@ -52,10 +52,11 @@ export async function launchBy(
 ): Promise<Launched> {
   demandKnown("launch", options);
   const { cluster, task, autostop } = wanted(session, input, options);
-  const { isolation, noSetup = false } = options;
+  const { isolation, noSetup = false, trustedHostKeys } = options;
   const order = {
     ...{ cluster, task, noSetup, user: session.user },
     ...(isolation === undefined ? {} : { isolation }),
+    ...(trustedHostKeys === undefined ? {} : { trustedHostKeys }),
     ...(autostop === undefined ? {} : { autostop }),
     command: `launch -c ${cluster} (SDK)`,
     idempotencyKey: options.idempotencyKey ?? randomUUID(),

@@ -17,7 +17,7 @@ const submit: Names<o.SubmitOptions> = { ...call, idempotencyKey: true };
 const follow: Names<o.FollowOptions> = { detachRun: true, detachSetup: true, streamLogs: true };
 const shape: Names<o.PlanOptions> = {
   ...{ cluster: true, numNodes: true, cpus: true, memory: true },
-  ...{ accelerators: true, cloud: true },
+  ...{ accelerators: true, cloud: true, region: true },
 };
 const start: Names<o.StartOptions> = {
   ...{ ...call, ...idle, retryUntilUp: true, force: true, onProgress: true },
@@ -25,6 +25,7 @@ const start: Names<o.StartOptions> = {
 const launch: Names<o.LaunchOptions & o.DryOption> = {
   ...{ ...submit, ...idle, ...follow, ...shape, dryrun: true },
   ...{ isolation: true, retryUntilUp: true, noSetup: true, onProgress: true },
+  trustedHostKeys: true,
 };
 const tail: Names<o.TailOptions> = { ...call, follow: true, rank: true, tail: true, write: true };
 

@@ -31,6 +31,8 @@ export interface PlanOptions {
   readonly memory?: number | string;
   readonly accelerators?: ResourcesSpec["accelerators"];
   readonly cloud?: string;
+  /** A pool of hosts, with the cloud `ssh`. */
+  readonly region?: string;
 }
 
 /** When a cluster that is idle stops, or with `down` is taken down. */
@@ -57,6 +59,8 @@ export interface LaunchOptions extends SubmitOptions, PlanOptions, IdleOptions, 
   /** A cluster that does not start is started again, until it is up. Default false. */
   readonly retryUntilUp?: boolean;
   readonly noSetup?: boolean;
+  /** Keys of hosts that are trusted though they are new: `SHA256:…`, or `*` for any. */
+  readonly trustedHostKeys?: readonly string[];
   readonly onProgress?: (progress: NodeProgress) => void;
 }
 

@@ -66,7 +66,8 @@ function missing(wanted: Wanted, skills: CloudSkills): readonly WantedField[] {
   return (Object.keys(wanted) as WantedField[]).filter((field) => {
     if (wanted[field] === undefined || skills.ignores.has(field)) return false;
     if (!skills.does.has(field)) return !asksNothing(wanted, field);
-    if (field === "cloud") return wanted.cloud !== skills.name;
+    // A place means something at its own cloud, and at no other that happens to have places.
+    if (field === "cloud" || field === "region") return wanted.cloud !== skills.name;
     if (field !== "accelerators" || wanted.accelerators === undefined) return false;
     const { accelerators } = wanted;
     return accelerators.kind === "by-memory" || isTpu(accelerators.name);
@@ -113,11 +114,13 @@ function notesOf({ wanted, origins, autostop }: Candidate, cloud: CloudSkills) {
   return notes;
 }
 
-/** The part of a wish that a cluster of this machine gives. */
-export function resourcesOf({ cloud, cpus, memory, accelerators }: Wanted): TaskResources {
+/** The part of a wish that a cluster gives. */
+export function resourcesOf(wanted: Wanted): TaskResources {
+  const { cloud, region, cpus, memory, accelerators } = wanted;
   const named = accelerators?.kind === "named" ? accelerators : undefined;
   return {
     ...(cloud === undefined ? {} : { cloud }),
+    ...(region === undefined ? {} : { region }),
     ...(cpus === undefined ? {} : { cpus }),
     ...(memory === undefined ? {} : { memoryGb: memory }),
     ...(named === undefined ? {} : { accelerators: { name: named.name, count: named.count } }),

@@ -37,6 +37,21 @@ export const localSkills: CloudSkills = {
   ]),
 };
 
+/** Hosts of the user's own, whose pool is the region: they are what they are. */
+export const sshSkills: CloudSkills = {
+  name: "ssh",
+  does: new Set([...localSkills.does, "region"]),
+  ignores: localSkills.ignores,
+};
+
+/** What this installation can use, the first first. */
+export const enabledClouds: readonly CloudSkills[] = [localSkills, sshSkills];
+
+/** As people write it: `Local`, `SSH`. */
+export function cloudTitle(name: string): string {
+  return name.length <= 3 ? name.toUpperCase() : `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
+}
+
 export const cloud: Kind<string> = {
   schema: { type: "string", pattern: `^(${typedNames.map(anyCase).join("|")})$` },
   called: "the name of a cloud, such as aws",

@@ -17,7 +17,7 @@ import type { Candidates } from "./task-candidate.ts";
 import type { Choice } from "./task-choice.ts";
 import { decide, needsCloud, resourcesOf } from "./task-choice.ts";
 import type { CloudSkills } from "./task-clouds.ts";
-import { localSkills } from "./task-clouds.ts";
+import { enabledClouds } from "./task-clouds.ts";
 import { configOf } from "./task-config.ts";
 import { checkDocker } from "./task-envs.ts";
 import type { TaskSaid, WorkdirSaid } from "./task-fields.ts";
@@ -60,12 +60,9 @@ export interface Around {
   readonly clouds?: readonly CloudSkills[];
 }
 
-/** What can be used of this installation: processes of one machine. */
-const enabled: readonly CloudSkills[] = [localSkills];
-
 /** Validates a tree with the flags laid over it. */
 export function taskOf(tree: Tree, flags: TaskFlags, around: Around): TaskReading {
-  const { world, clouds = enabled } = around;
+  const { world, clouds = enabledClouds } = around;
   const found: Findings = { problems: [], notes: [] };
   const task = filledIn(withFlags(tree, flags));
   const said = readTable(task, { of: "a task", fields: taskFields }, found);

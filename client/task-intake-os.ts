@@ -10,7 +10,7 @@ import { type Entry, overlaid, type Tree, treeOf, without } from "../model/value
 import { Dag } from "./dag-os.ts";
 import { Task as TaskBuilder, taskTree, treeOfTask } from "./task-builder-os.ts";
 import { taskOf, taskOrThrow } from "./task-file.ts";
-import { inWishes, onCloud } from "./task-flags.ts";
+import { inWishes, onCloud, withoutInfra } from "./task-flags.ts";
 import type { ResourcesSpec, TaskSpec } from "./task-spec.ts";
 import { world } from "./world-os.ts";
 
@@ -24,6 +24,7 @@ export interface Shape {
   readonly memory?: ResourcesSpec["memory"];
   readonly accelerators?: ResourcesSpec["accelerators"];
   readonly cloud?: string;
+  readonly region?: string;
 }
 
 export interface Intake {
@@ -78,8 +79,8 @@ function treeOfInput(input: unknown, path: string): Tree {
 
 /** Options over fields: a problem of one is told by the option's name. */
 function withShape(tree: Tree, shape: Shape): Tree {
-  const { numNodes, cpus, memory, accelerators, cloud } = shape;
-  const given = Object.entries({ cpus, memory, accelerators, cloud }).filter(isGiven);
+  const { numNodes, cpus, memory, accelerators, cloud, region } = shape;
+  const given = Object.entries({ cpus, memory, accelerators, cloud, region }).filter(isGiven);
   const inner = given.map(([name, value]) => entryOf(name, name, value));
   const outer = numNodes === undefined ? [] : [entryOf("num_nodes", "numNodes", numNodes)];
   if (inner.length > 0) {
@@ -89,7 +90,8 @@ function withShape(tree: Tree, shape: Shape): Tree {
   }
   // An option holds for every choice of the task, and its map is not merged with the task's own.
   const names = [...given.map(([name]) => name), ...(accelerators === undefined ? [] : ["gpus"])];
-  const there = cloud === undefined ? tree : onCloud(tree, cloud);
+  const open = region === undefined ? tree : inWishes(tree, withoutInfra);
+  const there = cloud === undefined ? open : onCloud(open, cloud);
   const bare = inWishes(there, (wish) => {
     return names.reduce((rest, name) => without(rest, [name]), wish);
   });

@@ -62,6 +62,7 @@ const rules: readonly Rule[] = [
   },
   imageRule,
   localRule,
+  sshRule,
 ];
 
 function imageRule({ cloud, region, image_id: image }: Wanted): Broken | undefined {
@@ -106,6 +107,20 @@ function localRule({ cloud, ...wanted }: Wanted): Broken | undefined {
   if (wanted.image_id === undefined) return undefined;
   const what = "the local cloud runs on this machine's own system, not on an image";
   return { at: "image_id", what };
+}
+
+/** What makes no sense beside `cloud: ssh`. Source: SkyPilot 0.14.1 for zones and spot machines. */
+function sshRule({ cloud, ...wanted }: Wanted): Broken | undefined {
+  if (cloud !== "ssh") return undefined;
+  if (wanted.zone !== undefined) {
+    const what = `hosts of your own have no zones such as ${quoted(wanted.zone)}`;
+    return { at: "zone", what: `${what}: a pool is a region` };
+  }
+  if (wanted.use_spot === true)
+    return { at: "use_spot", what: "hosts of your own are no spot machines" };
+  if (wanted.instance_type === undefined) return undefined;
+  const what = `hosts of your own have no instance types such as ${quoted(wanted.instance_type)}`;
+  return { at: "instance_type", what: `${what}: ask for cpus and memory` };
 }
 
 /** Each broken rule once, however many wishes break it in one place. */

@@ -68,6 +68,8 @@ export interface TaskConfig {
 
 export interface TaskResources {
   readonly cloud?: string;
+  /** The pool of hosts, or the place at the cloud. */
+  readonly region?: string;
   readonly cpus?: AtLeast;
   readonly memoryGb?: AtLeast;
   readonly accelerators?: Accelerators;

@@ -3,7 +3,7 @@
 // A local node is a folder of this machine, so its shell is a process of the user's own: it is no
 // job, holds none of the node's devices, and ends with the terminal.
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import type { ClusterView } from "../../model/cluster.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
@@ -24,9 +24,11 @@ export interface Attachment {
 
 export async function attach(
   shell: Shell,
-  { name, nodes }: ClusterView,
+  cluster: ClusterView,
   { kind, open = openShell }: Attachment,
 ): Promise<ExitCode> {
+  const { name, nodes } = cluster;
+  if (cluster.cloud !== "local") return attachFar(shell, cluster, kind);
   const [first] = nodes;
   const { home } = shell.home.cluster(name).node(first?.id ?? "head");
   if (!existsSync(home)) {
@@ -48,6 +50,19 @@ export async function attach(
   }
   shell.say(`Opening a shell on ${name} (${home}). To leave it: exit`);
   await open(home);
+  sayFarewell(shell, { name, kind, seen: await seenNow(shell, name) });
+  return exitCodes.done;
+}
+
+/** By the name that the cluster has in the user's SSH configuration. */
+async function attachFar(shell: Shell, { name }: ClusterView, kind: string): Promise<ExitCode> {
+  if (!shell.interactive) {
+    shell.say(`There is no terminal here. To open a shell on it:  ssh ${name}`);
+    return exitCodes.done;
+  }
+  shell.progress(undefined);
+  shell.say(`Opening a shell on ${name} (ssh ${name}). To leave it: exit`);
+  await ended(spawn("ssh", [name], { stdio: "inherit" }));
   sayFarewell(shell, { name, kind, seen: await seenNow(shell, name) });
   return exitCodes.done;
 }
@@ -74,7 +89,10 @@ function openShell(home: string): Promise<void> {
     return value === undefined ? [] : [[name, value] as const];
   });
   const env = { ...Object.fromEntries(given), HOME: home, SHELL: "/bin/bash" };
-  const child = spawn("bash", ["-i"], { cwd: home, env, stdio: "inherit" });
+  return ended(spawn("bash", ["-i"], { cwd: home, env, stdio: "inherit" }));
+}
+
+function ended(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("exit", () => resolve());

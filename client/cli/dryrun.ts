@@ -2,8 +2,11 @@
 // the cluster is told where a head runs already.
 
 import type { ClusterStatus } from "../../model/cluster.ts";
+import { SkyError } from "../../model/errors.ts";
+import { hintText } from "../../model/suggest.ts";
 import { type Plan, planText } from "../dryrun.ts";
 import { demandNothing } from "../task-file.ts";
+import { noPools, poolsOf } from "./check-hosts.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import type { Shell } from "./shell.ts";
 
@@ -12,8 +15,9 @@ import type { Shell } from "./shell.ts";
  * `cloud/needed` behind the plan, if no enabled cloud can do it.
  */
 export async function dryrun(shell: Shell, plan: Omit<Plan, "status">): Promise<ExitCode> {
-  const status = await statusNow(shell, plan);
-  shell.print(planText({ ...plan, status }));
+  const { status, isNew } = await statusNow(shell, plan);
+  const pools = isNew ? await poolsFor(shell, plan) : [];
+  shell.print(planText({ ...plan, status, pools }));
   demandNothing(plan.reading?.needs ?? []);
   shell.print("Dryrun finished.");
   return exitCodes.done;
@@ -26,7 +30,34 @@ const fates: Readonly<Record<ClusterStatus, string>> = {
   STOPPED: "it is STOPPED: it would be started again",
 };
 
-async function statusNow(shell: Shell, plan: Omit<Plan, "status">): Promise<string> {
+/**
+ * The pools whose hosts would be looked at. Nobody logs in to them here.
+ * @throws SkyError `pools/invalid`; `pool/no-fit` where there is no such pool, or no host in any.
+ */
+async function poolsFor(
+  shell: Shell,
+  { task: { resources } }: Omit<Plan, "status">,
+): Promise<NonNullable<Plan["pools"]>> {
+  const { cloud, region } = resources;
+  if (cloud !== "ssh") return [];
+  const all = await poolsOf(shell);
+  if (all.length === 0) throw new SkyError("pool/no-fit", { why: noPools(shell) });
+  const names = all.map(({ name }) => name);
+  const pools = all.filter(({ name }) => region === undefined || name === region);
+  if (pools.length === 0) {
+    const hint = hintText(region ?? "", names) || ` There are ${names.join(", ")}.`;
+    throw new SkyError("pool/no-fit", { why: `there is no pool '${region}'.${hint}` });
+  }
+  return pools.map(({ name, hosts }) => ({ name, hosts: hosts.map((host) => host.name) }));
+}
+
+interface Fate {
+  /** A sentence without a full stop. */
+  readonly status: string;
+  readonly isNew: boolean;
+}
+
+async function statusNow(shell: Shell, plan: Omit<Plan, "status">): Promise<Fate> {
   const [{ demandFit }, { runningHead }] = await Promise.all([
     import("../launch-plan.ts"),
     import("../doctor-head-os.ts"),
@@ -35,7 +66,7 @@ async function statusNow(shell: Shell, plan: Omit<Plan, "status">): Promise<stri
   const known = (await head?.status([], shell.interrupt)) ?? [];
   head?.close();
   const found = known.find(({ name }) => name === plan.cluster);
-  if (found === undefined) return "a new one would be launched";
+  if (found === undefined) return { status: "a new one would be launched", isNew: true };
   demandFit(found, plan.task);
-  return fates[found.status];
+  return { status: fates[found.status], isNew: false };
 }

@@ -17,6 +17,7 @@ import { dryrun } from "./dryrun.ts";
 import { readingOf, taskFromEntry, taskFromFlags, withPlace } from "./entry.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { type Flag, isSet, type Parsed, textFlag, wordsAt } from "./flags.ts";
+import { withHostKeys } from "./host-keys.ts";
 import { idleRuleOf, idleSecondsFlag, withFile } from "./idle.ts";
 import { newName } from "./new-name.ts";
 import { refuseReserved } from "./reserved.ts";
@@ -133,7 +134,11 @@ export async function broughtUpWith(
     isUp = true;
     watching.onUp?.(cluster);
   };
-  const launching = launchTask(await shell.head(), order, { ...watching, onUp });
+  const head = await shell.head();
+  const launching = withHostKeys(shell, parsed, (trusted) => {
+    const trustedHostKeys = trusted.length === 0 ? {} : { trustedHostKeys: trusted };
+    return launchTask(head, { ...order, ...trustedHostKeys }, { ...watching, onUp });
+  });
   return launching.catch((error: unknown) => {
     if (isUp && isForGood(error)) shell.say(`No job was submitted to ${plan.cluster}.`);
     throw withPlace(error, plan.task);
@@ -184,10 +189,17 @@ function endText({ cluster: { name }, jobId }: LaunchResult, rule: IdleRule): st
 }
 
 /** What can be done with a cluster that is up. Source: SkyPilot 0.3.0. */
-function sayHints(shell: Shell, { name, nodes }: ClusterView): void {
-  const hasDevices = nodes.some(({ capacity }) => capacity.accelerators.length > 0);
+function sayHints(shell: Shell, { name, nodes, cloud }: ClusterView): void {
   shell.say(`\nCluster name: ${name}`);
-  shell.say(`To open a shell on its head:  sky ${hasDevices ? "gpunode" : "cpunode"} -c ${name}`);
+  if (cloud === "local") {
+    const hasDevices = nodes.some(({ capacity }) =>
+      capacity.accelerators.some(({ count }) => count > 0),
+    );
+    shell.say(`To open a shell on its head:  sky ${hasDevices ? "gpunode" : "cpunode"} -c ${name}`);
+  } else {
+    shell.say(`To log into its head:         ssh ${name}`);
+    if (nodes.length > 1) shell.say(`To log into a worker:         ssh ${name}-worker1`);
+  }
   shell.say(`To submit a job:              sky exec ${name} yaml_file`);
   shell.say(`To stop the cluster:          sky stop ${name}`);
   shell.say(`To take the cluster down:     sky down ${name}`);

@@ -4,7 +4,7 @@
 import { errorText, isSkyError } from "../../model/errors.ts";
 
 export function failureText(error: unknown): string {
-  if (isSkyError(error, "task/invalid")) return error.message;
+  if (isSkyError(error, "task/invalid") || isSkyError(error, "pools/invalid")) return error.message;
   // What a task needs a cloud for has its place in the file, too.
   const isPlaced = isSkyError(error, "cloud/needed") && /^[^\s:]+:\d+:\d+: /.test(error.message);
   if (isPlaced) return error.message;

@@ -144,9 +144,10 @@ interface Wish {
 function checkFits(found: ClusterView, parsed: Parsed, { kind, task }: Wish): void {
   const capacity = found.nodes[0]?.capacity;
   const devices = capacity?.accelerators ?? [];
-  const is: Kind = devices.length > 0 ? "gpunode" : "cpunode";
+  const hasSome = devices.some(({ count }) => count > 0);
+  const is: Kind = hasSome ? "gpunode" : "cpunode";
   if (is !== kind) {
-    const what = devices.length > 0 ? "has accelerators" : "has no accelerators";
+    const what = hasSome ? "has accelerators" : "has no accelerators";
     throw new WrongUse(`cluster '${found.name}' ${what}: use sky ${is} -c ${found.name}`);
   }
   const { cpus, memoryGb, accelerators } = task.resources;

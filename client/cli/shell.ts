@@ -28,8 +28,8 @@ export interface Shell {
   now(): number;
   /** Whether somebody can answer. */
   readonly interactive: boolean;
-  /** Asks; a refusal is false. @throws WrongUse where nobody can answer. */
-  confirm(question: string): Promise<boolean>;
+  /** Asks; an empty line is the default, yes. @throws WrongUse where nobody can answer. */
+  confirm(question: string, byDefault?: boolean): Promise<boolean>;
   /** Columns of the terminal that stdout is; absent where it is none. */
   readonly columns?: number;
   /** Whether stdout is a terminal that shows colours. */
@@ -60,10 +60,10 @@ export function terminalShell({ home, interrupt }: ShellOptions): Shell {
       return head;
     },
     now: () => Date.now(),
-    confirm: (question) => {
+    confirm: (text, byDefault = true) => {
       terminal.progress(undefined);
-      if (interactive) return confirm(question, interrupt);
-      throw new WrongUse(`"${question}" cannot be asked without a terminal: pass -y to say yes`);
+      if (interactive) return confirm({ text, byDefault }, interrupt);
+      throw new WrongUse(`"${text}" cannot be asked without a terminal: pass -y to say yes`);
     },
     ...(columns === undefined ? {} : { columns }),
     colours: terminal.colours(process.env),
@@ -83,8 +83,11 @@ async function openHead(home: Home, onWarning: (text: string) => void): Promise<
   return isEmpty ? emptyHomeHead(connected) : connected();
 }
 
-async function confirm(text: string, signal: AbortSignal): Promise<boolean> {
+async function confirm(
+  asked: { readonly text: string; readonly byDefault: boolean },
+  signal: AbortSignal,
+): Promise<boolean> {
   const { yesOrNo } = await import("./question.ts");
   const { stdin: input, stdout: output } = process;
-  return yesOrNo({ text, input, output, terminal: true, signal });
+  return yesOrNo({ ...asked, input, output, terminal: true, signal });
 }

@@ -21,7 +21,7 @@ const commandWidth = 25;
 
 /** What a narrow terminal cuts, the least needed first. */
 const shrink = ["COMMAND", "RESOURCES", "NAME"];
-const drop = ["COMMAND", "LAUNCHED", "RESOURCES", "USER", "AUTOSTOP"];
+const drop = ["COMMAND", "LAUNCHED", "RESOURCES", "USER", "AUTOSTOP", "INFRA"];
 
 /** Lists that SkyPilot shows beside the clusters: there is nothing to show of them yet. */
 const besides = ["spot-jobs", "managed-jobs", "services", "pools"].flatMap((what): Flag[] => [
@@ -94,38 +94,61 @@ function printClusters(shell: Shell, parsed: Parsed, shown: readonly ClusterView
     return;
   }
   const whole = isSet(parsed, "all") || isSet(parsed, "verbose");
-  const look = { now: shell.now(), whole, users: isSet(parsed, "allUsers") };
+  // Where all are of this machine, there is nothing to tell apart.
+  const infra = shown.some(({ cloud }) => cloud !== "local");
+  const look = { now: shell.now(), whole, infra, users: isSet(parsed, "allUsers") };
   const cells = shown.map((cluster) => cellsOf(cluster, look));
   const columns = cells[0]?.map(([title]) => title) ?? [];
   const rows = cells.map((row) => row.map(([, cell]) => cell));
   printTable(shell, { columns, rows, shrink, drop, whole });
+  if (whole) for (const line of shown.flatMap(hostLines)) shell.print(line);
   sayHints(shell, parsed, shown);
+}
+
+/** Of a cluster on hosts of the user's own: which they are. */
+function hostLines({ name, nodes }: ClusterView): readonly string[] {
+  if (nodes.every(({ host }) => host === undefined)) return [];
+  return [
+    `Hosts of ${name}:`,
+    ...nodes.map(({ host = "-", ip, phase, index }) => {
+      const place = index === 0 ? "head" : `worker${index}`;
+      const at = ip === "" || ip === host ? "" : ` (${ip})`;
+      return `  ${place}: ${host}${at}, ${phase}`;
+    }),
+  ];
 }
 
 interface Look {
   readonly now: number;
   readonly whole: boolean;
   readonly users: boolean;
+  readonly infra: boolean;
 }
 
 /** A row, each cell with its title. Source of the columns: SkyPilot 0.3.0. */
 function cellsOf(
   cluster: ClusterView,
-  { now, whole, users }: Look,
+  { now, whole, users, infra }: Look,
 ): readonly (readonly [string, string])[] {
-  const { name, user, launchedAt, resources, status: state, autostop, command } = cluster;
+  const { name, user, launchedAt, resources, status: state, autostop, command, region } = cluster;
   const fitted = (text: string, width: number): string => (whole ? text : truncated(text, width));
   return [
     ["NAME", name],
     ...(users ? [["USER", user === "" ? "-" : user] as const] : []),
     ["LAUNCHED", agoText(launchedAt, now)],
     ["RESOURCES", fitted(resources, resourcesWidth)],
+    ...(infra ? [["INFRA", infraText(cluster)] as const] : []),
     // A local node is in no region.
-    ...(whole ? ([["REGION", "-"] as const, ["ZONE", "-"] as const] as const) : []),
+    ...(whole ? [["REGION", region ?? "-"] as const, ["ZONE", "-"] as const] : []),
     ["STATUS", state],
     ["AUTOSTOP", autostopText(autostop)],
     ["COMMAND", fitted(command, commandWidth)],
   ];
+}
+
+/** Source of the form: newer versions of SkyPilot. */
+function infraText({ cloud, region }: ClusterView): string {
+  return region === undefined ? cloud : `${cloud}/${region}`;
 }
 
 function autostopText(autostop: AutostopView | undefined): string {
@@ -134,8 +157,11 @@ function autostopText(autostop: AutostopView | undefined): string {
 }
 
 function sayHints(shell: Shell, parsed: Parsed, shown: readonly ClusterView[]): void {
-  for (const { name, busyWith } of shown) {
+  for (const { name, busyWith, silence } of shown) {
     if (busyWith !== undefined) shell.say(`${name} is busy: ${busyWith}`);
+    if (silence === undefined) continue;
+    const since = agoText(silence.since, shell.now());
+    shell.say(`${name} was heard ${since} the last time: ${silence.why}`);
   }
   const armed = shown.filter(({ autostop }) => autostop !== undefined).length;
   if (armed === 0 || isSet(parsed, "refresh")) return;

@@ -1,0 +1,142 @@
+// `sky check ssh`: every host of the pools is logged in to; a table, then what is wrong with each
+// and what to do about it. A host that cannot be used says so on the lines that name it, and keeps
+// no other from its row.
+
+import type { HostReport } from "../../clouds/ssh/host-report.ts";
+import { type Pool, poolsPath } from "../../clouds/ssh/pools.ts";
+import type { HostCheck } from "../check-hosts-os.ts";
+import { isSet, type Parsed } from "./flags.ts";
+import { printJson } from "./output.ts";
+import type { Shell } from "./shell.ts";
+import { printTable } from "./table.ts";
+
+const columns = [
+  ...["POOL", "HOST", "OS", "ARCH", "CPUS", "MEM", "GPUS", "DISK", "CLOCK", "STATUS"],
+] as const;
+
+/** What a narrow terminal cuts, and leaves out. */
+const shrink = ["OS", "GPUS", "HOST"];
+const drop = ["OS", "ARCH", "CLOCK", "DISK", "MEM", "CPUS", "GPUS"];
+
+/** The pools, or only one of them. @throws SkyError `pools/invalid`. */
+export async function poolsOf(shell: Shell): Promise<readonly Pool[]> {
+  const { loadPools } = await import("../../clouds/ssh/pools-file-os.ts");
+  return loadPools(shell.home.root);
+}
+
+/** What to do where there are none: a sentence. */
+export function noPools(shell: Shell): string {
+  return `There is no pool of hosts: name yours in ${poolsPath(shell.home.root)} (docs/ssh.md).`;
+}
+
+/** Looks at all hosts. Whether one of them can be used. */
+export async function checkPools(
+  shell: Shell,
+  parsed: Parsed,
+  { pools, json }: { readonly pools: readonly Pool[]; readonly json: boolean },
+): Promise<boolean> {
+  const { checkHosts } = await import("../check-hosts-os.ts");
+  const count = pools.reduce((sum, { hosts }) => sum + hosts.length, 0);
+  shell.progress(count === 1 ? "logging in to 1 host" : `logging in to ${count} hosts`);
+  const trusts = (keys: readonly string[]) => trusted(shell, parsed, keys);
+  const checks = await checkHosts(shell.home, { pools, signal: shell.interrupt, trusts });
+  shell.progress(undefined);
+  if (json) printJson(shell, checks);
+  else printHosts(shell, checks);
+  return checks.some(isUsable);
+}
+
+async function trusted(shell: Shell, parsed: Parsed, keys: readonly string[]): Promise<boolean> {
+  if (isSet(parsed, "yes")) return true;
+  if (!shell.interactive) return false;
+  shell.progress(undefined);
+  for (const line of keys) shell.say(line);
+  const question =
+    keys.length === 1 ? "Trust this key from now on?" : "Trust these keys from now on?";
+  return shell.confirm(question, false);
+}
+
+function isUsable({ report }: HostCheck): boolean {
+  return report !== undefined && !report.problems.some(({ fatal }) => fatal);
+}
+
+function printHosts(shell: Shell, checks: readonly HostCheck[]): void {
+  printTable(shell, { columns, rows: checks.map(cellsOf), shrink, drop });
+  for (const check of checks) {
+    const lines = troubleLines(check);
+    if (lines.length === 0) continue;
+    const verb = isUsable(check) ? "works, but" : "is not used";
+    shell.print(["", `${check.host} (${check.pool}) ${verb}:`, ...lines].join("\n"));
+  }
+}
+
+function troubleLines({ report, error }: HostCheck): readonly string[] {
+  if (error !== undefined) return [`  ${error.why}`, ...adviceLines(error.code)];
+  return (report?.problems ?? []).flatMap(({ why, fix }) => [`  ${why}`, `    to do: ${fix}`]);
+}
+
+/** Where the sentence itself does not say what to do. */
+function adviceLines(code: string): readonly string[] {
+  if (code === "ssh/host-key-unknown") {
+    return ["    to do: sky check ssh -y trusts keys that are new; or log in once with ssh"];
+  }
+  if (code !== "ssh/unreachable") return [];
+  return ["    to do: see that it runs, and that ssh reaches it from here"];
+}
+
+function cellsOf(check: HostCheck): readonly string[] {
+  const { pool, host, report, error } = check;
+  if (report === undefined) {
+    const unknown = columns.slice(2, -1).map(() => "-");
+    return [pool, host, ...unknown, statusWords[error?.code ?? ""] ?? "failed"];
+  }
+  return [
+    ...[pool, host, report.os || "-", report.arch || "-", amount(report.cpus)],
+    ...[bytesText(report.memoryBytes), devicesText(report), bytesText(report.diskFreeBytes)],
+    ...[clockText(report.clockSkewMs), statusOf(check)],
+  ];
+}
+
+const statusWords: Readonly<Record<string, string>> = {
+  "ssh/unreachable": "unreachable",
+  "ssh/denied": "denied",
+  "ssh/host-key-unknown": "key unknown",
+  "ssh/host-key-changed": "key changed",
+};
+
+function statusOf({ report }: HostCheck): string {
+  const problems = report?.problems ?? [];
+  if (problems.some(({ fatal }) => fatal)) return "unfit";
+  const users = new Set(Object.values(report?.claims ?? {})).size;
+  const used = users === 0 ? "ok" : `ok, used by ${users}`;
+  return problems.length === 0 ? used : `${used} (see below)`;
+}
+
+/** `A100:4`, `A100:4, T4:1`; `-` for none. */
+function devicesText({ devices }: HostReport): string {
+  const counts = new Map<string, number>();
+  for (const { name } of devices) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const parts = [...counts].map(([name, count]) => `${name}:${count}`);
+  return parts.length === 0 ? "-" : parts.join(", ");
+}
+
+function bytesText(bytes: number): string {
+  const gigabytes = bytes / 1_024 ** 3;
+  if (gigabytes >= 10) return `${Math.round(gigabytes)} GB`;
+  if (gigabytes >= 1) return `${amount(gigabytes)} GB`;
+  return `${Math.round(bytes / 1_024 ** 2)} MB`;
+}
+
+function amount(value: number): string {
+  return String(Math.round(value * 10) / 10);
+}
+
+/** `ok`, `+7 s`, `-2 h`. */
+function clockText(ms: number): string {
+  const seconds = Math.abs(ms) / 1_000;
+  if (seconds < 1) return "ok";
+  const sign = ms > 0 ? "+" : "-";
+  if (seconds < 120) return `${sign}${Math.round(seconds)} s`;
+  if (seconds < 7_200) return `${sign}${Math.round(seconds / 60)} min`;
+  return `${sign}${Math.round(seconds / 3_600)} h`;
+}
