@@ -7,7 +7,7 @@
 
 import type { NodeHome } from "../model/home.ts";
 import type { RankKey } from "../model/job.ts";
-import { rankKeyText } from "../model/job.ts";
+import { parseRankKey, rankKeyText } from "../model/job.ts";
 import type { Files } from "../runtime/files.ts";
 import type { RankState } from "./rank.ts";
 import { isOver, mayBeFollowed } from "./rank.ts";
@@ -50,26 +50,28 @@ export class WorkdirClaims {
   /** What earlier agents wrote of ranks that are known; what is of others goes. */
   async #readAll(): Promise<void> {
     const { files } = this.#options;
-    for (const name of await files.list(this.#dir())) {
+    const names = await files.list(this.#dir());
+    // A run has a record once it took the folder over: its setup is over, whatever is known of it.
+    const runs = names.flatMap((name) => parseRankKey(name) ?? []).filter(isRun);
+    for (const name of names) {
       const state = this.#found.get(name);
+      const isFollowed = state !== undefined && runs.some((run) => follows(run, state.key));
       if (state === undefined) await files.remove(`${this.#dir()}/${name}`);
-      else await this.#restoreOne(state);
+      else await this.#restoreOne(state, isFollowed);
     }
     this.#found.clear();
   }
 
-  async #restoreOne({ key }: RankState): Promise<void> {
+  async #restoreOne({ key }: RankState, isFollowed: boolean): Promise<void> {
     const name = rankKeyText(key);
     const bytes = await this.#options.files.read(this.#pathOf(key));
     this.#recorded.add(name);
     // As it is now: it may have ended, or been forgotten, while its record was read.
     const state = this.#found.get(name);
     if (state === undefined) return await this.forget(key);
-    const isWaiting = mayBeFollowed(state) && !this.#hasRun(key);
-    if (isOver(state) && !isWaiting) return;
+    if (isFollowed || (isOver(state) && !mayBeFollowed(state))) return;
     const text = Buffer.from(bytes ?? []).toString();
-    const known = parseRecord(text, this.#options.home.workdir);
-    this.#folders.enter({ key, ...known, isWaiting });
+    this.#folders.enter({ key, ...parseRecord(text, this.#options.home.workdir) });
   }
 
   /**
@@ -81,7 +83,7 @@ export class WorkdirClaims {
     const setup = this.#folders.setupOf(key);
     if (setup === undefined) return undefined;
     const { folder, slots } = setup;
-    await this.#keep({ key, slots, folder, isWaiting: false });
+    await this.#keep({ key, slots, folder });
     return folder;
   }
 
@@ -91,7 +93,7 @@ export class WorkdirClaims {
     await this.#read();
     const own = await files.list(this.#ownWorkdirs());
     const choice = this.#folders.choose(key, slots, own.includes(String(key.job)));
-    await this.#keep({ key, slots, folder: choice.folder, isWaiting: false });
+    await this.#keep({ key, slots, folder: choice.folder });
     return choice;
   }
 
@@ -130,13 +132,6 @@ export class WorkdirClaims {
     }
   }
 
-  #hasRun({ job, attempt }: RankKey): boolean {
-    const keys = [...this.#found.values()].map(({ key }) => key);
-    return keys.some((key) => {
-      return key.phase === "run" && key.job === job && key.attempt === attempt;
-    });
-  }
-
   #ownWorkdirs(): string {
     const { home, workdir } = this.#options.home;
     return `${home}/${ownWorkdirsName(workdir)}`;
@@ -149,6 +144,15 @@ export class WorkdirClaims {
   #pathOf(key: RankKey): string {
     return `${this.#dir()}/${rankKeyText(key)}`;
   }
+}
+
+function isRun({ phase }: RankKey): boolean {
+  return phase === "run";
+}
+
+/** Whether it is the run that comes after this setup. */
+function follows(run: RankKey, { job, attempt, phase }: RankKey): boolean {
+  return phase === "setup" && run.job === job && run.attempt === attempt;
 }
 
 function parseRecord(

@@ -20,8 +20,6 @@ export interface WorkdirUser {
   /** In the node's home. */
   readonly folder: string;
   readonly slots: Slots;
-  /** Its process has ended; the folder is kept for another of its job. */
-  readonly isWaiting: boolean;
 }
 
 export interface WorkdirChoice {
@@ -57,25 +55,25 @@ export class WorkdirFolders {
     return { folder: hasOwn ? own : shared };
   }
 
-  /** The setup of a run's attempt, which has ended well on this node. */
+  /**
+   * The setup of a run's attempt on this node. It has ended well, or there were no run; an agent
+   * that started again may have yet to hear of it.
+   */
   setupOf({ job, attempt, phase }: RankKey): WorkdirUser | undefined {
     if (phase !== "run") return undefined;
-    const waiting = [...this.#users.values()].filter(({ isWaiting }) => isWaiting);
-    return waiting.find(({ key }) => key.job === job && key.attempt === attempt);
+    const setups = [...this.#users.values()].filter(({ key }) => key.phase === "setup");
+    return setups.find(({ key }) => key.job === job && key.attempt === attempt);
   }
 
+  /** A run takes the folder over from the setups of its job. */
   enter(user: WorkdirUser): void {
     this.#users.set(rankKeyText(user.key), user);
-    if (user.key.phase === "run") this.#dropWaiting(user.key.job);
+    if (user.key.phase === "run") this.#dropSetups(user.key.job);
   }
 
   /** Its process has ended. `isFollowed`: another of its job may come, and finds the folder. */
   end(key: RankKey, isFollowed: boolean): void {
-    const name = rankKeyText(key);
-    const user = this.#users.get(name);
-    if (user === undefined) return;
-    if (isFollowed) this.#users.set(name, { ...user, isWaiting: true });
-    else this.#users.delete(name);
+    if (!isFollowed) this.#users.delete(rankKeyText(key));
   }
 
   leave(key: RankKey): void {
@@ -86,9 +84,9 @@ export class WorkdirFolders {
     return this.#users.has(rankKeyText(key));
   }
 
-  #dropWaiting(job: number): void {
-    for (const [name, user] of this.#users) {
-      if (user.key.job === job && user.isWaiting) this.#users.delete(name);
+  #dropSetups(job: number): void {
+    for (const [name, { key }] of this.#users) {
+      if (key.job === job && key.phase === "setup") this.#users.delete(name);
     }
   }
 }

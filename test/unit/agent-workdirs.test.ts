@@ -115,7 +115,7 @@ const tree = (digest: string) => new Map([[".", digest]]);
 
 function enter(folders: WorkdirFolders, of: RankKey, slots: ReadonlyMap<string, string>): string {
   const { folder } = folders.choose(of, slots, false);
-  folders.enter({ key: of, folder, slots, isWaiting: false });
+  folders.enter({ key: of, folder, slots });
   return folder;
 }
 
@@ -203,6 +203,21 @@ test("an agent that starts again knows who uses what", async () => {
   const run = key(3);
   await restored(files, [...none, running(run)]).take(run, tree("one"));
   assert.equal(await other([...none.slice(0, 2), exited(setup), exited(run, 1)]), "sky_workdir");
+});
+
+test("a setup whose end an agent hears late keeps no folder for its run", async () => {
+  const files = createMemoryFiles("/n");
+  await files.makeDir("/n/state", 0o700);
+  const [setup, run] = [key(1, { phase: "setup" }), key(1)];
+  const first = restored(files, []);
+  await first.take(setup, tree("one"));
+  const next = restored(files, [running(setup)]);
+  assert.equal(await next.takeOver(run), "sky_workdir", "what the setup did is not laid over");
+  const last = restored(files, [running(run), running(setup)]);
+  assert.equal((await last.take(key(2), tree("two"))).folder, "sky_workdirs/2");
+  last.ended(exited(run));
+  last.ended(exited(setup));
+  assert.equal((await last.take(key(3), tree("three"))).folder, "sky_workdir");
 });
 
 test("records of unknown ranks go; one that was cut off is in everybody's way", async () => {
