@@ -20,6 +20,12 @@ if (process.env["SKY_TEST_SEED"] === "random") {
   process.env["SKY_TEST_SEED"] = String(randomInt(2 ** 31 - 1));
 }
 
+/** What was compiled once need not be again in each file's process, nor in the programs'. */
+process.env["NODE_COMPILE_CACHE"] ??= join(checkout, ".tmp/compile");
+
+/** SKY_TEST_TIMES=1 tells how long each file took. */
+const timed = Boolean(process.env["SKY_TEST_TIMES"]);
+
 const saidCharactersMax = 4_000;
 
 export interface Layer {
@@ -67,7 +73,9 @@ export async function runLayer(layer: Layer): Promise<LayerResult> {
   const waiting = [...layer.files];
   const lane = async (): Promise<void> => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const fileAt = performance.now();
       await runFile(file, fileTimeoutMs, tally);
+      if (timed) console.log(`${seconds(performance.now() - fileAt)}  ${file}`);
     }
   };
   await Promise.all(Array.from({ length: concurrency }, lane));
@@ -133,7 +141,11 @@ export function summaryLine(result: LayerResult): string {
   const counts = [`${passed} passed`, `${failed} failed`, `${skipped} skipped`]
     .map((text) => text.padStart(13))
     .join("");
-  return `${name.padEnd(24)}${counts}${`${(ms / 1000).toFixed(1)} s`.padStart(10)}`;
+  return `${name.padEnd(24)}${counts}${seconds(ms)}`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`.padStart(10);
 }
 
 /** The tables, failures and skips of a layer, as text. Empty when there are none. */

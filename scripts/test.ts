@@ -2,14 +2,15 @@
 //
 // The layers integration and smoke run twice from the same files, with embedded nodes and with real
 // skylet processes over a real nats-server; what ran in each integration is printed and must be the
-// same set. What is missing is installed or named with the one command that installs it, never
-// skipped.
+// same set. Files whose homes have one isolation in any case run once. What is missing is installed
+// or named with the one command that installs it, never skipped.
 // The last line is `N passed, N failed, N skipped`.
 //
 // `npm test -- unit golden` runs only these layers.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
+import { availableParallelism } from "node:os";
 import { delimiter, join } from "node:path";
 import { argv, env, execPath, exit, getuid } from "node:process";
 import {
@@ -25,8 +26,21 @@ import {
 env["PATH"] = `${join(checkout, "node_modules/.bin")}:${env["PATH"]}:/usr/sbin:/sbin`;
 env["SKY_TEST_PROGRAMS"] = "dist";
 
-const integration = testFiles("test/integration");
+/** In homes that have an isolation of their own, so it would be the same work twice. */
+const once = testFiles("test/integration/once");
+const integration = testFiles("test/integration").filter((file) => !once.includes(file));
 const smoke = testFiles("test/smoke");
+/** At a time of those files that wait for processes and disks more than they compute. */
+const waiting = { concurrency: Math.min(availableParallelism() + 1, 4) };
+/** The longest of the layers, which begin with them so that the lanes end together. */
+const long = ["homes", "workdirs", "files", "cli-audit", "clusters", "identity", "bus"]
+  .concat(["autostop", "process-os", "content-store-damage", "content-store-os", "bus-faults"])
+  .map((name) => `/${name}.test.ts`);
+const longFirst = (files: readonly string[]): readonly string[] => {
+  const isLong = (file: string): boolean => long.some((name) => file.endsWith(name));
+  return [...files.filter(isLong), ...files.filter((file) => !isLong(file))];
+};
+
 const isolations = ["embedded", "process"] as const;
 /** What a layer of tests on clusters of real hosts is like; its files are of the integration. */
 const onHosts = {
@@ -39,18 +53,21 @@ const files = (...names: readonly string[]): readonly string[] =>
 const layers: readonly Layer[] = [
   { name: "tidy", files: ["test/tidy.test.ts"] },
   { name: "unit", files: testFiles("test/unit") },
-  { name: "contract", files: testFiles("test/contract") },
+  { name: "contract", files: longFirst(testFiles("test/contract")), ...waiting },
   { name: "sim", files: testFiles("test/sim"), fileTimeoutMs: 180_000 },
   { name: "golden", files: testFiles("test/golden") },
   ...isolations.map((isolation) => ({
     name: `integration ${isolation}`,
-    files: integration,
+    files: longFirst(integration),
+    ...waiting,
     env: { SKY_TEST_ISOLATION: isolation },
     fileTimeoutMs: 240_000,
   })),
+  { name: "integration once", files: longFirst(once), ...waiting, fileTimeoutMs: 240_000 },
   ...isolations.map((isolation) => ({
     name: `smoke ${isolation}`,
-    files: smoke,
+    files: longFirst(smoke),
+    ...waiting,
     env: { SKY_TEST_ISOLATION: isolation },
   })),
   // Hosts as namespaces, and what is killed: neither must be starved by other tests besides.
@@ -110,14 +127,16 @@ async function main(): Promise<void> {
   exit(failed === 0 ? 0 : 1);
 }
 
-/** `integration` and `smoke` name both of their isolations. */
+/** `integration` and `smoke` name all of theirs. */
 function isNamed(name: string): (word: string) => boolean {
   return (word) => name === word || name.startsWith(`${word} `);
 }
 
 /** Prints the names that ran in each isolation; false if the two sets differ. */
 function sameIntegration(results: readonly LayerResult[]): boolean {
-  const [first, second] = results.filter(({ name }) => name.startsWith("integration"));
+  const [first, second] = isolations.map((isolation) =>
+    results.find(({ name }) => name === `integration ${isolation}`),
+  );
   for (const result of [first, second]) {
     if (result === undefined) continue;
     console.log(`\nran in ${result.name}:`);

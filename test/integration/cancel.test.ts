@@ -45,6 +45,8 @@ test("a running job leaves nothing: setsid, nohup, double fork, env -i, chdir", 
   const run = [
     "name: survivors",
     "num_nodes: 2",
+    "config:",
+    "  grace_seconds: 3",
     "envs:",
     `  MARK: ${mark}`,
     "run: |",

@@ -8,28 +8,32 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { type Credentials, credentialsPath, parseCredentials } from "../../agent/credentials.ts";
-import { beatSubject, headNode, inboxPattern, subjectOf } from "../../model/address.ts";
-import { isSkyError } from "../../model/errors.ts";
-import { homeAt } from "../../model/home.ts";
-import { wireVersion } from "../../model/wire.ts";
-import { channelTo } from "../../proto/channel-grpc.ts";
-import { clientOf } from "../../proto/client-grpc.ts";
-import { encodeEnvelope } from "../../proto/envelope.ts";
-import { logHeader } from "../../proto/log-channel.ts";
-import type { WireMessage } from "../../proto/messages.ts";
-import { joinService } from "../../proto/services.ts";
-import type { Bus } from "../../runtime/bus.ts";
-import { connectNats, type NatsOptions } from "../../runtime/bus-nats.ts";
-import { headPeer, peerText } from "../../runtime/certificates.ts";
-import { createAuthority, createRequest, issueCertificate } from "../../runtime/certificates-os.ts";
-import { createOsClock } from "../../runtime/clock-os.ts";
-import { createUserNkey } from "../../runtime/nkeys-nats.ts";
-import { createOsRandom } from "../../runtime/random-os.ts";
-import { socketAddress } from "../../runtime/socket-os.ts";
-import { createTcpStreams, type StreamSecurity } from "../../runtime/stream-tcp.ts";
-import { place, until } from "../support/programs.ts";
-import { jobOf, phaseReached, submit } from "./jobs.ts";
+import { type Credentials, credentialsPath, parseCredentials } from "../../../agent/credentials.ts";
+import { beatSubject, headNode, inboxPattern, subjectOf } from "../../../model/address.ts";
+import { isSkyError } from "../../../model/errors.ts";
+import { homeAt } from "../../../model/home.ts";
+import { wireVersion } from "../../../model/wire.ts";
+import { channelTo } from "../../../proto/channel-grpc.ts";
+import { clientOf } from "../../../proto/client-grpc.ts";
+import { encodeEnvelope } from "../../../proto/envelope.ts";
+import { logHeader } from "../../../proto/log-channel.ts";
+import type { WireMessage } from "../../../proto/messages.ts";
+import { joinService } from "../../../proto/services.ts";
+import type { Bus } from "../../../runtime/bus.ts";
+import { connectNats, type NatsOptions } from "../../../runtime/bus-nats.ts";
+import { headPeer, peerText } from "../../../runtime/certificates.ts";
+import {
+  createAuthority,
+  createRequest,
+  issueCertificate,
+} from "../../../runtime/certificates-os.ts";
+import { createOsClock } from "../../../runtime/clock-os.ts";
+import { createUserNkey } from "../../../runtime/nkeys-nats.ts";
+import { createOsRandom } from "../../../runtime/random-os.ts";
+import { socketAddress } from "../../../runtime/socket-os.ts";
+import { createTcpStreams, type StreamSecurity } from "../../../runtime/stream-tcp.ts";
+import { place, until } from "../../support/programs.ts";
+import { jobOf, phaseReached, submit } from "../jobs.ts";
 
 const here = place(undefined, { isolation: "process" });
 const cluster = "two";

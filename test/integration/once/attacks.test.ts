@@ -14,11 +14,11 @@ import { join, relative } from "node:path";
 import { after, before, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { gunzipSync } from "node:zlib";
-import type { Credentials } from "../../agent/credentials.ts";
-import { credentialsPath, parseCredentials } from "../../agent/credentials.ts";
-import { homeAt } from "../../model/home.ts";
-import { place, until } from "../support/programs.ts";
-import { jobOf, phaseReached, submit } from "./jobs.ts";
+import type { Credentials } from "../../../agent/credentials.ts";
+import { credentialsPath, parseCredentials } from "../../../agent/credentials.ts";
+import { homeAt } from "../../../model/home.ts";
+import { place, until } from "../../support/programs.ts";
+import { jobOf, phaseReached, submit } from "../jobs.ts";
 
 const here = place(undefined, { isolation: "process" });
 const cluster = "fort";

@@ -8,11 +8,11 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { connectHead } from "../../client/connect-os.ts";
-import { headOver } from "../../client/head-grpc.ts";
-import { homeAt } from "../../model/home.ts";
-import { isAlive, place, until } from "../support/programs.ts";
-import { jobOf, phaseReached, submit } from "./jobs.ts";
+import { connectHead } from "../../../client/connect-os.ts";
+import { headOver } from "../../../client/head-grpc.ts";
+import { homeAt } from "../../../model/home.ts";
+import { isAlive, place, until } from "../../support/programs.ts";
+import { jobOf, phaseReached, submit } from "../jobs.ts";
 
 const here = place(undefined, { isolation: "process" });
 const home = homeAt(here.home);

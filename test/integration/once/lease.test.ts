@@ -4,9 +4,9 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { homeAt } from "../../model/home.ts";
-import { isAlive, type ProcessSeen, place, processesOf, until } from "../support/programs.ts";
-import { jobOf, phaseReached, submit } from "./jobs.ts";
+import { homeAt } from "../../../model/home.ts";
+import { isAlive, type ProcessSeen, place, processesOf, until } from "../../support/programs.ts";
+import { jobOf, phaseReached, submit } from "../jobs.ts";
 
 const cluster = "three";
 const isSkylet = ({ command }: ProcessSeen): boolean => /\/skylet\.(js|ts)$/.test(command);

@@ -9,8 +9,8 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import * as skylet from "../../client/index.ts";
-import { codes } from "../../model/errors.ts";
+import * as skylet from "../../../client/index.ts";
+import { codes } from "../../../model/errors.ts";
 import {
   docExamplesOf,
   type Fence,
@@ -18,8 +18,8 @@ import {
   type Granted,
   importsFor,
   moduleOf,
-} from "../support/examples.ts";
-import { checkout, place } from "../support/programs.ts";
+} from "../../support/examples.ts";
+import { checkout, place } from "../../support/programs.ts";
 
 const here = place(undefined, { isolation: "embedded" });
 const folder = join(here.folder, "examples");
