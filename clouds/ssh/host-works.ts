@@ -47,12 +47,14 @@ export interface Work {
 
 /** Long enough for a host that answers, short enough for whoever waits. */
 const lookMs = 10_000;
+const tellMs = 100;
 
 export class HostWorks {
   readonly name: string;
   readonly token: string;
   readonly ports: HostWorksPorts;
   readonly #works = new Map<string, Work>();
+  #tells = false;
 
   constructor({ name, token }: Pick<ClusterRecord, "name" | "token">, ports: HostWorksPorts) {
     this.name = name;
@@ -89,6 +91,14 @@ export class HostWorks {
     const work = this.work(node);
     if (work.stage === stage) return;
     work.stage = stage;
+    if (this.#tells) return;
+    this.#tells = true;
+    this.ports.clock.after(tellMs, () => this.#tell());
+  }
+
+  /** Hosts are done one after the other, within moments. */
+  #tell(): void {
+    this.#tells = false;
     const nodes = this.record()?.nodes ?? [];
     const stages = nodes.map((one) => ({ host: hostOf(one), stage: this.work(one).stage }));
     this.ports.onDoing(this.name, doingText(stages));
