@@ -31,6 +31,8 @@ export interface FleetsOptions {
   readonly ports: Omit<FleetPorts, "onRecord" | "onGone" | "onProgress">;
   /** Clusters that are gone of which something is kept; beyond, the oldest are forgotten. */
   readonly goneMax?: number;
+  /** A cluster's record is on disk as it is now, or gone. */
+  readonly onRecord?: (name: string, record: ClusterRecord | undefined) => void;
 }
 
 export interface Progress extends FleetProgress {
@@ -124,6 +126,7 @@ class FleetTable implements Fleets {
         if (record !== undefined) this.#records.set(name, record);
         else if (this.#records.delete(name)) for (const leave of this.#leavers) leave(name);
         for (const hear of this.#watchers.get(name) ?? []) hear();
+        options.onRecord?.(name, record);
       },
       onGone: (gone, key) => {
         this.#gone.push({ key, gone });

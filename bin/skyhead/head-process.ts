@@ -167,6 +167,7 @@ export class HeadProcess {
       ...{ system: this.#system, store },
       ports: { cloud, heads: this.#allHeads() },
       goneMax: config.history.clusters,
+      onRecord: (name, record) => this.#onHosts?.names.hear(name, record),
     });
     this.#idle = watchIdle({
       ...{ clock, idleMs: config.idleExitSeconds * 1_000 },
@@ -213,6 +214,7 @@ export class HeadProcess {
   async open(): Promise<void> {
     const { home, config, log, hosted, onIdle } = this.#options;
     await this.#fleets.restore();
+    this.#onHosts?.names.begin(this.#fleets.records());
     hosted?.begin({ fleets: this.#fleets, heads: this.#heads, onEnd: onIdle });
     const { clock } = this.#ports;
     const api: ApiOptions = {

@@ -20,6 +20,7 @@ import {
   createRemoteHeads,
   type RemoteHeadsOptions,
 } from "../../scheduler/remote/remote-heads-grpc.ts";
+import { keepSshNames, type SshNamesKept } from "./ssh-names.ts";
 
 export interface SshClustersOptions extends Omit<RemoteHeadsOptions, "ssh" | "hosting" | "fleets"> {
   /** Asked for nothing before the first cluster is. */
@@ -33,6 +34,8 @@ export interface SshClusters {
   readonly remote: RemoteHeads;
   /** The agent of whoever called last. */
   useAgent(socket: string): void;
+  /** What `ssh` knows of them. */
+  readonly names: SshNamesKept;
   close(): Promise<void>;
 }
 
@@ -43,6 +46,8 @@ interface Parts {
 }
 
 export function sshClusters(options: SshClustersOptions): SshClusters {
+  const { home, log } = options;
+  const names = keepSshNames({ home, log, isOurs: runsOnHosts });
   let agent: string | undefined;
   let made: Parts | undefined;
   const parts = (): Parts => {
@@ -60,7 +65,9 @@ export function sshClusters(options: SshClustersOptions): SshClusters {
       agent = socket;
       made?.ssh.useAgent(socket);
     },
+    names,
     close: async () => {
+      await names.close();
       await made?.remote.closeAll();
       await made?.cloud.close();
       await made?.ssh.close();
