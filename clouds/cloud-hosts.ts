@@ -79,6 +79,7 @@ class Hosts implements HostsCloud {
   readonly name = hostsCloud;
   readonly #options: HostsCloudOptions;
   #kept: Kept | undefined;
+  readonly #leaving = new Map<string, Promise<void>>();
   /** One change of the record at a time. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -145,7 +146,16 @@ class Hosts implements HostsCloud {
     for (const node of asked) if (node.index === 0) await this.#sendOne(node, to);
   }
 
-  async #sendOne(node: Node, { phase, signal }: Going): Promise<void> {
+  /** Whoever asks while it is on its way waits for the same end. */
+  #sendOne(node: Node, to: Going): Promise<void> {
+    const known = this.#leaving.get(node.id);
+    if (known !== undefined) return known;
+    const leaving = this.#tell(node, to).finally(() => this.#leaving.delete(node.id));
+    this.#leaving.set(node.id, leaving);
+    return leaving;
+  }
+
+  async #tell(node: Node, { phase, signal }: Going): Promise<void> {
     const { agents, log } = this.#options;
     const { cluster = "" } = this.#kept ?? {};
     const { id } = node;

@@ -32,7 +32,7 @@ import type { WatchLimits } from "./nats-watch.ts";
 import { afterEnd, endsNow, noRestarts, restartWaitMs, watchDefaults } from "./nats-watch.ts";
 import { answersInTime, type NatsWatch, watchNats } from "./nats-watch-os.ts";
 import { createUserNkey } from "./nkeys-nats.ts";
-import { endProcess } from "./process-identity-os.ts";
+import { endProcess, isAlive } from "./process-identity-os.ts";
 import { createOsRandom } from "./random-os.ts";
 
 export { findNatsServer, natsServerRemedy } from "./nats-process-os.ts";
@@ -119,6 +119,7 @@ class Server implements NatsServer {
   #port = -1;
   #run: NatsRun | undefined;
   #adopted = false;
+  #adopting: NatsRun | undefined;
   #trouble: string | undefined;
   #restarts = 0;
   #waits = noRestarts;
@@ -138,7 +139,7 @@ class Server implements NatsServer {
     this.#users = new NatsUsers({
       log: this.#log,
       run: () => this.#run,
-      isClosing: () => this.#closing,
+      isClosing: () => this.#closing || this.#isAdoptedGone(),
       write: () => this.#writeConfig(),
     });
     const { publicKey } = this.#watcher;
@@ -263,13 +264,21 @@ class Server implements NatsServer {
   /** It must take today's configuration: users, limits, certificates. */
   async #whyNotTaken(run: NatsRun): Promise<string | undefined> {
     this.#run = run;
+    this.#adopting = run;
     try {
       await this.#users.apply();
       return undefined;
     } catch (error) {
       this.#run = undefined;
       return errorText(error);
+    } finally {
+      this.#adopting = undefined;
     }
+  }
+
+  /** Nobody starts another in its place before it is given up. */
+  #isAdoptedGone(): boolean {
+    return this.#adopting !== undefined && !isAlive(this.#adopting);
   }
 
   /** On the port of before if it can be had, else on one that the server chooses. */

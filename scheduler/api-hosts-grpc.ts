@@ -69,6 +69,9 @@ async function host(
   }
   const nodes = request.nodes.map(plainNodeFromProto);
   await options.hosts.give({ cluster, token, nodes });
+  // What autostop began and finished before, its scheduler asks for again as it opens: then it is
+  // no longer meant.
+  if (options.fleets.record(cluster) !== undefined) await options.heads.whenOpen(cluster, signal);
   bringUp(options, request, nodes);
   await recorded(options, cluster, signal);
   await options.heads.whenOpen(cluster, signal);

@@ -47,3 +47,72 @@ test("a gang runs on two hosts in their HOMEs, and a down leaves what jobs made"
     assert.equal(existsSync(`${dir}/node`), false);
   }
 });
+
+test("whichever program is killed, a job that runs runs on", async (t) => {
+  const cluster = hostedCluster(t);
+  await cluster.launch();
+  const gate = `${cluster.folder}/gate`;
+  const run = `until [ -e ${gate} ]; do sleep 0.05; done; echo went on`;
+  const id = await cluster.submit({ numNodes: 2, run });
+  const running = () => cluster.jobStatus(id);
+  await until("it runs", async () => (await running()) === "RUNNING");
+
+  const kill = (word: RegExp, dir: string): void => {
+    const found = processesOf(dir).filter(({ command }) => word.test(command));
+    assert.ok(found.length > 0, `${word} in ${dir}`);
+    for (const { pid } of found) process.kill(pid, "SIGKILL");
+  };
+  const [first, second] = cluster.hosts;
+  assert.ok(first !== undefined && second !== undefined);
+  kill(/skylet\.(js|ts) host/, second.dir);
+  cluster.startNode(1);
+  kill(/skyhead\.(js|ts)/, first.dir);
+  cluster.startHead();
+  await cluster.listening();
+  kill(/skylet\.(js|ts) host/, first.dir);
+  cluster.startNode(0);
+  kill(/nats-server/, cluster.busFolder());
+
+  let seen = "";
+  await until(
+    "all nodes are there",
+    async () => {
+      const [view] = await cluster.head.status([], signal);
+      seen = JSON.stringify(view);
+      return view?.nodes.every(({ phase }) => phase === "alive");
+    },
+    { describe: () => `${seen}\n${cluster.logs()}` },
+  );
+  assert.equal(await running(), "RUNNING");
+  writeFileSync(gate, "");
+  const job = await cluster.jobEnd(id);
+  assert.equal(job.status, "SUCCEEDED", JSON.stringify(job));
+  assert.equal(job.attempt, 1);
+});
+
+test("a cluster stops by itself, is started again with its jobs, and goes by itself", async (t) => {
+  const cluster = hostedCluster(t);
+  await cluster.launch();
+  const id = await cluster.submit({ run: "echo hello" });
+  await cluster.jobEnd(id);
+  await cluster.head.setAutostop(cluster.name, { idleSeconds: 0, down: false }, signal);
+  const gone = () => processesOf(cluster.folder).length === 0;
+  const describe = (): string => JSON.stringify(processesOf(cluster.folder));
+  await until("it has stopped", gone, { describe });
+  for (const { ended } of cluster.hosts) assert.equal(ended()?.verb, "stop");
+
+  await cluster.launch();
+  assert.equal((await cluster.head.getJob({ cluster: cluster.name, job: id }, signal)).id, id);
+  const next = await cluster.submit({ run: "echo again" });
+  assert.equal((await cluster.jobEnd(next)).status, "SUCCEEDED");
+  await cluster.head.setAutostop(cluster.name, { idleSeconds: 0, down: true }, signal);
+  await until("it is gone", gone, { describe });
+  const [first, second] = cluster.hosts;
+  assert.ok(first !== undefined && second !== undefined);
+  assert.deepEqual([first.ended()?.verb, first.ended()?.why], ["down", "it was idle"]);
+  assert.equal(second.ended()?.verb, "down");
+  const [archive = "?"] = readdirSync(`${first.dir}/head/logs`);
+  const kept = readdirSync(`${first.dir}/head/logs/${archive}`);
+  assert.equal(kept.length, 2, kept.join());
+  for (const { home } of cluster.hosts) assert.deepEqual(readdirSync(home), [".skylet"]);
+});

@@ -4,6 +4,7 @@
 // Nothing is started again by itself: a test that kills something starts it anew, or not.
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,7 +42,12 @@ export interface HostedCluster {
   listening(): Promise<void>;
   status(): Promise<string | undefined>;
   submit(task: Partial<Task>): Promise<number>;
+  jobStatus(id: number): Promise<string>;
   jobEnd(id: number): Promise<Job>;
+  /** What the programs wrote. */
+  logs(): string;
+  /** Where the nats-server has its files. */
+  busFolder(): string;
 }
 
 export interface TestHost {
@@ -66,7 +72,8 @@ export function hostedCluster(t: TestContext, numNodes = 2): HostedCluster {
 
 class Hosted implements HostedCluster {
   readonly name = "demo";
-  readonly token = "00112233445566778899aabbccddeeff";
+  /** Clusters of two tests must not meet: outside of their folders they are known by this. */
+  readonly token: string;
   readonly folder: string;
   readonly hosts: readonly TestHost[];
   readonly client: HeadClient;
@@ -76,6 +83,7 @@ class Hosted implements HostedCluster {
 
   constructor(folder: string, numNodes: number) {
     this.folder = folder;
+    this.token = createHash("sha256").update(folder).digest("hex").slice(0, 32);
     // Those of two tests must not meet.
     const net = (process.pid % 250) + 1;
     this.hosts = Array.from({ length: numNodes }, (_, index) => this.#host(net, index));
@@ -124,6 +132,7 @@ class Hosted implements HostedCluster {
   }
 
   async launch(): Promise<void> {
+    for (const { dir } of this.hosts) rmSync(`${dir}/ended`, { force: true });
     this.startHead();
     await this.listening();
     await this.host();
@@ -161,14 +170,22 @@ class Hosted implements HostedCluster {
     return id;
   }
 
+  async jobStatus(id: number): Promise<string> {
+    return (await this.head.getJob({ cluster: this.name, job: id }, never)).status;
+  }
+
+  busFolder(): string {
+    const dir = this.#dirOf(0);
+    return readIfThere(`${dir}/bus-folder`).trim() || `${dir}/head/head/bus`;
+  }
+
   async jobEnd(id: number): Promise<Job> {
     return await until("the job has ended", async () => {
-      const [job] = await this.head.listJobs({ cluster: this.name, skipFinished: false }, never);
-      return job?.id === id && job.phase === "ended" ? job : undefined;
+      const job = await this.head.getJob({ cluster: this.name, job: id }, never);
+      return job.phase === "ended" ? job : undefined;
     });
   }
 
-  /** What the programs wrote. */
   logs(): string {
     return this.hosts.map(({ dir }) => `${dir}:\n${readIfThere(`${dir}/out.log`)}`).join("\n");
   }
@@ -180,7 +197,8 @@ class Hosted implements HostedCluster {
     const left = processesOf(this.folder).filter(({ pid }) => isAlive(pid));
     for (const { pid } of left) signal(pid);
     await until("its processes have ended", () => processesOf(this.folder).length === 0);
-    const bus = readIfThere(`${this.#dirOf(0)}/bus-folder`).trim();
+    const bus = this.busFolder();
+    for (const { pid } of processesOf(bus)) signal(pid);
     if (bus.startsWith("/var/lib/skylet/")) rmSync(bus, { recursive: true, force: true });
     rmSync(this.folder, { recursive: true, force: true });
   }
