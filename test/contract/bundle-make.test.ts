@@ -4,12 +4,21 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { makeBundle } from "../../clouds/ssh/bundle-make-os.ts";
 import { bundleFor } from "../../clouds/ssh/bundle-os.ts";
+import { trimmedProgram } from "../../clouds/ssh/elf-trim.ts";
 
 function place(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), "sky-bundle-"));
@@ -63,6 +72,20 @@ test("the same content has the same hash; Node is compressed once", async (t) =>
   assert.ok(readFileSync(join(cache, kept)).equals(before));
   const fresh = await makeBundle({ ...parts, cache: join(folder, "c"), to: join(folder, "d") });
   assert.equal(fresh.sha256, first.sha256);
+});
+
+test("a program without what it does not need runs, and is shorter", (t) => {
+  const { folder } = place(t);
+  const whole = readFileSync(realpathSync("/bin/cat"));
+  const trimmed = trimmedProgram(whole);
+  assert.ok(trimmed);
+  assert.ok(trimmed.length < whole.length);
+  const path = join(folder, "cat");
+  writeFileSync(path, trimmed, { mode: 0o755 });
+  assert.equal(execFileSync(path, { input: "as before", encoding: "utf8" }), "as before");
+  for (const other of [Buffer.alloc(10), elf(62), Buffer.from("#!/bin/sh\n".padEnd(200))]) {
+    assert.equal(trimmedProgram(other), undefined);
+  }
 });
 
 test("a Node for another machine is refused", async (t) => {
