@@ -1,0 +1,249 @@
+// A cluster whose head runs on a host, as its home serves it: calls are forwarded and come back as
+// they are, what breaks on the way is said and survived, and files go there by what is missing.
+
+import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
+import { followLog } from "../../client/log-follow.ts";
+import { isSkyError } from "../../model/errors.ts";
+import type { Task } from "../../model/task.ts";
+import { processesOf } from "../support/processes.ts";
+import { type RemoteStage, remoteStage } from "../support/remote-stage.ts";
+import { until } from "../support/until.ts";
+
+const signal = new AbortController().signal;
+const cluster = "demo";
+
+async function submit({ head }: RemoteStage, task: Partial<Task>): Promise<number> {
+  const whole: Task = {
+    ...{ numNodes: 1, resources: {}, envs: {}, secrets: {}, priority: 0, maxRestarts: 0 },
+    ...task,
+  };
+  const about = { cluster, user: "ann", command: "sky exec", noSetup: false, allNodes: false };
+  const asked = { ...about, tasks: [whole], idempotencyKey: crypto.randomUUID() };
+  const [id = 0] = await head.submit(asked, signal);
+  return id;
+}
+
+function log(stage: RemoteStage, job: number) {
+  const query = { cluster, job, follow: true, offsets: [], ranks: [], tailLines: 0 };
+  return followLog(query, {
+    open: (asked) => stage.head.tailLogs(asked, signal),
+    pause: async (ms) => await new Promise((resolve) => setTimeout(resolve, ms)),
+  });
+}
+
+async function output(stage: RemoteStage, job: number): Promise<string> {
+  const parts: Buffer[] = [];
+  for await (const event of log(stage, job)) {
+    if (event.kind === "piece") parts.push(Buffer.from(event.piece.bytes));
+  }
+  return Buffer.concat(parts).toString();
+}
+
+test("a life: launched, used, asked, stopped, started, and down with its logs kept", async (t) => {
+  const stage = await remoteStage(t);
+  const { head, hosts } = stage;
+  await stage.launch();
+  const [shown] = await head.status([cluster], signal);
+  assert.deepEqual(
+    [shown?.status, shown?.cloud, shown?.region, shown?.nodes[0]?.phase, shown?.nodes[0]?.host],
+    ["UP", "ssh", "lab", "alive", "host0"],
+  );
+
+  const source = `${hosts.folder}/source`;
+  mkdirSync(source);
+  writeFileSync(`${source}/hello.txt`, "hello\n");
+  const fileMounts = [{ destination: "~/greeting", source: `${source}/hello.txt` }];
+  const id = await submit(stage, { workdir: source, run: "cat hello.txt; echo bye" });
+  assert.equal(await output(stage, id), "hello\nbye\n");
+  assert.equal((await head.getJob({ cluster, job: id }, signal)).status, "SUCCEEDED");
+  const jobs = await head.listJobs({ cluster, skipFinished: false }, signal);
+  assert.deepEqual(
+    jobs.map((job) => job.id),
+    [id],
+  );
+  await assert.rejects(head.getJob({ cluster, job: 77 }, signal), (error) => {
+    assert.ok(isSkyError(error, "job/not-found"));
+    assert.deepEqual(error.params, { id: "77", name: cluster });
+    return true;
+  });
+
+  const mounted = await head.submit(
+    {
+      ...{ cluster, user: "ann", command: "sky launch", noSetup: false, allNodes: true },
+      tasks: [
+        {
+          ...{ numNodes: 1, resources: {}, envs: {}, secrets: {}, priority: 0, maxRestarts: 0 },
+          ...{ fileMounts, run: 'cat "$HOME/greeting"' },
+        },
+      ],
+      idempotencyKey: "mounts",
+    },
+    signal,
+  );
+  assert.equal(await output(stage, mounted[0] ?? 0), "hello\n");
+
+  const why = await head.why({ cluster, job: 0 }, signal);
+  assert.match(why.summary, /1 of 1 node alive/);
+  const causes = why.chain.map(({ actor }) => actor);
+  assert.ok(causes.includes("fleet"));
+  assert.match((await head.why({ cluster, job: id }, signal)).summary, /SUCCEEDED/);
+  const events = [];
+  for await (const event of head.watchEvents(
+    { cluster, job: 0, afterSeq: 0, follow: false },
+    signal,
+  )) {
+    events.push(event);
+  }
+  const seqs = events.map(({ seq }) => seq);
+  assert.deepEqual(
+    seqs,
+    [...new Set(seqs)].sort((a, b) => a - b),
+  );
+  assert.ok(events.some(({ subject }) => subject === `job/${id}`));
+  const inspection = JSON.parse(await head.inspect(cluster, signal));
+  assert.ok(inspection.clusters[cluster].actors !== undefined);
+
+  await head.setAutostop(cluster, { idleSeconds: 3_600, down: false }, signal);
+  await until("autostop is shown", async () => {
+    const [now] = await head.status([cluster], signal);
+    return now?.autostop?.idleMs === 3_600_000;
+  });
+
+  const sleeping = await submit(stage, { run: "sleep 1000" });
+  assert.deepEqual(
+    await head.cancel({ cluster, jobs: [sleeping], all: false, user: "ann" }, signal),
+    [sleeping],
+  );
+
+  await head.stop({ cluster, user: "ann" }, signal);
+  await assert.rejects(head.listJobs({ cluster, skipFinished: false }, signal), (error) =>
+    isSkyError(error, "cluster/not-up"),
+  );
+  await until("its programs have ended", () => processesOf(hosts.folder).length === 0);
+  for await (const _ of stage.client.clusters.start({ cluster }, { signal }));
+  const again = await submit(stage, { run: "echo again" });
+  assert.equal(await output(stage, again), "again\n");
+
+  const { logsArchive, kept } = await head.down({ cluster, purge: false, user: "ann" }, signal);
+  assert.ok(logsArchive.startsWith(stage.home.logs));
+  assert.deepEqual(kept, []);
+  const name = readdirSync(logsArchive).find((one) => one.startsWith(`${again}-`)) ?? "";
+  assert.equal(readFileSync(`${logsArchive}/${name}`, "utf8"), "again\n");
+  await until("its programs have ended", () => processesOf(hosts.folder).length === 0);
+});
+
+test("a log comes byte for byte through tunnels that break", async (t) => {
+  const stage = await remoteStage(t);
+  await stage.launch();
+  const lines = 400_000;
+  const id = await submit(stage, { run: `seq 1 ${lines}; sleep 0.5; seq 1 ${lines}` });
+  const expected = Array.from({ length: lines }, (_, index) => `${index + 1}\n`).join("");
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  let cuts = 0;
+  for await (const event of log(stage, id)) {
+    if (event.kind !== "piece") continue;
+    parts.push(Buffer.from(event.piece.bytes));
+    bytes += event.piece.bytes.length;
+    if (bytes < (cuts + 1) * 500_000 || cuts >= 6) continue;
+    cuts += 1;
+    if (cuts % 2 === 0) stage.tunnels.break();
+    else stage.tunnels.cut();
+  }
+  assert.equal(cuts, 6);
+  assert.ok(Buffer.concat(parts).toString() === expected + expected);
+});
+
+test("only what is missing of a workdir goes to the host", async (t) => {
+  const stage = await remoteStage(t);
+  const { hosts, tunnels } = stage;
+  await stage.launch();
+  const source = `${hosts.folder}/source`;
+  for (let folder = 0; folder < 100; folder += 1) {
+    mkdirSync(`${source}/${folder}`, { recursive: true });
+    for (let file = 0; file < 100; file += 1) {
+      writeFileSync(`${source}/${folder}/${file}`, `file ${folder} ${file}\n`.repeat(20));
+    }
+  }
+  const run = "cat 7/7 | head -n 1";
+  const moved = () =>
+    stage.log.lines.flatMap(({ message, fields }) =>
+      message.startsWith("a tree was given") ? [Number(fields?.["movedBytes"])] : [],
+    );
+  assert.equal(await output(stage, await submit(stage, { workdir: source, run })), "file 7 7\n");
+  const [all = 0] = moved();
+  assert.ok(all > 2_000_000, `${all} bytes`);
+
+  assert.equal(await output(stage, await submit(stage, { workdir: source, run })), "file 7 7\n");
+  assert.equal(tunnels.bulkOpened, 1);
+
+  writeFileSync(`${source}/7/7`, "changed\n");
+  assert.equal(await output(stage, await submit(stage, { workdir: source, run })), "changed\n");
+  const [, changed = all] = moved();
+  assert.ok(changed < all / 4, `${changed} of ${all} bytes`);
+
+  // Before the submit that needs what was pushed, the head dies.
+  writeFileSync(`${source}/7/7`, "once more\n");
+  tunnels.beforeBulkEnds = async () => {
+    tunnels.beforeBulkEnds = async () => {};
+    await stage.killHead();
+  };
+  const id = await until("a head takes it", async () => {
+    const [done] = await Promise.allSettled([submit(stage, { workdir: source, run })]);
+    if (done.status === "rejected" && !isSkyError(done.reason, "head/unreachable")) {
+      throw done.reason;
+    }
+    return done.status === "fulfilled" ? done.value : undefined;
+  });
+  assert.equal(await output(stage, id), "once more\n");
+});
+
+test("a head that is not heard is shown as it was last, and calls say so at once", async (t) => {
+  const stage = await remoteStage(t);
+  const { head, tunnels } = stage;
+  await stage.launch();
+  tunnels.down = true;
+  tunnels.break("the cable is out");
+  await until("its silence is shown", async () => {
+    const [now] = await head.status([cluster], signal);
+    return now?.silence !== undefined && now.nodes[0]?.phase === "suspect";
+  });
+  const [now] = await head.status([cluster], signal);
+  assert.equal(now?.status, "UP");
+  await assert.rejects(head.listJobs({ cluster, skipFinished: false }, signal), (error) => {
+    assert.ok(isSkyError(error, "head/unreachable"));
+    assert.match(String(error.params["why"]), /host0/);
+    return true;
+  });
+  assert.match((await head.why({ cluster, job: 0 }, signal)).summary, /host0/);
+  const inspection = JSON.parse(await head.inspect(cluster, signal));
+  assert.match(inspection.clusters[cluster].unreachable, /host0/);
+
+  tunnels.down = false;
+  await until("it is heard again", async () => {
+    const [again] = await head.status([cluster], signal);
+    return again?.silence === undefined && again?.nodes[0]?.phase === "alive";
+  });
+  assert.equal(await output(stage, await submit(stage, { run: "echo here" })), "here\n");
+});
+
+test("what stopped by itself winds down here and is not healed", async (t) => {
+  const stage = await remoteStage(t);
+  const { head, hosts, tunnels } = stage;
+  await stage.launch();
+  tunnels.down = true;
+  tunnels.break();
+  // Its own head stops it while nobody here hears of it.
+  await hosts.head.stop({ cluster, user: "" }, signal);
+  await until("its programs have ended", () => processesOf(hosts.folder).length === 0);
+  const opened = stage.asked.filter((what) => what === "openHead").length;
+  tunnels.down = false;
+  await until("it has stopped here", async () => {
+    const [now] = await head.status([cluster], signal);
+    return now?.status === "STOPPED";
+  });
+  assert.equal(stage.asked.filter((what) => what === "openHead").length, opened);
+  assert.equal(processesOf(hosts.folder).length, 0);
+});
