@@ -12,7 +12,6 @@ import { taskFromProto, taskToProto } from "../../proto/converters-job.ts";
 import type { sky } from "../../proto/gen/sky.js";
 import { headPeer, peerText } from "../../runtime/certificates.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import { makeFolders } from "../../runtime/folders-os.ts";
 import type { Log } from "../../runtime/log.ts";
 import { hexToken, type Random } from "../../runtime/random.ts";
 import { socketAddress } from "../../runtime/socket-os.ts";
@@ -31,6 +30,7 @@ import type { SourceMemory } from "../source-memory.ts";
 import { submissionProblem } from "../submission.ts";
 import { openWorkdirs, type Snapshot, type Workdirs } from "../workdirs-os.ts";
 import type { HeadLine } from "./head-line-grpc.ts";
+import { freshSocket } from "./tunnel-sockets-os.ts";
 
 export interface GivingOptions {
   readonly cluster: string;
@@ -57,7 +57,6 @@ export class Giving {
   readonly #options: GivingOptions;
   readonly #pushed = new Set<string>();
   #workdirs: Promise<Workdirs> | undefined;
-  #tunnels = 0;
 
   constructor(options: GivingOptions) {
     this.#options = options;
@@ -114,9 +113,7 @@ export class Giving {
   async #push(line: HeadLine, trees: readonly TreeRef[], signal: AbortSignal): Promise<void> {
     const { dir, ssh, cluster } = this.#options;
     const { bulkHost: host, bulkPort: port } = line.bulk;
-    this.#tunnels += 1;
-    const local = `${dir}/${cluster}.${this.#tunnels}.bulk`;
-    makeFolders(dir, 0o700);
+    const local = freshSocket(dir, cluster);
     const tunnel = await ssh.tunnel(line.place.target, { local, remote: { host, port } }, signal);
     const address = socketAddress(local);
     try {

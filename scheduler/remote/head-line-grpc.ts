@@ -7,7 +7,6 @@
 // What must always hold: `ended` resolves once, with a sentence; every call that is open then ends,
 // and nothing of the connection is left.
 
-import { rmSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import type { ClusterRecord } from "../../clouds/cluster-record.ts";
 import type { HeadHosting, HeadPlace } from "../../clouds/head-hosting.ts";
@@ -17,10 +16,10 @@ import { dialHead, type HeadClient } from "../../proto/client-grpc.ts";
 import { nodeToProto } from "../../proto/converters-cluster.ts";
 import type { sky } from "../../proto/gen/sky.js";
 import type { Clock } from "../../runtime/clock.ts";
-import { makeFolders } from "../../runtime/folders-os.ts";
 import { type SocketAddress, socketAddress } from "../../runtime/socket-os.ts";
 import type { OpenTunnel, Ssh } from "../../runtime/ssh.ts";
 import { type CallGuard, guardCalls } from "./guarded-client.ts";
+import { freshSocket } from "./tunnel-sockets-os.ts";
 
 export interface LineOptions {
   readonly ssh: Pick<Ssh, "tunnel" | "run">;
@@ -57,10 +56,7 @@ const pulseWaitMs = 10_000;
 export async function openLine(options: LineOptions, signal: AbortSignal): Promise<HeadLine> {
   const { ssh, hosting, record, dir } = options;
   const place = await hosting.openHead(record, signal);
-  const path = `${dir}/${record.name}.sock`;
-  makeFolders(dir, 0o700);
-  // Of a process that was killed.
-  rmSync(path, { force: true });
+  const path = freshSocket(dir, record.name);
   const remote = await absolute(options, place, signal);
   const tunnel = await ssh.tunnel(place.target, { local: path, remote }, signal);
   const address = socketAddress(path);

@@ -20,6 +20,7 @@ import { Giving } from "./giving-os.ts";
 import { fetchLogs } from "./log-fetch-ssh.ts";
 import type { RemoteHead, RemoteHeads } from "./remote.ts";
 import { KeptHead, type RemoteHeadOptions } from "./remote-head-grpc.ts";
+import { sweepSockets } from "./tunnel-sockets-os.ts";
 
 export interface RemoteHeadsOptions
   extends ClearingOptions,
@@ -54,6 +55,7 @@ class RemoteTable implements RemoteHeads {
   constructor(options: RemoteHeadsOptions) {
     this.#options = options;
     this.#dir = `${options.home.root}/ssh/heads`;
+    sweepSockets(this.#dir);
   }
 
   get(cluster: string): RemoteHead | undefined {

@@ -25,7 +25,7 @@ import { createOsClock } from "../../runtime/clock-os.ts";
 import { createMemoryLog } from "../../runtime/log-memory.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
 import { createOsRandom } from "../../runtime/random-os.ts";
-import { listenPrivately } from "../../runtime/socket-os.ts";
+import { listenPrivately, type SocketAddress } from "../../runtime/socket-os.ts";
 import type { OpenTunnel, Ssh, SshStream, SshTunnel } from "../../runtime/ssh.ts";
 import { createMemoryStore } from "../../runtime/store-memory.ts";
 import { createSystem } from "../../runtime/system-actor.ts";
@@ -78,16 +78,18 @@ class Stage implements RemoteStage {
   readonly log = createMemoryLog();
   readonly tunnels = new Tunnels();
   readonly asked: string[] = [];
-  readonly #context: TestContext;
+  readonly #server = createGrpcServer();
   readonly #root: string;
   readonly #store = createMemoryStore();
   readonly #clock = createOsClock();
   readonly #random = createOsRandom();
   readonly #cloud: Cloud;
   readonly #system: ReturnType<typeof createSystem>;
+  #address: SocketAddress | undefined;
 
   constructor(context: TestContext, numNodes: number) {
-    this.#context = context;
+    // Before the programs on the hosts end, which would be started again.
+    context.after(() => this.#close());
     this.hosts = hostedCluster(context, numNodes);
     this.#root = mkdtempSync(join(tmpdir(), "remote-"));
     this.home = homeAt(this.#root);
@@ -119,29 +121,32 @@ class Stage implements RemoteStage {
   }
 
   async open(): Promise<void> {
-    const server = createGrpcServer();
+    const server = this.#server;
     addHeadServices(server, {
       ...{ fleets: this.fleets, remote: this.remote, store: this.#store, log: this.log },
-      ...{ clock: this.#clock, random: this.#random, isolation: "process" },
+      ...{ clock: this.#clock, isolation: "process" },
+      // The cluster's token: that of the files that lie on its hosts.
+      random: { ...this.#random, bytes: () => Buffer.from(this.hosts.token, "hex") },
       heads: { get: () => undefined, whenOpen: async () => undefined },
       cloud: () => this.#cloud,
       about: { version: "0", pid: process.pid, home: this.home.root, startedAt: 0 },
       inspect: () => ({ pid: process.pid }),
       enter: () => () => {},
     });
-    const address = await listenPrivately(this.home.socket, (path) =>
+    this.#address = await listenPrivately(this.home.socket, (path) =>
       listenGrpc(server, `unix:${path}`, ServerCredentials.createInsecure()),
     );
-    this.#context.after(async () => {
-      this.head.close();
-      this.client.close();
-      await closeGrpcServer(server, 0);
-      address.release();
-      await this.#system.close("the test is over");
-      await this.remote.closeAll();
-      await this.tunnels.close();
-      rmSync(this.#root, { recursive: true, force: true });
-    });
+  }
+
+  async #close(): Promise<void> {
+    this.head.close();
+    this.client.close();
+    await closeGrpcServer(this.#server, 0);
+    this.#address?.release();
+    await this.#system.close("the test is over");
+    await this.remote.closeAll();
+    await this.tunnels.close();
+    rmSync(this.#root, { recursive: true, force: true });
   }
 
   async launch(): Promise<void> {
