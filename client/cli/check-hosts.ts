@@ -1,6 +1,6 @@
 // `sky check ssh`: every host of the pools is logged in to; a table, then what is wrong with each
-// and what to do about it. A host that cannot be used says so on the lines that name it, and keeps
-// no other from its row.
+// and what to do about it. What is wrong with one host is said where its name stands, and changes
+// nothing about the others.
 
 import type { HostReport } from "../../clouds/ssh/host-report.ts";
 import { type Pool, poolsPath } from "../../clouds/ssh/pools.ts";
@@ -62,17 +62,33 @@ function isUsable({ report }: HostCheck): boolean {
 
 function printHosts(shell: Shell, checks: readonly HostCheck[]): void {
   printTable(shell, { columns, rows: checks.map(cellsOf), shrink, drop });
+  // What is the same of many hosts is told once.
+  const alike = new Map<string, HostCheck[]>();
   for (const check of checks) {
-    const lines = troubleLines(check);
-    if (lines.length === 0) continue;
-    const verb = isUsable(check) ? "works, but" : "is not used";
-    shell.print(["", `${check.host} (${check.pool}) ${verb}:`, ...lines].join("\n"));
+    const text = troubleLines(check).join("\n");
+    if (text !== "") alike.set(text, [...(alike.get(text) ?? []), check]);
+  }
+  for (const [text, of] of alike) {
+    const names = of.map(({ host, pool }) => `${host} (${pool})`).join(", ");
+    const isOne = of.length === 1;
+    const isFine = of.every(isUsable);
+    const verb = isFine
+      ? isOne
+        ? "works, but"
+        : "work, but"
+      : isOne
+        ? "is not used"
+        : "are not used";
+    shell.print(["", `${names} ${verb}:`, text].join("\n"));
   }
 }
 
-function troubleLines({ report, error }: HostCheck): readonly string[] {
+/** Of a host that cannot be used only why. */
+function troubleLines(check: HostCheck): readonly string[] {
+  const { report, error } = check;
   if (error !== undefined) return [`  ${error.why}`, ...adviceLines(error.code)];
-  return (report?.problems ?? []).flatMap(({ why, fix }) => [`  ${why}`, `    to do: ${fix}`]);
+  const told = (report?.problems ?? []).filter(({ fatal }) => fatal || isUsable(check));
+  return told.flatMap(({ why, fix }) => [`  ${why}`, `    to do: ${fix}`]);
 }
 
 /** Where the sentence itself does not say what to do. */

@@ -93,9 +93,11 @@ try tmp /tmp
 if has bash; then
   first bash "$(bash --norc --noprofile -c 'echo "$BASH_VERSION"' 2>&1)"
 fi
-for tool in awk cat chmod cp cut date gzip head id ln ls mkdir mv rm sed sleep tail tar; do
+for tool in cat chmod cp cut date env find gzip head id ln ls mkdir mv readlink rm sed sleep sort \
+  tail tar tr; do
   has "$tool" || say missing "$tool"
 done
+has sha256sum || has openssl || say missing sha256sum
 
 if has nvidia-smi; then
   query='index,name,memory.total'
@@ -132,7 +134,10 @@ for dir in $(printf '%s' "$PATH" | tr ':' ' '); do
   break
 done
 for claim in "$HOME"/.skylet/claims/*; do
-  [ -L "$claim" ] && first claim "${claim##*/} $(readlink "$claim")"
+  [ -L "$claim" ] || continue
+  holder=$(readlink "$claim")
+  # One of a cluster that is gone from here holds nothing.
+  [ -d "$HOME/.skylet/clusters/${holder##*/}" ] && first claim "${claim##*/} ${holder##*/}"
 done
 clock
 say end 1

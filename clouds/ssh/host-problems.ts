@@ -88,7 +88,7 @@ function ofPrograms({ facts, found }: Seen): readonly HostProblem[] {
     problems.push(fatal(`bash does not run: ${bash}`, "apt-get install --reinstall bash"));
   }
   if (missing.length > 0) {
-    const fix = "install coreutils, gzip, sed, mawk and tar, or busybox";
+    const fix = "install coreutils, findutils, gzip, sed and tar, or busybox";
     problems.push(fatal(`there is no ${missing.join(", no ")}`, fix));
   }
   problems.push(...ofLibraries(libc, found));

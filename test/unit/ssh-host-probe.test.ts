@@ -284,6 +284,8 @@ test("the script tells of this machine and leaves nothing on it", async (t) => {
   const claims = join(place.home, ".skylet/claims");
   mkdirSync(claims, { recursive: true });
   symlinkSync("train-1a2b3c4d", join(claims, "gpu-1"));
+  symlinkSync("gone-00000000", join(claims, "gpu-2"));
+  mkdirSync(join(place.home, ".skylet/clusters/train-1a2b3c4d"), { recursive: true });
   tool(place, "nvidia-smi", "echo '1, NVIDIA H100 80GB HBM3, 81559'");
   tool(place, "nats-server", "echo nats-server: v2.10.1");
   const report = await run(place);
