@@ -21,6 +21,8 @@ export interface Plan {
   readonly reading?: ReadTask;
   /** What becomes of the cluster: a sentence without a full stop. */
   readonly status: string;
+  /** Of the cluster that is there; absent for a new one. */
+  readonly cloud?: string;
   /** Whose hosts may become its nodes, where they are the user's own. */
   readonly pools?: readonly { readonly name: string; readonly hosts: readonly string[] }[];
 }
@@ -73,12 +75,12 @@ function rowsOf({
 }
 
 /** `2x Local(cpus=4)`, or what is wished where no enabled cloud can do it. */
-function shapeText({ task, reading }: Plan): string {
+function shapeText({ task, reading, cloud: there }: Plan): string {
   const { choice } = reading ?? {};
   const wish = choice?.wishes[choice.taken ?? 0];
   const { cloud, ...wanted } = wish?.wanted ?? {};
   const isFar = choice !== undefined && choice.taken === undefined;
-  const name = isFar ? (cloud ?? "any cloud") : cloudTitle(choice?.cloud ?? "local");
+  const name = isFar ? (cloud ?? "any cloud") : cloudTitle(there ?? choice?.cloud ?? "local");
   return `${task.numNodes}x ${name}(${partsOf(wanted, isFar).join(", ")})`;
 }
 

@@ -15,9 +15,9 @@ import type { Shell } from "./shell.ts";
  * `cloud/needed` behind the plan, if no enabled cloud can do it.
  */
 export async function dryrun(shell: Shell, plan: Omit<Plan, "status">): Promise<ExitCode> {
-  const { status, isNew } = await statusNow(shell, plan);
-  const pools = isNew ? await poolsFor(shell, plan) : [];
-  shell.print(planText({ ...plan, status, pools }));
+  const { status, cloud } = await statusNow(shell, plan);
+  const there = cloud === undefined ? { pools: await poolsFor(shell, plan) } : { cloud };
+  shell.print(planText({ ...plan, status, ...there }));
   demandNothing(plan.reading?.needs ?? []);
   shell.print("Dryrun finished.");
   return exitCodes.done;
@@ -54,7 +54,8 @@ async function poolsFor(
 interface Fate {
   /** A sentence without a full stop. */
   readonly status: string;
-  readonly isNew: boolean;
+  /** Of the cluster, if it is there. */
+  readonly cloud?: string;
 }
 
 async function statusNow(shell: Shell, plan: Omit<Plan, "status">): Promise<Fate> {
@@ -66,7 +67,7 @@ async function statusNow(shell: Shell, plan: Omit<Plan, "status">): Promise<Fate
   const known = (await head?.status([], shell.interrupt)) ?? [];
   head?.close();
   const found = known.find(({ name }) => name === plan.cluster);
-  if (found === undefined) return { status: "a new one would be launched", isNew: true };
+  if (found === undefined) return { status: "a new one would be launched" };
   demandFit(found, plan.task);
-  return { status: fates[found.status], isNew: false };
+  return { status: fates[found.status], cloud: found.cloud };
 }

@@ -97,9 +97,9 @@ function users({ claims }: HostReport): number {
 /** The first thing that a host has less of than is asked for. */
 function lackOf(report: HostReport, asked: AskedShape): string | undefined {
   const { cpus = 0, memoryBytes = 0, accelerators } = asked;
-  if (cpus > report.cpus) return `it has ${amount(report.cpus)} CPUs of ${amount(cpus)}`;
+  if (cpus > report.cpus) return `it has ${amount(report.cpus)} of ${cpusText(cpus)}`;
   if (memoryBytes > report.memoryBytes) {
-    return `it has ${gigabytes(report.memoryBytes)} of memory of ${gigabytes(memoryBytes)}`;
+    return `it has ${gigabytes(report.memoryBytes)} of ${gigabytes(memoryBytes)} of memory`;
   }
   if (accelerators === undefined) return undefined;
   const { name, count } = wholeDevices(accelerators);
@@ -216,13 +216,17 @@ function shapeText({ cpus, memoryBytes, accelerators }: AskedShape): string {
     const { name, count } = accelerators;
     parts.push(`${name}:${amount(count)}`);
   }
-  if (cpus !== undefined) parts.push(`${amount(cpus)} CPUs`);
+  if (cpus !== undefined) parts.push(cpusText(cpus));
   if (memoryBytes !== undefined) parts.push(`${gigabytes(memoryBytes)} of memory`);
   return parts.join(", ");
 }
 
 function nodesText(count: number): string {
   return count === 1 ? "1 node" : `${count} nodes`;
+}
+
+function cpusText(count: number): string {
+  return count === 1 ? "1 CPU" : `${amount(count)} CPUs`;
 }
 
 /** Rounded down: what is told to fit must fit. */

@@ -54,7 +54,7 @@ test("nodes are the first hosts that fit, and have what was asked, else all of i
     nodes.map(({ report, capacity }) => [report.host, capacity]),
     ["2", "3"].map((name) => [name, { cpus: 4, memoryBytes: 32 * gb, accelerators: [] }]),
   );
-  assert.deepEqual(leftOut, [{ host: "1", why: "it has 2 CPUs of 4" }]);
+  assert.deepEqual(leftOut, [{ host: "1", why: "it has 2 of 4 CPUs" }]);
 });
 
 test("hosts that other clusters use come last, and the order stays the pool's", () => {
@@ -105,7 +105,7 @@ test("what does not fit is told host by host, with what would", () => {
     [
       "pool lab has 1 of 2 nodes asked for, each with 8 CPUs, 16 GB of memory:",
       "  2: there is no bash (apt-get install bash)",
-      "  3: it has 15.99 GB of memory of 16 GB",
+      "  3: it has 15.99 GB of 16 GB of memory",
       "  4: host 4 cannot be reached: no route to host",
       "  5: it was not looked at",
       "  6: it is the same machine as 1",
@@ -236,7 +236,7 @@ test("what is said to fit fits", () => {
         const told = refusal(looked, numNodes, asked);
         for (const [, nodes, shape = ""] of told.matchAll(/would fit: (\d+) nodes?(.*)/g)) {
           const [, kind, count] = /(A100|T4|a100):([\d.]+)/.exec(shape) ?? [];
-          const [, cpus] = /(\d+) CPUs/.exec(shape) ?? [];
+          const [, cpus] = /(\d+) CPU/.exec(shape) ?? [];
           const [, memory] = /([\d.]+) GB/.exec(shape) ?? [];
           const less: AskedShape = {
             ...(cpus !== undefined && { cpus: Number(cpus) }),
