@@ -60,7 +60,7 @@ export class ClusterHosts {
 
   /** @throws SkyError those of `HostSteps`, when the other hosts are done. */
   stop(record: ClusterRecord, ids: readonly string[], signal: AbortSignal): Promise<void> {
-    return this.#windDown(record, ids, async (node) => {
+    return this.#windDown(record, { ids, verb: "stop" }, async (node) => {
       await this.#works.ports.steps.stop(await this.#works.place(record, node), signal);
       this.#works.saw(node, "stopped");
     });
@@ -68,7 +68,7 @@ export class ClusterHosts {
 
   /** What stays of the user's, by host. @throws SkyError like `stop`. */
   async remove(record: ClusterRecord, { ids, signal, onKept }: Removal): Promise<void> {
-    await this.#windDown(record, ids, async (node) => {
+    await this.#windDown(record, { ids, verb: "remove" }, async (node) => {
       const place = await this.#works.place(record, node);
       const { kept } = await this.#works.ports.steps.remove(place, signal);
       onKept(kept.map((what) => `${hostOf(node)}: ${what}`));
@@ -83,7 +83,7 @@ export class ClusterHosts {
 
   async #windDown(
     record: ClusterRecord,
-    ids: readonly string[],
+    { ids, verb }: { readonly ids: readonly string[]; readonly verb: "stop" | "remove" },
     act: (node: RecordNode) => Promise<void>,
   ): Promise<void> {
     await this.#raising.halt();
@@ -93,7 +93,7 @@ export class ClusterHosts {
         const work = this.#works.work(node);
         work.fault = undefined;
         try {
-          await act(node);
+          await this.#endOnce(node, verb, act);
           work.failures = 0;
         } catch (error) {
           work.failures += 1;
@@ -105,6 +105,26 @@ export class ClusterHosts {
     // What will not go away is told rather than what may.
     const worst = errors.find((error) => !isSkyError(error) || error.remedy !== "retry");
     if (errors.length > 0) throw worst ?? errors[0];
+  }
+
+  /** The fleet asks again while it waits; two at a time on one host would end each other. */
+  async #endOnce(
+    node: RecordNode,
+    verb: "stop" | "remove",
+    act: (node: RecordNode) => Promise<void>,
+  ): Promise<void> {
+    const work = this.#works.work(node);
+    const before = work.ending;
+    if (before?.verb === verb) return await before.done;
+    // Whatever became of it: this is what is wanted now.
+    const done = Promise.allSettled([before?.done]).then(() => act(node));
+    const ending = { verb, done };
+    work.ending = ending;
+    try {
+      await done;
+    } finally {
+      if (work.ending === ending) work.ending = undefined;
+    }
   }
 }
 

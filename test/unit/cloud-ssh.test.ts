@@ -68,6 +68,17 @@ test("whatever is asked twice is done once", async () => {
   assert.equal(installs.length, 1);
 });
 
+test("a host that is being cleaned is not cleaned by two at a time", async () => {
+  const stage = sshStage({ pools: lab });
+  await stage.launched("demo", { numNodes: 2 });
+  stage.set("demo", { status: "STOPPING", goal: "absent" });
+  const ids = (await stage.list("demo")).map(({ id }) => id);
+  const once = () => stage.cloud.terminate(ids, never);
+  await Promise.all([once(), once(), once()]);
+  const removals = stage.hosts.calls.filter((call) => call.startsWith("remove"));
+  assert.deepEqual([...removals].sort(), ["remove h1", "remove h2"]);
+});
+
 test("one host's failure is told with its name, harms no other, and is tried again", async () => {
   let isDown = true;
   const stage = sshStage({
