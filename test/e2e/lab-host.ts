@@ -15,6 +15,7 @@ import { bytesSent, Cable } from "./lab-network.ts";
 import type { HostOptions } from "./lab-options.ts";
 import { childOf, killOne, type Ran, type RunOptions, run, startOf, toolPath } from "./lab-run.ts";
 import {
+  asNow,
   type HostProcess,
   type Left,
   leftSince,
@@ -179,6 +180,8 @@ export class Host {
     const isOver = () => listeners.every(({ pid, start }) => startOf(pid) !== start);
     await until(`the sshd of ${this.name} has ended`, isOver);
     await this.answers();
+    // The new key is how the host is from now on.
+    if (this.#before !== undefined) this.#before = asNow(this.#before, this.pid, /ssh_host_/);
   }
 
   /** The key as a line of known_hosts has it: kind and base64. */

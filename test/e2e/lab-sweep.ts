@@ -87,6 +87,12 @@ export function snapshotOf({ init }: Where): Snapshot {
   return { files: filesOf(`/proc/${init}/root`), commands };
 }
 
+/** The same, but the files that match as they are now. */
+export function asNow(before: Snapshot, init: number, pattern: RegExp): Snapshot {
+  const changed = [...filesOf(`/proc/${init}/root`)].filter(([path]) => pattern.test(path));
+  return { ...before, files: new Map([...before.files, ...changed]) };
+}
+
 export function leftSince(before: Snapshot, { init, sshPort, cgroup }: Where): Left {
   return {
     processes: processesBelow(init)
