@@ -181,6 +181,13 @@ function runtimeEffect(
   }
 }
 
+/** A head on a host says of its cluster what is said of the cluster here. */
+function whyOf(error: unknown): string {
+  const isSaidAgain =
+    isSkyError(error, "cluster/stop-failed") || isSkyError(error, "cluster/start-failed");
+  return isSaidAgain ? String(error.params["why"]) : errorText(error);
+}
+
 /** A record may be of a cloud that this version does not know. */
 function knownCloud(ports: FleetPorts, name: string): Cloud | undefined {
   try {
@@ -211,7 +218,7 @@ class FleetEdge {
     } catch (error) {
       if (context.signal.aborted) return;
       const retry = isSkyError(error) && error.remedy === "retry";
-      context.tellSelf({ kind: "failed", of: effect.kind, why: errorText(error), retry });
+      context.tellSelf({ kind: "failed", of: effect.kind, why: whyOf(error), retry });
     }
   }
 

@@ -60,72 +60,67 @@ export class ClusterHosts {
 
   /** @throws SkyError those of `HostSteps`, when the other hosts are done. */
   stop(record: ClusterRecord, ids: readonly string[], signal: AbortSignal): Promise<void> {
-    return this.#windDown(record, { ids, verb: "stop" }, async (node) => {
+    const act = async (node: RecordNode): Promise<void> => {
       await this.#works.ports.steps.stop(await this.#works.place(record, node), signal);
       this.#works.saw(node, "stopped");
-    });
+    };
+    return this.#windDown(record, ids, { verb: "stop", act });
   }
 
-  /** What stays of the user's, by host. @throws SkyError like `stop`. */
-  async remove(record: ClusterRecord, { ids, signal, onKept }: Removal): Promise<void> {
-    await this.#windDown(record, { ids, verb: "remove" }, async (node) => {
+  /** @throws SkyError like `stop`. */
+  remove(record: ClusterRecord, { ids, signal, onKept }: Removal): Promise<void> {
+    const act = async (node: RecordNode): Promise<void> => {
       const place = await this.#works.place(record, node);
       const { kept } = await this.#works.ports.steps.remove(place, signal);
       onKept(kept.map((what) => `${hostOf(node)}: ${what}`));
       this.#spread.forget(node);
       this.#works.work(node).removed = true;
-    });
+    };
+    return this.#windDown(record, ids, { verb: "remove", act });
   }
 
   close(): Promise<void> {
     return this.#raising.halt();
   }
 
-  async #windDown(
-    record: ClusterRecord,
-    { ids, verb }: { readonly ids: readonly string[]; readonly verb: "stop" | "remove" },
-    act: (node: RecordNode) => Promise<void>,
-  ): Promise<void> {
-    await this.#raising.halt();
+  async #windDown(record: ClusterRecord, ids: readonly string[], ending: Ending): Promise<void> {
     const nodes = record.nodes.filter(({ id }) => ids.includes(id));
-    const ended = await Promise.allSettled(
-      nodes.map(async (node) => {
-        const work = this.#works.work(node);
-        work.fault = undefined;
-        try {
-          await this.#endOnce(node, verb, act);
-          work.failures = 0;
-        } catch (error) {
-          work.failures += 1;
-          throw work.failures < failuresMax ? error : lasting(node, error);
-        }
-      }),
-    );
+    const halted = this.#raising.halt();
+    const ended = await Promise.allSettled(nodes.map((node) => this.#end(node, halted, ending)));
     const errors = ended.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
     // What will not go away is told rather than what may.
     const worst = errors.find((error) => !isSkyError(error) || error.remedy !== "retry");
     if (errors.length > 0) throw worst ?? errors[0];
   }
 
-  /** The fleet asks again while it waits; two at a time on one host would end each other. */
-  async #endOnce(
-    node: RecordNode,
-    verb: "stop" | "remove",
-    act: (node: RecordNode) => Promise<void>,
-  ): Promise<void> {
+  /** Joins what goes on; another verb waits for its end. */
+  #end(node: RecordNode, halted: Promise<void>, { verb, act }: Ending): Promise<void> {
     const work = this.#works.work(node);
     const before = work.ending;
-    if (before?.verb === verb) return await before.done;
-    // Whatever became of it: this is what is wanted now.
-    const done = Promise.allSettled([before?.done]).then(() => act(node));
-    const ending = { verb, done };
-    work.ending = ending;
-    try {
-      await done;
-    } finally {
-      if (work.ending === ending) work.ending = undefined;
-    }
+    if (before?.verb === verb) return before.done;
+    const end = async (): Promise<void> => {
+      await Promise.allSettled([halted, before?.done]);
+      if (verb === "remove" && work.removed) return;
+      work.fault = undefined;
+      try {
+        await act(node);
+        work.failures = 0;
+      } catch (error) {
+        work.failures += 1;
+        throw work.failures < failuresMax ? error : lasting(node, error);
+      }
+    };
+    const done = end().finally(() => {
+      if (work.ending?.done === done) work.ending = undefined;
+    });
+    work.ending = { verb, done };
+    return done;
   }
+}
+
+interface Ending {
+  readonly verb: "stop" | "remove";
+  readonly act: (node: RecordNode) => Promise<void>;
 }
 
 const nothingThere = { verb: "down", at: 0 } as const;

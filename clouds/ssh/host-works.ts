@@ -39,7 +39,7 @@ export interface Work {
   removed: boolean;
   /** Since when a node that runs was told to be silent. */
   silentMs?: number | undefined;
-  /** What ends it now: whoever wants the same waits for the same. */
+  /** It is being stopped, or removed. */
   ending?: { readonly verb: "stop" | "remove"; readonly done: Promise<void> } | undefined;
   /** Failures in a row to stop or remove it. */
   failures: number;

@@ -141,6 +141,32 @@ test("terminate removes everywhere, tells what stays, and is done once", async (
   assert.deepEqual(stage.cloud.kept("demo"), []);
 });
 
+test("what is being removed is not removed a second time meanwhile", async () => {
+  let isSlow = true;
+  const stage = sshStage({
+    pools: lab,
+    kept: ["~/sky_workdir: 3 files"],
+    fault: ({ verb }) => (verb === "remove" && isSlow ? "hang" : undefined),
+  });
+  await stage.launched("demo", { numNodes: 2 });
+  stage.set("demo", { status: "STOPPING", goal: "absent" });
+  const stop = new AbortController();
+  const ids = nodeIds(2, "demo");
+  const first = stage.cloud.terminate(ids, stop.signal);
+  await settle();
+  const again = stage.cloud.terminate(ids, never);
+  await settle();
+  const removals = () => stage.hosts.calls.filter((call) => call.startsWith("remove"));
+  assert.equal(removals().length, 2);
+  isSlow = false;
+  stop.abort();
+  await assert.rejects(Promise.all([first, again]));
+  await stage.cloud.terminate(ids, never);
+  await stage.cloud.terminate(ids, never);
+  assert.equal(removals().length, 4);
+  assert.equal(stage.cloud.kept("demo").length, 2);
+});
+
 test("a host that is away keeps no other from being removed, and is told in the end", async () => {
   const away = new Set(["h1"]);
   const stage = sshStage({

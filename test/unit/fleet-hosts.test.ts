@@ -15,6 +15,7 @@ import {
 import type { FleetEffect, FleetEvent, FleetState } from "../../clouds/fleet.ts";
 import { resume, step } from "../../clouds/fleet.ts";
 import type { Address } from "../../model/address.ts";
+import { SkyError } from "../../model/errors.ts";
 import type { Capacity } from "../../model/resources.ts";
 import { launched, never, request as onStage, stage, watched } from "./fleet-stage.ts";
 
@@ -153,6 +154,16 @@ test("a cloud says how long its nodes may take, what it does and what it kept", 
     leftBehind: "",
     kept: ["gpu1: 3 files"],
   });
+});
+
+test("what a head on a host says of its cluster is said once", async () => {
+  const params = { name: "demo", why: "its agent does not answer" };
+  const made = await launched({
+    closeHead: () => Promise.reject(new SkyError("cluster/stop-failed", params)),
+  });
+  const told = watched(made.fleets().down("demo", { user: "ada", purge: false }, never));
+  await made.pass(5_000);
+  assert.equal(told.outcome(), "demo did not stop: its agent does not answer");
 });
 
 test("whoever waits for the end of a cluster is woken by it", async () => {
