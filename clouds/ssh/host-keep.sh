@@ -302,7 +302,21 @@ remove_root() {
   rmdir "$root" 2>/dev/null
   return 0
 }
+# One of whom the client was cut off goes on, and the client asks again: they would end each other's
+# programs. The second one waits, and finds nothing left to do.
+wait_for_removal() {
+  me=$$.$(start_of $$).$boot
+  tries=0
+  until ln -s "$me" "$dir/run.remove" 2>/dev/null; do
+    [ -d "$dir" ] || return 0
+    alive "$dir/run.remove" || rm -f "$dir/run.remove"
+    tries=$((tries + 1))
+    [ "$tries" -lt 1200 ] || fail 'an earlier removal does not end'
+    nap
+  done
+}
 remove() {
+  [ ! -d "$dir" ] || wait_for_removal
   stop
   [ -d "$root" ] || return 0
   # The agent knows what it laid out, and which processes are whose.
@@ -312,7 +326,9 @@ remove() {
       2>"$dir/remove.log"); then
       say kept "$(printf '%s' "$kept" | tail -n 1)"
     else
-      say unknown "$(tail -n 1 "$dir/remove.log")"
+      code=$?
+      said=$(tail -n 1 "$dir/remove.log" 2>/dev/null)
+      say unknown "${said:-the agent ended with $code when it was asked}"
     fi
   fi
   end_members in_folder

@@ -226,13 +226,11 @@ claim() {
   name=${folder%-*}
   for at in sky_workdir "sky_workdir-$name" "sky_workdir-$folder"; do
     what=workdir${at#sky_workdir}
-    # One that is there and is not on record as ours is the user's own.
-    if ! holds "$what"; then
-      if [ -e "$HOME/$at" ] || [ -L "$HOME/$at" ]; then continue; fi
-      take "$what" || continue
-    fi
+    # A folder that an earlier cluster left is used again, with what its jobs left in it.
+    if [ -e "$HOME/$at" ] && [ ! -d "$HOME/$at" ]; then continue; fi
+    holds "$what" || take "$what" || continue
     say workdir "$at"
     return
   done
-  unfit "$HOME/$at is there already, and not ours" 'Move it away'
+  unfit "$HOME/$at is there, and no folder" 'Move it away'
 }

@@ -143,12 +143,19 @@ for (const shell of shellsHere()) {
     await here.steps.claim(here.place("a", "four"), [0], signal);
   });
 
-  test(`${name}: a folder of the user's own is not taken for the workdir`, async (t) => {
+  test(`${name}: a workdir that an earlier cluster left is used again`, async (t) => {
     const here = ground(t, { shell });
+    const [one, two] = [here.place("a", "one"), here.place("a", "two")];
+    assert.equal((await here.steps.claim(one, [], signal)).workdir, "sky_workdir");
     mkdirSync(join(here.home("a"), "sky_workdir"));
-    const claimed = await here.steps.claim(here.place("a"), [], signal);
-    assert.equal(claimed.workdir, "sky_workdir-train");
-    assert.deepEqual(await here.steps.claim(here.place("a"), [], signal), claimed);
+    await here.steps.remove(one, signal);
+    assert.equal((await here.steps.claim(two, [], signal)).workdir, "sky_workdir");
+    assert.equal((await here.steps.claim(one, [], signal)).workdir, "sky_workdir-one");
+    // What is no folder cannot be one.
+    await here.steps.remove(two, signal);
+    rmSync(join(here.home("a"), "sky_workdir"), { recursive: true });
+    writeFileSync(join(here.home("a"), "sky_workdir"), "of the user");
+    assert.equal((await here.steps.claim(two, [], signal)).workdir, "sky_workdir-two");
   });
 
   test(`${name}: a removal leaves the home as it was, and other clusters alone`, async (t) => {
@@ -172,6 +179,20 @@ for (const shell of shellsHere()) {
     assert.deepEqual(left(here, "a"), ["mine"]);
     assert.deepEqual(pidsBelow(here.folder), []);
     assert.deepEqual((await here.steps.remove(two, signal)).kept, []);
+  });
+
+  test(`${name}: removals that meet do it once`, async (t) => {
+    const here = ground(t, { shell });
+    const place = here.place("a");
+    await here.steps.install([place], signal);
+    await here.steps.start(place, nodeFile(), signal);
+    await running(here, place);
+    const all = await Promise.all([1, 2, 3].map(() => here.steps.remove(place, signal)));
+    assert.deepEqual(
+      all.flatMap(({ kept }) => kept),
+      ["~/sky_workdir: 1 file"],
+    );
+    assert.deepEqual(left(here, "a"), []);
   });
 
   test(`${name}: an upgrade replaces the programs, and the old bundle goes`, async (t) => {
