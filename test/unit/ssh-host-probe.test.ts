@@ -8,6 +8,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -193,6 +194,30 @@ for (const [says, over, fatal] of faults) {
     assert.match(problems[0]?.fix ?? "", /^[a-zA-Z]/);
   });
 }
+
+test("docs/ssh.md explains every sentence, and none that is not said", () => {
+  const page = readFileSync(join(checkout, "docs/ssh.md"), "utf8");
+  const rows = [...page.matchAll(/^\| (.+?) \| (yes|no) \| .+ \|$/gm)].map(
+    ([, sentence = "", fatal]) => ({
+      pattern: new RegExp(`^${sentence.split("…").map(RegExp.escape).join(".+")}$`),
+      fatal: fatal === "yes",
+    }),
+  );
+  const cutOff = reportOf({ code: 1, stdout: "", stderr: "lost" }, asked).problems;
+  const said = [...faults.flatMap(([, over]) => look(over).problems), ...cutOff];
+  for (const { why, fatal } of said) {
+    assert.ok(
+      rows.some((row) => row.pattern.test(why) && row.fatal === fatal),
+      `no row says: ${why}`,
+    );
+  }
+  for (const { pattern } of rows) {
+    assert.ok(
+      said.some(({ why }) => pattern.test(why)),
+      `nothing says ${pattern.source}`,
+    );
+  }
+});
 
 test("what a login shell says around it is not ours", () => {
   const stdout = `Welcome!\n@os of a liar\n${answers()}\n@cpus 1\nbye\n`;
