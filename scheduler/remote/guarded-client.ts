@@ -82,9 +82,9 @@ class Guard {
   }
 
   #begin({ signal }: CallOptions): { readonly signal: AbortSignal; end(): void } {
+    if (this.#cut !== undefined) throw this.#cut;
     const call = new AbortController();
     const leave = (): void => call.abort(signal?.reason);
-    if (this.#cut !== undefined) call.abort(this.#cut);
     if (signal?.aborted) leave();
     signal?.addEventListener("abort", leave, { once: true });
     this.#open.add(call);

@@ -10,7 +10,7 @@
 import type { ClusterRecord } from "../../clouds/cluster-record.ts";
 import type { Cleared } from "../../clouds/fleet-actor.ts";
 import type { HeadHosting } from "../../clouds/head-hosting.ts";
-import { SkyError } from "../../model/errors.ts";
+import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { Invitation } from "../../model/host-file.ts";
 import type { Node } from "../../model/node.ts";
 import type { Ssh } from "../../runtime/ssh.ts";
@@ -137,10 +137,18 @@ class RemoteTable implements RemoteHeads {
     if (await this.#hasEnded(record, signal)) return;
     const { clusters } = await kept.client(signal);
     const user = record.busy?.user ?? "";
-    if (verb === "stopped") await clusters.stop({ cluster, user }, { signal });
-    else {
-      const gone = await clusters.down({ cluster, user, purge: false }, { signal });
-      this.#of(record).filesKept = gone.kept;
+    try {
+      if (verb === "stopped") await clusters.stop({ cluster, user }, { signal });
+      else {
+        const gone = await clusters.down({ cluster, user, purge: false }, { signal });
+        this.#of(record).filesKept = gone.kept;
+      }
+    } catch (error) {
+      if (!isSkyError(error, "cluster/stop-failed")) throw error;
+      // Whoever waits here is told by the same words, with this reason.
+      const { host } = await this.#hosting(record).placeOf(record);
+      const params = { what: `its head on host ${host}`, why: String(error.params["why"]) };
+      throw new SkyError("process/failed", params, { cause: error });
     }
   }
 
