@@ -130,6 +130,7 @@ export const codes = {
     grpc: 3,
     text: "{cloud} is not enabled: see `sky check`",
   },
+  "cloud/needed": { remedy: "give-up", grpc: 9, text: "{problems}" },
   // Hosts of the user's own
   "pools/invalid": { remedy: "fix-request", grpc: 3, text: "{problems}" },
   "pool/no-fit": { remedy: "give-up", grpc: 9, text: "{why}" },
@@ -145,7 +146,6 @@ export const codes = {
   "host/unfit": { remedy: "give-up", grpc: 9, text: "host {host} cannot be used: {why}. {fix}" },
   "host/failed": { remedy: "retry", grpc: 14, text: "host {host}: {what}: {why}" },
   "bundle/missing": { remedy: "give-up", grpc: 9, text: "there is no bundle for {arch}: {fix}" },
-  "cloud/needed": { remedy: "give-up", grpc: 9, text: "{problems}" },
 } as const satisfies Record<string, CodeRow>;
 
 export type Code = keyof typeof codes;

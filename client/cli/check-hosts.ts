@@ -69,7 +69,7 @@ function printHosts(shell: Shell, checks: readonly HostCheck[]): void {
     if (text !== "") alike.set(text, [...(alike.get(text) ?? []), check]);
   }
   for (const [text, of] of alike) {
-    const names = of.map(({ host, pool }) => `${host} (${pool})`).join(", ");
+    const names = namesOf(of, checks).join(", ");
     const isOne = of.length === 1;
     const isFine = of.every(isUsable);
     const verb = isFine
@@ -81,6 +81,17 @@ function printHosts(shell: Shell, checks: readonly HostCheck[]): void {
         : "are not used";
     shell.print(["", `${names} ${verb}:`, text].join("\n"));
   }
+}
+
+/** `gpu1 (lab)`, or `all 4 hosts of lab`. */
+function namesOf(of: readonly HostCheck[], checks: readonly HostCheck[]): readonly string[] {
+  const pools = [...new Set(of.map(({ pool }) => pool))];
+  return pools.flatMap((pool) => {
+    const hosts = of.filter((check) => check.pool === pool).map(({ host }) => host);
+    const count = checks.filter((check) => check.pool === pool).length;
+    if (hosts.length === count && count > 1) return [`all ${count} hosts of ${pool}`];
+    return hosts.map((host) => `${host} (${pool})`);
+  });
 }
 
 /** Of a host that cannot be used only why. */
