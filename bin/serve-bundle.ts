@@ -46,6 +46,7 @@ function serve({ address, peers }: ServeOrders): void {
       socket.write(answer.head);
       const done = (): void => {
         busy -= 1;
+        process.stdout.write("sent\n");
         if (waiting.size === 0 && busy === 0) server.close(() => end("all are served"));
       };
       pipeline(createReadStream(path), socket).then(done, done);

@@ -14,7 +14,7 @@ import type { Log } from "../../runtime/log.ts";
 import type { Ssh, SshStream } from "../../runtime/ssh.ts";
 import type { ServeOrders } from "./bundle-serve.ts";
 import type { Spread, Transfer, TransferEnd } from "./bundle-spread.ts";
-import { afterTransfer, nextTransfers, startSpread } from "./bundle-spread.ts";
+import { afterSent, afterTransfer, nextTransfers, startSpread } from "./bundle-spread.ts";
 import type { HostPlace } from "./host-steps.ts";
 import { hostTrouble } from "./host-trouble.ts";
 
@@ -54,7 +54,13 @@ export async function spreadBundle(
     for (const transfer of transfers) running.set(transfer, carry(transfer));
   };
   const carry = async (transfer: Transfer): Promise<void> => {
-    const outcome = await transferred(transfer, seats, options);
+    const outcome = await transferred(transfer, seats, {
+      ...options,
+      onGiven: () => {
+        spread = afterSent(spread, transfer);
+        begin();
+      },
+    });
     if (outcome.problem !== undefined) problems[transfer.to] = outcome.problem;
     if (outcome.end === "done") problems[transfer.to] = undefined;
     spread = afterTransfer(spread, transfer, outcome.end);
@@ -66,6 +72,11 @@ export async function spreadBundle(
   return problems;
 }
 
+interface Carrying extends SpreadOptions {
+  /** Hears that the giver has given all of it. */
+  readonly onGiven: () => void;
+}
+
 interface Outcome {
   readonly end: TransferEnd;
   readonly problem?: Error;
@@ -74,7 +85,7 @@ interface Outcome {
 async function transferred(
   { from, to }: Transfer,
   seats: readonly SpreadSeat[],
-  options: SpreadOptions,
+  options: Carrying,
 ): Promise<Outcome> {
   const { log } = options;
   const receiver = seats[to];
@@ -120,11 +131,7 @@ async function send({ place, folder }: SpreadSeat, options: SpreadOptions): Prom
   if (wrote.status === "rejected" && options.signal.aborted) throw wrote.reason;
 }
 
-async function give(
-  giver: SpreadSeat,
-  receiver: SpreadSeat,
-  options: SpreadOptions,
-): Promise<void> {
+async function give(giver: SpreadSeat, receiver: SpreadSeat, options: Carrying): Promise<void> {
   const { ssh, script, bundle, signal } = options;
   const token = randomBytes(16).toString("hex");
   const server = await openStep(giver.place, ["serve", giver.folder, bundle.hash], options);
@@ -136,7 +143,7 @@ async function give(
     // A server that has ended takes no orders; that it has is told below.
     server.stdin.on("error", () => {});
     server.stdin.write(`${JSON.stringify(orders)}\n`);
-    const port = await portOf(server, giver.place.host);
+    const port = await portOf(server, giver.place.host, options.onGiven);
     const args = ["fetch", receiver.folder, bundle.hash, giver.place.ip, port, token];
     const call = { script, args, timeoutMs: fetchMs };
     const result = await ssh.run(receiver.place.target, call, signal);
@@ -146,16 +153,19 @@ async function give(
   }
 }
 
-async function portOf(server: SshStream, host: string): Promise<string> {
+async function portOf(server: SshStream, host: string, onGiven: () => void): Promise<string> {
   const lines = createInterface({ input: server.stdout });
   const said = new Promise<string>((resolve) => {
     lines.on("line", (line) => {
       if (line.startsWith("port ")) resolve(line.slice("port ".length));
+      if (line === "sent") onGiven();
     });
   });
   const ended = server.ended.then((end) => {
     throw hostTrouble(host, "giving the bundle away", end);
   });
+  // It ends when all is given, too: after its port.
+  ended.catch(() => {});
   return await Promise.race([said, ended]);
 }
 

@@ -23,6 +23,8 @@ export interface SpreadHost {
   readonly phase: "lacks" | "getting" | "has" | "failed";
   /** From others nothing comes here. */
   readonly straight: boolean;
+  /** All of it has come from another host: that one may give to others meanwhile. */
+  readonly sent: boolean;
   /** To how many it is giving now, has given, and could not give. */
   readonly gives: number;
   readonly given: number;
@@ -38,7 +40,14 @@ const refusedMax = 2;
 
 export function startSpread(has: readonly boolean[]): Spread {
   return has.map((one) => ({
-    ...{ phase: one ? "has" : "lacks", straight: false, gives: 0, given: 0, refused: 0 },
+    ...{
+      phase: one ? "has" : "lacks",
+      straight: false,
+      sent: false,
+      gives: 0,
+      given: 0,
+      refused: 0,
+    },
   }));
 }
 
@@ -50,7 +59,7 @@ export function nextTransfers(spread: Spread): readonly [Spread, readonly Transf
     const from = giverFor(now, to, begun);
     if (from === undefined) continue;
     begun.push({ from, to });
-    now = changed(now, to, { phase: "getting" });
+    now = changed(now, to, { phase: "getting", sent: false });
     now = withGiver(now, from, ({ gives }) => ({ gives: gives + 1 }));
   }
   return [now, begun];
@@ -74,11 +83,18 @@ function canGive({ given, refused }: SpreadHost): boolean {
   return given > 0 || refused < refusedMax;
 }
 
+/** The last byte is on its way; what is done with it takes longer than that took. */
+export function afterSent(spread: Spread, { from, to }: Transfer): Spread {
+  const receiver = spread[to];
+  if (receiver?.phase !== "getting" || receiver.sent) return spread;
+  const freed = withGiver(spread, from, ({ gives }) => ({ gives: gives - 1 }));
+  return changed(freed, to, { sent: true });
+}
+
 export function afterTransfer(spread: Spread, transfer: Transfer, end: TransferEnd): Spread {
   const { from, to } = transfer;
   assert(spread[to]?.phase === "getting", "only what has begun ends");
-  const freed = withGiver(spread, from, ({ gives, given, refused }) => ({
-    gives: gives - 1,
+  const freed = withGiver(afterSent(spread, transfer), from, ({ given, refused }) => ({
     given: given + (end === "done" ? 1 : 0),
     refused: refused + (end === "refused" ? 1 : 0),
   }));

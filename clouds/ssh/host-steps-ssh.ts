@@ -66,19 +66,23 @@ class Steps implements HostSteps {
   async install(places: readonly HostPlace[], signal: AbortSignal): Promise<readonly Installed[]> {
     const byArch = Map.groupBy(places, ({ arch }) => arch);
     const found = new Map<HostPlace, Installed>();
-    await Promise.all(
-      [...byArch].map(async ([arch, alike]) => {
-        const bundle = await this.#options.bundleFor(arch);
-        const problems = await this.#spread(alike, bundle, signal);
-        for (const [index, place] of alike.entries()) {
-          const problem = problems[index];
-          const { host } = place;
-          found.set(place, problem === undefined ? { host } : { host, problem });
-        }
-      }),
-    );
+    const spread = [...byArch].map(async ([arch, alike]) => {
+      const bundle = await this.#options.bundleFor(arch);
+      const problems = await this.#spread(alike, bundle, signal);
+      for (const [index, place] of alike.entries()) {
+        const problem = problems[index];
+        const { host } = place;
+        found.set(place, problem === undefined ? { host } : { host, problem });
+      }
+    });
+    // Beside the bundle, which takes longer.
+    const nats = this.#natsFor(places, signal);
+    await Promise.all([nats, ...spread]);
     const installed = places.map((place) => found.get(place) ?? { host: place.host });
-    return await this.#withNats(places, installed, signal);
+    const [first, ...others] = installed;
+    const known = await nats;
+    if (first === undefined || first.problem !== undefined || known === undefined) return installed;
+    return [{ ...first, ...known }, ...others];
   }
 
   async claim(place: HostPlace, devices: readonly number[], signal: AbortSignal): Promise<Claimed> {
@@ -201,23 +205,18 @@ class Steps implements HostSteps {
   // ---- nats-server
 
   /** The head runs on the first host of the list: it gets one if it has none. */
-  async #withNats(
-    places: readonly HostPlace[],
-    installed: readonly Installed[],
+  async #natsFor(
+    [place]: readonly HostPlace[],
     signal: AbortSignal,
-  ): Promise<readonly Installed[]> {
-    const [place] = places;
-    const [first, ...others] = installed;
-    if (place === undefined || first === undefined || first.problem !== undefined) return installed;
-    const head = this.#heads.get(place.token) ?? place.host;
-    if (head !== place.host) return installed;
+  ): Promise<Pick<Installed, "natsServer" | "problem"> | undefined> {
+    const head = this.#heads.get(place?.token ?? "") ?? place?.host;
+    if (place === undefined || head !== place.host) return undefined;
     try {
       const natsServer = await this.#natsOn(place, signal);
       this.#heads.set(place.token, place.host);
-      return [{ ...first, natsServer }, ...others];
+      return { natsServer };
     } catch (error) {
-      const problem = error instanceof Error ? error : new Error(errorText(error));
-      return [{ ...first, problem }, ...others];
+      return { problem: error instanceof Error ? error : new Error(errorText(error)) };
     }
   }
 

@@ -4,7 +4,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Spread, Transfer, TransferEnd } from "../../clouds/ssh/bundle-spread.ts";
-import { afterTransfer, nextTransfers, startSpread } from "../../clouds/ssh/bundle-spread.ts";
+import {
+  afterSent,
+  afterTransfer,
+  nextTransfers,
+  startSpread,
+} from "../../clouds/ssh/bundle-spread.ts";
 import { fc } from "../support/property.ts";
 
 interface Story {
@@ -40,6 +45,17 @@ test("a host that has it gives it; we send nothing", () => {
     { from: 1, to: 0 },
     { from: 1, to: 2 },
   ]);
+});
+
+test("a host that has given all is free, whatever its receiver still does with it", () => {
+  const [begun, transfers] = nextTransfers(startSpread([true, false, false, false, false]));
+  assert.equal(transfers.length, 2);
+  const [first] = transfers;
+  assert.ok(first);
+  const sent = afterSent(afterSent(begun, first), first);
+  const [more, next] = nextTransfers(sent);
+  assert.deepEqual(next, [{ from: 0, to: 3 }]);
+  assert.deepEqual(nextTransfers(afterTransfer(more, first, "done"))[1], [{ from: 1, to: 4 }]);
 });
 
 test("hosts behind a wall get it from us, and the wall is not run against forever", () => {
