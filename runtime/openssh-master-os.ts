@@ -18,7 +18,7 @@ import { socketAddress } from "./socket-os.ts";
 /** An OpenSSH server takes 10 sessions at a time, unless it is told otherwise. */
 export const sessionsMax = 8;
 /** How long a connection stays that nobody uses. */
-export const idleMsMax = 300_000;
+export const idleMsMax = 60_000;
 
 export interface MasterPlan {
   readonly program: string;
@@ -54,6 +54,8 @@ export class Master {
   #over = false;
   #up = false;
   #holders = 0;
+  /** Nobody wants it any more but those who hold it. */
+  #left = false;
   #idle: NodeJS.Timeout | undefined;
 
   constructor(options: MasterOptions) {
@@ -73,6 +75,7 @@ export class Master {
   /** Keeps it until what is returned is called. */
   hold(): () => void {
     clearTimeout(this.#idle);
+    this.#left = false;
     this.#holders += 1;
     let held = true;
     return () => {
@@ -80,9 +83,17 @@ export class Master {
       held = false;
       this.#holders -= 1;
       if (this.#holders > 0 || this.#over) return;
-      if (!this.#up) this.end();
+      if (!this.#up || this.#left) this.end();
       else this.#idle = setTimeout(() => this.end(), this.#options.idleMs).unref();
     };
+  }
+
+  /** Ends it as soon as nobody holds it, unless somebody does anew before. */
+  async leave(): Promise<void> {
+    this.#left = true;
+    if (this.#holders > 0) return;
+    this.end();
+    await this.ended;
   }
 
   /** Ends it, and every call that goes over it. Twice is harmless. */

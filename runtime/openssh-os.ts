@@ -225,10 +225,14 @@ class OpenSsh implements Ssh {
     this.#swept = true;
   }
 
+  async leave(target: SshTarget): Promise<void> {
+    await this.#masters.get(masterKey(target))?.leave();
+  }
+
   /** The host's connection, made if there is none; it stays at least until `release`. */
   #hold(target: SshTarget): { readonly master: Master; readonly release: () => void } {
-    const { host, user, port, identityFile } = target;
-    const key = JSON.stringify([host, user, port, identityFile]);
+    const { host } = target;
+    const key = masterKey(target);
     let master = this.#masters.get(key);
     if (master === undefined || master.over) {
       master = this.#connect(target);
@@ -347,6 +351,10 @@ class OpenSsh implements Ssh {
     clearTimeout(timer);
     return unreachableSince(target, why);
   }
+}
+
+function masterKey({ host, user, port, identityFile }: SshTarget): string {
+  return JSON.stringify([host, user, port, identityFile]);
 }
 
 /** Nothing of ours runs there, and still there is no room for one command. */

@@ -170,6 +170,12 @@ class Memory implements MemorySsh {
     faults.key = "known";
   }
 
+  /** Calls take no time here: what may go over it is a tunnel. */
+  async leave({ host }: SshTarget): Promise<void> {
+    if (this.#tunnels.some((tunnel) => tunnel.host === host && tunnel.open)) return;
+    this.cut(host, "nobody wants it any more");
+  }
+
   useAgent(socket: string): void {
     this.agent = socket;
   }

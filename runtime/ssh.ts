@@ -95,6 +95,8 @@ export interface Ssh {
    * @throws SkyError `ssh/host-key-changed` if another is on record: that one stays.
    */
   trust(key: HostKey): Promise<void>;
+  /** No more is wanted of the host for now: its connection ends with the last that goes over it. */
+  leave(target: SshTarget): Promise<void>;
   /** The agent that holds the user's keys, as a client of ours last named it. */
   useAgent(socket: string): void;
   /** Ends every connection. */

@@ -10,19 +10,22 @@
 
 import { hostFolderName } from "../../model/host-file.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import type { Ssh } from "../../runtime/ssh.ts";
 import type { Cloud, FoundNodes, Machine, MachineRequest, NodesWanted } from "../cloud.ts";
 import type { ClusterRecord } from "../cluster-record.ts";
 import type { HeadHosting } from "../head-hosting.ts";
 import { ClusterHosts } from "./cluster-hosts.ts";
 import type { HostReport } from "./host-report.ts";
 import { type HostSearchPorts, searchHosts } from "./host-search.ts";
+import type { HostPlace } from "./host-steps.ts";
 import type { HostWorksPorts } from "./host-works.ts";
 
 export const sshCloud = "ssh";
 
 export interface SshCloudOptions
   extends Omit<HostSearchPorts, "taken" | "promise">,
-    Omit<HostWorksPorts, "targetOf"> {
+    Omit<HostWorksPorts, "targetOf" | "leave"> {
+  readonly ssh: Pick<Ssh, "hostKey" | "trust" | "leave">;
   readonly clock: Clock;
   /** Of all clusters, of any cloud. */
   records(): readonly ClusterRecord[];
@@ -142,9 +145,17 @@ class HostsOfPools implements SshCloud {
       const hosts = pools.find(({ name }) => name === pool)?.hosts;
       return hosts?.find(({ name }) => name === host)?.target;
     };
-    const made = new ClusterHosts(record, { ...this.#options, targetOf });
+    const leave = (place: HostPlace): Promise<void> => this.#leave(place);
+    const made = new ClusterHosts(record, { ...this.#options, targetOf, leave });
     this.#clusters.set(record.name, made);
     return made;
+  }
+
+  /** A host that no cluster is on is let go of. */
+  async #leave({ cluster, host, target }: HostPlace): Promise<void> {
+    const others = this.#options.records().filter(({ name }) => name !== cluster);
+    if (others.some(({ nodes }) => nodes.some((node) => node.host === host))) return;
+    await this.#options.ssh.leave(target);
   }
 
   /** What other clusters hold of a host, whether or not they have come so far as to claim it. */

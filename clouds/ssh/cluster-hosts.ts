@@ -75,6 +75,7 @@ export class ClusterHosts {
       onKept(kept.map((what) => `${hostOf(node)}: ${what}`));
       this.#spread.forget(node);
       this.#works.work(node).removed = true;
+      await this.#works.ports.leave(place);
     };
     return this.#windDown(record, ids, { verb: "remove", act });
   }

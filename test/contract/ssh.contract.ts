@@ -139,6 +139,32 @@ export function sshContract(
     await again.close();
   });
 
+  each(
+    "a host that is left can be called again; what goes over its connection goes on",
+    async (world) => {
+      const { ssh, target, local } = world;
+      const said = () => ssh.run(target, call(contractScripts.cat, { input: "x" }), never());
+      await ssh.leave(target);
+      await said();
+      await ssh.leave(target);
+      await ssh.leave(target);
+      assert.equal((await said()).stdout, "x");
+      const tunnel = await ssh.tunnel(
+        target,
+        { local, remote: { host: "127.0.0.1", port: 1 } },
+        never(),
+      );
+      let ended = false;
+      void tunnel.ended.then(() => {
+        ended = true;
+      });
+      await ssh.leave(target);
+      assert.equal((await said()).stdout, "x");
+      assert.equal(ended, false);
+      await tunnel.close();
+    },
+  );
+
   each("after close there are no calls", async ({ ssh, target }) => {
     await ssh.run(target, call(contractScripts.cat), never());
     await ssh.close();

@@ -113,7 +113,7 @@ function sshOver(begin: (host: string, call: SshCall) => ChildProcess): Ssh {
       const { code, stderr } = await stream.ended;
       return { code, stdout, stderr };
     },
-    ...{ tunnel: never, hostKey: never, trust: never, useAgent: never },
+    ...{ tunnel: never, hostKey: never, trust: never, leave: never, useAgent: never },
     close: async () => {},
   };
 }

@@ -233,3 +233,18 @@ test("a host whose folder is gone is no machine any more, and can be made one ag
   await settle();
   assert.deepEqual(await stage.shown("demo"), ["head up", "worker1 up"]);
 });
+
+test("a host is let go of when no cluster is on it any more", async () => {
+  const stage = sshStage({ pools: { lab: [{ name: "h1" }, { name: "h2" }] } });
+  await stage.launched("one", { numNodes: 2 });
+  await stage.launched("two", { numNodes: 1 });
+  for (const [name, count] of [
+    ["one", 2],
+    ["two", 1],
+  ] as const) {
+    stage.set(name, { status: "STOPPING", goal: "absent" });
+    await stage.cloud.terminate(nodeIds(count, name), never);
+    stage.records.delete(name);
+    assert.deepEqual(stage.left, name === "one" ? ["h2"] : ["h2", "h1"]);
+  }
+});

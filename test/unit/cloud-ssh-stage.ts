@@ -60,6 +60,8 @@ export class SshStage {
   /** What the cloud said that it does. */
   readonly said: string[] = [];
   readonly trusted: string[] = [];
+  /** Hosts whose connections are to end. */
+  readonly left: string[] = [];
   /** By cluster and node. */
   readonly invited: string[] = [];
   bundle = "b1";
@@ -86,6 +88,7 @@ export class SshStage {
           this.#known.add(name);
           this.trusted.push(fingerprint);
         },
+        leave: async ({ host }) => void this.left.push(host),
       },
       recordOf: (name) => this.records.get(name),
       records: () => [...this.records.values()],
