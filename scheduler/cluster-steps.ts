@@ -26,6 +26,7 @@ export async function* stepsOf(
   let wake = () => {};
   let news: Progress | undefined;
   let shown = "";
+  let shownUp: number | undefined;
   const stopHearing = options.fleets.onProgress(name, (progress) => {
     news = progress;
     wake();
@@ -42,10 +43,11 @@ export async function* stepsOf(
   try {
     if (busy !== undefined) yield { progress: waiting(options, name, busy) };
     while (!isOver && !signal.aborted) {
-      const text = news === undefined ? "" : progressText(news);
-      if (news !== undefined && text !== shown) {
+      const text = news === undefined ? "" : progressText(news, shownUp);
+      if (news !== undefined && text !== "" && text !== shown) {
         shown = text;
         const { nodesUp, record } = news;
+        shownUp = nodesUp;
         const nodesWanted = record.nodes.length;
         yield { progress: progressToProto({ nodesUp, nodesWanted, text }) };
       } else {
@@ -81,7 +83,12 @@ function waiting(
   return progressToProto({ nodesUp, nodesWanted: nodes.length, text });
 }
 
-function progressText({ record, nodesUp, doing, troubles }: Progress): string {
+/** Empty for a count that was told before, and nothing else. */
+function progressText(
+  { record, nodesUp, doing, troubles }: Progress,
+  shownUp: number | undefined,
+): string {
   const count = `${nodesUp} of ${record.nodes.length} nodes are up`;
-  return [count, ...(doing === "" ? [] : [doing]), ...troubles].join("; ");
+  const more = [...(doing === "" ? [] : [doing]), ...troubles];
+  return more.length === 0 && nodesUp === shownUp ? "" : [count, ...more].join("; ");
 }

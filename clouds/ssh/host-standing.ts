@@ -81,12 +81,15 @@ export function guessedPhase({ status }: Pick<ClusterRecord, "status">): Machine
   return status === "STOPPED" ? "stopped" : "up";
 }
 
-/** `installing on gpu2, gpu3; starting gpu1`; empty when nothing is done. */
+/** `installing on gpu2, gpu3; starting on gpu1`; empty when nothing is done. */
 export function doingText(
   stages: readonly { readonly host: string; readonly stage: Stage | undefined }[],
 ): string {
-  const on = (stage: Stage) =>
-    stages.flatMap((one) => (one.stage === stage ? [one.host] : [])).join(", ");
+  const on = (stage: Stage): string => {
+    const hosts = stages.flatMap((one) => (one.stage === stage ? [one.host] : []));
+    const isAll = hosts.length > 1 && hosts.length === stages.length;
+    return isAll ? `all ${hosts.length} hosts` : hosts.join(", ");
+  };
   const [installing, starting] = [on("installing"), on("starting")];
   return [
     ...(installing === "" ? [] : [`installing on ${installing}`]),

@@ -50,7 +50,7 @@ test("what is being done is told once for hosts that come to it together", async
   isSlow = false;
   await stage.cloud.close();
   await stage.pass(200);
-  assert.deepEqual(stage.said, ["installing on h1, h2, h3", ""]);
+  assert.deepEqual(stage.said, ["installing on all 3 hosts", ""]);
 });
 
 test("whatever is asked twice is done once", async () => {
