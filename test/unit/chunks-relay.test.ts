@@ -36,7 +36,7 @@ import {
 
 const folder = mkdtempSync(join(tmpdir(), "chunk-relay-"));
 after(() => rmSync(folder, { recursive: true }));
-const limits = { timeout: 30_000 };
+const limits = { timeout: 60_000 };
 const sendMs = 15_000;
 
 const secret = { transfer: Buffer.alloc(16, 7), key: Buffer.alloc(32, 9) };

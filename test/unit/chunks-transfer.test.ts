@@ -31,7 +31,7 @@ import { chunkOf, neverAborts } from "./chunks-stage.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "chunk-transfer-"));
 after(() => rmSync(folder, { recursive: true }));
-const limits = { timeout: 30_000 };
+const limits = { timeout: 60_000 };
 const secret = { transfer: Buffer.alloc(16, 3), key: Buffer.alloc(32, 4) };
 const transfer = secret.transfer.toString("hex");
 const scope = `transfer/${transfer}`;
