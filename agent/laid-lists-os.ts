@@ -7,7 +7,7 @@
 
 import type { BigIntStats } from "node:fs";
 import { lstat, readFile, readlink, rename, writeFile } from "node:fs/promises";
-import type { EntryBegun } from "../transfer/tree/unpack-os.ts";
+import type { PartLaid } from "../transfer/tree/unpack-os.ts";
 
 export interface LaidList {
   /** Absolute. */
@@ -35,12 +35,12 @@ const atOnce = 64;
 export async function keepList(
   file: string,
   { path, made = [] }: Place,
-  entries: readonly EntryBegun[],
+  laid: readonly PartLaid[],
 ): Promise<void> {
   const known = await readList(file);
   const parts = new Map(known?.parts ?? []);
-  for (let from = 0; from < entries.length; from += atOnce) {
-    const some = entries.slice(from, from + atOnce);
+  for (let from = 0; from < laid.length; from += atOnce) {
+    const some = laid.slice(from, from + atOnce);
     const found = await Promise.all(some.map((entry) => partOf(path, entry)));
     for (const [at, entry] of some.entries()) {
       const part = found[at];
@@ -82,14 +82,14 @@ export function pathIn(place: string, part: string): Buffer {
 
 const slash = Buffer.from("/");
 
-function nameOf({ path }: EntryBegun): string {
+function nameOf({ path }: PartLaid): string {
   return Buffer.from(path).toString("latin1");
 }
 
-async function partOf(place: string, entry: EntryBegun): Promise<LaidPart | undefined> {
-  const { kind, isNew } = entry;
-  const path = pathIn(place, nameOf(entry));
-  if (kind === "folder") return isNew ? { kind } : undefined;
+async function partOf(place: string, laid: PartLaid): Promise<LaidPart | undefined> {
+  const { kind } = laid;
+  const path = pathIn(place, nameOf(laid));
+  if (kind === "folder") return { kind };
   if (kind === "link") {
     const target = await readlink(path, { encoding: "latin1" }).catch(orNothing);
     return target === undefined ? undefined : { kind, target };

@@ -10,7 +10,7 @@
 
 import { createHash } from "node:crypto";
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
-import type { EntryBegun, Unpacked } from "../transfer/tree/unpack-os.ts";
+import type { PartLaid } from "../transfer/tree/unpack-os.ts";
 import { keepList } from "./laid-lists-os.ts";
 
 /** A tree at a place. */
@@ -27,7 +27,7 @@ export interface LaidTree {
 export interface LaidBefore {
   /** All of the tree is there since then. */
   readonly sinceNs: bigint | undefined;
-  readonly onEntry: ((entry: EntryBegun) => void) | undefined;
+  readonly onLaid: ((part: PartLaid) => void) | undefined;
 }
 
 export class LaidTrees {
@@ -40,18 +40,20 @@ export class LaidTrees {
   }
 
   /** Does the work, which is told since when all of the tree is there, if it is. */
-  async laying(laid: LaidTree, work: (known: LaidBefore) => Promise<Unpacked>): Promise<void> {
+  async laying(laid: LaidTree, work: (known: LaidBefore) => Promise<unknown>): Promise<void> {
     const record = this.#recordOf(laid.path);
     const text = `${laid.digest} ${laid.isFile} ${laid.path}\n`;
     const known = await readFile(record, "utf8").catch(orNothing);
     const isKnown = known === text;
     const sinceNs = isKnown ? (await stat(record, { bigint: true })).ctimeNs : undefined;
-    const entries: EntryBegun[] = [];
-    const onEntry = this.#keepsLists ? (entry: EntryBegun) => void entries.push(entry) : undefined;
-    const { files, same } = await work({ sinceNs, onEntry });
     if (!isKnown) await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-    if (this.#keepsLists && !(isKnown && files === same)) {
-      await keepList(`${record}.list`, laid, entries);
+    const parts: PartLaid[] = [];
+    const onLaid = this.#keepsLists ? (part: PartLaid) => void parts.push(part) : undefined;
+    try {
+      await work({ sinceNs, onLaid });
+    } finally {
+      // Also what was laid out until it failed.
+      if (parts.length > 0) await keepList(`${record}.list`, laid, parts);
     }
     await writeFile(record, text, { mode: 0o600 });
   }

@@ -80,14 +80,22 @@ export async function stage(context: TestContext) {
     {
       beforePut = async () => {},
       ranks = [],
-    }: { beforePut?: () => Promise<void>; ranks?: readonly RankState[] } = {},
+      isHost = false,
+    }: {
+      beforePut?: () => Promise<void>;
+      ranks?: readonly RankState[];
+      /** Its HOME is somebody's, beside the node's folder. */
+      isHost?: boolean;
+    } = {},
   ) => {
-    const home = homeAt(root).cluster("demo").node(name);
+    const own = homeAt(root).cluster("demo").node(name);
+    const home = isHost ? { ...own, home: `${root}/login` } : own;
     mkdirSync(home.home, { recursive: true });
     mkdirSync(home.state, { recursive: true });
     const workdir = createNodeWorkdir({
       ...{ cluster: "demo", node: name, home, clock, log: silentLog },
       ...{ files: createOsFiles(home.root), links: fileLinksOf(home), ranks },
+      keepsLists: isHost,
       ...{ host: name, streams: hub.connect(`demo/${name}`), random: createMemoryRandom(1) },
       ...{ chunks: createMemoryContentStore({ disk: store, beforePut }), work },
       session: () => dial(`demo/${name}`),

@@ -18,7 +18,7 @@ import { Crew } from "./crew.ts";
 import { EntryDecoder, type TreeEntry } from "./entries.ts";
 import type { Folder } from "./folder-os.ts";
 import { lookWithin, named, openFolder, openWithin, shownIn } from "./folder-os.ts";
-import type { FileEntry, FolderEntry, Site } from "./lay-os.ts";
+import type { FileEntry, FolderEntry, LinkEntry, Site } from "./lay-os.ts";
 import {
   comparing,
   holds,
@@ -51,15 +51,14 @@ export interface UnpackOptions {
    * was not changed since, is not read.
    */
   readonly sinceNs?: bigint | undefined;
-  /** Hears of each part of the tree as it is begun, with its path in the target; "" = itself. */
-  readonly onEntry?: ((entry: EntryBegun) => void) | undefined;
+  /** Hears of each part that was put there now: not of those that were there already. */
+  readonly onLaid?: ((part: PartLaid) => void) | undefined;
 }
 
-export interface EntryBegun {
+export interface PartLaid {
   readonly kind: "file" | "folder" | "link";
+  /** In the target; empty: itself. */
   readonly path: Uint8Array;
-  /** Of a folder: it was not there before. */
-  readonly isNew?: boolean;
 }
 
 /** What came of it. */
@@ -83,7 +82,7 @@ const looksAtOnce = 128;
  *   way; what `source` and the file system throw. What was unpacked until then stays.
  */
 export async function unpackTree(target: string, options: UnpackOptions): Promise<Unpacked> {
-  const { source, tree, signal, isFile = false, sinceNs, onEntry } = options;
+  const { source, tree, signal, isFile = false, sinceNs, onLaid } = options;
   const manifest = decodeManifest(await source.get(tree.digest, signal));
   const first = manifest.chunks[0];
   if (first === undefined) throw invalidTree("it is empty");
@@ -95,7 +94,7 @@ export async function unpackTree(target: string, options: UnpackOptions): Promis
     signal,
   };
   const name = Buffer.from(basename(target));
-  const unpacker = new Unpacker(contents, { above, name, isFile, sinceNs, onEntry });
+  const unpacker = new Unpacker(contents, { above, name, isFile, sinceNs, onLaid });
   try {
     const description = new RegionReader(source, regions.description, signal);
     return await unpacker.unpack(description);
@@ -126,7 +125,7 @@ interface Place {
   readonly name: Uint8Array;
   readonly isFile: boolean;
   readonly sinceNs: bigint | undefined;
-  readonly onEntry: UnpackOptions["onEntry"];
+  readonly onLaid: UnpackOptions["onLaid"];
 }
 
 class Unpacker {
@@ -185,28 +184,23 @@ class Unpacker {
 
   async #take(described: TreeEntry): Promise<void> {
     const entry = this.#place.isFile ? this.#onlyFile(described) : described;
-    this.#tell(entry);
     if (await this.#isKept(entry)) return;
     if (entry.kind === "folder") await this.#enter(entry);
     else if (entry.kind === "leave") this.#leave();
-    else if (entry.kind === "link") this.#begin((level) => layLink(this.#touched(level), entry));
+    else if (entry.kind === "link") this.#link(entry);
     else if (entry.bytes >= largeFileBytes) await this.#largeFile(entry);
     else await this.#smallFile(entry);
   }
 
-  /** Of a folder it is told when it is known whether it was there. */
-  #tell(entry: TreeEntry): void {
-    if (entry.kind !== "file" && entry.kind !== "link") return;
-    const level = this.#levels.at(-1);
-    this.#place.onEntry?.({ kind: entry.kind, path: this.#pathOf(entry, level) });
+  #laid(kind: PartLaid["kind"], path: Uint8Array): void {
+    this.#place.onLaid?.({ kind, path });
   }
 
-  #pathOf({ name }: { readonly name: Uint8Array }, level: Level | undefined): Uint8Array {
+  /** In the target, as it is while `level` is the innermost folder. */
+  #pathOf({ name }: { readonly name: Uint8Array }, level = this.#levels.at(-1)): Uint8Array {
     if (level === undefined || this.#place.isFile) return Buffer.alloc(0);
-    const above = this.#levels.slice(1).map(({ entry }) => entry.name);
-    return Buffer.concat(
-      [...above, name].flatMap((part, at) => (at === 0 ? [part] : [slash, part])),
-    );
+    const above = this.#levels.slice(1).flatMap(({ entry }) => [entry.name, slash]);
+    return Buffer.concat([...above, name]);
   }
 
   /** The tree's own folder stands for the one that the file is put into. */
@@ -251,7 +245,7 @@ class Unpacker {
     const folder = await openWithin(parent, name);
     const isNew = found === undefined;
     const { sinceNs } = this.#place;
-    this.#place.onEntry?.({ kind: "folder", path: this.#pathOf(entry, outer), isNew });
+    if (isNew) this.#laid("folder", this.#pathOf(entry, outer));
     const settled = !isNew && sinceNs !== undefined && isSettled(found, entry, sinceNs);
     this.#levels.push({ folder, entry, isNew, work: [], isSettled: settled });
     if (isNew && outer !== undefined) outer.isSettled = false;
@@ -282,14 +276,24 @@ class Unpacker {
     if (folder !== this.#place.above) await folder.handle.close();
   }
 
+  #link(entry: LinkEntry): void {
+    const path = this.#pathOf(entry);
+    this.#begin(async (level) => {
+      await layLink(this.#touched(level), entry);
+      this.#laid("link", path);
+    });
+  }
+
   async #smallFile(entry: FileEntry): Promise<void> {
     const content = await this.#contents.small.readWhole(entry.bytes);
+    const path = this.#pathOf(entry);
     this.#begin(async (level) => {
       const isSame = !level.isNew && (await this.#isThere(level, entry, content));
       this.#count(entry, isSame);
       if (isSame) return;
       const shown = shownOf(level, entry);
       await layFile(this.#touched(level), entry, (file) => writeAll(file, content, shown));
+      this.#laid("file", path);
     });
   }
 
@@ -303,6 +307,7 @@ class Unpacker {
     if (!isSame) {
       if (large.place !== place) large.goTo(place);
       await layFile(this.#touched(level), entry, (file) => this.#copy(file, level, entry));
+      this.#laid("file", this.#pathOf(entry));
     }
     if (large.place === undefined) throw invalidTree("a large file does not end a chunk");
     this.#count(entry, isSame);
