@@ -37,6 +37,13 @@ export function rank(job: number, of: Partial<RankKey> = {}): RankKey {
   return { job, attempt: 1, phase: "run", index: 0, ...of };
 }
 
+interface NodeOptions {
+  readonly beforePut?: () => Promise<void>;
+  readonly ranks?: readonly RankState[];
+  /** Its HOME is somebody's, beside the node's folder. */
+  readonly isHost?: boolean;
+}
+
 export async function stage(context: TestContext) {
   const root = mkdtempSync(join(tmpdir(), "sky-node-"));
   const clock = createOsClock();
@@ -77,16 +84,7 @@ export async function stage(context: TestContext) {
   const nodeOf = (
     name: string,
     store = new MemoryContentDisk(),
-    {
-      beforePut = async () => {},
-      ranks = [],
-      isHost = false,
-    }: {
-      beforePut?: () => Promise<void>;
-      ranks?: readonly RankState[];
-      /** Its HOME is somebody's, beside the node's folder. */
-      isHost?: boolean;
-    } = {},
+    { beforePut = async () => {}, ranks = [], isHost = false }: NodeOptions = {},
   ) => {
     const own = homeAt(root).cluster("demo").node(name);
     const home = isHost ? { ...own, home: `${root}/login` } : own;
