@@ -68,14 +68,18 @@ test("a rank whose shim is killed is exit-unknown, never succeeded", async () =>
   const pid = await until("the rank's pid is known", async () => {
     return job.ranks[0]?.pid ?? (await jobOf(here, "one", id)).ranks[0]?.pid;
   });
-  const shim = here.processes().find((seen) => seen.pid === pid)?.parent;
+  const rank = here.processes().find((seen) => seen.ownPid === pid);
+  const shim = rank?.parent;
   assert.ok(shim !== undefined && shim > 1, "the shim is the rank's parent");
   process.kill(shim, "SIGKILL");
   const ended = await phaseReached(here, { cluster: "one", id: id }, "FAILED");
   assert.equal(ended.ranks[0]?.exitCode ?? null, null);
   const { stdout } = await here.sky(["why", "one", String(id)]);
   assert.match(stdout, /unknown/);
-  await until("nothing of it is left", () => !here.processes().some((seen) => seen.pid === pid));
+  await until(
+    "nothing of it is left",
+    () => !here.processes().some((seen) => seen.pid === rank?.pid),
+  );
 });
 
 test("logs --status has the exit codes of the outcome", async () => {

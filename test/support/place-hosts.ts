@@ -17,6 +17,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { processesIn } from "../e2e/lab-sweep.ts";
+import { type ProcessSeen, processAt } from "./processes.ts";
 
 /** Whether clusters of this run are hosts of a lab, unless a test names another cloud. */
 export const onHosts = process.env["SKY_TEST_CLOUD"] === "ssh";
@@ -39,11 +40,11 @@ const program = resolve(import.meta.dirname, "../e2e/lab-serve.ts");
 const startMs = 30_000;
 
 /** What runs on the hosts that was not there when they booted. */
-export function leftOn({ hosts }: PlaceHosts): readonly string[] {
-  return hosts.flatMap(({ name, pid }) => {
-    const left = processesIn(pid).filter(({ command }) => !/^sshd: |sshd -D/.test(command));
-    return left.map(({ command }) => `${name}: ${command}`);
-  });
+export function processesOn(hosts: PlaceHosts | undefined): readonly ProcessSeen[] {
+  const all = (hosts?.hosts ?? []).flatMap(({ pid }) => processesIn(pid));
+  return all
+    .filter(({ command }) => !/^sshd: |sshd -D/.test(command))
+    .map(({ pid }) => processAt(pid));
 }
 
 /** Starts a lab and waits for it here and now: tests make their homes before anything else. */

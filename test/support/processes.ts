@@ -10,6 +10,8 @@ export interface ProcessSeen {
   readonly pid: number;
   readonly parent: number;
   readonly command: string;
+  /** As its own machine counts, which may be another than this. */
+  readonly ownPid: number;
 }
 
 /** Every living process that mentions `text`, except this one and its ancestors. */
@@ -17,7 +19,12 @@ export function processesOf(text: string): readonly ProcessSeen[] {
   const ours = new Set(ancestors());
   return pids()
     .filter((pid) => !ours.has(pid) && isAlive(pid) && mentions(pid, text))
-    .map((pid) => ({ pid, parent: parentOf(pid), command: commandOf(pid) }));
+    .map(processAt);
+}
+
+export function processAt(pid: number): ProcessSeen {
+  const ownPid = Number(/^NSpid:.*\s(\d+)$/m.exec(read(`/proc/${pid}/status`))?.[1] ?? pid);
+  return { pid, parent: parentOf(pid), command: commandOf(pid), ownPid };
 }
 
 /** Whether a process exists and is not a zombie. */

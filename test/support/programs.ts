@@ -11,7 +11,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { TestContext } from "node:test";
-import { leftOn, onHosts, onPool, type PlaceHosts, placeHosts } from "./place-hosts.ts";
+import { onHosts, onPool, type PlaceHosts, placeHosts, processesOn } from "./place-hosts.ts";
 import { type ProcessSeen, processesOf } from "./processes.ts";
 import { until } from "./until.ts";
 
@@ -121,7 +121,7 @@ export function place(t: TestContext | undefined, options: PlaceOptions = {}): P
       // A child that a head just forks looks like it until it executes its own program.
       return heads.filter(({ parent }) => !heads.some(({ pid }) => pid === parent));
     },
-    processes: () => processesOf(home),
+    processes: () => [...processesOf(home), ...processesOn(hosts)],
     close: () => {
       closing ??= closePlace(self);
       return closing;
@@ -219,12 +219,6 @@ async function closePlace(self: Place): Promise<void> {
     await until("every process of the home has ended", () => self.processes().length === 0, {
       deadlineMs: 15_000,
       describe: () => JSON.stringify(self.processes(), undefined, 1),
-    });
-    const { hosts } = self;
-    if (hosts === undefined) return;
-    await until("nothing runs on the hosts", () => leftOn(hosts).length === 0, {
-      deadlineMs: 15_000,
-      describe: () => leftOn(hosts).join("\n"),
     });
   } finally {
     for (const { pid } of self.processes()) signalIfThere(pid, "SIGKILL");
