@@ -18,6 +18,11 @@ export interface HeadHosting {
    * cluster is there, too. Changes nothing.
    */
   endOf(record: ClusterRecord, signal: AbortSignal): Promise<HostEnd | undefined>;
+  /**
+   * The head runs, and has since before this process: makes it and the agents be of the version
+   * that we bring, where they are of another. Ranks run on.
+   */
+  renew?(record: ClusterRecord, signal: AbortSignal): Promise<void>;
   /** The head has not heard these nodes for a while: makes their agents run where they do not. */
   revive(record: ClusterRecord, nodes: readonly string[], signal: AbortSignal): Promise<void>;
 }

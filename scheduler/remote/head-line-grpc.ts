@@ -9,11 +9,12 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import type { ClusterRecord } from "../../clouds/cluster-record.ts";
-import type { HeadHosting, HeadPlace } from "../../clouds/head-hosting.ts";
+import type { HeadPlace } from "../../clouds/head-hosting.ts";
 import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
 import type { Node } from "../../model/node.ts";
 import { dialHead, type HeadClient } from "../../proto/client-grpc.ts";
 import { nodeToProto } from "../../proto/converters-cluster.ts";
+import { clusterStatuses } from "../../proto/enums.ts";
 import type { sky } from "../../proto/gen/sky.js";
 import type { Clock } from "../../runtime/clock.ts";
 import { type SocketAddress, socketAddress } from "../../runtime/socket-os.ts";
@@ -23,7 +24,11 @@ import { freshSocket } from "./tunnel-sockets-os.ts";
 
 export interface LineOptions {
   readonly ssh: Pick<Ssh, "tunnel" | "run">;
-  readonly hosting: HeadHosting;
+  readonly place: HeadPlace;
+  /** The cluster is to be brought up; otherwise one that has stopped stays so. */
+  readonly bringUp: boolean;
+  /** How long the head may take until it listens. */
+  readonly listenMs: number;
   readonly record: ClusterRecord;
   /** As far as their addresses are known. */
   readonly nodes: readonly Node[];
@@ -45,22 +50,19 @@ export interface HeadLine {
   close(why: string): Promise<void>;
 }
 
-/** How long a head that was started may take until it listens. */
-const listenMs = 20_000;
 const listenPauseMs = 50;
 const callMs = 15_000;
 const pulseMs = 5_000;
 const pulseWaitMs = 10_000;
 
-/** @throws what the cloud and the tunnel throw; SkyError `head/unreachable`. */
+/** @throws what the tunnel throws; SkyError `head/unreachable`. */
 export async function openLine(options: LineOptions, signal: AbortSignal): Promise<HeadLine> {
-  const { ssh, hosting, record, dir } = options;
-  const place = await hosting.openHead(record, signal);
+  const { ssh, place, record, dir } = options;
   const path = freshSocket(dir, record.name);
   const remote = await absolute(options, place, signal);
   const tunnel = await ssh.tunnel(place.target, { local: path, remote }, signal);
   const address = socketAddress(path);
-  const line = new Line(options, { place, tunnel, address });
+  const line = new Line(options, { tunnel, address });
   try {
     await line.begin(signal);
     return line;
@@ -84,7 +86,6 @@ async function absolute(
 }
 
 interface LineParts {
-  readonly place: HeadPlace;
   readonly tunnel: OpenTunnel;
   readonly address: SocketAddress;
 }
@@ -102,8 +103,8 @@ class Line implements HeadLine {
   #stopPulse = (): void => {};
   #closed: Promise<void> | undefined;
 
-  constructor(options: LineOptions, { place, tunnel, address }: LineParts) {
-    this.place = place;
+  constructor(options: LineOptions, { tunnel, address }: LineParts) {
+    this.place = options.place;
     this.#options = options;
     this.#tunnel = tunnel;
     this.#address = address;
@@ -124,20 +125,32 @@ class Line implements HeadLine {
   }
 
   async begin(signal: AbortSignal): Promise<void> {
-    const until = AbortSignal.any([signal, AbortSignal.timeout(listenMs), this.#over.signal]);
+    const { nodes, bringUp, listenMs, clock } = this.#options;
+    const until = AbortSignal.any([signal, this.#over.signal]);
+    const lastMs = clock.now().monoMs + listenMs;
     for (;;) {
       try {
-        await this.host(this.#options.nodes, until);
+        if (bringUp || !(await this.#isGoing(until))) await this.host(nodes, until);
         break;
       } catch (error) {
-        if (until.aborted || !isSkyError(error, "head/unreachable")) throw error;
+        const isLate = clock.now().monoMs > lastMs || until.aborted;
+        if (isLate || !isSkyError(error, "head/unreachable")) throw error;
         // It does not listen yet. Who gives up meanwhile learns of that by the next call.
         await pause(listenPauseMs, undefined, { signal: until }).catch(() => {});
-        if (until.aborted) throw error;
       }
     }
     void this.#watch();
     this.#beat();
+  }
+
+  /** Whether the cluster is on its way down, or is there already: what it tells says why. */
+  async #isGoing(signal: AbortSignal): Promise<boolean> {
+    const { name } = this.#options.record;
+    const { clusters } = await this.client.clusters.status({}, { signal, timeoutMs: callMs });
+    const found = clusters.find((cluster) => cluster.name === name);
+    if (found === undefined) return false;
+    const status = clusterStatuses.fromProto(found.status);
+    return status === "STOPPING" || status === "STOPPED";
   }
 
   async host(nodes: readonly Node[], signal: AbortSignal): Promise<void> {

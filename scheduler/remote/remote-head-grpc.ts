@@ -23,7 +23,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Random } from "../../runtime/random.ts";
 import type { Ssh } from "../../runtime/ssh.ts";
-import { type HeadLine, openLine, whyText } from "./head-line-grpc.ts";
+import { type HeadLine, type LineOptions, openLine, whyText } from "./head-line-grpc.ts";
 import { NodeCare } from "./node-care.ts";
 
 export interface RemoteHeadOptions {
@@ -41,6 +41,9 @@ export interface RemoteHeadOptions {
 const retry: Backoff = backoff({ initialMs: 200, capMs: 30_000 });
 /** Where it will not mend by itself. */
 const stuck: Backoff = backoff({ initialMs: 60_000, capMs: 60_000 });
+/** How long a head that lives may take to listen, and one that was just started. */
+const livingMs = 1_000;
+const startedMs = 20_000;
 /** How long a call waits for a try, counted from the try's beginning. */
 const patienceMs = 10_000;
 /** A call begins a try if the last one ended so long ago. */
@@ -59,6 +62,7 @@ export class KeptHead {
   #record: ClusterRecord;
   #nodes: readonly Node[] | undefined;
   #isKept = false;
+  #isRenewed = false;
   #line: HeadLine | undefined;
   #try: Try | undefined;
   #failures = 0;
@@ -183,17 +187,32 @@ export class KeptHead {
   }
 
   async #connect(): Promise<HeadLine> {
-    const { ssh, dir, clock, hosting } = this.#options;
     const { signal } = this.#over;
     const record = this.#options.fleets.record(this.cluster) ?? this.#record;
-    const host = hosting(record);
-    if (record.status !== "INIT" || record.unasked) {
-      const end = await host.endOf(record, signal);
+    const hosting = this.#options.hosting(record);
+    const bringUp = record.status === "INIT" && !record.unasked;
+    if (!bringUp) {
+      // What runs there is good as it is.
+      const place = await hosting.placeOf(record);
+      const line = await this.#lineTo(record, { place, bringUp, listenMs: livingMs }).catch(
+        ifSilent,
+      );
+      if (line !== undefined) return line;
+      const end = await hosting.endOf(record, signal);
       if (end !== undefined) throw this.#ended(end);
     }
+    const place = await hosting.openHead(record, signal);
+    return await this.#lineTo(record, { place, bringUp, listenMs: startedMs });
+  }
+
+  #lineTo(
+    record: ClusterRecord,
+    to: Pick<LineOptions, "place" | "bringUp" | "listenMs">,
+  ): Promise<HeadLine> {
+    const { ssh, dir, clock } = this.#options;
     const nodes = this.#nodes ?? record.nodes.map((node) => ({ ...node, ip: node.ip ?? "" }));
     const onTold = (told: sky.v1.WatchResponse): void => this.#hear(told);
-    return await openLine({ ssh, hosting: host, record, nodes, dir, clock, onTold }, signal);
+    return openLine({ ssh, record, nodes, dir, clock, onTold, ...to }, this.#over.signal);
   }
 
   /** Nothing is healed that ended on purpose: the cluster goes the same way here. */
@@ -210,11 +229,28 @@ export class KeptHead {
     this.#line = line;
     this.#failures = 0;
     this.#silence = undefined;
+    void this.#renew();
     void line.ended.then((why) => {
       this.#line = undefined;
       this.#silent(why);
       if (this.#isKept && !this.#over.signal.aborted) this.#begin();
     });
+  }
+
+  /** Once in our life, which may be that of a new version; what runs there stays if it fails. */
+  async #renew(): Promise<void> {
+    const { fleets, hosting, log } = this.#options;
+    const cluster = this.cluster;
+    const record = fleets.record(cluster);
+    const isNew = record?.status === "INIT";
+    if (this.#isRenewed || record === undefined) return;
+    this.#isRenewed = true;
+    if (isNew || record.goal !== "running") return;
+    try {
+      await hosting(record).renew?.(record, this.#over.signal);
+    } catch (error) {
+      log.warn("what runs on hosts is of another version", { cluster, why: errorText(error) });
+    }
   }
 
   #failed(error: unknown): void {
@@ -293,4 +329,10 @@ function endIn(view: ClusterView | undefined): "stop" | "down" | undefined {
 /** A try that failed leaves nothing to close. */
 function noLine(): undefined {
   return undefined;
+}
+
+/** Nobody listens there. That its host cannot be reached is no reason to ask it for more. */
+function ifSilent(error: unknown): undefined {
+  const isSilent = isSkyError(error, "head/unreachable") || isSkyError(error, "ssh/failed");
+  if (!isSilent) throw error;
 }
