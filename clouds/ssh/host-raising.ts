@@ -8,7 +8,6 @@
 // What must always hold: nothing starts while it is halted, or for a cluster that is not to run;
 // two works on one host never go on at once.
 
-import { SkyError } from "../../model/errors.ts";
 import { homeAt } from "../../model/home.ts";
 import { hostFolderName } from "../../model/host-file.ts";
 import type { ClusterRecord, RecordNode } from "../cluster-record.ts";
@@ -40,7 +39,11 @@ export class HostRaising {
     try {
       works.enter(node, "installing");
       const place = await works.place(record, node);
-      const natsServer = await this.#installHead(record, signal);
+      // Whoever is here first hears of what is wrong; the other goes on for nobody.
+      const [natsServer] = await Promise.all([
+        works.ports.steps.natsServer(place, signal),
+        this.#installHead(record, signal),
+      ]);
       works.enter(node, "starting");
       const { cluster, token, ip } = place;
       const file = { cluster, token, ip, natsServer };
@@ -52,7 +55,7 @@ export class HostRaising {
     }
   }
 
-  async #installHead(record: ClusterRecord, signal: AbortSignal): Promise<string> {
+  async #installHead(record: ClusterRecord, signal: AbortSignal): Promise<void> {
     const first = headNodeOf(record);
     const [made] = await this.#spread.install(record, [first], signal);
     if (made?.problem !== undefined) throw made.problem;
@@ -64,9 +67,6 @@ export class HostRaising {
         log.warn("the bundle was not spread ahead", { cluster: record.name, error });
       });
     }
-    if (made?.natsServer !== undefined) return made.natsServer;
-    const why = "no nats-server was found there or sent along";
-    throw new SkyError("host/failed", { host: hostOf(first), what: "the head", why });
   }
 
   /** Brings nodes up in the background. What failed lately waits for its time. */

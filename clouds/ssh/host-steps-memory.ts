@@ -95,9 +95,14 @@ class Hosts implements MemoryHosts {
           return { host, problem: error as Error };
         }
         this.host(host).bundles.add(this.#bundle());
-        return { host, natsServer: "bin/nats-server" };
+        return { host };
       }),
     );
+  }
+
+  async natsServer(place: HostPlace, signal: AbortSignal): Promise<string> {
+    await this.#call("natsServer", place.host, signal);
+    return "bin/nats-server";
   }
 
   async claim(place: HostPlace, devices: readonly number[], signal: AbortSignal) {

@@ -6,7 +6,7 @@
 
 import { createReadStream, readFileSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
-import { errorText, SkyError } from "../../model/errors.ts";
+import { SkyError } from "../../model/errors.ts";
 import type { HostEnd } from "../../model/host-file.ts";
 import { hostFolderName } from "../../model/host-file.ts";
 import type { Log } from "../../runtime/log.ts";
@@ -24,7 +24,7 @@ import type {
 } from "./host-steps.ts";
 import { hostTrouble } from "./host-trouble.ts";
 import { keptIn, linesOf, roleStatusOf } from "./host-words.ts";
-import { isRecentEnough, type NatsSupply } from "./nats-supply-os.ts";
+import { isRecentEnough, type NatsProgram, type NatsSupply } from "./nats-supply-os.ts";
 
 export interface HostStepsOptions {
   readonly ssh: Ssh;
@@ -56,8 +56,6 @@ class Steps implements HostSteps {
   readonly #options: HostStepsOptions;
   /** Of each cluster, by token: its hosts that have its bundle, to give it to others. */
   readonly #owners = new Map<string, ReadonlyMap<string, HostPlace>>();
-  /** Of each cluster, by token: the host that has its nats-server. */
-  readonly #heads = new Map<string, string>();
 
   constructor(options: HostStepsOptions) {
     this.#options = options;
@@ -75,14 +73,21 @@ class Steps implements HostSteps {
         found.set(place, problem === undefined ? { host } : { host, problem });
       }
     });
-    // Beside the bundle, which takes longer.
-    const nats = this.#natsFor(places, signal);
-    await Promise.all([nats, ...spread]);
-    const installed = places.map((place) => found.get(place) ?? { host: place.host });
-    const [first, ...others] = installed;
-    const known = await nats;
-    if (first === undefined || first.problem !== undefined || known === undefined) return installed;
-    return [{ ...first, ...known }, ...others];
+    await Promise.all(spread);
+    return places.map((place) => found.get(place) ?? { host: place.host });
+  }
+
+  async natsServer(place: HostPlace, signal: AbortSignal): Promise<string> {
+    const { nats } = this.#options;
+    const look = { step: "find_nats", args: [], timeoutMs: lookMs };
+    const found = await this.#step(place, look, signal);
+    const before = found.get("nats");
+    if (before !== undefined) return before;
+    const [, path = "", version = ""] = /^(\S+) (.*)$/.exec(found.get("own") ?? "") ?? [];
+    if (isRecentEnough(version)) return path;
+    const program = await nats.of(place.arch, place.host, signal);
+    const known = await this.#step(place, { ...look, args: [program.hash] }, signal);
+    return known.get("nats") ?? (await this.#sendNats(place, program, signal));
   }
 
   async claim(place: HostPlace, devices: readonly number[], signal: AbortSignal): Promise<Claimed> {
@@ -193,7 +198,6 @@ class Steps implements HostSteps {
   }
 
   #forget({ token, host }: HostPlace): void {
-    if (this.#heads.get(token) === host) this.#heads.delete(token);
     for (const [key, owners] of this.#owners) {
       if (!key.startsWith(token)) continue;
       const left = new Map([...owners].filter(([name]) => name !== host));
@@ -202,36 +206,10 @@ class Steps implements HostSteps {
     }
   }
 
-  // ---- nats-server
-
-  /** The head runs on the first host of the list: it gets one if it has none. */
-  async #natsFor(
-    [place]: readonly HostPlace[],
-    signal: AbortSignal,
-  ): Promise<Pick<Installed, "natsServer" | "problem"> | undefined> {
-    const head = this.#heads.get(place?.token ?? "") ?? place?.host;
-    if (place === undefined || head !== place.host) return undefined;
-    try {
-      const natsServer = await this.#natsOn(place, signal);
-      this.#heads.set(place.token, place.host);
-      return { natsServer };
-    } catch (error) {
-      return { problem: error instanceof Error ? error : new Error(errorText(error)) };
-    }
-  }
-
-  async #natsOn(place: HostPlace, signal: AbortSignal): Promise<string> {
-    const { nats, ssh } = this.#options;
-    const look = { step: "find_nats", args: [], timeoutMs: lookMs };
-    const own = (await this.#step(place, look, signal)).get("own") ?? "";
-    const [, path = "", version = ""] = /^(\S+) (.*)$/.exec(own) ?? [];
-    if (isRecentEnough(version)) return path;
-    const program = await nats.of(place.arch, place.host, signal);
-    const known = await this.#step(place, { ...look, args: [program.hash] }, signal);
-    const there = known.get("nats");
-    if (there !== undefined) return there;
+  async #sendNats(place: HostPlace, program: NatsProgram, signal: AbortSignal): Promise<string> {
     const args = ["receive_nats", folderOf(place), program.hash];
-    const stream = await ssh.open(place.target, { script, args, timeoutMs: lookMs }, signal);
+    const call = { script, args, timeoutMs: lookMs };
+    const stream = await this.#options.ssh.open(place.target, call, signal);
     let said = "";
     stream.stdout.on("data", (data) => {
       said += String(data);

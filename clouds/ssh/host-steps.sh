@@ -182,8 +182,15 @@ receive_nats() {
   point "$dir/nats" "../../bundles/nats-$1"
   say nats "$bundles/nats-$1/nats-server"
 }
+# That of before, then one that was sent for another cluster, then the host's own.
 find_nats() {
   make_place
+  before=$(readlink "$dir/nats" 2>/dev/null)
+  before=$bundles/${before##*/}/nats-server
+  if [ -L "$dir/nats" ] && [ -x "$before" ]; then
+    say nats "$before"
+    return
+  fi
   if [ -n "${1-}" ] && [ -x "$bundles/nats-$1/nats-server" ]; then
     point "$dir/nats" "../../bundles/nats-$1"
     say nats "$bundles/nats-$1/nats-server"

@@ -29,6 +29,12 @@ export interface HostSteps {
    */
   install(places: readonly HostPlace[], signal: AbortSignal): Promise<readonly Installed[]>;
   /**
+   * The path of a nats-server there, for the cluster's head: the one that it had before, the host's
+   * own, or one that is sent along.
+   * @throws SkyError `host/unfit` where none can be had.
+   */
+  natsServer(place: HostPlace, signal: AbortSignal): Promise<string>;
+  /**
    * Takes devices for the cluster, all or none, and the workdir's name. What this cluster has
    * already stays as it is.
    * @throws SkyError `host/unfit` when another cluster has one of them.
@@ -55,8 +61,6 @@ export type RoleFile =
 
 export interface Installed {
   readonly host: string;
-  /** The nats-server to use there: the host's own or one that came along. */
-  readonly natsServer?: string;
   /** Absent: it is there. */
   readonly problem?: Error;
 }

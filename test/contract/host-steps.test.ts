@@ -47,7 +47,6 @@ for (const shell of shellsHere()) {
       assert.ok(existsSync(join(installed, here.bundle.hash, "bin/node")));
       assert.equal(statSync(join(here.home(host), ".skylet")).mode & 0o777, 0o700);
     }
-    assert.match(done[0]?.natsServer ?? "", /nats-server$/);
     await here.steps.install(places, signal);
     assert.equal(here.sent(), here.bundle.bytes);
   });
@@ -299,13 +298,22 @@ test("a nats-server that is too old is replaced by ours, which goes at the end",
   const here = ground(t);
   program(join(here.tools, "nats-server"), "echo nats-server: v2.2.0");
   const place = here.place("a");
-  const [done] = await here.steps.install([place], signal);
-  assert.match(done?.natsServer ?? "", /\.skylet\/bundles\/nats-[0-9a-f]{64}\/nats-server$/);
-  const natsServer = done?.natsServer ?? "";
+  await here.steps.install([place], signal);
+  const natsServer = await here.steps.natsServer(place, signal);
+  assert.match(natsServer, /\.skylet\/bundles\/nats-[0-9a-f]{64}\/nats-server$/);
   await here.steps.start(place, { role: "head", file: { ...headFile.file, natsServer } }, signal);
   await here.steps.remove(here.place("a", "other"), signal);
   assert.equal(existsSync(natsServer), true);
-  assert.deepEqual((await here.steps.install([place], signal))[0], done);
-  await here.steps.remove(place, signal);
+  assert.equal(await here.steps.natsServer(place, signal), natsServer);
+  // Another cluster uses the same; the first one keeps it, whatever the host gets of its own.
+  const other = here.place("a", "other");
+  assert.equal(await here.steps.natsServer(other, signal), natsServer);
+  program(join(here.tools, "nats-server"), "echo nats-server: v2.10.2");
+  assert.equal(await here.steps.natsServer(place, signal), natsServer);
+  const third = await here.steps.natsServer(here.place("a", "third"), signal);
+  assert.equal(third, join(here.tools, "nats-server"));
+  for (const cluster of ["other", "third", "train"]) {
+    await here.steps.remove(here.place("a", cluster), signal);
+  }
   assert.deepEqual(left(here, "a"), []);
 });
