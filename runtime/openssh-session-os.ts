@@ -6,7 +6,7 @@
 // fill the memory; a killed session leaves no process here.
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import type { Readable, Writable } from "node:stream";
+import { pipeline, type Readable, Transform, type Writable } from "node:stream";
 import { begunMark } from "./openssh-options.ts";
 
 /** Which part of the standard error is kept. */
@@ -34,7 +34,7 @@ export interface SessionEnd {
 
 export interface Session {
   readonly stdin: Writable;
-  /** Without anything from before the mark. Not to be read before `begun`. */
+  /** Without anything from before the mark. */
   readonly stdout: Readable;
   /** False: it ended without having begun. */
   readonly begun: Promise<boolean>;
@@ -54,10 +54,10 @@ export function openSession(plan: SessionPlan): Session {
   child.stdin.on("error", () => {});
   child.stdin.write(plan.line);
   const stderr = keepStderr(child.stderr, plan.keep);
-  const opening = cutNoise(child.stdout);
+  const opening = afterMark(child.stdout);
   return {
     stdin: child.stdin,
-    stdout: child.stdout,
+    stdout: opening.stream,
     begun: opening.begun,
     ended: endOf(child, () => ({
       stderr: stderr.text(),
@@ -83,27 +83,39 @@ async function endOf(
   });
 }
 
-/** Takes what is before the mark off a stream, and leaves the rest to whoever reads it then. */
-function cutNoise(stream: Readable): { begun: Promise<boolean>; noise: () => string } {
+interface Opening {
+  /** What comes after the mark. */
+  readonly stream: Readable;
+  readonly begun: Promise<boolean>;
+  readonly noise: () => string;
+}
+
+/**
+ * A stream of its own, as Node throws away what nobody reads of a process's output yet when the
+ * process ends.
+ */
+function afterMark(source: Readable): Opening {
   let noise = Buffer.alloc(0);
-  const begun = new Promise<boolean>((resolve) => {
-    const hear = (chunk: Buffer): void => {
+  let isBegun = false;
+  const begun = Promise.withResolvers<boolean>();
+  const stream = new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      if (isBegun) return done(null, chunk);
       const seen = Buffer.concat([noise, chunk]);
       const at = seen.indexOf(mark);
       noise = (at < 0 ? seen : seen.subarray(0, at)).subarray(-noiseBytesMax);
-      if (at < 0) return;
-      stream.pause();
-      stream.off("data", hear);
-      stream.off("close", over);
+      if (at < 0) return done();
+      isBegun = true;
+      begun.resolve(true);
       const rest = seen.subarray(at + mark.length);
-      if (rest.length > 0) stream.unshift(rest);
-      resolve(true);
-    };
-    const over = (): void => resolve(false);
-    stream.on("data", hear);
-    stream.once("close", over);
+      done(null, rest.length > 0 ? rest : undefined);
+    },
   });
-  return { begun, noise: () => noise.toString() };
+  // A stream that was cut off says so to who reads it; there may be nobody.
+  stream.on("error", () => {});
+  source.once("close", () => begun.resolve(false));
+  pipeline(source, stream, () => begun.resolve(false));
+  return { stream, begun: begun.promise, noise: () => noise.toString() };
 }
 
 function keepStderr(stream: Readable, keep: Keep): { text: () => string; noise: () => string } {
