@@ -9,6 +9,8 @@ import { rankKeyText } from "./job.ts";
 export interface Home {
   readonly root: string;
   readonly config: string;
+  /** Pools of hosts of the user's own. */
+  readonly pools: string;
   /** The skyhead of this home: its lock, socket, journal, log and nats-server. */
   readonly head: string;
   readonly lock: string;
@@ -59,6 +61,7 @@ export function homeAt(root: string): Home {
   return {
     root,
     config: `${root}/config.yaml`,
+    pools: `${root}/ssh_node_pools.yaml`,
     head,
     lock: `${head}/lock.db`,
     socket: `${head}/api.sock`,

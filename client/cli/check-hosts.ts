@@ -2,8 +2,9 @@
 // and what to do about it. What is wrong with one host is said where its name stands, and changes
 // nothing about the others.
 
+import { existsSync } from "node:fs";
 import type { HostReport } from "../../clouds/ssh/host-report.ts";
-import { type Pool, poolsPath } from "../../clouds/ssh/pools.ts";
+import type { Pool } from "../../clouds/ssh/pools.ts";
 import type { HostCheck } from "../check-hosts-os.ts";
 import { isSet, type Parsed } from "./flags.ts";
 import { printJson } from "./output.ts";
@@ -20,13 +21,14 @@ const drop = ["OS", "ARCH", "CLOCK", "DISK", "MEM", "CPUS", "GPUS"];
 
 /** The pools, or only one of them. @throws SkyError `pools/invalid`. */
 export async function poolsOf(shell: Shell): Promise<readonly Pool[]> {
+  if (!existsSync(shell.home.pools)) return [];
   const { loadPools } = await import("../../clouds/ssh/pools-file-os.ts");
   return loadPools(shell.home.root);
 }
 
 /** What to do where there are none: a sentence. */
 export function noPools(shell: Shell): string {
-  return `There is no pool of hosts: name yours in ${poolsPath(shell.home.root)} (docs/ssh.md).`;
+  return `There is no pool of hosts: name yours in ${shell.home.pools} (docs/ssh.md).`;
 }
 
 /** Looks at all hosts. Whether one of them can be used. */
@@ -60,7 +62,8 @@ function isUsable({ report }: HostCheck): boolean {
   return report !== undefined && !report.problems.some(({ fatal }) => fatal);
 }
 
-function printHosts(shell: Shell, checks: readonly HostCheck[]): void {
+/** The table, and what is to be said of its hosts. */
+export function printHosts(shell: Shell, checks: readonly HostCheck[]): void {
   printTable(shell, { columns, rows: checks.map(cellsOf), shrink, drop });
   // What is the same of many hosts is told once.
   const alike = new Map<string, HostCheck[]>();

@@ -2,6 +2,7 @@
 //
 // Source: SkyPilot's SSH node pools, whose file this is.
 
+import { homeAt } from "../../model/home.ts";
 import type { SshTarget } from "../../runtime/ssh.ts";
 
 export interface Pool {
@@ -18,5 +19,5 @@ export interface PoolHost {
 
 /** The file that the pools of a home are in. */
 export function poolsPath(home: string): string {
-  return `${home}/ssh_node_pools.yaml`;
+  return homeAt(home).pools;
 }

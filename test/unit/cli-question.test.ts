@@ -12,12 +12,13 @@ interface Answered {
 }
 
 /** The keys are typed as fast as can be, all before the first question is answered. */
-async function answered(keys: string, terminal: boolean): Promise<Answered> {
+async function answered(keys: string, terminal: boolean, byDefault = true): Promise<Answered> {
   const [input, output] = [new PassThrough(), new PassThrough()];
   const { signal } = new AbortController();
   input.write(keys);
   if (!terminal) input.end();
-  const yes = await yesOrNo({ text: "Proceed?", input, output, terminal, signal });
+  const about = { text: "Proceed?", byDefault };
+  const yes = await yesOrNo({ ...about, input, output, terminal, signal });
   // biome-ignore lint/suspicious/noControlCharactersInRegex: codes begin with one
   const shown = String(output.read() ?? "").replace(/\u001b\[\d*[A-Z]/g, "");
   return { yes, shown };
@@ -47,6 +48,18 @@ for (const [keys, yes, asks] of answers) {
     }
   });
 }
+
+test("where no is the default, only a yes is a yes, and the question shows it", async () => {
+  for (const [keys, yes] of [
+    ["\r", false],
+    ["y\r", true],
+    ["n\r", false],
+  ] as const) {
+    const seen = await answered(keys, true, false);
+    assert.equal(seen.yes, yes, JSON.stringify(keys));
+    assert.match(seen.shown, /Proceed\? \[y\/N\]: /);
+  }
+});
 
 test("garbage before Enter is no yes", async () => {
   assert.equal((await answered("xyz\rn\r", true)).yes, false);
