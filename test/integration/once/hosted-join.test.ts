@@ -5,21 +5,21 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { type TestContext, test } from "node:test";
 import { connect, createSecureContext } from "node:tls";
-import type { Invitation } from "../../model/host-file.ts";
-import { wireVersion } from "../../model/wire.ts";
-import { type ChannelSecurity, secureChannelTo } from "../../proto/channel-grpc.ts";
-import { clientOf } from "../../proto/client-grpc.ts";
-import { clusterService, hostService, joinService } from "../../proto/services.ts";
-import { homePeer, joinName, peerText } from "../../runtime/certificates.ts";
+import type { Invitation } from "../../../model/host-file.ts";
+import { wireVersion } from "../../../model/wire.ts";
+import { type ChannelSecurity, secureChannelTo } from "../../../proto/channel-grpc.ts";
+import { clientOf } from "../../../proto/client-grpc.ts";
+import { clusterService, hostService, joinService } from "../../../proto/services.ts";
+import { homePeer, joinName, peerText } from "../../../runtime/certificates.ts";
 import {
   createAuthority,
   createRequest,
   issueCertificate,
   type KeyedCertificate,
-} from "../../runtime/certificates-os.ts";
-import { createUserNkey } from "../../runtime/nkeys-nats.ts";
-import { type HostedCluster, hostedCluster } from "../support/hosted.ts";
-import { until } from "../support/until.ts";
+} from "../../../runtime/certificates-os.ts";
+import { createUserNkey } from "../../../runtime/nkeys-nats.ts";
+import { type HostedCluster, hostedCluster } from "../../support/hosted.ts";
+import { until } from "../../support/until.ts";
 
 const hourMs = 3_600_000;
 

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
-import { hostedCluster } from "../support/hosted.ts";
-import { processesOf } from "../support/processes.ts";
-import { until } from "../support/until.ts";
+import { hostedCluster } from "../../support/hosted.ts";
+import { processesOf } from "../../support/processes.ts";
+import { until } from "../../support/until.ts";
 
 const signal = new AbortController().signal;
 
