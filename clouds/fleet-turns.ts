@@ -8,7 +8,7 @@ import { given } from "../proto/fields.ts";
 import type { Machine } from "./cloud.ts";
 import type { Busy, ClusterRecord } from "./cluster-record.ts";
 import { knownNodes, mismatchOf, newRecord } from "./cluster-record.ts";
-import type { FleetEffect, In, Next, On } from "./fleet.ts";
+import type { FleetEffect, FleetState, In, Next, On } from "./fleet.ts";
 import { answer, clusterReply, type FleetReply, told, waitersOf } from "./fleet-answers.ts";
 import { lookMsMax, pace, wait } from "./fleet-looks.ts";
 import { remaining } from "./remaining.ts";
@@ -210,6 +210,10 @@ export function noteUse(s: In<"init"> | In<"up">, { command, at }: On<"used">): 
   if (!isNew && isRecent) return [s, []];
   const record = { ...before, lastUsedAt: at.wallMs, ...(isNew ? { command } : {}) };
   return [{ ...s, record }, [{ kind: "save", record }]];
+}
+
+export function noted(s: Exclude<FleetState, In<"absent">>, { cause }: On<"noted">): Next {
+  return [s, [{ kind: "save", record: s.record, cause }]];
 }
 
 export function unlessMismatch(

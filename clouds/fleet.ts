@@ -35,6 +35,7 @@ import {
   joinLaunch,
   joinStart,
   launchNew,
+  noted,
   noteUse,
   refuseAbsent,
   reuse,
@@ -86,6 +87,8 @@ export type FleetEvent =
   | { readonly kind: "found"; readonly machines: readonly Machine[] }
   | { readonly kind: "inquiry-due" }
   | { readonly kind: "seen"; readonly machines: readonly Machine[] }
+  /** Something that belongs into its history, and changes nothing. */
+  | { readonly kind: "noted"; readonly cause: string }
   /** All nodes that liveness holds for alive. */
   | { readonly kind: "alive"; readonly nodes: readonly string[] }
   /** The scheduler has ended all jobs. */
@@ -212,6 +215,7 @@ const absent: Row<"absent"> = {
   stop: refuseAbsent,
   down: refuseAbsent,
   used: "ignore",
+  noted: "ignore",
   refresh: refuseAbsent,
   found: "ignore",
   "inquiry-due": "ignore",
@@ -230,6 +234,7 @@ const init: Row<"init"> = {
   stop: (s, event) => windDown(s, event, "stopped"),
   down: (s, event) => windDown(s, event, "absent"),
   used: noteUse,
+  noted,
   refresh: (s, event) => (s.record.unasked ? refresh(s, event) : nothingNew(s, event)),
   found: judge,
   "inquiry-due": inquireAgain,
@@ -251,6 +256,7 @@ const up: Row<"up"> = {
   stop: (s, event) => windDown(s, event, "stopped"),
   down: (s, event) => windDown(s, event, "absent"),
   used: noteUse,
+  noted,
   refresh,
   found: judge,
   "inquiry-due": inquireAgain,
@@ -272,6 +278,7 @@ const stopping: Row<"stopping"> = {
   stop: stopAgain,
   down: downUnlessLate,
   used: "ignore",
+  noted,
   refresh: tellWhatGoesOn,
   found: "ignore",
   "inquiry-due": tellSoon,
@@ -291,6 +298,7 @@ const stopped: Row<"stopped"> = {
   stop: stopAgain,
   down: downUnlessLate,
   used: "ignore",
+  noted,
   refresh,
   found: judge,
   "inquiry-due": "ignore",
@@ -309,6 +317,7 @@ const ending: Row<"ending"> = {
   stop: refuseSuperseded,
   down: downAgain,
   used: "ignore",
+  noted,
   refresh: tellWhatGoesOn,
   found: "ignore",
   "inquiry-due": tellSoon,

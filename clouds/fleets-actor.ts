@@ -59,6 +59,8 @@ export interface Fleets {
   windDown(name: string, verb: "stop" | "down", cause: string): void;
   used(name: string, command: string): void;
   alive(name: string, nodes: readonly string[]): void;
+  /** Something that belongs into its history, and changes nothing. */
+  note(name: string, cause: string): void;
   onProgress(name: string, hear: (progress: Progress) => void): () => void;
   /** What its cloud is doing for a cluster, for people: `installing on gpu2, gpu3`. */
   doing(name: string, text: string): void;
@@ -213,6 +215,10 @@ class FleetTable implements Fleets {
 
   alive(name: string, nodes: readonly string[]): void {
     this.#options.system.tell(this.#actor(name, undefined), { kind: "alive", nodes });
+  }
+
+  note(name: string, cause: string): void {
+    this.#options.system.tell(this.#actor(name, undefined), { kind: "noted", cause });
   }
 
   onProgress(name: string, hear: (progress: Progress) => void): () => void {

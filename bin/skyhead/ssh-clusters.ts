@@ -122,6 +122,7 @@ function partsOf(options: SshClustersOptions): Parts {
     bundleOf: async (arch) => (await bundle(arch)).hash,
     invite: (cluster, node, signal) => remote.invite(cluster, node, signal),
     onDoing: (cluster, text) => options.fleets().doing(cluster, text),
+    onNote: (cluster, text) => options.fleets().note(cluster, text),
   });
   return { ssh, cloud, remote };
 }

@@ -71,6 +71,7 @@ class HostsOfPools implements SshCloud {
       placeOf: (record) => this.#hosts(record).placeOf(record),
       openHead: (record, signal) => this.#hosts(record).openHead(record, signal),
       endOf: (record, signal) => this.#hosts(record).endOf(record, signal),
+      renew: (record, signal) => this.#hosts(record).renew(record, signal),
       revive: (record, nodes, signal) => this.#hosts(record).revive(record, nodes, signal),
     };
   }

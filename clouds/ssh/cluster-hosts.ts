@@ -48,6 +48,10 @@ export class ClusterHosts {
     return this.#raising.revive(record, ids, signal);
   }
 
+  renew(record: ClusterRecord, signal: AbortSignal): Promise<void> {
+    return this.#raising.renew(record, signal);
+  }
+
   /** In the background. What fails is told by `list`. */
   raise(ids: readonly string[]): void {
     this.#raising.raise(ids);

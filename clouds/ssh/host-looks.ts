@@ -3,14 +3,13 @@
 // All hosts are asked at once, and each has its time. What should run there and does not is started
 // by the way.
 
-import { isSkyError } from "../../model/errors.ts";
 import type { Machine } from "../cloud.ts";
 import type { ClusterRecord, RecordNode } from "../cluster-record.ts";
 import type { ClusterBundle } from "./cluster-bundle.ts";
 import type { HostRaising } from "./host-raising.ts";
 import { guessedPhase, mayRetry, verdictOf } from "./host-standing.ts";
 import type { HostStatus } from "./host-steps.ts";
-import { type HostWorks, hostOf, troubleText } from "./host-works.ts";
+import { type HostWorks, hostOf, troubleText, type Work } from "./host-works.ts";
 
 /** A node that was seen so lately is not looked at again while its cluster comes up. */
 const freshMs = 5_000;
@@ -42,7 +41,7 @@ async function lookAtHost(ports: LookingPorts, look: Look): Promise<Machine | un
   const { record, node, signal } = look;
   const work = works.work(node);
   if (work.removed) return undefined;
-  if (work.busy !== undefined) return works.machine(node, "starting", work.fault);
+  if (work.busy !== undefined) return works.machine(node, busyPhase(work), work.fault);
   const now = { atMs: works.nowMs(), askedAt: record.launchedAt };
   if (work.fault !== undefined && record.goal === "running") {
     const { fault } = work;
@@ -56,7 +55,7 @@ async function lookAtHost(ports: LookingPorts, look: Look): Promise<Machine | un
   if (isFresh && work.phase !== undefined) return works.machine(node, work.phase, undefined);
   try {
     const status = await works.status(await works.place(record, node), signal);
-    return await judged(ports, look, status);
+    return judged(ports, look, status);
   } catch (error) {
     if (signal.aborted) throw error;
     const machine = works.machine(node, work.phase ?? guessedPhase(record), undefined);
@@ -64,16 +63,15 @@ async function lookAtHost(ports: LookingPorts, look: Look): Promise<Machine | un
   }
 }
 
-async function judged(
+function judged(
   { works, spread, raising }: LookingPorts,
   { record, node }: Look,
   status: HostStatus,
-): Promise<Machine | undefined> {
-  const bundle = record.goal === "running" ? await bundleOf(works, node) : undefined;
+): Machine | undefined {
   const work = works.work(node);
   // Something may have begun while the host was asked.
-  if (work.busy !== undefined) return works.machine(node, "starting", undefined);
-  const verdict = verdictOf(status, record.goal, bundle);
+  if (work.busy !== undefined) return works.machine(node, busyPhase(work), undefined);
+  const verdict = verdictOf(status, record.goal);
   if (verdict.kind === "absent") {
     spread.forget(node);
     return undefined;
@@ -84,12 +82,7 @@ async function judged(
   return works.machine(node, verdict.phase, undefined);
 }
 
-/** Without one nothing is upgraded; whoever installs it is told what is missing. */
-async function bundleOf(works: HostWorks, { arch = "" }: RecordNode): Promise<string | undefined> {
-  try {
-    return await works.ports.bundleOf(arch);
-  } catch (error) {
-    if (isSkyError(error)) return undefined;
-    throw error;
-  }
+/** One that runs is up also while a later version is put in its place. */
+function busyPhase({ phase }: Work): Machine["phase"] {
+  return phase === "up" ? "up" : "starting";
 }

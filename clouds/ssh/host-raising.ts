@@ -8,6 +8,7 @@
 // What must always hold: nothing starts while it is halted, or for a cluster that is not to run;
 // two works on one host never go on at once.
 
+import { SkyError } from "../../model/errors.ts";
 import { homeAt } from "../../model/home.ts";
 import { hostFolderName } from "../../model/host-file.ts";
 import type { ClusterRecord, RecordNode } from "../cluster-record.ts";
@@ -15,7 +16,7 @@ import type { HeadPlace } from "../head-hosting.ts";
 import type { ClusterBundle } from "./cluster-bundle.ts";
 import { mayRetry } from "./host-standing.ts";
 import type { HostPlace, HostStatus, Installed } from "./host-steps.ts";
-import { type HostWorks, headNodeOf, hostOf } from "./host-works.ts";
+import { type HostWorks, headNodeOf, hostOf, troubleText } from "./host-works.ts";
 
 /** An agent that runs, and that its head has not heard for so long, is started anew. */
 const silentMs = 60_000;
@@ -153,14 +154,59 @@ export class HostRaising {
     work.fault = undefined;
     if (status.ended !== undefined) return;
     if (status.folder === "absent") this.#spread.forget(node);
-    if (status.node === "running") {
+    if (status.node !== "running") works.saw(node, "starting");
+    else {
       // It may find its head again by itself, and its credentials are good until then.
       work.silentMs ??= works.nowMs();
       if (works.nowMs() - work.silentMs < silentMs) return;
     }
-    works.ports.log.info("a silent node is started", { cluster: record.name, host: hostOf(node) });
+    works.ports.onNote(record.name, `the agent on ${hostOf(node)} is started again`);
     this.raise([node.id]);
     await work.busy;
+  }
+
+  /**
+   * Puts the version that we bring in the place of others. The head first: it understands agents of
+   * earlier versions, and they need not understand it.
+   * @throws SkyError what kept a host from it, when the others are done.
+   */
+  async renew(record: ClusterRecord, signal: AbortSignal): Promise<void> {
+    const looks = await Promise.allSettled(
+      record.nodes.map((node) => this.#versionOf(record, node, signal)),
+    );
+    const old = looks.flatMap((look) => (look.status === "fulfilled" ? (look.value ?? []) : []));
+    const [one] = old;
+    if (one === undefined) return;
+    const change = `from ${one.before.slice(0, 8)} to ${one.after.slice(0, 8)}`;
+    const { onNote } = this.#works.ports;
+    onNote(record.name, `what runs on its hosts is being replaced: ${change}`);
+    const problems: string[] = [];
+    try {
+      if (old.some(({ node }) => node.index === 0)) await this.openHead(record, signal);
+      this.raise(old.map(({ node }) => node.id));
+      await Promise.all(old.map(({ node }) => this.#works.work(node).busy));
+    } catch (error) {
+      problems.push(troubleText(hostOf(headNodeOf(record)), error));
+    }
+    problems.push(...old.flatMap(({ node }) => this.#works.work(node).fault?.why ?? []));
+    const outcome = problems.length === 0 ? `replaced: ${change}` : `not all ${change}`;
+    const told = [`what runs on its hosts was ${outcome}`, ...problems].join("; ");
+    onNote(record.name, told);
+    if (problems.length > 0) throw new SkyError("host/failed", failedAs(record, problems));
+  }
+
+  /** `undefined` where there is nothing to replace. */
+  async #versionOf(
+    record: ClusterRecord,
+    node: RecordNode,
+    signal: AbortSignal,
+  ): Promise<Version | undefined> {
+    const works = this.#works;
+    const place = await works.place(record, node);
+    const { folder, ended, bundle: before } = await works.status(place, signal);
+    if (folder === "absent" || ended !== undefined || before === undefined) return undefined;
+    const after = await works.ports.bundleOf(place.arch);
+    return before === after ? undefined : { node, before, after };
   }
 
   /** What brings nodes up is over when this resolves. */
@@ -177,6 +223,17 @@ export class HostRaising {
     this.#incarnation = Math.max(this.#incarnation + 1, seconds);
     return this.#incarnation;
   }
+}
+
+interface Version {
+  readonly node: RecordNode;
+  /** The bundles that run and should run. */
+  readonly before: string;
+  readonly after: string;
+}
+
+function failedAs(record: ClusterRecord, problems: readonly string[]) {
+  return { host: hostOf(headNodeOf(record)), what: "a later version", why: problems.join("; ") };
 }
 
 interface Raising {

@@ -58,10 +58,10 @@ export type Verdict =
   | { readonly kind: "absent" }
   /** As it should be, or as it was left. */
   | { readonly kind: "settled"; readonly phase: Machine["phase"] }
-  /** It should run and does not; or it runs with an earlier bundle, and is up meanwhile. */
-  | { readonly kind: "raise"; readonly phase: "starting" | "up" };
+  /** It should run and does not. */
+  | { readonly kind: "raise"; readonly phase: "starting" };
 
-export function verdictOf(status: HostStatus, goal: Goal, bundle: string | undefined): Verdict {
+export function verdictOf(status: HostStatus, goal: Goal): Verdict {
   const { folder, node, ended } = status;
   if (folder === "absent") return { kind: "absent" };
   // What ended for good is listed until it is removed, if that is what is wanted.
@@ -71,8 +71,7 @@ export function verdictOf(status: HostStatus, goal: Goal, bundle: string | undef
   }
   if (goal !== "running") return { kind: "settled", phase: "up" };
   if (node !== "running") return { kind: "raise", phase: "starting" };
-  const isOld = bundle !== undefined && status.bundle !== undefined && status.bundle !== bundle;
-  return isOld ? { kind: "raise", phase: "up" } : { kind: "settled", phase: "up" };
+  return { kind: "settled", phase: "up" };
 }
 
 /** Of a node that has not been seen since we started, going by what the cluster is. */

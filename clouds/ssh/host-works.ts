@@ -25,6 +25,8 @@ export interface HostWorksPorts {
   bundleOf(arch: string): Promise<string>;
   invite(cluster: string, node: string, signal: AbortSignal): Promise<Invitation>;
   onDoing(cluster: string, text: string): void;
+  /** Something that belongs into the cluster's history. */
+  onNote(cluster: string, text: string): void;
   /** Nothing of this cluster is on the host any more. */
   leave(place: HostPlace): Promise<void>;
 }

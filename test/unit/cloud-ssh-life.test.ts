@@ -3,7 +3,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SkyError } from "../../model/errors.ts";
-import { never, nodeIds, phasesOf, settle, sshStage, unreachable } from "./cloud-ssh-stage.ts";
+import {
+  never,
+  nodeIds,
+  phasesOf,
+  type SshStage,
+  type SshStageOptions,
+  settle,
+  sshStage,
+  unreachable,
+} from "./cloud-ssh-stage.ts";
 
 const lab = { lab: [{ name: "h1" }, { name: "h2" }, { name: "h3" }] };
 
@@ -204,23 +213,54 @@ test("a launch that is taken down while it goes on starts nothing any more", asy
   assert.deepEqual(await stage.list("demo"), []);
 });
 
-test("a later version of ours replaces what runs, without a gap in what is told", async () => {
-  const stage = sshStage({ pools: lab });
-  await stage.launched("demo", { numNodes: 2 });
-  // As a head that was started anew, with another bundle.
-  const later = sshStage({ pools: lab });
-  later.bundle = "b2";
-  for (const host of ["h1", "h2"]) {
-    const { folders } = stage.hosts.host(host);
-    for (const [name, folder] of folders) later.hosts.host(host).folders.set(name, folder);
+/** As a head that was started anew, with another bundle, over the same hosts. */
+function later(stage: SshStage, options: Omit<SshStageOptions, "pools"> = {}): SshStage {
+  const made = sshStage({ pools: lab, ...options });
+  made.bundle = "b2";
+  for (const { name } of lab.lab) {
+    for (const [id, folder] of stage.hosts.host(name).folders) {
+      made.hosts.host(name).folders.set(id, folder);
+    }
   }
-  const record = stage.records.get("demo");
-  assert.ok(record);
-  later.records.set("demo", record);
-  assert.deepEqual(await later.shown("demo"), ["head up", "worker1 up"]);
-  await settle();
-  assert.equal(later.folder("demo", "h2")?.bundle, "b2");
-  assert.deepEqual(await later.shown("demo"), ["head up", "worker1 up"]);
+  for (const [name, record] of stage.records) made.records.set(name, record);
+  return made;
+}
+
+test("a later version replaces what runs, and it is up all the time", async () => {
+  const first = sshStage({ pools: lab });
+  const record = await first.launched("demo", { numNodes: 3 });
+  const stage = later(first);
+  assert.deepEqual(await stage.shown("demo"), ["head up", "worker1 up", "worker2 up"]);
+  const renewed = stage.cloud.heads.renew?.(record, never);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(await stage.shown("demo"), ["head up", "worker1 up", "worker2 up"]);
+  await renewed;
+  for (const host of ["h1", "h2", "h3"]) assert.equal(stage.folder("demo", host)?.bundle, "b2");
+  const starts = stage.hosts.calls.filter((call) => call.startsWith("start"));
+  assert.equal(starts[0], "start h1", "the head comes first");
+  assert.equal(starts.length, 4);
+  assert.match(
+    stage.notes.join(),
+    /is being replaced: from b1 to b2,.*was replaced: from b1 to b2/,
+  );
+  await stage.cloud.heads.renew?.(record, never);
+  assert.equal(stage.hosts.calls.filter((call) => call.startsWith("start")).length, 4);
+});
+
+test("a host that a later version does not come to keeps its own, and that is told", async () => {
+  const first = sshStage({ pools: lab });
+  const record = await first.launched("demo", { numNodes: 2 });
+  const stage = later(first, {
+    fault: ({ verb, host }) =>
+      verb === "install" && host === "h2" ? unreachable("h2") : undefined,
+  });
+  await assert.rejects(
+    async () => stage.cloud.heads.renew?.(record, never),
+    /h2 cannot be reached/,
+  );
+  assert.equal(stage.folder("demo", "h1")?.bundle, "b2");
+  assert.equal(stage.folder("demo", "h2")?.bundle, "b1");
+  assert.match(stage.notes.at(-1) ?? "", /not all from b1 to b2; host h2 cannot be reached/);
 });
 
 test("a host whose folder is gone is no machine any more, and can be made one again", async () => {

@@ -60,6 +60,8 @@ export class SshStage {
   /** What the cloud said that it does. */
   readonly said: string[] = [];
   readonly trusted: string[] = [];
+  /** For the history of clusters. */
+  readonly notes: string[] = [];
   /** Hosts whose connections are to end. */
   readonly left: string[] = [];
   /** By cluster and node. */
@@ -97,6 +99,7 @@ export class SshStage {
         this.invited.push(`${cluster} ${node}`);
         return invitation;
       },
+      onNote: (_, text) => this.notes.push(text),
       onDoing: (_, text) => this.said.push(text),
     });
   }

@@ -125,12 +125,14 @@ export class FleetWorld {
       "flap",
       "refresh",
       "turn",
+      "note",
     ];
     const verb = this.#chance(0.12) ? "kill" : (verbs[this.#random.below(verbs.length)] ?? "");
     const fleets = this.#life?.fleets;
     if (verb === "kill") await this.#restart();
     else if (verb === "used") fleets?.used(name, "sky exec");
     else if (verb === "wind") this.#wind(name);
+    else if (verb === "note") fleets?.note(name, "something was done");
     else if (verb === "flap") fleets?.alive(name, []);
     else if (verb === "lose") this.#lose(name);
     else if (verb === "turn") await this.#turn(name);
