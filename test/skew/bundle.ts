@@ -25,9 +25,9 @@ export const keptFolder = join(import.meta.dirname, "0.1.0");
 const bundlePath = join(keptFolder, "bundle.json.zst");
 const manifestPath = join(keptFolder, "manifest.json");
 
-/** What the programs need. The SDK and its types are not run here. */
+/** What the programs need, with their shell scripts. The SDK and its types are not run here. */
 export function isProgramFile(name: string): boolean {
-  return /^[^/]+\.(js|cjs)$/.test(name) && name !== "index.js";
+  return /^[^/]+\.(js|cjs|sh)$/.test(name) && name !== "index.js";
 }
 
 export function readManifest(): Manifest {

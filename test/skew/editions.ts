@@ -57,13 +57,20 @@ export function install(
     replace,
     replaceHeadByFuture: ({ oldest, newest }) => {
       replace("skyhead", "today");
-      const path = join(dist, "skyhead-main.js");
-      const text = readFileSync(path, "utf8");
-      const future = text
-        .replace(/\bwireVersion = \d+/, `wireVersion = ${newest}`)
-        .replace(/\bwireVersionOldest = \d+/, `wireVersionOldest = ${oldest}`);
-      assert.notEqual(future, text, "the bundle has its wire versions as constants");
-      writeFileSync(path, future);
+      const future = (text: string): string =>
+        text
+          .replace(/\bvar wireVersion = \d+/, `var wireVersion = ${newest}`)
+          .replace(/\bvar wireVersionOldest = \d+/, `var wireVersionOldest = ${oldest}`);
+      const paths = readdirSync(dist)
+        .filter((name) => name.endsWith(".js") && belongsTo("skyhead", name))
+        .map((name) => join(dist, name));
+      // Among the head's own or in a chunk that others of its files import too.
+      const changed = paths.filter((path) => {
+        const text = readFileSync(path, "utf8");
+        return future(text) !== text;
+      });
+      assert.equal(changed.length, 1, "the bundle has its wire versions as constants, once");
+      for (const path of changed) writeFileSync(path, future(readFileSync(path, "utf8")));
     },
   };
 }
