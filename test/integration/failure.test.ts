@@ -21,7 +21,12 @@ test("one rank of four exits 7 while the others sleep", async () => {
     `  LEFT: ${here.folder}/left-behind`,
     "run: |",
     "  setsid sleep 1000.25 &",
-    '  if [ "$SKYPILOT_NODE_RANK" = 2 ]; then sleep 0.3; exit 7; fi',
+    // Who is stopped before it started has no exit code.
+    '  if [ "$SKYPILOT_NODE_RANK" = 2 ]; then',
+    `    until [ "$(ls ${here.folder} | grep -c '^up-')" = 3 ]; do sleep 0.02; done`,
+    "    exit 7",
+    "  fi",
+    `  touch ${here.folder}/up-$SKYPILOT_NODE_RANK`,
     "  sleep 1000.25",
   ];
   const { code, stdout, stderr } = await here.sky(

@@ -132,9 +132,14 @@ async function aGangFinds(here: Place): Promise<void> {
   assert.equal(ran.stdout.match(/found it/g)?.length, 2, ran.stdout);
 }
 
+/** One rank fails when the other runs: who is stopped before it started has no exit code. */
 async function aGangFails(here: Place): Promise<void> {
-  const run = 'if [ "$SKYPILOT_NODE_RANK" = 1 ]; then exit 7; fi; sleep 1000.5';
-  const file = here.file("fails.yaml", `num_nodes: 2\nrun: ${JSON.stringify(run)}\n`);
+  const up = `${here.folder}/up`;
+  rmSync(up, { force: true });
+  const runs = `if [ "$SKYPILOT_NODE_RANK" = 0 ]; then touch ${up}; exec sleep 1000.5; fi`;
+  const fails = `until [ -e ${up} ]; do sleep 0.02; done; exit 7`;
+  const task = `num_nodes: 2\nrun: |\n  ${runs}\n  ${fails}\n`;
+  const file = here.file("fails.yaml", task);
   const failed = await here.sky(["exec", cluster, file]);
   assert.equal(failed.code, 100, failed.stdout + failed.stderr);
   const { status, ranks, id } = await jobOf(here, cluster);
