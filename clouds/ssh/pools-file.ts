@@ -33,7 +33,7 @@ export interface PoolsWorld {
   readonly file: string;
   /** What `~` is in the path of a key. */
   readonly home: string;
-  /** Whether a key's file is there. */
+  /** Whether a file of a key is there. */
   readonly isFile: (path: string) => boolean;
 }
 
@@ -161,7 +161,8 @@ function identityFileOf(tree: Tree, { world, found }: Reading): string | undefin
     return refuse(found, tree.place, `${what}, so that ${shown(tree)} could be anywhere`);
   }
   const path = typed.replace(/^~(?=\/)/, () => world.home);
-  if (world.isFile(path)) return path;
+  // Of a key that an agent or a token has, its public half alone says which one it is.
+  if (world.isFile(path) || world.isFile(`${path}.pub`)) return path;
   return refuse(found, tree.place, `identity_file: there is no file ${typed}`);
 }
 

@@ -16,7 +16,10 @@ import { list, map, plain, string, type TaskNode, written } from "../support/tas
 const world = {
   file: "pools.yaml",
   home: "/users/ann",
-  isFile: (path: string) => path.startsWith("/users/ann/.ssh/") || path.startsWith("/keys/"),
+  isFile: (path: string) =>
+    path.startsWith("/users/ann/.ssh/") ||
+    path === "/users/ann/agent.pub" ||
+    path.startsWith("/keys/"),
 };
 
 const form = fc.integer({ min: 0, max: 2 ** 31 - 1 });
@@ -29,7 +32,7 @@ const address = fc.oneof(
 const login = fc.record(
   {
     user: fc.constantFrom("ann", "root", "svc.lab", "bob-2"),
-    identity_file: fc.constantFrom("~/.ssh/id_ed25519", "/keys/lab key"),
+    identity_file: fc.constantFrom("~/.ssh/id_ed25519", "~/agent", "/keys/lab key"),
     port: fc.integer({ min: 1, max: 65_535 }),
   },
   { requiredKeys: [] },
