@@ -28,6 +28,8 @@ export interface SshFolder {
   readonly home: string;
   readonly connectMs: number;
   readonly env: () => NodeJS.ProcessEnv;
+  /** Where the user has keys of a host, by its name there: as it was when it was met last. */
+  readonly keyFiles?: Map<string, readonly string[]>;
 }
 
 /** Makes it what it has to be, also if somebody removed it meanwhile. */
@@ -103,7 +105,15 @@ export async function resolveHost(
   const args = [...viaArgs(via), ...resolveArgs(target, folder)];
   const { code, stdout, stderr } = await askSsh(folder, args, { target, signal });
   if (code !== 0) throw sshErrorOf(stderr, { target, folder: folder.dir });
-  return parseResolved(stdout);
+  const resolved = parseResolved(stdout);
+  folder.keyFiles?.set(resolved.knownName, keyFilesOf(resolved));
+  return resolved;
+}
+
+/** Beside ours. */
+export function keyFilesOf({ knownHosts, values }: Resolved): readonly string[] {
+  const all = `${knownHosts} ${values.get("globalknownhostsfile") ?? ""}`.split(" ");
+  return all.filter((path) => path.startsWith("/"));
 }
 
 export function viaArgs(via: readonly string[]): readonly string[] {

@@ -15,6 +15,7 @@ import { lockedKeys } from "./openssh-denied-os.ts";
 import { deniedWith, isSessionRefused, noShell, unreachableSince } from "./openssh-errors.ts";
 import {
   freshName,
+  keyFilesOf,
   prepareFolder,
   resolveHost,
   type SshFolder,
@@ -104,6 +105,7 @@ class OpenSsh implements Ssh {
       home: homedir(),
       connectMs: options.connectMs ?? connectMsMax,
       env: () => this.#env(),
+      keyFiles: new Map(),
     };
   }
 
@@ -190,13 +192,11 @@ class OpenSsh implements Ssh {
     const { dir } = this.#folder;
     const target = { host: parseHostName(key.name) };
     const { signal } = new AbortController();
-    const { values, knownHosts } = await resolveHost(this.#folder, target, { signal });
-    const others = `${knownHosts} ${values.get("globalknownhostsfile") ?? ""}`.split(" ");
+    const plain = keyFilesOf(await resolveHost(this.#folder, target, { signal }));
+    const met = this.#folder.keyFiles?.get(key.name) ?? [];
     const path = join(dir, knownHostsName);
-    await addHostKey(key, {
-      ...{ path, lock: `${path}.lock` },
-      others: others.filter((one) => one.startsWith("/")),
-    });
+    const others = [...new Set([...plain, ...met])];
+    await addHostKey(key, { path, lock: `${path}.lock`, others });
   }
 
   useAgent(socket: string): void {

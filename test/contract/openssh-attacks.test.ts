@@ -1,6 +1,7 @@
 // Hosts, networks and configurations that are not as one would wish.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -347,6 +348,29 @@ each("close ends what runs", {}, async ({ ssh, sshd, target, dir }) => {
     readdirSync(dir).filter((name) => /^[a-z]-/.test(name)),
     [],
   );
+});
+
+each("when our process is killed, nothing of it is left", {}, async (world) => {
+  const { options, target, sshd, dir, local } = world;
+  const { sshConfig } = options;
+  const holder = join(import.meta.dirname, "openssh-holder.ts");
+  // It reads until its connection ends, as everything does that can last.
+  const wishes = { dir, sshConfig, host: target.host, local, script: "echo begun; cat" };
+  const child = spawn(process.execPath, [holder, JSON.stringify(wishes)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  try {
+    await once(child.stdout, "data");
+    assert.equal(sshd.connections, 1);
+  } finally {
+    child.kill("SIGKILL");
+  }
+  await until("nothing runs here", () => processesOf(dir).length === 0);
+  await until("nothing runs there", () => sshd.connections === 0);
+  // What the kernel could not take away goes with the next one.
+  await world.ssh.run(target, call("true"), never);
+  const left = readdirSync(dir).filter((name) => name.includes(`-${child.pid}-`));
+  assert.deepEqual(left, []);
 });
 
 each("two of us in one folder do not meet", {}, async ({ ssh, options, target, sshd }) => {

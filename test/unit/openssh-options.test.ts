@@ -23,9 +23,18 @@ test("openssh-options: the remote command is one word for any login shell", () =
   assert.doesNotMatch(quoted, /[!\n]|\\\\|\\'/);
 });
 
-const shells = ["sh", "bash", "dash", "zsh", "ksh", "fish", "csh", "tcsh", "busybox"].filter(
-  (name) => spawnSync(name, ["-c", "exit 0"]).error === undefined,
-);
+const shells = [
+  "sh",
+  "bash",
+  "dash",
+  "zsh",
+  "ksh",
+  "mksh",
+  "fish",
+  "csh",
+  "tcsh",
+  "busybox",
+].filter((name) => spawnSync(name, ["-c", "exit 0"]).error === undefined);
 
 function runBy(shell: string, input: string): string {
   const args = shell === "busybox" ? ["sh", "-c", remoteCommand] : ["-c", remoteCommand];
