@@ -4,10 +4,12 @@
 // The files of jobs are dealt with first (`agent/laid-removal-os.ts`), the processes of whatever is
 // left of ranks next, and then all that is ours: the node's folder, and its claims.
 
-import { existsSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { readdir, readFile, readlink, unlink } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname } from "node:path";
+import { finished } from "node:stream/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { findCgroups } from "../../agent/cgroup-os.ts";
 import { removeLaid } from "../../agent/laid-removal-os.ts";
@@ -31,6 +33,32 @@ export async function removeNode(dir: string, home: NodeHome): Promise<void> {
     const holder = await readlink(`${claims}/${name}`).catch(orNothing);
     if (holder === basename(dir)) await unlink(`${claims}/${name}`);
   }
+}
+
+/** What of the bundle takes everything of a cluster away: see `clouds/ssh/host-steps.sh`. */
+const scripts = ["host-steps.sh", "host-keep.sh"];
+
+export function canRemoveAll(dir: string): boolean {
+  return scripts.every((name) => existsSync(`${dir}/bundle/${name}`));
+}
+
+/**
+ * Starts the removal of all that is left of the cluster on this host, ourselves and our supervisor
+ * included. It is known by neither our mark nor our folder, so that it does not end itself.
+ */
+export async function removeAll(dir: string): Promise<void> {
+  const texts = scripts.map((name) => readFileSync(`${dir}/bundle/${name}`));
+  const { HOME = homedir(), USER = "", PATH = "/usr/bin:/bin" } = process.env;
+  const child = spawn("sh", ["-s", "remove", basename(dir)], {
+    cwd: "/",
+    env: { HOME, USER, PATH },
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+  });
+  // One that does not start leaves what there is, for whoever comes.
+  child.on("error", () => {});
+  child.unref();
+  await finished(child.stdin.end(Buffer.concat(texts)));
 }
 
 /** By somebody from outside, when its agent has ended, whatever became of its ranks. */

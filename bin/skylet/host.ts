@@ -22,7 +22,7 @@ import type { Files } from "../../runtime/files.ts";
 import { createOsFiles } from "../../runtime/files-os.ts";
 import { makeFolders } from "../../runtime/folders-os.ts";
 import type { Log } from "../../runtime/log.ts";
-import { hostHome, removeNode } from "./host-removal.ts";
+import { canRemoveAll, hostHome, removeAll, removeNode } from "./host-removal.ts";
 import { joinInProcess } from "./join-process.ts";
 import type { Orders } from "./orders.ts";
 import { startJoined } from "./skylet-process.ts";
@@ -40,6 +40,8 @@ export interface HostWorld {
 }
 
 const lookMs = 200;
+/** How long whoever owns the host may take to come and take away what is left of the cluster. */
+const cleanMs = 10_000;
 
 export async function startHost(dir: string, world: HostWorld): Promise<HostProcess> {
   const file = parseHostFile(await readFile(`${dir}/host.json`, "utf8"));
@@ -122,6 +124,22 @@ class Leaving {
     if (this.#order === undefined) return;
     if (this.#order.remove) await removeNode(this.#dir, this.#parts.home);
     if (this.#isOfHead()) await this.#untilEnded();
+    else if (this.#order.remove && canRemoveAll(this.#dir)) await this.#unlessCleaned();
+  }
+
+  /** Whoever owns the host takes the rest away; if nobody comes, nobody may be there. */
+  async #unlessCleaned(): Promise<void> {
+    const { signal, log } = this.#parts.world;
+    const nobodyMs = AbortSignal.timeout(cleanMs);
+    await new Promise((resolve) => {
+      for (const one of [signal, nobodyMs]) {
+        if (one.aborted) resolve(undefined);
+        else one.addEventListener("abort", resolve, { once: true });
+      }
+    });
+    if (signal.aborted) return;
+    log.info("nobody came to clean the host: it is done from here");
+    await removeAll(this.#dir);
   }
 
   #isOfHead(): boolean {
