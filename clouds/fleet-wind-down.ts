@@ -24,8 +24,11 @@ import type { CloudAction } from "./remaining.ts";
 import { remaining } from "./remaining.ts";
 import { closed, goneCluster, usageOf } from "./usage.ts";
 
-/** With `purge`: how often a cloud that cannot be reached is asked, within some seconds. */
+/** With `purge`: how often, and for how long, what cannot be reached is asked. */
 const purgeFailuresMax = 8;
+const purgeMs = 5_000;
+/** For so long failures that may pass are nobody's business. */
+const patienceMs = 60_000;
 
 /** One look, and the one that was to follow it, may have begun before the cluster was to go. */
 const looksUnderWay = 2;
@@ -194,13 +197,17 @@ function actAndLook(s: In<"stopping"> | In<"ending">, actions: readonly CloudAct
  * is told of what will not mend itself.
  */
 export function closeFailed(s: In<"stopping"> | In<"ending">, event: On<"failed">): Next {
-  const { of, why, retry } = event;
+  const { of, why, retry, at } = event;
   // What began before the cluster was asked to go says nothing of that by its failure.
   if (of === "open-head" || of === "inquire" || of === "disarm") return lookLater(s);
   if (s.phase === "ending" && s.record.purge) return giveUpSome(s, event);
   const isEarly = of === "look" && s.looks < looksUnderWay;
-  if (retry || isEarly) return lookLater(s);
-  const params = { name: s.record.name, why };
+  const mayPass = retry && (s.waiters.length === 0 || lastsMs(s, at) < patienceMs);
+  if (mayPass || isEarly) return lookLater(s);
+  const { name } = s.record;
+  const purge = `. To give up what cannot be reached: sky down --purge ${name}`;
+  const advice = `; it is tried on${s.phase === "ending" ? purge : ""}`;
+  const params = { name, why: retry ? `${why}${advice}` : why };
   const reply: FleetReply = { kind: "refused", code: "cluster/stop-failed", params };
   const looks = s.looks + 1;
   return [
@@ -213,11 +220,10 @@ export function closeFailed(s: In<"stopping"> | In<"ending">, event: On<"failed"
 }
 
 /** With `purge`: what the cloud, or a head, refuses is left behind and named. */
-function giveUpSome(s: In<"ending">, { of, why, retry }: On<"failed">): Next {
+function giveUpSome(s: In<"ending">, { of, why, retry, at }: On<"failed">): Next {
   const next = { ...s, failures: s.failures + 1 };
-  if (s.gaveUp || of === "clear" || (retry && next.failures < purgeFailuresMax)) {
-    return lookLater(next);
-  }
+  const mayPass = retry && next.failures < purgeFailuresMax && lastsMs(s, at) < purgeMs;
+  if (s.gaveUp || of === "clear" || mayPass) return lookLater(next);
   if (of === "close-head") {
     const leftBehind = [...s.leftBehind, `processes of its jobs (${why})`];
     return [
@@ -228,6 +234,11 @@ function giveUpSome(s: In<"ending">, { of, why, retry }: On<"failed">): Next {
   const machines = s.listed.length === 0 ? "machines" : `machines ${s.listed.join(", ")}`;
   const leftBehind = [...s.leftBehind, `${machines} (${why})`];
   return [{ ...next, gaveUp: true, leftBehind }, [{ kind: "clear", record: s.record }]];
+}
+
+/** Since it was asked for. */
+function lastsMs({ record }: In<"stopping"> | In<"ending">, at: On<"failed">["at"]): number {
+  return at.wallMs - (record.busy?.since ?? at.wallMs);
 }
 
 const lookSoon: FleetEffect = { kind: "look-later", ms: 0 };

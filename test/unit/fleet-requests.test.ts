@@ -307,6 +307,22 @@ test("with purge the record goes, its logs are kept, and what may be left is nam
   assert.equal(made.fleets().record("demo"), undefined);
 });
 
+test("who waits for a down hears after a minute why it cannot be, and it is tried on", async () => {
+  const away = new SkyError("head/unreachable", { why: "no route" });
+  const made = await launched({ closeHead: () => Promise.reject(away) });
+  const told = watched(made.fleets().down("demo", down, never));
+  await made.pass(50_000);
+  assert.equal(told.outcome(), undefined);
+  await made.pass(15_000);
+  assert.match(String(told.outcome()), /did not stop: .*no route; .*sky down --purge demo/);
+  assert.equal(made.record().status, "STOPPING");
+  const purged = watched(made.fleets().down("demo", { user: "ada", purge: true }, never));
+  await made.pass(2_000);
+  const outcome = purged.outcome();
+  assert.ok(typeof outcome === "object", String(outcome));
+  assert.match(outcome.leftBehind, /processes of its jobs/);
+});
+
 test("purge gives up on a cloud that is away and on a head that will not close", async () => {
   const away = new SkyError("head/unreachable", { why: "no network" });
   let isAway = false;
