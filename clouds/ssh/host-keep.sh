@@ -140,6 +140,8 @@ start() {
   rm -f "$dir/ended"
   if [ -z "$other" ] && alive "$dir/run.$role.pid"; then return; fi
   begin "$role"
+  # Of before an upgrade.
+  remove_bundles
 }
 begin() {
   end_roles "$1"
@@ -272,9 +274,11 @@ status() {
 
 # ---- remove
 
-# A bundle that no cluster's folder names. It goes away whole, and comes back if one did just now.
+# A bundle that no cluster's folder names, and from which nothing runs. It goes away whole, and
+# comes back if a folder came to name it just now.
 remove_bundles() {
   remove_parts
+  programs=$(ls -l /proc/[0-9]*/exe 2>/dev/null)
   for found in "$bundles"/*; do
     [ -d "$found" ] || continue
     is_used "${found##*/}" && continue
@@ -285,6 +289,7 @@ remove_bundles() {
   done
 }
 is_used() {
+  case $programs in *"$bundles/$1/"*) return ;; esac
   for link in "$root"/clusters/*/bundle "$root"/clusters/*/next "$root"/clusters/*/nats; do
     [ "$(readlink "$link" 2>/dev/null)" = "../../bundles/$1" ] && return
   done

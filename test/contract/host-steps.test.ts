@@ -206,8 +206,6 @@ for (const shell of shellsHere()) {
     await running(here, place, before);
     const { bundle } = await newer.status(place, signal);
     assert.notEqual(bundle, here.bundle.hash);
-    await newer.install([here.place("a", "other")], signal);
-    await newer.remove(here.place("a", "other"), signal);
     assert.deepEqual(readdirSync(join(here.home("a"), ".skylet/bundles")), [bundle]);
     await newer.remove(place, signal);
     assert.deepEqual(left(here, "a"), []);
