@@ -111,7 +111,9 @@ function dialledSecurely(target: string, security: ChannelSecurity): Socket {
   });
 }
 
+/** `host:port`, with brackets around an address of IPv6. */
 function whereIs(target: string): { readonly host: string; readonly port: number } {
   const at = target.lastIndexOf(":");
-  return { host: target.slice(0, at), port: Number(target.slice(at + 1)) };
+  const host = target.slice(0, at).replace(/^\[(.*)\]$/, "$1");
+  return { host, port: Number(target.slice(at + 1)) };
 }

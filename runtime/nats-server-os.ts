@@ -12,6 +12,7 @@ import { rmSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { errorText, SkyError } from "../model/errors.ts";
 import type { KeyedCertificate } from "./certificates-os.ts";
+import { endpointText } from "./endpoint.ts";
 import type { Log } from "./log.ts";
 import type { BusUsers, NatsLogEvent, NatsUser } from "./nats-config.ts";
 import type { NatsFiles, NatsOwner, NatsRun } from "./nats-files-os.ts";
@@ -154,7 +155,7 @@ class Server implements NatsServer {
   }
 
   get url(): string {
-    return `tls://${this.#options.publicHost ?? this.#host}:${this.#port}`;
+    return `tls://${endpointText(this.#options.publicHost ?? this.#host, this.#port)}`;
   }
 
   pid(): number | undefined {

@@ -29,6 +29,7 @@ import {
 } from "../../runtime/certificates.ts";
 import type { KeyedCertificate } from "../../runtime/certificates-os.ts";
 import { issueCertificate } from "../../runtime/certificates-os.ts";
+import { endpointText, portIn } from "../../runtime/endpoint.ts";
 import { createOsFiles } from "../../runtime/files-os.ts";
 import type { StreamListener } from "../../runtime/stream.ts";
 import type { StreamTcpPort } from "../../runtime/stream-tcp.ts";
@@ -165,7 +166,7 @@ class Opening {
         handlers: desk.handlers,
         hearBug: (error, method) => log.error("join failed", { method, error }),
       });
-      const listening = await listenGrpc(server, `${this.#place.ip}:${wanted}`, credentials);
+      const listening = await listenGrpc(server, endpointText(this.#place.ip, wanted), credentials);
       this.#closers.push(() => closeGrpcServer(server, callGraceMs));
       return listening;
     };
@@ -205,8 +206,4 @@ class Opening {
       close: () => this.close(),
     };
   }
-}
-
-function portIn(url: string): number {
-  return Number(url.slice(url.lastIndexOf(":") + 1));
 }

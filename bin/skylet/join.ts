@@ -8,6 +8,7 @@ import { channelTo, secureChannelTo } from "../../proto/channel-grpc.ts";
 import { clientOf } from "../../proto/client-grpc.ts";
 import { joinService } from "../../proto/services.ts";
 import { createOsClock } from "../../runtime/clock-os.ts";
+import { endpointText } from "../../runtime/endpoint.ts";
 import { createOsFiles } from "../../runtime/files-os.ts";
 import { socketAddress } from "../../runtime/socket-os.ts";
 import { packageVersion } from "../../runtime/version-os.ts";
@@ -36,7 +37,7 @@ function channelOf({ socket, invitation }: Orders): {
 } {
   if (invitation !== undefined) {
     const { host, port } = invitation;
-    return { channel: secureChannelTo(`${host}:${port}`, invitation), release: () => {} };
+    return { channel: secureChannelTo(endpointText(host, port), invitation), release: () => {} };
   }
   if (socket === undefined) throw new SkyError("join/denied", { why: "nobody said where" });
   const address = socketAddress(socket);

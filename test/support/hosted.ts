@@ -63,9 +63,10 @@ export interface TestHost {
 const never = new AbortController().signal;
 const user = "ann";
 
-export function hostedCluster(t: TestContext, numNodes = 2): HostedCluster {
+/** `ip`: of all hosts, if they are to share one. */
+export function hostedCluster(t: TestContext, numNodes = 2, ip?: string): HostedCluster {
   const folder = mkdtempSync(join(tmpdir(), "hosted-"));
-  const cluster = new Hosted(folder, numNodes);
+  const cluster = new Hosted(folder, numNodes, ip);
   t.after(() => cluster.close());
   return cluster;
 }
@@ -81,12 +82,14 @@ class Hosted implements HostedCluster {
   readonly #address: ReturnType<typeof socketAddress>;
   readonly #invitations = new Map<number, number>();
 
-  constructor(folder: string, numNodes: number) {
+  constructor(folder: string, numNodes: number, ip: string | undefined) {
     this.folder = folder;
     this.token = createHash("sha256").update(folder).digest("hex").slice(0, 32);
     // Those of two tests must not meet.
     const net = (process.pid % 250) + 1;
-    this.hosts = Array.from({ length: numNodes }, (_, index) => this.#host(net, index));
+    this.hosts = Array.from({ length: numNodes }, (_, index) =>
+      this.#host(ip ?? `127.77.${net}.${index + 1}`, index),
+    );
     const dir = `${this.#dirOf(0)}/head/head`;
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     this.#address = socketAddress(`${dir}/api.sock`);
@@ -214,13 +217,13 @@ class Hosted implements HostedCluster {
     return child;
   }
 
-  #host(net: number, index: number): TestHost {
+  #host(ip: string, index: number): TestHost {
     const home = `${this.folder}/host${index}`;
     const dir = `${home}/.skylet/clusters/${hostFolderName(this.name, this.token)}`;
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const ended = (): HostEnd | undefined =>
       existsSync(`${dir}/ended`) ? JSON.parse(readFileSync(`${dir}/ended`, "utf8")) : undefined;
-    return { node: nodeId(index), ip: `127.77.${net}.${index + 1}`, home, dir, ended };
+    return { node: nodeId(index), ip, home, dir, ended };
   }
 
   #dirOf(index: number): string {

@@ -2,7 +2,7 @@
 // open there to other machines answers nobody without proof.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type TestContext, test } from "node:test";
 import { connect, createSecureContext } from "node:tls";
 import type { Invitation } from "../../../model/host-file.ts";
@@ -17,6 +17,7 @@ import {
   issueCertificate,
   type KeyedCertificate,
 } from "../../../runtime/certificates-os.ts";
+import { endpointText } from "../../../runtime/endpoint.ts";
 import { createUserNkey } from "../../../runtime/nkeys-nats.ts";
 import { type HostedCluster, hostedCluster } from "../../support/hosted.ts";
 import { until } from "../../support/until.ts";
@@ -37,7 +38,7 @@ async function joining(
   node: string,
   proof: ChannelSecurity = invitation,
 ): Promise<string> {
-  const channel = secureChannelTo(`${invitation.host}:${invitation.port}`, proof);
+  const channel = secureChannelTo(endpointText(invitation.host, invitation.port), proof);
   const { request } = await createRequest("whoever");
   const about = { cluster: "demo", node, token: invitation.token, version: "0.1.0" };
   try {
@@ -55,6 +56,16 @@ async function joining(
     channel.close();
   }
 }
+
+test("hosts may have addresses of IPv6", async (t) => {
+  const cluster = hostedCluster(t, 2, "::1");
+  await cluster.launch();
+  const source = `${cluster.folder}/source`;
+  mkdirSync(source);
+  writeFileSync(`${source}/read`, "hello");
+  const id = await cluster.submit({ numNodes: 2, workdir: source, run: "grep hello read" });
+  assert.equal((await cluster.jobEnd(id)).status, "SUCCEEDED");
+});
 
 test("an invitation lets its node in, once", async (t) => {
   const cluster = await listening(t);
@@ -106,7 +117,7 @@ test("the join takes nobody without a certificate that is good for it", async (t
 test("where nodes join, nothing else is served", async (t) => {
   const cluster = await listening(t);
   const invitation = await cluster.invite(1);
-  const channel = secureChannelTo(`${invitation.host}:${invitation.port}`, invitation);
+  const channel = secureChannelTo(endpointText(invitation.host, invitation.port), invitation);
   t.after(() => channel.close());
   const own = { cluster: "demo", node: "worker1" };
   const options = { timeoutMs: 10_000 };
