@@ -8,8 +8,19 @@
 // What must always hold: no link is followed; nothing is removed that is not on a list.
 
 import type { Dirent } from "node:fs";
-import { chmod, lstat, mkdir, readdir, readlink, rename, rmdir, unlink } from "node:fs/promises";
+import {
+  chmod,
+  cp,
+  lstat,
+  mkdir,
+  readdir,
+  readlink,
+  rename,
+  rmdir,
+  unlink,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { errorText } from "../model/errors.ts";
 import type { NodeHome } from "../model/home.ts";
 import { removeFileLinks } from "../runtime/file-links-os.ts";
 import type { LaidList, LaidPart } from "./laid-lists-os.ts";
@@ -19,23 +30,36 @@ import { ownWorkdirsName } from "./workdir-folders.ts";
 /** In the home: what jobs made in places that are not there any more. */
 const keptName = "sky_kept";
 
-/** @returns what stays, for people: `~/sky_workdir: 3 files that jobs made or changed`. */
+/**
+ * What cannot be removed stays too, and is told of with the reason.
+ * @returns what stays, for people: `~/sky_workdir: 3 files that jobs made or changed`.
+ */
 export async function removeLaid(home: NodeHome, cluster: string): Promise<readonly string[]> {
   const lists = await listsOf(`${home.state}/laid`);
   // What is in something goes before it.
   lists.sort((a, b) => b.path.length - a.path.length);
   const kept: string[] = [];
+  const removing = async (path: string, work: () => Promise<readonly string[]>): Promise<void> => {
+    const told = await work().catch((error: unknown) => [
+      `${shown(home, path)}: it cannot be removed: ${errorText(error)}`,
+    ]);
+    kept.push(...told);
+  };
   const workdirs = await workdirsOf(home);
-  const isWork = (path: string): boolean =>
-    workdirs.some((workdir) => path === workdir || path.startsWith(`${workdir}/`));
+  const isOther = (path: string): boolean =>
+    ![...workdirs, home.linked].some((one) => path === one || path.startsWith(`${one}/`));
   for (const list of lists) {
-    const changed = await removeList(list);
-    if (isWork(list.path) || list.path.startsWith(`${home.linked}/`)) continue;
-    kept.push(...told(home, list.path, changed));
+    await removing(list.path, async () => {
+      const changed = await removeList(list);
+      return isOther(list.path) ? told(home, list.path, changed) : [];
+    });
   }
-  for (const workdir of workdirs) kept.push(...told(home, workdir, await prune(workdir)));
-  await removeIfEmpty(join(home.home, ownWorkdirsName(home.workdir)));
-  kept.push(...(await rescue(home, cluster)));
+  for (const workdir of workdirs) {
+    await removing(workdir, async () => told(home, workdir, await prune(workdir)));
+  }
+  const own = join(home.home, ownWorkdirsName(home.workdir));
+  await removing(own, () => removeIfEmpty(own).then(() => []));
+  await removing(home.linked, () => rescue(home, cluster));
   kept.push(...(await removeFileLinks(home)));
   return kept;
 }
@@ -134,18 +158,25 @@ async function rescue(home: NodeHome, cluster: string): Promise<readonly string[
   if (count === 0) return [];
   const safe = join(home.home, keptName, cluster);
   await mkdir(dirname(safe), { recursive: true, mode: 0o755 });
-  await rename(home.linked, safe);
+  try {
+    await rename(home.linked, safe);
+  } catch (error) {
+    // Our folder is on another file system.
+    if (codeOf(error) !== "EXDEV") throw error;
+    await cp(home.linked, safe, { recursive: true, preserveTimestamps: true });
+  }
   return told(home, safe, count);
 }
 
-function told({ home }: NodeHome, path: string, count: number): readonly string[] {
+function told(home: NodeHome, path: string, count: number): readonly string[] {
   if (count === 0) return [];
-  const shown = path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
-  return [
-    count === 1
-      ? `${shown}: a file that a job made or changed`
-      : `${shown}: ${count} files that jobs made or changed`,
-  ];
+  const where = shown(home, path);
+  if (count === 1) return [`${where}: a file that a job made or changed`];
+  return [`${where}: ${count} files that jobs made or changed`];
+}
+
+function shown({ home }: NodeHome, path: string): string {
+  return path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
 }
 
 async function remove(path: Buffer): Promise<void> {
