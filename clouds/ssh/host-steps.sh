@@ -48,6 +48,12 @@ alive() {
 point() { [ "$(readlink "$1" 2>/dev/null)" = "$2" ] || { rm -f "$1"; ln -s "$2" "$1"; }; }
 make_place() {
   mkdir -p "$bundles" "$claims" "$dir" || fail "no folder can be made in $HOME"
+  # Two nodes in one folder would take each other's files and programs for their own.
+  name=$(uname -n)
+  ln -s "of:$name" "$dir/machine" 2>/dev/null
+  owner=$(readlink "$dir/machine")
+  [ "$owner" = "of:$name" ] || unfit "its home is also that of ${owner#of:}" \
+    'Give every host of a pool a home of its own'
 }
 # Where a bundle is put together. The name tells who does it: without them it is left over.
 new_part() {

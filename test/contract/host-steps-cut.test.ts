@@ -1,7 +1,7 @@
 // Steps that are cut off: the shell is killed at its first outside command, its second, and so on;
 // the step that follows goes on from whatever is there, and nothing stays in the end.
 //
-// SKY_TEST_CUTS=1 takes each command, not every fourth.
+// SKY_TEST_CUTS=1 takes each command, not every seventh.
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -19,7 +19,7 @@ import {
 import { pidsBelow } from "../support/local-hosts.ts";
 
 const { signal } = new AbortController();
-const every = Number(process.env["SKY_TEST_CUTS"] ?? 4);
+const every = Number(process.env["SKY_TEST_CUTS"] ?? 7);
 
 const commands = [
   "cat",

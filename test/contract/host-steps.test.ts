@@ -284,6 +284,15 @@ exec '${process.execPath}' "$@"\n`;
   assert.deepEqual(readdirSync(join(here.home("b"), ".skylet/bundles")), []);
 });
 
+test("hosts that share a home are told so", async (t) => {
+  const here = ground(t);
+  await here.steps.install([here.place("a")], signal);
+  program(join(here.tools, "uname"), "echo other");
+  const [again, fresh] = await here.steps.install([here.place("a"), here.place("b")], signal);
+  assert.match(again?.problem?.message ?? "", /its home is also that of \S+\. Give every host/);
+  assert.equal(fresh?.problem, undefined);
+});
+
 test("a host without room is told so before anything is sent", async (t) => {
   const here = ground(t);
   program(join(here.tools, "df"), "echo Filesystem; echo /dev/sda1 1000 990 10 99% /");
