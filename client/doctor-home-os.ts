@@ -1,12 +1,22 @@
-// Reads what the checks of SKY_HOME look at. Lists names and modes, opens no file but config.yaml.
+// Reads what the checks of SKY_HOME look at. Lists names and modes, and opens no file but
+// config.yaml and the pools file. What must always hold: a look changes nothing, and a file that
+// is not right is a finding and no failure.
 
-import { constants, lstatSync, readdirSync, realpathSync, statfsSync, statSync } from "node:fs";
+import {
+  constants,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  realpathSync,
+  statfsSync,
+  statSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { type Config, defaultConfig } from "../model/config.ts";
 import { errorText } from "../model/errors.ts";
 import type { Home } from "../model/home.ts";
-import type { HomeEntry, HomeReading } from "./doctor-home.ts";
-import { isAllowed, textOf } from "./doctor-machine-os.ts";
+import type { HomeEntry, HomeReading, PoolsSeen } from "./doctor-home.ts";
+import { isAllowed, onPath, textOf } from "./doctor-machine-os.ts";
 import { mountOf, parseMounts } from "./mounts.ts";
 
 /** Deep enough for `clusters/<name>/nodes/<id>/state/<file>`. */
@@ -32,7 +42,7 @@ export async function readConfigOf(home: Home): Promise<ConfigReading> {
   }
 }
 
-export function readHome({ root }: Home, configError: string): HomeReading {
+export async function readHome({ root, pools }: Home, configError: string): Promise<HomeReading> {
   const stat = statSync(root, { throwIfNoEntry: false });
   const kind = stat === undefined ? "missing" : stat.isDirectory() ? "folder" : "something-else";
   const place = nearestFolder(root);
@@ -45,7 +55,19 @@ export function readHome({ root }: Home, configError: string): HomeReading {
     freeBytes: bavail * bsize,
     freeInodes: ffree,
     fileSystem: mountOf(place, parseMounts(textOf("/proc/self/mountinfo")))?.type ?? "",
+    ...(existsSync(pools) ? { pools: await poolsIn(root) } : {}),
   };
+}
+
+async function poolsIn(root: string): Promise<PoolsSeen> {
+  const { loadPools } = await import("../clouds/ssh/pools-file-os.ts");
+  const hasSsh = onPath("ssh").path !== undefined;
+  try {
+    const pools = await loadPools(root);
+    return { hosts: pools.reduce((sum, { hosts }) => sum + hosts.length, 0), error: "", hasSsh };
+  } catch (error) {
+    return { hosts: 0, error: errorText(error).split("\n")[0] ?? "", hasSsh };
+  }
 }
 
 /** The folder itself, or the one that it would be made in. */

@@ -2,6 +2,7 @@
 //
 // A folder that lets nobody else in protects whatever lies in it, whatever modes that has.
 
+import { isRemoteFileSystem } from "../model/file-systems.ts";
 import { bytesText, type Checks, ok, problem, someOf, type Verdict, warning } from "./doctor.ts";
 
 export interface HomeReading {
@@ -18,6 +19,16 @@ export interface HomeReading {
   readonly fileSystem: string;
   /** Empty = valid or absent. */
   readonly configError: string;
+  /** Absent: there is no file of pools. */
+  readonly pools?: PoolsSeen;
+}
+
+export interface PoolsSeen {
+  readonly hosts: number;
+  /** Empty = the file is valid. */
+  readonly error: string;
+  /** OpenSSH's client is on PATH. */
+  readonly hasSsh: boolean;
 }
 
 export interface HomeEntry {
@@ -31,9 +42,6 @@ const freeBytesLeast = 64 * 1_024 ** 2;
 const freeBytesSafe = 1_024 ** 3;
 /** Linux takes 4,096, and names below the home need room. */
 const pathBytesMax = 3_500;
-
-/** File systems on which locks or shared memory of SQLite's WAL do not hold across machines. */
-const remote = /^(nfs4?|cifs|smb3?|smbfs|9p|afs|ceph|lustre|gpfs|glusterfs|fuse\..*|fuseblk|fuse)$/;
 
 export const homeChecks: Checks<HomeReading> = {
   home: ({ root, kind, isWritable, isOurs }) => {
@@ -61,7 +69,7 @@ export const homeChecks: Checks<HomeReading> = {
   },
 
   "home file system": ({ fileSystem }) => {
-    if (remote.test(fileSystem)) {
+    if (isRemoteFileSystem(fileSystem)) {
       return problem(
         `${fileSystem}: locks and shared memory of SQLite may not hold on it`,
         "set SKY_HOME to a folder on a local disk",
@@ -89,6 +97,15 @@ export const homeChecks: Checks<HomeReading> = {
     configError === ""
       ? ok("valid, or absent")
       : problem(configError, "correct config.yaml in SKY_HOME, or remove it"),
+
+  pools: ({ pools }) => {
+    if (pools === undefined) return ok("no pool of hosts is named");
+    const { hosts, error, hasSsh } = pools;
+    if (error !== "") return problem(error, "correct it: sky check ssh shows every place");
+    const text = hosts === 1 ? "1 host" : `${hosts} hosts`;
+    if (hasSsh) return ok(`${text}; to look at them: sky check ssh`);
+    return problem(`${text}, and no ssh is on PATH`, "apt-get install openssh-client");
+  },
 };
 
 /** What only the owner may read: what heads and clusters keep there are secrets and logs. */

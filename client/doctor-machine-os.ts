@@ -50,7 +50,7 @@ export function textOf(path: string): string {
   }
 }
 
-function onPath(name: string): Program {
+export function onPath(name: string): Program {
   const dirs = (process.env["PATH"] ?? "").split(":").filter((dir) => dir.startsWith("/"));
   const path = dirs.map((dir) => `${dir}/${name}`).find((file) => isAllowed(file, constants.X_OK));
   return path === undefined ? {} : { path };

@@ -31,7 +31,11 @@ export interface Patient {
 /** @throws SkyError `cluster/not-found`. */
 export async function diagnose({ home, head, cluster, signal }: Patient): Promise<Diagnosis> {
   const { config, error } = await readConfigOf(home);
-  const [machine, seen] = await Promise.all([readMachine(home, config), readHead(home, head)]);
+  const [machine, seen, root] = await Promise.all([
+    readMachine(home, config),
+    readHead(home, head),
+    readHome(home, error),
+  ]);
   const { kind } = seen.answer;
   const asked = {
     head: kind === "version" ? head : undefined,
@@ -39,7 +43,7 @@ export async function diagnose({ home, head, cluster, signal }: Patient): Promis
   };
   const findings = [
     ...findingsOf(machineChecks, machine),
-    ...findingsOf(homeChecks, readHome(home, error)),
+    ...findingsOf(homeChecks, root),
     ...findingsOf(headChecks, seen),
     ...(cluster === undefined ? [] : await clusterFindings(asked, cluster, signal)),
   ];

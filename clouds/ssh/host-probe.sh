@@ -88,13 +88,19 @@ trap 'exit 1' HUP INT TERM
 first home-path "$HOME"
 try home "$HOME"
 try tmp /tmp
-[ -d "$HOME" ] && { $limit df -Pk "$HOME" 2>/dev/null | tail -n 1 | each disk; }
+if [ -d "$HOME" ] && room=$($limit df -Pk "$HOME" 2>/dev/null | tail -n 1); then
+  first disk "$room"
+  while read -r _ at type _; do
+    [ "$at" = "${room##*% }" ] && kind=$type
+  done </proc/self/mounts
+  first home-type "$kind"
+fi 2>/dev/null
 
 if has bash; then
   first bash "$(bash --norc --noprofile -c 'echo "$BASH_VERSION"' 2>&1)"
 fi
-for tool in cat chmod cp cut date env find gzip head id ln ls mkdir mv readlink rm sed sleep sort \
-  tail tar tr; do
+for tool in cat chmod cp cut date env find gzip head id ln ls mkdir mkfifo mv readlink rm sed \
+  setsid sleep sort tail tar tr; do
   has "$tool" || say missing "$tool"
 done
 has sha256sum || has openssl || say missing sha256sum

@@ -217,6 +217,7 @@ function foundOf(answers: Answers, { code, stdout, stderr }: Said): Found {
     ...given("home", first("home")),
     ...given("homePath", first("home-path")),
     homeRuns: !answers.has("home-runs"),
+    homeType: first("home-type") ?? "",
     ...given("tmp", first("tmp")),
     tmpRuns: !answers.has("tmp-runs"),
     knowsDisk: diskFreeOf(first("disk") ?? "") !== undefined,

@@ -5,6 +5,7 @@
 //
 // Source: Node.js, BUILDING.md: kernel 4.18, glibc 2.28 and libstdc++ of its Linux binaries.
 
+import { isRemoteFileSystem } from "../../model/file-systems.ts";
 import { clockSkewMs as certificateMarginMs } from "../../runtime/certificates.ts";
 import type { HostProblem, HostReport } from "./host-report.ts";
 
@@ -24,6 +25,8 @@ export interface Found {
   readonly homePath?: string;
   /** Programs can be started from it. */
   readonly homeRuns: boolean;
+  /** Of its file system: `ext4`; empty if nothing says. */
+  readonly homeType: string;
   readonly tmp?: string;
   readonly tmpRuns: boolean;
   readonly knowsDisk: boolean;
@@ -86,9 +89,11 @@ function ofPrograms({ facts, found }: Seen): readonly HostProblem[] {
     problems.push(fatal("there is no bash, which runs the jobs", "apt-get install bash"));
   } else if (!/^\d+\.\d+/.test(bash)) {
     problems.push(fatal(`bash does not run: ${bash}`, "apt-get install --reinstall bash"));
+  } else if (isOlder(bash, [4, 4])) {
+    problems.push(fatal(`its bash is ${bash}; 4.4 or later is needed`, "a newer bash"));
   }
   if (missing.length > 0) {
-    const fix = "install coreutils, findutils, gzip, sed and tar, or busybox";
+    const fix = "install coreutils, findutils, gzip, sed, tar and util-linux, or busybox";
     problems.push(fatal(`there is no ${missing.join(", no ")}`, fix));
   }
   problems.push(...ofLibraries(libc, found));
@@ -116,7 +121,7 @@ function ofLibraries(libc: string, { hasCppLibrary }: Found): readonly HostProbl
 }
 
 function ofPlaces({ facts, found }: Seen): readonly HostProblem[] {
-  const { home, homePath = "", homeRuns, tmp, tmpRuns, knowsDisk } = found;
+  const { home, homePath = "", homeRuns, homeType, tmp, tmpRuns, knowsDisk } = found;
   const where = homePath === "" ? "the home" : `the home ${homePath}`;
   const problems: HostProblem[] = [];
   const isFull = knowsDisk && facts.diskFreeBytes < diskFreeBytesLeast;
@@ -131,6 +136,10 @@ function ofPlaces({ facts, found }: Seen): readonly HostProblem[] {
       ? "mount it writable (mount -o remount,rw), or see in dmesg why it is not"
       : `make it writable for ${facts.user || "the login"}: ls -ld ~`;
     problems.push(fatal(`${where} is not writable: ${reason(home)}`, fix));
+  }
+  if (isRemoteFileSystem(homeType)) {
+    const why = `${where} is on ${homeType}: hosts that share it would take each other's files`;
+    problems.push(fatal(why, "log in as a user whose home is on a disk of the host's own"));
   }
   if (!homeRuns) {
     const fix = "mount it without noexec";

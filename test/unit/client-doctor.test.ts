@@ -153,6 +153,9 @@ const homeFaults: readonly (readonly [Partial<HomeReading>, Record<string, Grade
   [{ fileSystem: "tmpfs" }, { "home file system": "warning" }],
   [{ root: `/${"x".repeat(4_000)}` }, { "home path": "problem" }],
   [{ configError: "no such field" }, { config: "problem" }],
+  [{ pools: { hosts: 0, error: "p.yaml:1:1: no hosts", hasSsh: true } }, { pools: "problem" }],
+  [{ pools: { hosts: 2, error: "", hasSsh: false } }, { pools: "problem" }],
+  [{ pools: { hosts: 2, error: "", hasSsh: true } }, {}],
 ];
 
 test("each fault of a home is found, and nothing else", () => {

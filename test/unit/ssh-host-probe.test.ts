@@ -154,6 +154,8 @@ const faults: readonly (readonly [
   [/^its architecture is arm$/, { machine: "aarch64", bits: "32" }, true],
   [/^there is no bash, which runs the jobs$/, { bash: "" }, true],
   [/^bash does not run: Segmentation fault$/, { bash: "Segmentation fault" }, true],
+  [/^its bash is 4\.2\.46\(2\)-release; 4\.4 or later is/, { bash: "4.2.46(2)-release" }, true],
+  [/^the home \/users\/ann is on nfs4: hosts that share it/, { "home-type": "nfs4" }, true],
   [/^there is no tar, no gzip$/, { missing: ["tar", "gzip"] }, true],
   [/^its glibc is 2\.17; Node's binaries need 2\.28 or later$/, { libc: "glibc 2.17" }, true],
   [/^its glibc is 2\.27;/, { libc: "", ldd: "ldd (Ubuntu GLIBC 2.27-3ubuntu1) 2.27" }, true],
