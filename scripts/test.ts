@@ -71,7 +71,7 @@ const layers: readonly Layer[] = [
     env: { SKY_TEST_ISOLATION: isolation },
   })),
   // Hosts as namespaces, and what is killed: neither must be starved by other tests besides.
-  { name: "e2e", files: testFiles("test/e2e"), concurrency: 1, fileTimeoutMs: 240_000 },
+  { name: "e2e", files: testFiles("test/e2e"), concurrency: 2, fileTimeoutMs: 240_000 },
   { name: "hosts", files: files("cancel", "exits", "failure", "gang"), ...onHosts },
   { name: "chaos", files: testFiles("test/chaos"), concurrency: 1, fileTimeoutMs: 240_000 },
   { name: "proofs", files: testFiles("test/proofs") },

@@ -21,8 +21,6 @@ import {
 /** Moments of a launch, as the hosts show them. */
 const moments: readonly { readonly name: string; readonly come: (lab: Lab) => boolean }[] = [
   { name: "the bundle is on its way", come: (lab) => on(lab.host(0), ".skylet/bundles") },
-  { name: "the head's supervisor starts", come: (lab) => runs(lab, roles.supervisor) },
-  { name: "the hosted head runs", come: (lab) => runs(lab, roles.head) },
   { name: "a skylet runs", come: (lab) => runs(lab, roles.skylet) },
 ];
 
