@@ -5,6 +5,7 @@
 
 import { execFile } from "node:child_process";
 import { chmodSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { errorText, SkyError } from "../model/errors.ts";
 import { makeFolders } from "./folders-os.ts";
@@ -38,12 +39,19 @@ export function prepareFolder({ dir, sshConfig, connectMs }: SshFolder): void {
     makeFolders(dir, 0o700);
     chmodSync(dir, 0o700);
     const temp = join(dir, freshName("w"));
-    writeFileSync(temp, configText(sshConfig, connectMs), { mode: 0o600 });
+    writeFileSync(temp, configText(sshConfig, { passwdHome: passwdHome(), connectMs }), {
+      mode: 0o600,
+    });
     renameSync(temp, join(dir, configName));
   } catch (error) {
     const params = { what: `the folder ${dir}`, why: errorText(error) };
     throw new SkyError("process/failed", params, { cause: error });
   }
+}
+
+/** As the system has it, whatever the environment says. */
+export function passwdHome(): string {
+  return userInfo().homedir;
 }
 
 /** Takes away what processes left that are dead. */

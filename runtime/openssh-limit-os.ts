@@ -16,13 +16,13 @@ export interface Limit {
 
 export function limitOf(
   signal: AbortSignal,
-  options: { readonly target: SshTarget; readonly ms: number; readonly why: string },
+  options: { readonly target: SshTarget; readonly ms: number; readonly why: () => string },
 ): Limit {
   const { target, ms, why } = options;
   const control = new AbortController();
   const cancel = (): void => control.abort(cancelled(target, signal.reason));
   const timer = setTimeout(() => {
-    control.abort(unreachableSince(target, `${why} within ${ms / 1000} s`));
+    control.abort(unreachableSince(target, `${why()} within ${ms / 1000} s`));
   }, ms);
   if (signal.aborted) cancel();
   else signal.addEventListener("abort", cancel, { once: true });

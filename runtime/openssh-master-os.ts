@@ -68,6 +68,11 @@ export class Master {
     this.ended = this.#live(ready);
   }
 
+  /** It takes calls, or did. */
+  get up(): boolean {
+    return this.#up;
+  }
+
   get over(): boolean {
     return this.#over;
   }

@@ -23,11 +23,17 @@ export const configName = "options";
 export const knownHostsName = "known_hosts";
 
 /**
+ * `passwdHome`: where OpenSSH looks, but for an `Include` with `~`, which goes by the environment.
  * `user` is the user's own configuration if it is somewhere else than OpenSSH looks: then that of
  * the system does not count either, as with `ssh -F`.
  */
-export function configText(user: string | undefined, connectMs = connectMsMax): string {
-  const includes = user === undefined ? ["~/.ssh/config", "/etc/ssh/ssh_config"] : [user];
+export function configText(
+  user: string | undefined,
+  options: { readonly passwdHome: string; readonly connectMs?: number },
+): string {
+  const { passwdHome, connectMs = connectMsMax } = options;
+  const standard = [`${passwdHome}/.ssh/config`, "/etc/ssh/ssh_config"];
+  const includes = user === undefined ? standard : [user];
   return [
     "# Written by skyhead. Changes are overwritten; yours belong into your own ~/.ssh/config.",
     "Host *",

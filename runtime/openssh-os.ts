@@ -8,7 +8,7 @@
 
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { SkyError } from "../model/errors.ts";
+import { errorText, SkyError } from "../model/errors.ts";
 import { addHostKey } from "./known-hosts-os.ts";
 import type { Log } from "./log.ts";
 import { lockedKeys } from "./openssh-denied-os.ts";
@@ -88,6 +88,8 @@ class OpenSsh implements Ssh {
   readonly #folder: SshFolder;
   readonly #idleMs: number;
   readonly #masters = new Map<string, Master>();
+  /** Those that are about to end too. */
+  readonly #living = new Set<Master>();
   readonly #sessions = new Set<Session>();
   /** Of each first jump host. */
   readonly #gates = new Map<string, Slots>();
@@ -111,9 +113,9 @@ class OpenSsh implements Ssh {
 
   async run(target: SshTarget, call: SshCall, signal: AbortSignal): Promise<SshResult> {
     const line = scriptLine(call.script, call.args);
-    const why = "its command did not end";
-    const limit = limitOf(signal, { target, ms: call.timeoutMs, why });
     const { master, release } = this.#hold(target);
+    const why = (): string => (master.up ? "its command did not end" : "it did not let us in");
+    const limit = limitOf(signal, { target, ms: call.timeoutMs, why });
     try {
       await orAborted(master.ready, limit.signal);
       const keep: Keep = { bytes: sshOutputBytesMax, end: "first" };
@@ -132,9 +134,9 @@ class OpenSsh implements Ssh {
 
   async open(target: SshTarget, call: SshCall, signal: AbortSignal): Promise<SshStream> {
     const line = scriptLine(call.script, call.args);
-    const why = "it did not begin";
-    const limit = limitOf(signal, { target, ms: call.timeoutMs, why });
     const { master, release } = this.#hold(target);
+    const why = (): string => (master.up ? "its command did not begin" : "it did not let us in");
+    const limit = limitOf(signal, { target, ms: call.timeoutMs, why });
     const over = (): void => {
       limit.clear();
       release();
@@ -157,16 +159,21 @@ class OpenSsh implements Ssh {
 
   async tunnel(target: SshTarget, tunnel: SshTunnel, signal: AbortSignal): Promise<OpenTunnel> {
     const ms = this.#folder.connectMs + graceMs;
-    const limit = limitOf(signal, { target, ms, why: "it did not let us in" });
     const { master, release } = this.#hold(target);
+    const limit = limitOf(signal, { target, ms, why: () => "it did not let us in" });
     try {
       await orAborted(master.ready, limit.signal);
       const how = { target, socket: master.socket, tunnel, signal: limit.signal };
       const close = await openTunnel(this.#folder, how);
-      const ended = master.ended;
-      // What went with the connection is cleared away too.
       const closed = (): Promise<void> => close(!master.over).finally(release);
-      void ended.then(() => close(false)).finally(release);
+      // What went with the connection is cleared away before anybody may open it anew.
+      const ended = master.ended.then(async (end) => {
+        await close(false).catch((error: unknown) =>
+          this.#log.warn("a tunnel's socket stays", { local: tunnel.local, why: errorText(error) }),
+        );
+        release();
+        return end;
+      });
       return { ended, close: closed };
     } catch (error) {
       release();
@@ -179,7 +186,7 @@ class OpenSsh implements Ssh {
   async hostKey(target: SshTarget, signal: AbortSignal): Promise<HostKey> {
     this.#open();
     const ms = this.#folder.connectMs + graceMs;
-    const limit = limitOf(signal, { target, ms, why: "it showed no key" });
+    const limit = limitOf(signal, { target, ms, why: () => "it showed no key" });
     try {
       return await lookAtKey(this.#folder, { target, via: [] }, limit.signal);
     } finally {
@@ -205,7 +212,7 @@ class OpenSsh implements Ssh {
 
   async close(): Promise<void> {
     this.#closed = true;
-    const masters = [...this.#masters.values()];
+    const masters = [...this.#living];
     for (const session of this.#sessions) session.kill();
     for (const master of masters) master.end();
     await Promise.all(masters.map((master) => master.ended));
@@ -238,8 +245,10 @@ class OpenSsh implements Ssh {
       master = this.#connect(target);
       const made = master;
       this.#masters.set(key, made);
+      this.#living.add(made);
       void made.ended.then((why) => {
         this.#log.info("ssh connection ended", { host, why });
+        this.#living.delete(made);
         if (this.#masters.get(key) === made) this.#masters.delete(key);
       });
     }

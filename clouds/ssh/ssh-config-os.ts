@@ -5,10 +5,15 @@
 // for byte what it was when they are gone; a name of the user's own stays the user's.
 
 import { rm } from "node:fs/promises";
-import { homedir, userInfo } from "node:os";
+import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { errorText, SkyError } from "../../model/errors.ts";
-import { freshName, resolveHost, type SshFolder } from "../../runtime/openssh-folder-os.ts";
+import {
+  freshName,
+  passwdHome,
+  resolveHost,
+  type SshFolder,
+} from "../../runtime/openssh-folder-os.ts";
 import { connectMsMax, knownHostsName, type Resolved } from "../../runtime/openssh-options.ts";
 import {
   hostBlock,
@@ -66,7 +71,7 @@ class ConfigFiles implements SshConfig {
     this.#options = options;
     this.#own = join(options.dir, "config");
     // OpenSSH asks the system for the home, not the environment.
-    const standard = join(userInfo().homedir, ".ssh", "config");
+    const standard = join(passwdHome(), ".ssh", "config");
     this.#user = options.userConfig ?? process.env["SKY_SSH_CONFIG"] ?? standard;
   }
 
@@ -194,7 +199,7 @@ class ConfigFiles implements SshConfig {
 
   /** A configuration that is named takes the place of the system's too. */
   #system(): string {
-    const isStandard = this.#user === join(userInfo().homedir, ".ssh", "config");
+    const isStandard = this.#user === join(passwdHome(), ".ssh", "config");
     return isStandard ? "\nMatch all\nInclude /etc/ssh/ssh_config\n" : "";
   }
 

@@ -189,7 +189,8 @@ export function hostBlock(block: HostBlock): readonly string[] {
 }
 
 function valuesOf(resolved: Resolved, key: string): readonly string[] {
-  if (key === "identityfile") return resolved.identityFiles;
+  // A key that the pool names may be the one that the user's settings name.
+  if (key === "identityfile") return [...new Set(resolved.identityFiles)];
   return resolved.lines.flatMap(([name, value]) => (name === key ? [value] : []));
 }
 

@@ -78,7 +78,7 @@ each("a host that says nothing", { options: { connectMs: 1_000 } }, async (world
   const patient = ssh.run(target, call("true"), never);
   await assert.rejects(
     ssh.run(target, call("true", { timeoutMs: 20 }), never),
-    isCode("ssh/unreachable", /did not end within 0.02 s/),
+    isCode("ssh/unreachable", /did not let us in within 0.02 s/),
   );
   await assert.rejects(patient, isCode("ssh/unreachable", /timed out/));
   sshd.silent = false;

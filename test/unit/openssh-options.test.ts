@@ -75,11 +75,15 @@ test("openssh-options: half a script is not run", () => {
 });
 
 test("openssh-options: our settings come before the user's", () => {
-  const text = configText(undefined);
+  const passwdHome = "/h";
+  const text = configText(undefined, { passwdHome });
   assert.ok(text.indexOf("StrictHostKeyChecking yes") < text.indexOf("Include"));
-  assert.match(text, /^Include "~\/\.ssh\/config"$/m);
-  assert.match(configText("/a b/[x]/config"), /^Include "\/a b\/\\\[x\\\]\/config"$/m);
-  assert.doesNotMatch(configText("/x"), /etc/);
+  assert.match(text, /^Include "\/h\/\.ssh\/config"$/m);
+  assert.match(
+    configText("/a b/[x]/config", { passwdHome }),
+    /^Include "\/a b\/\\\[x\\\]\/config"$/m,
+  );
+  assert.doesNotMatch(configText("/x", { passwdHome }), /etc/);
 });
 
 const resolved = parseResolved(

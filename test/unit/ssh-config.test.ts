@@ -89,7 +89,8 @@ const plain = parseResolved([`hostname ${plainName}`, ...everyone, known].join("
 test("ssh-config: a block repeats what is special about a host, and nothing else", () => {
   const resolved = parseResolved(
     [
-      ...["hostname 10.0.0.5", "port 2222", "user lab", "identityfile /k/a b", "identityfile /k/c"],
+      ...["hostname 10.0.0.5", "port 2222", "user lab", "identityfile /k/a b"],
+      ...["identityfile /k/c", "identityfile /k/a b"],
       ...["identitiesonly yes", "proxyjump gate", "forwardagent yes", known],
     ].join("\n"),
   );
