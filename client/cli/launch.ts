@@ -22,6 +22,7 @@ import { idleRuleOf, idleSecondsFlag, withFile } from "./idle.ts";
 import { newName } from "./new-name.ts";
 import { refuseReserved } from "./reserved.ts";
 import type { Shell } from "./shell.ts";
+import { sshHints, sshNamesAt } from "./ssh-hints.ts";
 import { submitted } from "./submitted.ts";
 import { commandText, commandTip, taskFlagTable } from "./task-flags.ts";
 import { idleText } from "./times.ts";
@@ -197,8 +198,8 @@ function sayHints(shell: Shell, { name, nodes, cloud }: ClusterView): void {
     );
     shell.say(`To open a shell on its head:  sky ${hasDevices ? "gpunode" : "cpunode"} -c ${name}`);
   } else {
-    shell.say(`To log into its head:         ssh ${name}`);
-    if (nodes.length > 1) shell.say(`To log into a worker:         ssh ${name}-worker1`);
+    const known = sshNamesAt(shell.home, name);
+    for (const line of sshHints(known, { name, nodes })) shell.say(line);
   }
   shell.say(`To submit a job:              sky exec ${name} yaml_file`);
   shell.say(`To stop the cluster:          sky stop ${name}`);

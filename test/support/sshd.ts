@@ -82,9 +82,8 @@ export async function startSshd(dir: string, lines: readonly string[] = []): Pro
       silent = value;
     },
     freeze: (signal) => {
-      for (const { pid = 0 } of children.keys()) {
-        for (const one of treeOf(pid)) process.kill(one, signal);
-      }
+      const pids = [...children.keys()].flatMap(({ pid }) => pid ?? []);
+      for (const one of pids.flatMap(treeOf)) process.kill(one, signal);
     },
     renewHostKey: () => void makeKey(hostKey),
     stop: async () => {
