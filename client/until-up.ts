@@ -44,8 +44,8 @@ export function pauseMs(attempt: number, random: number): number {
   return pauseMsFirst * times * (1 + jitter * (2 * random - 1));
 }
 
+/** A pool has room again when others leave it. */
 function isWorthAnother(error: unknown): boolean {
-  return (
-    isSkyError(error, "cluster/start-failed") || (isSkyError(error) && error.remedy === "retry")
-  );
+  if (isSkyError(error, "cluster/start-failed") || isSkyError(error, "pool/no-fit")) return true;
+  return isSkyError(error) && error.remedy === "retry";
 }

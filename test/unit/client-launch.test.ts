@@ -80,7 +80,8 @@ test("a cluster that does not start is one error, or tried until it is up", asyn
   await assert.rejects(launchTask(once.head, order, { signal }), noRoom);
   assert.equal(once.heard.launches, 1);
 
-  const { head, heard } = headThat([noRoom, noRoom]);
+  const poolFull = new SkyError("pool/no-fit", { why: "all hosts are used" });
+  const { head, heard } = headThat([noRoom, poolFull]);
   const pauses: number[] = [];
   const said: string[] = [];
   const untilUp = { random: () => 0.5, pause: async (ms: number) => void pauses.push(ms) };
