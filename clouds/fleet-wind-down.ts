@@ -205,9 +205,8 @@ export function closeFailed(s: In<"stopping"> | In<"ending">, event: On<"failed"
   const mayPass = retry && (s.waiters.length === 0 || lastsMs(s, at) < patienceMs);
   if (mayPass || isEarly) return lookLater(s);
   const { name } = s.record;
-  const purge = `. To give up what cannot be reached: sky down --purge ${name}`;
-  const advice = `; it is tried on${s.phase === "ending" ? purge : ""}`;
-  const params = { name, why: retry ? `${why}${advice}` : why };
+  const advice = s.phase === "ending" ? `. To give that up: sky down --purge ${name}` : "";
+  const params = { name, why: `${why}; it is tried on${advice}` };
   const reply: FleetReply = { kind: "refused", code: "cluster/stop-failed", params };
   const looks = s.looks + 1;
   return [

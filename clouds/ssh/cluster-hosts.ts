@@ -10,7 +10,8 @@ import type { HeadPlace } from "../head-hosting.ts";
 import { ClusterBundle } from "./cluster-bundle.ts";
 import { lookAtHosts } from "./host-looks.ts";
 import { HostRaising, headPlaceOf } from "./host-raising.ts";
-import { HostWorks, type HostWorksPorts, headNodeOf, hostOf } from "./host-works.ts";
+import { retryMs } from "./host-standing.ts";
+import { HostWorks, type HostWorksPorts, headNodeOf, hostOf, type Work } from "./host-works.ts";
 
 /** So often in a row a stop or a removal may fail because its host cannot be reached. */
 const failuresMax = 3;
@@ -68,7 +69,7 @@ export class ClusterHosts {
       await this.#works.ports.steps.stop(await this.#works.place(record, node), signal);
       this.#works.saw(node, "stopped");
     };
-    return this.#windDown(record, ids, { verb: "stop", act });
+    return this.#windDown(record, ids, { verb: "stop", act, signal });
   }
 
   /** @throws SkyError like `stop`. */
@@ -81,7 +82,7 @@ export class ClusterHosts {
       this.#works.work(node).removed = true;
       await this.#works.ports.leave(place);
     };
-    return this.#windDown(record, ids, { verb: "remove", act });
+    return this.#windDown(record, ids, { verb: "remove", act, signal });
   }
 
   close(): Promise<void> {
@@ -90,6 +91,8 @@ export class ClusterHosts {
 
   async #windDown(record: ClusterRecord, ids: readonly string[], ending: Ending): Promise<void> {
     const nodes = record.nodes.filter(({ id }) => ids.includes(id));
+    // Whoever gives up what cannot be reached does not wait for that.
+    if (record.purge) for (const node of nodes) this.#works.work(node).wake?.();
     const halted = this.#raising.halt();
     const ended = await Promise.allSettled(nodes.map((node) => this.#end(node, halted, ending)));
     const errors = ended.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
@@ -99,13 +102,14 @@ export class ClusterHosts {
   }
 
   /** Joins what goes on; another verb waits for its end. */
-  #end(node: RecordNode, halted: Promise<void>, { verb, act }: Ending): Promise<void> {
+  #end(node: RecordNode, halted: Promise<void>, { verb, act, signal }: Ending): Promise<void> {
     const work = this.#works.work(node);
     const before = work.ending;
     if (before?.verb === verb) return before.done;
     const end = async (): Promise<void> => {
       await Promise.allSettled([halted, before?.done]);
       if (verb === "remove" && work.removed) return;
+      await this.#pause(work, signal);
       work.fault = undefined;
       try {
         await act(node);
@@ -121,9 +125,23 @@ export class ClusterHosts {
     work.ending = { verb, done };
     return done;
   }
+
+  /** A host that stays away is tried later each time: it may be away for days. */
+  async #pause(work: Work, signal: AbortSignal): Promise<void> {
+    const late = work.failures - failuresMax;
+    if (late < 0 || signal.aborted || this.#works.record()?.purge) return;
+    await new Promise<void>((resolve) => {
+      work.wake = resolve;
+      signal.addEventListener("abort", () => resolve(), { once: true });
+      const cancel = this.#works.ports.clock.after(retryMs(late + 1), resolve);
+      signal.addEventListener("abort", cancel, { once: true });
+    });
+    work.wake = undefined;
+  }
 }
 
 interface Ending {
+  readonly signal: AbortSignal;
   readonly verb: "stop" | "remove";
   readonly act: (node: RecordNode) => Promise<void>;
 }

@@ -7,7 +7,7 @@ import type { Machine } from "../cloud.ts";
 import type { ClusterRecord, RecordNode } from "../cluster-record.ts";
 import type { ClusterBundle } from "./cluster-bundle.ts";
 import type { HostRaising } from "./host-raising.ts";
-import { guessedPhase, mayRetry, verdictOf } from "./host-standing.ts";
+import { guessedPhase, mayRetry, retryMs, verdictOf } from "./host-standing.ts";
 import type { HostStatus } from "./host-steps.ts";
 import { type HostWorks, hostOf, troubleText, type Work } from "./host-works.ts";
 
@@ -53,14 +53,28 @@ async function lookAtHost(ports: LookingPorts, look: Look): Promise<Machine | un
   }
   const isFresh = record.status === "INIT" && now.atMs - work.seenMs < freshMs;
   if (isFresh && work.phase !== undefined) return works.machine(node, work.phase, undefined);
-  try {
-    const status = await works.status(await works.place(record, node), signal);
-    return judged(ports, look, status);
-  } catch (error) {
-    if (signal.aborted) throw error;
-    const machine = works.machine(node, work.phase ?? guessedPhase(record), undefined);
-    return { ...machine, trouble: troubleText(hostOf(node), error) };
+  if (!isUnwatched(record) || work.away === undefined || now.atMs >= nextMs(work.away)) {
+    try {
+      const status = await works.status(await works.place(record, node), signal);
+      work.away = undefined;
+      return judged(ports, look, status);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const tries = (work.away?.tries ?? 0) + 1;
+      work.away = { why: troubleText(hostOf(node), error), tries, atMs: works.nowMs() };
+    }
   }
+  const machine = works.machine(node, work.phase ?? guessedPhase(record), undefined);
+  return { ...machine, trouble: work.away.why };
+}
+
+/** It is looked at again and again, perhaps for days, and nobody waits for the next look. */
+function isUnwatched({ status, busy }: ClusterRecord): boolean {
+  return status === "STOPPING" || (status === "INIT" && busy === undefined);
+}
+
+function nextMs({ tries, atMs }: NonNullable<Work["away"]>): number {
+  return atMs + retryMs(tries);
 }
 
 function judged(

@@ -49,7 +49,12 @@ export function mayRetry(
   now: { readonly atMs: number; readonly askedAt: number },
 ): boolean {
   if (askedAt !== now.askedAt) return true;
-  return now.atMs - atMs >= Math.min(retryMsMax, retryMsMin * 2 ** (tries - 1));
+  return now.atMs - atMs >= retryMs(tries);
+}
+
+/** How long to wait after so many failures in a row. */
+export function retryMs(failures: number): number {
+  return Math.min(retryMsMax, retryMsMin * 2 ** (failures - 1));
 }
 
 /** What a host's answer means. */

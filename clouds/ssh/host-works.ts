@@ -47,6 +47,10 @@ export interface Work {
   ending?: { readonly verb: "stop" | "remove"; readonly done: Promise<void> } | undefined;
   /** Failures in a row to stop or remove it. */
   failures: number;
+  /** Tries to stop or remove it now, if that waits for its time. */
+  wake?: (() => void) | undefined;
+  /** It could not be looked at. */
+  away?: { readonly why: string; readonly tries: number; readonly atMs: number } | undefined;
   /** It was seen ended on purpose, after the launch of this time. */
   endedAfter?: number | undefined;
 }

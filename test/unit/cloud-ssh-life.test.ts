@@ -194,9 +194,42 @@ test("a host that is away keeps no other from being removed, and is told in the 
     remove(),
     (error) => error instanceof SkyError && error.code === "ssh/failed",
   );
+  // From here on it waits longer each time, unless it is to be given up.
+  const before = stage.hosts.calls.length;
+  const failing = assert.rejects(remove());
+  await stage.pass(500);
+  assert.equal(stage.hosts.calls.length, before);
+  const plain = stage.set("demo", {});
+  stage.set("demo", { purge: true });
+  await Promise.all([failing, assert.rejects(remove())]);
+  stage.records.set("demo", plain);
   away.clear();
-  await remove();
+  const removed = remove();
+  await stage.pass(40_000);
+  await removed;
   assert.deepEqual(await stage.list("demo"), []);
+});
+
+test("a host that stays away while its cluster goes is looked at less and less often", async () => {
+  let isAway = false;
+  const stage = sshStage({
+    pools: lab,
+    fault: ({ host }) => (isAway && host === "h2" ? unreachable("h2") : undefined),
+  });
+  await stage.launched("demo", { numNodes: 2 });
+  isAway = true;
+  stage.set("demo", { status: "STOPPING", goal: "absent" });
+  const looks = () => stage.hosts.calls.filter((call) => call === "status h2").length;
+  const before = looks();
+  for (let second = 0; second < 60; second += 1) {
+    await stage.list("demo");
+    await stage.pass(1_000);
+  }
+  assert.ok(looks() - before <= 7, `${looks() - before} looks in a minute`);
+  assert.match((await stage.shown("demo"))[1] ?? "", /cannot be reached/);
+  stage.set("demo", { status: "UP", goal: "running" });
+  isAway = false;
+  assert.deepEqual(await stage.shown("demo"), ["head up", "worker1 up"]);
 });
 
 test("a launch that is taken down while it goes on starts nothing any more", async () => {
