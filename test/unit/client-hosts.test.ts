@@ -9,6 +9,7 @@ import { withHostKeys } from "../../client/cli/host-keys.ts";
 import type { Shell } from "../../client/cli/shell.ts";
 import { taskOf } from "../../client/task-file.ts";
 import type { TaskFlags } from "../../client/task-flags.ts";
+import { validatedTask } from "../../client/task-intake-os.ts";
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import { problemsText } from "../../model/problem.ts";
 import { treeOf } from "../../model/value-tree.ts";
@@ -71,6 +72,15 @@ test("a place is its own cloud's: of none it needs one, and local has none", () 
   assert.ok(open.ok && open.needs.length === 1);
   assert.ok(!read({ region: "lab" }).ok);
   assert.ok(!read({ cloud: "local", region: "lab" }).ok);
+});
+
+test("a program names a pool over whatever its task says", () => {
+  const of = (infra: string, shape: object) =>
+    validatedTask({ run: "true", resources: { infra } }, "task", { shape }).resources;
+  const lab = { cloud: "ssh", region: "lab" };
+  assert.deepEqual(of("ssh/other", { region: "lab" }), lab);
+  assert.deepEqual(of("aws/us-east-1", lab), lab);
+  assert.deepEqual(of("ssh/lab", { cloud: "local" }), { cloud: "local" });
 });
 
 // ---- the look at hosts

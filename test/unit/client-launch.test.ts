@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ClusterStep, Head, Submission } from "../../client/head.ts";
+import type { ClusterStep, ClusterWanted, Head, Submission } from "../../client/head.ts";
 import { hasNothingToDo, type LaunchOrder, launchTask } from "../../client/launch.ts";
 import { pauseMs } from "../../client/until-up.ts";
 import type { ClusterView } from "../../model/cluster.ts";
@@ -27,15 +27,17 @@ const cluster: ClusterView = {
 
 interface Heard {
   launches: number;
+  readonly wanted: ClusterWanted[];
   readonly submissions: Submission[];
   readonly rules: unknown[];
 }
 
 /** A head whose launch fails as it is told, and then works. */
 function headThat(fails: readonly Error[]): { readonly head: Head; readonly heard: Heard } {
-  const heard: Heard = { launches: 0, submissions: [], rules: [] };
+  const heard: Heard = { launches: 0, wanted: [], submissions: [], rules: [] };
   const head = {
-    launch: async function* (): AsyncGenerator<ClusterStep> {
+    launch: async function* (wanted: ClusterWanted): AsyncGenerator<ClusterStep> {
+      heard.wanted.push(wanted);
       const failure = fails[heard.launches];
       heard.launches += 1;
       if (failure !== undefined) throw failure;
@@ -91,6 +93,19 @@ test("a cluster that does not start is one error, or tried until it is up", asyn
   assert.equal(heard.launches, 3);
   assert.deepEqual(pauses, [60_000, 96_000]);
   assert.match(said[0] ?? "", /no room. Tried 1 attempt; again in 60 s/);
+});
+
+test("a cloud, a pool and keys are asked for only where they are said", async () => {
+  const { head, heard } = headThat([]);
+  await launchTask(head, order, { signal });
+  const { cloud, region, trustedHostKeys } = heard.wanted[0] ?? {};
+  assert.deepEqual([cloud, region, trustedHostKeys], [undefined, undefined, undefined]);
+  const far = { ...order.task, resources: { cloud: "ssh", region: "lab" } };
+  await launchTask(head, { ...order, task: far, trustedHostKeys: ["*"] }, { signal });
+  const wanted = heard.wanted[1];
+  assert.equal(wanted?.cloud, "ssh");
+  assert.equal(wanted?.region, "lab");
+  assert.deepEqual(wanted?.trustedHostKeys, ["*"]);
 });
 
 test("what is wrong with the request is never tried again", async () => {
