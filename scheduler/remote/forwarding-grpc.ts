@@ -83,9 +83,10 @@ function remoteOf(
   throw new SkyError("cluster/not-up", { what, name: cluster, status: record.status });
 }
 
-/** The head of one that is stopped is, too; that of one that is being launched comes last. */
+/** That of one on its way up or down may be there; that of one that is stopped is, too. */
 function mayHaveHead({ status }: ClusterRecord, remote: RemoteHead): boolean {
-  return status === "INIT" ? remote.view() !== undefined : status !== "STOPPED";
+  if (status === "INIT" || status === "STOPPING") return remote.view() !== undefined;
+  return status === "UP";
 }
 
 async function* watchEvents(

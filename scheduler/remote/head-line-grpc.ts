@@ -52,8 +52,8 @@ export interface HeadLine {
 
 const listenPauseMs = 50;
 const callMs = 15_000;
-const pulseMs = 5_000;
-const pulseWaitMs = 10_000;
+const pulseMs = 3_000;
+const pulseWaitMs = 5_000;
 
 /** @throws what the tunnel throws; SkyError `head/unreachable`. */
 export async function openLine(options: LineOptions, signal: AbortSignal): Promise<HeadLine> {
@@ -185,7 +185,8 @@ class Line implements HeadLine {
         () => {
           if (!this.#over.signal.aborted) this.#beat();
         },
-        (error: unknown) => this.#finish(whyText(error)),
+        // Whatever it said instead: a head that lives answers this.
+        () => this.#finish("it does not answer"),
       );
     });
   }

@@ -21,6 +21,7 @@ export interface LogFetch {
 }
 
 const connectMs = 30_000;
+const syncsMax = 32;
 const namePattern = /^[A-Za-z0-9._-]+\.log$/;
 
 /**
@@ -47,18 +48,20 @@ echo
 export async function fetchLogs(fetch: LogFetch, signal: AbortSignal): Promise<number> {
   const { ssh, place, cluster, into } = fetch;
   const call = { script: fetchScript, args: [place.home, cluster], timeoutMs: connectMs };
-  const stream = await ssh.open(place.target, call, signal);
-  stream.stdin.end();
   const part = `${into}.part`;
+  await rm(part, { recursive: true, force: true });
+  await mkdir(part, { recursive: true, mode: 0o700 });
+  // What nobody reads at once may be lost when the script ends.
+  const stream = await ssh.open(place.target, call, signal);
   try {
-    await rm(part, { recursive: true, force: true });
-    await mkdir(part, { recursive: true, mode: 0o700 });
+    stream.stdin.end();
     const bytes = new ByteReader(stream.stdout);
     const logs = await listed(bytes);
     for (const log of logs) await keep(bytes, { ...log, path: `${part}/${log.name}` });
     if (!(await bytes.isOver())) throw new Error("there is more than was listed");
     const { code, stderr } = await stream.ended;
     if (code !== 0) throw new Error(stderr.trim() || `the script ended with ${code}`);
+    await synced(logs.map(({ name }) => `${part}/${name}`));
     if (logs.length > 0) await replace(part, into);
     return logs.length;
   } catch (error) {
@@ -104,10 +107,21 @@ async function keep(
       await file.writeFile(part);
       left -= part.length;
     }
-    await file.sync();
   } finally {
     await file.close();
   }
+}
+
+/** Several at a time: a file system commits them together. */
+async function synced(paths: readonly string[]): Promise<void> {
+  const left = [...paths];
+  const some = async (): Promise<void> => {
+    for (let path = left.pop(); path !== undefined; path = left.pop()) {
+      const file = await open(path, "r+");
+      await file.sync().finally(() => file.close());
+    }
+  };
+  await Promise.all(Array.from({ length: syncsMax }, some));
 }
 
 /** Takes apart what arrives in pieces. */

@@ -23,7 +23,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Random } from "../../runtime/random.ts";
 import type { Ssh } from "../../runtime/ssh.ts";
-import { type HeadLine, type LineOptions, openLine, whyText } from "./head-line-grpc.ts";
+import { type HeadLine, type LineOptions, lostText, openLine, whyText } from "./head-line-grpc.ts";
 import { NodeCare } from "./node-care.ts";
 
 export interface RemoteHeadOptions {
@@ -45,7 +45,7 @@ const stuck: Backoff = backoff({ initialMs: 60_000, capMs: 60_000 });
 const livingMs = 1_000;
 const startedMs = 20_000;
 /** How long a call waits for a try, counted from the try's beginning. */
-const patienceMs = 10_000;
+const patienceMs = 5_000;
 /** A call begins a try if the last one ended so long ago. */
 const freshMs = 1_000;
 
@@ -132,7 +132,7 @@ export class KeptHead {
     if (this.#try === undefined && sinceFailure < freshMs) throw this.#unreachable();
     const sinceMs = this.#try?.sinceMs ?? clock.now().monoMs;
     const leftMs = sinceMs + patienceMs - clock.now().monoMs;
-    const takesLong = this.#unreachable("it is being connected to, which takes long");
+    const takesLong = this.#unreachable();
     if (leftMs <= 0) throw takesLong;
     const late = new AbortController();
     const stop = clock.after(leftMs, () => late.abort(takesLong));
@@ -232,7 +232,7 @@ export class KeptHead {
     void this.#renew();
     void line.ended.then((why) => {
       this.#line = undefined;
-      this.#silent(why);
+      this.#silent(lostText(this.cluster, line.place.host, why));
       if (this.#isKept && !this.#over.signal.aborted) this.#begin();
     });
   }
@@ -313,8 +313,12 @@ export class KeptHead {
     }
   }
 
-  #unreachable(why = this.#silence?.why ?? "there is no connection to it"): SkyError {
+  #unreachable(why = this.#silence?.why ?? this.#notYet()): SkyError {
     return new SkyError("head/unreachable", { why });
+  }
+
+  #notYet(): string {
+    return `there is no connection to host ${this.#record.nodes[0]?.host ?? "?"} yet`;
   }
 }
 

@@ -10,7 +10,7 @@
 import type { ClusterRecord } from "../../clouds/cluster-record.ts";
 import type { Cleared } from "../../clouds/fleet-actor.ts";
 import type { HeadHosting } from "../../clouds/head-hosting.ts";
-import { isSkyError, SkyError } from "../../model/errors.ts";
+import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
 import type { Invitation } from "../../model/host-file.ts";
 import type { Node } from "../../model/node.ts";
 import type { Ssh } from "../../runtime/ssh.ts";
@@ -41,9 +41,13 @@ interface Known {
   readonly head: RemoteHead;
   /** What its nodes left of the user's when they went. */
   filesKept: readonly string[];
+  /** Since when (monotonic) its head cannot be asked to end. */
+  failingSinceMs: number | undefined;
 }
 
 const disarmMs = 30_000;
+/** So long whoever takes a cluster down waits for a head that cannot be reached. */
+const patienceMs = 15_000;
 const inviteMs = 30_000;
 
 class RemoteTable implements RemoteHeads {
@@ -80,13 +84,22 @@ class RemoteTable implements RemoteHeads {
     this.#known.get(record.name)?.kept.release(record);
   }
 
+  /** @throws SkyError that may be tried again only as long as that may help whoever waits. */
   async close(record: ClusterRecord, verb: "stopped" | "terminated"): Promise<void> {
-    const { kept } = this.#of(record);
+    const known = this.#of(record);
     const { signal } = this.#over;
-    kept.release(record);
-    await this.#endHead(record, verb, signal);
-    await kept.close(`the cluster is ${verb}`);
-    if (verb === "terminated") await this.#fetchLogs(record, signal);
+    const nowMs = (): number => this.#options.clock.now().monoMs;
+    known.kept.release(record);
+    try {
+      await this.#endHead(record, verb, signal);
+      if (verb === "terminated") await this.#fetchLogs(record, signal);
+      known.failingSinceMs = undefined;
+    } catch (error) {
+      if (signal.aborted || !isSkyError(error)) throw error;
+      known.failingSinceMs ??= nowMs();
+      const mayPass = error.remedy === "retry" && nowMs() - known.failingSinceMs < patienceMs;
+      throw mayPass ? error : await this.#lasting(record, error);
+    }
   }
 
   async disarm(name: string): Promise<void> {
@@ -132,23 +145,32 @@ class RemoteTable implements RemoteHeads {
     verb: "stopped" | "terminated",
     signal: AbortSignal,
   ): Promise<void> {
-    const { name: cluster } = record;
-    const { kept } = this.#of(record);
-    if (await this.#hasEnded(record, signal)) return;
-    const { clusters } = await kept.client(signal);
-    const user = record.busy?.user ?? "";
-    try {
-      if (verb === "stopped") await clusters.stop({ cluster, user }, { signal });
-      else {
-        const gone = await clusters.down({ cluster, user, purge: false }, { signal });
-        this.#of(record).filesKept = gone.kept;
-      }
-    } catch (error) {
-      if (!isSkyError(error, "cluster/stop-failed")) throw error;
-      // Whoever waits here is told by the same words, with this reason.
-      const { host } = await this.#hosting(record).placeOf(record);
-      const params = { what: `its head on host ${host}`, why: String(error.params["why"]) };
-      throw new SkyError("process/failed", params, { cause: error });
+    if (!(await this.#hasEnded(record, signal))) await this.#askToEnd(record, verb, signal);
+    await this.#of(record).kept.close(`the cluster is ${verb}`);
+  }
+
+  /** Whoever waits here is told by the same words, with this reason. */
+  async #lasting(record: ClusterRecord, error: SkyError): Promise<SkyError> {
+    const isTheirs = error.code === "cluster/stop-failed" || error.code === "head/unreachable";
+    const why = isTheirs ? String(error.params["why"]) : errorText(error);
+    const { host } = await this.#hosting(record).placeOf(record);
+    const what = `its head on host ${host}`;
+    return new SkyError("process/failed", { what, why }, { cause: error });
+  }
+
+  async #askToEnd(
+    record: ClusterRecord,
+    verb: "stopped" | "terminated",
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { name: cluster, busy } = record;
+    const known = this.#of(record);
+    const { clusters } = await known.kept.client(signal);
+    const user = busy?.user ?? "";
+    if (verb === "stopped") await clusters.stop({ cluster, user }, { signal });
+    else {
+      const gone = await clusters.down({ cluster, user, purge: false }, { signal });
+      known.filesKept = gone.kept;
     }
   }
 
@@ -190,7 +212,7 @@ class RemoteTable implements RemoteHeads {
       view: () => kept.view(),
       silence: () => kept.silence(),
     };
-    const made: Known = { kept, giving, head, filesKept: [] };
+    const made: Known = { kept, giving, head, filesKept: [], failingSinceMs: undefined };
     this.#known.set(cluster, made);
     return made;
   }
