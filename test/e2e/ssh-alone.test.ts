@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { type Place, until } from "../support/programs.ts";
 import { isClean, type Lab, labProblem, startLab } from "./lab.ts";
-import { areAsNew, labPlace, launching, ok, reaches } from "./ssh-clusters.ts";
+import { areAsNew, closeBoth, labPlace, launching, ok, reaches } from "./ssh-clusters.ts";
 
 describe("a cluster that is left alone", { skip: labProblem() ?? false }, () => {
   let lab: Lab;
@@ -17,8 +17,7 @@ describe("a cluster that is left alone", { skip: labProblem() ?? false }, () => 
   });
 
   after(async () => {
-    await here?.close();
-    await lab?.close();
+    await closeBoth(here, lab);
   });
 
   test("it goes when it is idle, and cleans the hosts that it can", async () => {

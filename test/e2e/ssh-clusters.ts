@@ -20,6 +20,15 @@ export function labPlace(
   return here;
 }
 
+/** Ends the home and then its hosts, whatever came of the home. */
+export async function closeBoth(here: Place | undefined, lab: Lab | undefined): Promise<void> {
+  try {
+    await here?.close();
+  } finally {
+    await lab?.close();
+  }
+}
+
 export function writePools(here: Place, text: string): void {
   writeFileSync(join(here.home, "ssh_node_pools.yaml"), text);
 }

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Place } from "../support/programs.ts";
 import { type Lab, labProblem, startLab } from "./lab.ts";
-import { areAsNew, labPlace, launching, ok } from "./ssh-clusters.ts";
+import { areAsNew, closeBoth, labPlace, launching, ok } from "./ssh-clusters.ts";
 
 const gpu = ["--gpus", "A100-80GB:1"];
 
@@ -19,8 +19,7 @@ describe("a pool with devices on some hosts", { skip: labProblem() ?? false }, (
   });
 
   after(async () => {
-    await here?.close();
-    await lab?.close();
+    await closeBoth(here, lab);
   });
 
   /** Which hosts and devices the ranks of a cluster's job saw. */

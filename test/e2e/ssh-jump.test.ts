@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Place } from "../support/programs.ts";
 import { type Lab, labProblem, startLab } from "./lab.ts";
-import { areAsNew, labPlace, launching, ok, writePools } from "./ssh-clusters.ts";
+import { areAsNew, closeBoth, labPlace, launching, ok, writePools } from "./ssh-clusters.ts";
 
 describe("hosts behind a jump host", { skip: labProblem() ?? false }, () => {
   let lab: Lab;
@@ -17,8 +17,7 @@ describe("hosts behind a jump host", { skip: labProblem() ?? false }, () => {
   });
 
   after(async () => {
-    await here?.close();
-    await lab?.close();
+    await closeBoth(here, lab);
   });
 
   test("a gang runs on them, and the jump host is used for nothing else", async () => {

@@ -9,6 +9,7 @@ import { type Place, type Result, until } from "../support/programs.ts";
 import { type Host, type Lab, labProblem, startLab } from "./lab.ts";
 import {
   areAsNew,
+  closeBoth,
   headLog,
   labPlace,
   launching,
@@ -34,8 +35,7 @@ describe("kills", { skip: labProblem() ?? false }, () => {
   });
 
   after(async () => {
-    await here?.close();
-    await lab?.close();
+    await closeBoth(here, lab);
   });
 
   for (const { name, come } of moments) {

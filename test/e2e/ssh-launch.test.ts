@@ -9,7 +9,16 @@ import { phaseReached, submit } from "../integration/jobs.ts";
 import { checkout, type Place, until } from "../support/programs.ts";
 import { type Lab, labProblem, startLab } from "./lab.ts";
 import { run } from "./lab-run.ts";
-import { areAsNew, labPlace, launching, ok, roles, statusOf, told } from "./ssh-clusters.ts";
+import {
+  areAsNew,
+  closeBoth,
+  labPlace,
+  launching,
+  ok,
+  roles,
+  statusOf,
+  told,
+} from "./ssh-clusters.ts";
 
 const node = ["bin/node"];
 
@@ -24,8 +33,7 @@ describe("four fresh hosts", { skip: labProblem() ?? false }, () => {
   });
 
   after(async () => {
-    await here?.close();
-    await lab?.close();
+    await closeBoth(here, lab);
   });
 
   test("a job on all four of them speaks", async (t) => {

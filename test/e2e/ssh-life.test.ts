@@ -9,7 +9,7 @@ import { jobOf, phaseReached, submit } from "../integration/jobs.ts";
 import { noise } from "../support/noise.ts";
 import type { Place } from "../support/programs.ts";
 import { type Lab, labProblem, startLab } from "./lab.ts";
-import { areAsNew, labPlace, launching, ok, reaches } from "./ssh-clusters.ts";
+import { areAsNew, closeBoth, labPlace, launching, ok, reaches } from "./ssh-clusters.ts";
 
 describe("clusters in a pool of four", { skip: labProblem() ?? false }, () => {
   let lab: Lab;
@@ -21,8 +21,7 @@ describe("clusters in a pool of four", { skip: labProblem() ?? false }, () => {
   });
 
   after(async () => {
-    await here?.close();
-    await lab?.close();
+    await closeBoth(here, lab);
   });
 
   test("a workdir is on every host, and hosts fetch it from each other", async (t) => {

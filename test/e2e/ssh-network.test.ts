@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { jobOf, phaseReached, submit } from "../integration/jobs.ts";
 import { type Place, until } from "../support/programs.ts";
 import { type Host, type Lab, labProblem, startLab } from "./lab.ts";
-import { areAsNew, headLog, labPlace, launching, ok, statusOf } from "./ssh-clusters.ts";
+import { areAsNew, closeBoth, headLog, labPlace, launching, ok, statusOf } from "./ssh-clusters.ts";
 
 describe("hosts that go away", { skip: labProblem() ?? false }, () => {
   let lab: Lab;
@@ -19,8 +19,7 @@ describe("hosts that go away", { skip: labProblem() ?? false }, () => {
 
   after(async () => {
     for (const host of lab?.hosts ?? []) await host.healLink();
-    await here?.close();
-    await lab?.close();
+    await closeBoth(here, lab);
   });
 
   const hostOf = async (cluster: string, index: number): Promise<Host> => {

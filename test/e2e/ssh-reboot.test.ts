@@ -7,7 +7,16 @@ import { after, before, describe, test } from "node:test";
 import { phaseReached, submit } from "../integration/jobs.ts";
 import { type Place, until } from "../support/programs.ts";
 import { type Host, type Lab, labProblem, startLab } from "./lab.ts";
-import { areAsNew, headLog, labPlace, launching, ok, roles, statusOf } from "./ssh-clusters.ts";
+import {
+  areAsNew,
+  closeBoth,
+  headLog,
+  labPlace,
+  launching,
+  ok,
+  roles,
+  statusOf,
+} from "./ssh-clusters.ts";
 
 /** Of the first host and of the second one. */
 const kept = [
@@ -28,8 +37,7 @@ for (const [first, second] of kept) {
     });
 
     after(async () => {
-      await here?.close();
-      await lab?.close();
+      await closeBoth(here, lab);
     });
 
     const hostOf = async (index: number): Promise<Host> => {

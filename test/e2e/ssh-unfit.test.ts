@@ -6,7 +6,15 @@ import { appendFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import type { Place } from "../support/programs.ts";
 import { type Host, type Lab, labProblem, startLab } from "./lab.ts";
-import { areAsNew, headLog, labPlace, launching, ok, writePools } from "./ssh-clusters.ts";
+import {
+  areAsNew,
+  closeBoth,
+  headLog,
+  labPlace,
+  launching,
+  ok,
+  writePools,
+} from "./ssh-clusters.ts";
 
 /** Which host has what fault, and the words that say so. */
 const faults = [
@@ -37,8 +45,7 @@ describe("a pool with hosts that cannot be nodes", { skip: labProblem() ?? false
   });
 
   after(async () => {
-    await here?.close();
-    await lab?.close();
+    await closeBoth(here, lab);
   });
 
   test("check says of each what is wrong, in one sentence, and that the rest will do", async () => {

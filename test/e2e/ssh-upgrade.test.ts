@@ -21,7 +21,7 @@ import { makeBundle } from "../../clouds/ssh/bundle-make-os.ts";
 import { jobOf, phaseReached, submit } from "../integration/jobs.ts";
 import { checkout, isAlive, type Place, until } from "../support/programs.ts";
 import { type Host, type Lab, labProblem, startLab } from "./lab.ts";
-import { areAsNew, headLog, labPlace, launching, ok, told } from "./ssh-clusters.ts";
+import { areAsNew, closeBoth, headLog, labPlace, launching, ok, told } from "./ssh-clusters.ts";
 
 describe("newer programs", { skip: labProblem() ?? false }, () => {
   let lab: Lab;
@@ -36,9 +36,7 @@ describe("newer programs", { skip: labProblem() ?? false }, () => {
   });
 
   after(async () => {
-    await here?.close();
-    await lab?.close();
-    rmSync(folder, { recursive: true, force: true });
+    await closeBoth(here, lab).finally(() => rmSync(folder, { recursive: true, force: true }));
   });
 
   /** Ends the head of the client, as somebody does who installs another version. */
