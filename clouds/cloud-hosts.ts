@@ -8,6 +8,7 @@
 // What must always hold: a machine counts as gone when its agent said that it left, or when nobody
 // is there who could: whoever owns the hosts looks after that one.
 
+import { isDeepStrictEqual } from "node:util";
 import { errorText, SkyError } from "../model/errors.ts";
 import type { Node } from "../model/node.ts";
 import type { Files } from "../runtime/files.ts";
@@ -107,6 +108,8 @@ class Hosts implements HostsCloud {
       const why = `this head is for another ${known.cluster}`;
       throw new SkyError("request/invalid", { field: "token", why });
     }
+    // Said again by each that connects: a disk that is full must keep nobody from its head.
+    if (known !== undefined && isDeepStrictEqual(known.nodes, nodes)) return;
     await this.#save(({ phases, kept }) => ({ cluster, token, nodes, phases, kept }));
   }
 

@@ -192,12 +192,13 @@ export class Host {
     return `${kind} ${key}`;
   }
 
-  /** Takes the disk (or the home, if that is limited) until the user has nothing left. */
-  async fillDisk(): Promise<void> {
+  /** Takes the disk (or the home, if that is limited) until the user has this much left. */
+  async fillDisk(leftKib = 0): Promise<void> {
     const free = `df -k --output=avail ${this.home} | tail -1 | tr -d " "`;
     const file = `${this.home}/.lab-filling`;
     // In one piece first, because that is quick, and then what is left to the last byte.
-    await this.exec(`fallocate -l $(${free})k ${file}; cat /dev/zero >>${file} || :`);
+    const rest = leftKib > 0 ? "" : `; cat /dev/zero >>${file} || :`;
+    await this.exec(`fallocate -l $(( $(${free}) - ${leftKib} ))k ${file}${rest}`);
   }
 
   async emptyDisk(): Promise<void> {
