@@ -9,10 +9,12 @@ import type { ClusterBundle } from "./cluster-bundle.ts";
 import type { HostRaising } from "./host-raising.ts";
 import { guessedPhase, mayRetry, retryMs, verdictOf } from "./host-standing.ts";
 import type { HostStatus } from "./host-steps.ts";
-import { type HostWorks, hostOf, troubleText, type Work } from "./host-works.ts";
+import { type Away, type HostWorks, hostOf, troubleText, type Work } from "./host-works.ts";
 
 /** A node that was seen so lately is not looked at again while its cluster comes up. */
 const freshMs = 5_000;
+/** A host that stays away for so long while its cluster comes up is not waited for. */
+const awayMs = 30_000;
 
 export interface LookingPorts {
   readonly works: HostWorks;
@@ -60,12 +62,22 @@ async function lookAtHost(ports: LookingPorts, look: Look): Promise<Machine | un
       return judged(ports, look, status);
     } catch (error) {
       if (signal.aborted) throw error;
-      const tries = (work.away?.tries ?? 0) + 1;
-      work.away = { why: troubleText(hostOf(node), error), tries, atMs: works.nowMs() };
+      work.away = awayAgain(work.away, {
+        ...{ why: troubleText(hostOf(node), error), atMs: works.nowMs() },
+        askedAt: record.launchedAt,
+      });
     }
   }
   const machine = works.machine(node, work.phase ?? guessedPhase(record), undefined);
-  return { ...machine, trouble: work.away.why };
+  const { why, sinceMs, atMs } = work.away;
+  const isStuck = record.status === "INIT" && atMs - sinceMs >= awayMs;
+  return { ...machine, trouble: why, ...(isStuck && { stuck: true }) };
+}
+
+function awayAgain(before: Away | undefined, now: Pick<Away, "why" | "atMs" | "askedAt">): Away {
+  const isSame = before?.askedAt === now.askedAt;
+  if (before === undefined || !isSame) return { ...now, tries: 1, sinceMs: now.atMs };
+  return { ...now, tries: before.tries + 1, sinceMs: before.sinceMs };
 }
 
 /** It is looked at again and again, perhaps for days, and nobody waits for the next look. */
@@ -73,7 +85,7 @@ function isUnwatched({ status, busy }: ClusterRecord): boolean {
   return status === "STOPPING" || (status === "INIT" && busy === undefined);
 }
 
-function nextMs({ tries, atMs }: NonNullable<Work["away"]>): number {
+function nextMs({ tries, atMs }: Away): number {
   return atMs + retryMs(tries);
 }
 

@@ -49,10 +49,19 @@ export interface Work {
   failures: number;
   /** Tries to stop or remove it now, if that waits for its time. */
   wake?: (() => void) | undefined;
-  /** It could not be looked at. */
-  away?: { readonly why: string; readonly tries: number; readonly atMs: number } | undefined;
+  away?: Away | undefined;
   /** It was seen ended on purpose, after the launch of this time. */
   endedAfter?: number | undefined;
+}
+
+/** A host that could not be looked at. */
+export interface Away {
+  readonly why: string;
+  /** In a row, since the launch of `askedAt`. */
+  readonly tries: number;
+  readonly sinceMs: number;
+  readonly atMs: number;
+  readonly askedAt: number;
 }
 
 /** Long enough for a host that answers, short enough for whoever waits. */

@@ -142,6 +142,25 @@ test("a host that stays away long enough is stuck too", async () => {
   assert.match(told ?? "", /^worker1 starting stuck host h2 cannot be reached/);
 });
 
+test("a host that is gone before anything was done to it is stuck in the end", async () => {
+  let isAway = true;
+  const stage = sshStage({
+    pools: lab,
+    fault: ({ host }) => (isAway && host === "h2" ? unreachable("h2") : undefined),
+  });
+  const record = await stage.asked("demo", { numNodes: 2 });
+  stage.set("demo", { busy: { verb: "launch", user: "", since: 0 } });
+  const last = async (): Promise<string> => (await stage.shown("demo")).at(-1) ?? "";
+  assert.equal(await last(), "worker1 starting host h2 cannot be reached: no route");
+  await stage.pass(31_000);
+  assert.equal(await last(), "worker1 starting stuck host h2 cannot be reached: no route");
+  stage.set("demo", { launchedAt: record.launchedAt + 1 });
+  assert.equal(await last(), "worker1 starting host h2 cannot be reached: no route");
+  isAway = false;
+  await stage.pass(1_000);
+  assert.deepEqual(await stage.shown("demo"), []);
+});
+
 test("keys that nobody said yes to are told all at once, and nothing is done", async () => {
   const stage = sshStage({ pools: lab, strangers: ["h2", "h4"] });
   const asked = stage.asked("demo", { numNodes: 2 });
