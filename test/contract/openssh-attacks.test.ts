@@ -1,9 +1,9 @@
 // Hosts, networks and configurations that are not as one would wish.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -14,6 +14,7 @@ import { processesOf } from "../support/processes.ts";
 import { openUserWorld, type UserWorld, type WorldWishes } from "../support/ssh-world.ts";
 import { makeKey, sshdMissing } from "../support/sshd.ts";
 import { until } from "../support/until.ts";
+import { contractScripts } from "./ssh.contract.ts";
 
 const never = new AbortController().signal;
 const call = (script: string, more: Partial<SshCall> = {}): SshCall => ({
@@ -97,7 +98,7 @@ each("whoever gives up alone ends the attempt", {}, async (world) => {
 });
 
 each("a connection whose process is killed", {}, async ({ ssh, target, dir }) => {
-  const stream = await ssh.open(target, call("echo begun; exec sleep 600"), never);
+  const stream = await ssh.open(target, call("echo begun; cat"), never);
   await once(stream.stdout, "data");
   const masters = processesOf(dir).filter(({ command }) => / -M /.test(command));
   for (const { pid } of masters) process.kill(pid, "SIGKILL");
@@ -222,6 +223,46 @@ each("a key with a passphrase and nobody to ask", {}, async ({ ssh, sshd, root }
   );
 });
 
+each("keys of the agent that a client named", {}, async ({ ssh, sshd, root }) => {
+  const socket = join(root, "agent");
+  const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
+  try {
+    await until("the agent is there", () => existsSync(socket));
+    const env = { ...process.env, SSH_AUTH_SOCK: socket };
+    execFileSync("ssh-add", ["-q", sshd.identityFile], { env });
+    const target = { host: "127.0.0.1", port: sshd.port, user: sshd.user };
+    await ssh.trust(await ssh.hostKey(target, never));
+    ssh.useAgent(join(root, "another"));
+    await assert.rejects(ssh.run(target, call("true"), never), isCode("ssh/denied"));
+    ssh.useAgent(socket);
+    assert.equal((await ssh.run(target, call("echo x"), never)).stdout, "x\n");
+  } finally {
+    agent.kill();
+    await once(agent, "exit");
+  }
+});
+
+each(
+  "commands that were given up and hold their place",
+  { server: ["MaxSessions 1"] },
+  async (world) => {
+    const { ssh, sshd, target } = world;
+    const control = new AbortController();
+    const given = await ssh.open(target, call("echo $$; exec sleep 600"), control.signal);
+    const [pid] = await once(given.stdout, "data");
+    try {
+      control.abort();
+      await assert.rejects(given.ended, isCode("core/cancelled"));
+      const run = () => ssh.run(target, call("echo x"), never);
+      await assert.rejects(run(), isCode("ssh/unreachable", /given up still run there/));
+      assert.equal((await run()).stdout, "x\n");
+      await until("the old connection is gone", () => sshd.connections === 1);
+    } finally {
+      process.kill(Number(String(pid)));
+    }
+  },
+);
+
 each("a host with another key than before gets nothing", {}, async (world) => {
   const { ssh, sshd, target, root } = world;
   sshd.renewHostKey();
@@ -297,7 +338,7 @@ each("a tunnel carries what it is given, from a long path", {}, async (world) =>
   await once(server, "listening");
   const tunnel = await ssh.tunnel(target, { local, remote }, never);
   const talk = async (word: string): Promise<string> => {
-    const socket = connect(await shortWay(local, root));
+    const socket = connect(shortWay(local, root));
     socket.end(word);
     let said = "";
     for await (const chunk of socket) said += String(chunk);
@@ -318,9 +359,8 @@ each("a tunnel carries what it is given, from a long path", {}, async (world) =>
 });
 
 /** A way to a socket that fits into an address. */
-async function shortWay(path: string, root: string): Promise<string> {
+function shortWay(path: string, root: string): string {
   const link = join(root, "l");
-  const { symlinkSync, existsSync } = await import("node:fs");
   if (!existsSync(link)) symlinkSync(join(path, ".."), link);
   return join(link, "api.sock");
 }
@@ -335,7 +375,7 @@ each("a connection that nobody uses ends", { options: { idleMs: 1 } }, async (wo
 each("close ends what runs", {}, async ({ ssh, sshd, target, dir }) => {
   const stream = await ssh.open(target, call("cat"), never);
   const running = assert.rejects(
-    ssh.run(target, call("exec sleep 600"), never),
+    ssh.run(target, call(contractScripts.wait), never),
     isCode("core/cancelled"),
   );
   await until("both run", () => processesOf(dir).length >= 4);
