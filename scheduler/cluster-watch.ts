@@ -10,7 +10,9 @@ import type { ApiOptions } from "./api-options.ts";
 import { viewOf } from "./cluster-view.ts";
 import { recordOf } from "./lookup.ts";
 
-type Options = Pick<ApiOptions, "fleets" | "heads" | "remote">;
+type Options = Pick<ApiOptions, "fleets" | "heads" | "remote" | "clock">;
+
+const lingerMs = 200;
 
 export interface ClusterWatch {
   readonly name: string;
@@ -35,6 +37,9 @@ export async function* watchCluster(
       const record = options.fleets.record(name);
       if (record === undefined) {
         yield { why: why() };
+        // Whoever asked for the end over the same connection is answered first: some take the end
+        // of this for the end of that.
+        await new Promise<void>((resolve) => void options.clock.after(lingerMs, resolve));
         return;
       }
       const view = viewOf(options, record);

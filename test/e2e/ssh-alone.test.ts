@@ -47,4 +47,16 @@ describe("a cluster that is left alone", { skip: labProblem() ?? false }, () => 
     for (const host of lab.hosts) await host.exec("rm -rf ~/sky_workdir", { user: "ada" });
     await areAsNew(lab.hosts);
   });
+
+  test("a down names on each host what jobs made there, and takes all else", async () => {
+    await ok(here, [...launching("demo", 2), "echo some >made"]);
+    const { stdout, stderr, code } = await here.sky(["down", "-y", "demo"]);
+    assert.equal(code, 0, stdout + stderr);
+    for (const host of lab.hosts) {
+      const line = `Kept: ${host.address}: ~/sky_workdir: a file that a job made or changed`;
+      assert.ok(`${stdout}${stderr}`.includes(line), `${line}\n${stdout}${stderr}`);
+      await host.exec("rm -r ~/sky_workdir", { user: "ada" });
+    }
+    await areAsNew(lab.hosts);
+  });
 });
