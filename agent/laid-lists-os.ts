@@ -47,8 +47,21 @@ export async function keepList(
       if (part !== undefined) parts.set(nameOf(entry), part);
     }
   }
-  const head = { path, made: [...new Set([...(known?.made ?? []), ...made])] };
-  const lines = [head, ...parts].map((line) => JSON.stringify(line));
+  await writeList(file, { path, made: [...new Set([...(known?.made ?? []), ...made])], parts });
+}
+
+/** Of a place that another had, too: what is on the list already is known better there. */
+export async function addToList(file: string, { path, made, parts }: LaidList): Promise<void> {
+  const known = await readList(file);
+  await writeList(file, {
+    path,
+    made: [...new Set([...made, ...(known?.made ?? [])])],
+    parts: new Map([...parts, ...(known?.parts ?? [])]),
+  });
+}
+
+async function writeList(file: string, { path, made, parts }: LaidList): Promise<void> {
+  const lines = [{ path, made }, ...parts].map((line) => JSON.stringify(line));
   await writeFile(`${file}.next`, `${lines.join("\n")}\n`, { mode: 0o600 });
   await rename(`${file}.next`, file);
 }

@@ -25,6 +25,7 @@ import type { NodeHome } from "../model/home.ts";
 import { removeFileLinks } from "../runtime/file-links-os.ts";
 import type { LaidList, LaidPart } from "./laid-lists-os.ts";
 import { lookOf, pathIn, readList } from "./laid-lists-os.ts";
+import { areNested, handOver, type NeighbourPlace, neighbourPlaces } from "./laid-neighbours-os.ts";
 import { ownWorkdirsName } from "./workdir-folders.ts";
 
 /** In the home: what jobs made in places that are not there any more. */
@@ -35,7 +36,8 @@ const keptName = "sky_kept";
  * @returns what stays, for people: `~/sky_workdir: 3 files that jobs made or changed`.
  */
 export async function removeLaid(home: NodeHome, cluster: string): Promise<readonly string[]> {
-  const lists = await listsOf(`${home.state}/laid`);
+  const laidDir = `${home.state}/laid`;
+  const lists = await ownLists(laidDir, await neighbourPlaces(laidDir));
   // What is in something goes before it.
   lists.sort((a, b) => b.path.length - a.path.length);
   const kept: string[] = [];
@@ -64,12 +66,18 @@ export async function removeLaid(home: NodeHome, cluster: string): Promise<reado
   return kept;
 }
 
-async function listsOf(dir: string): Promise<LaidList[]> {
+/** Without those of places that another cluster has: they are handed over to that one. */
+async function ownLists(dir: string, others: readonly NeighbourPlace[]): Promise<LaidList[]> {
   const names = (await readdir(dir).catch(orNothing)) ?? [];
-  const lists = await Promise.all(
-    names.filter((name) => name.endsWith(".list")).map((name) => readList(`${dir}/${name}`)),
-  );
-  return lists.filter((list) => list !== undefined);
+  const own: LaidList[] = [];
+  for (const name of names.filter((one) => one.endsWith(".list"))) {
+    const list = await readList(`${dir}/${name}`);
+    if (list === undefined) continue;
+    const other = others.find(({ path }) => areNested(path, list.path));
+    if (other === undefined) own.push(list);
+    else await handOver(other, { name, list });
+  }
+  return own;
 }
 
 async function workdirsOf({ home, workdir }: NodeHome): Promise<readonly string[]> {

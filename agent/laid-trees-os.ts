@@ -10,8 +10,10 @@
 
 import { createHash } from "node:crypto";
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { SkyError } from "../model/errors.ts";
 import type { PartLaid } from "../transfer/tree/unpack-os.ts";
 import { keepList } from "./laid-lists-os.ts";
+import { neighbourPlaces } from "./laid-neighbours-os.ts";
 
 /** A tree at a place. */
 export interface LaidTree {
@@ -47,6 +49,7 @@ export class LaidTrees {
     const isKnown = known === text;
     const sinceNs = isKnown ? (await stat(record, { bigint: true })).ctimeNs : undefined;
     if (!isKnown) await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    if (this.#keepsLists) await this.#demandFree(laid);
     const parts: PartLaid[] = [];
     const onLaid = this.#keepsLists ? (part: PartLaid) => void parts.push(part) : undefined;
     try {
@@ -56,6 +59,16 @@ export class LaidTrees {
       if (parts.length > 0) await keepList(`${record}.list`, laid, parts);
     }
     await writeFile(record, text, { mode: 0o600 });
+  }
+
+  /** Another cluster's jobs must find there what was put there for them. */
+  async #demandFree({ path, digest }: LaidTree): Promise<void> {
+    for (const other of await neighbourPlaces(this.#dir)) {
+      if (other.path !== path || other.digest === digest) continue;
+      const why = `cluster ${other.folder.replace(/-[^-]*$/, "")} has other files there`;
+      const hint = "choose another destination, or take that cluster down";
+      throw new SkyError("process/failed", { what: path, why: `${why}; ${hint}` });
+    }
   }
 
   #recordOf(path: string): string {

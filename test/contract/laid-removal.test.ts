@@ -120,6 +120,31 @@ test("what jobs made where a link leads is moved to the home", async (context) =
   assert.equal(readFileSync(`${login}/sky_kept/demo-00112233${elsewhere}/made`, "utf8"), "made");
 });
 
+test("what two clusters have at one place stays for the one that is left", async (context) => {
+  const { root, pack, nodeOf, workdir, tree, login, mount, remove } = await laid(context);
+  await workdir.lay(rank(1), { mounts: [mount("~/data"), mount("~/own")] });
+  const other = nodeOf("other-44556677", undefined, { isHost: true });
+  await other.workdir.lay(rank(1), { mounts: [mount("~/data")] });
+  const before = treeSeen(`${login}/data`);
+  assert.deepEqual(await remove(), []);
+  assert.deepEqual(treeSeen(`${login}/data`), before);
+  assert.equal(existsSync(`${login}/own`), false);
+  rmSync(`${root}/hosted/worker1`, { recursive: true });
+
+  sow(`${root}/next`, [["a", { kind: "file", content: "another" }]]);
+  const next: RankMount = { destination: "~/data", tree: await pack("next"), isFile: false };
+  const third = nodeOf("third-8899aabb", undefined, { isHost: true });
+  await assert.rejects(
+    third.workdir.lay(rank(1), { mounts: [next] }),
+    /~\/data: .*cluster other has other files there; choose another destination/,
+  );
+  assert.deepEqual(treeSeen(`${login}/data`), before);
+  assert.equal(tree.digest === next.tree.digest, false);
+
+  assert.deepEqual(await removeLaid(other.home, "other-44556677"), []);
+  assert.deepEqual(readdirSync(login), []);
+});
+
 test("what was cut off while it was laid out goes too", async (context) => {
   const { workdir, tree, login, remove } = await laid(context, (root) => {
     // A folder that is full is in the way of a file.

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import type { RankState } from "../../agent/rank.ts";
 import { createNodeWorkdir, type NodeWorkdir } from "../../agent/workdir-os.ts";
-import { homeAt } from "../../model/home.ts";
+import { homeAt, hostHomeAt } from "../../model/home.ts";
 import type { RankKey } from "../../model/job.ts";
 import type { TreeRef } from "../../model/tree.ts";
 import { createOsClock } from "../../runtime/clock-os.ts";
@@ -86,8 +86,10 @@ export async function stage(context: TestContext) {
     store = new MemoryContentDisk(),
     { beforePut = async () => {}, ranks = [], isHost = false }: NodeOptions = {},
   ) => {
-    const own = homeAt(root).cluster("demo").node(name);
-    const home = isHost ? { ...own, home: `${root}/login` } : own;
+    const login = { home: `${root}/login`, workdir: `sky_workdir` };
+    const home = isHost
+      ? hostHomeAt(`${root}/hosted/${name}/node`, login)
+      : homeAt(root).cluster("demo").node(name);
     mkdirSync(home.home, { recursive: true });
     mkdirSync(home.state, { recursive: true });
     const workdir = createNodeWorkdir({
