@@ -29,11 +29,15 @@ export interface RemoteHeadsOptions
   readonly ssh: Pick<Ssh, "tunnel" | "open" | "run">;
   /** Of a cluster's cloud; `undefined` where heads run here. */
   readonly hosting: (record: ClusterRecord) => HeadHosting | undefined;
+  /** So long whoever stops a cluster or takes it down waits for a head that does not answer. */
+  readonly endPatienceMs?: number;
 }
 
 export function createRemoteHeads(options: RemoteHeadsOptions): RemoteHeads {
   return new RemoteTable(options);
 }
+
+type EndVerb = Parameters<RemoteHeads["close"]>[1];
 
 interface Known {
   readonly kept: KeptHead;
@@ -43,10 +47,11 @@ interface Known {
   filesKept: readonly string[];
   /** Since when (monotonic) its head cannot be asked to end. */
   failingSinceMs: number | undefined;
+  /** What ends it at the moment. */
+  closing: { readonly verb: EndVerb; readonly done: Promise<void> } | undefined;
 }
 
 const disarmMs = 30_000;
-/** So long whoever takes a cluster down waits for a head that cannot be reached. */
 const patienceMs = 15_000;
 const inviteMs = 30_000;
 
@@ -84,8 +89,25 @@ class RemoteTable implements RemoteHeads {
     this.#known.get(record.name)?.kept.release(record);
   }
 
+  /** One at a time: whoever asks for the same meanwhile joins. */
+  async close(record: ClusterRecord, verb: EndVerb): Promise<void> {
+    const known = this.#of(record);
+    const before = known.closing;
+    if (before?.verb === verb) return await before.done;
+    const work = async (): Promise<void> => {
+      // What went wrong with the other is told to whoever asked for that.
+      await Promise.allSettled([before?.done]);
+      await this.#close(record, verb);
+    };
+    const closing = { verb, done: work() };
+    known.closing = closing;
+    await closing.done.finally(() => {
+      if (known.closing === closing) known.closing = undefined;
+    });
+  }
+
   /** @throws SkyError that may be tried again only as long as that may help whoever waits. */
-  async close(record: ClusterRecord, verb: "stopped" | "terminated"): Promise<void> {
+  async #close(record: ClusterRecord, verb: EndVerb): Promise<void> {
     const known = this.#of(record);
     const { signal } = this.#over;
     const nowMs = (): number => this.#options.clock.now().monoMs;
@@ -97,8 +119,29 @@ class RemoteTable implements RemoteHeads {
     } catch (error) {
       if (signal.aborted || !isSkyError(error)) throw error;
       known.failingSinceMs ??= nowMs();
-      const mayPass = error.remedy === "retry" && nowMs() - known.failingSinceMs < patienceMs;
-      throw mayPass ? error : await this.#lasting(record, error);
+      const { endPatienceMs = patienceMs } = this.#options;
+      const mayPass = error.remedy === "retry" && nowMs() - known.failingSinceMs < endPatienceMs;
+      if (mayPass) throw error;
+      if (verb === "stopped") throw await this.#lasting(record, error);
+      await this.#closeWithout(record, error, signal);
+    }
+  }
+
+  /**
+   * Its head does not do it, but its hosts can be reached: what runs there is ended with what is
+   * removed, and what is known of its jobs is fetched before that.
+   */
+  async #closeWithout(record: ClusterRecord, cause: SkyError, signal: AbortSignal): Promise<void> {
+    const { log } = this.#options;
+    const { name } = record;
+    try {
+      await this.#hosting(record).endOf(record, signal);
+      log.warn("a cluster goes without its head", { cluster: name, why: errorText(cause) });
+      await this.#of(record).kept.close("the cluster is terminated");
+      await this.#fetchLogs(record, signal);
+    } catch (error) {
+      if (signal.aborted || !isSkyError(error)) throw error;
+      throw await this.#lasting(record, error);
     }
   }
 
@@ -140,11 +183,7 @@ class RemoteTable implements RemoteHeads {
   }
 
   /** Its jobs are over, and its agents have left. One that is not there any more has ended. */
-  async #endHead(
-    record: ClusterRecord,
-    verb: "stopped" | "terminated",
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #endHead(record: ClusterRecord, verb: EndVerb, signal: AbortSignal): Promise<void> {
     if (!(await this.#hasEnded(record, signal))) await this.#askToEnd(record, verb, signal);
     await this.#of(record).kept.close(`the cluster is ${verb}`);
   }
@@ -158,11 +197,7 @@ class RemoteTable implements RemoteHeads {
     return new SkyError("process/failed", { what, why }, { cause: error });
   }
 
-  async #askToEnd(
-    record: ClusterRecord,
-    verb: "stopped" | "terminated",
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #askToEnd(record: ClusterRecord, verb: EndVerb, signal: AbortSignal): Promise<void> {
     const { name: cluster, busy } = record;
     const known = this.#of(record);
     const { clusters } = await known.kept.client(signal);
@@ -212,7 +247,14 @@ class RemoteTable implements RemoteHeads {
       view: () => kept.view(),
       silence: () => kept.silence(),
     };
-    const made: Known = { kept, giving, head, filesKept: [], failingSinceMs: undefined };
+    const made: Known = {
+      kept,
+      giving,
+      head,
+      filesKept: [],
+      failingSinceMs: undefined,
+      closing: undefined,
+    };
     this.#known.set(cluster, made);
     return made;
   }

@@ -15,6 +15,8 @@ import { until } from "../support/until.ts";
 
 const signal = new AbortController().signal;
 const cluster = "demo";
+/** So that what waits for ever is a failure. */
+const limited = { timeout: 120_000 };
 
 async function submit(
   { head }: RemoteStage,
@@ -47,43 +49,47 @@ async function output(stage: RemoteStage, job: number): Promise<string> {
   return Buffer.concat(parts).toString();
 }
 
-test("a life: launched, used, asked, stopped, started, and down with its logs kept", async (t) => {
-  const stage = await remoteStage(t);
-  const { head, hosts } = stage;
-  await stage.launch();
-  const [shown] = await head.status([cluster], signal);
-  assert.deepEqual(
-    [shown?.status, shown?.cloud, shown?.region, shown?.nodes[0]?.phase, shown?.nodes[0]?.host],
-    ["UP", "ssh", "lab", "alive", "host0"],
-  );
-  const id = await usedWithFiles(stage);
-  await toldOf(stage, id);
+test(
+  "a life: launched, used, asked, stopped, started, and down with its logs kept",
+  limited,
+  async (t) => {
+    const stage = await remoteStage(t);
+    const { head, hosts } = stage;
+    await stage.launch();
+    const [shown] = await head.status([cluster], signal);
+    assert.deepEqual(
+      [shown?.status, shown?.cloud, shown?.region, shown?.nodes[0]?.phase, shown?.nodes[0]?.host],
+      ["UP", "ssh", "lab", "alive", "host0"],
+    );
+    const id = await usedWithFiles(stage);
+    await toldOf(stage, id);
 
-  await head.setAutostop(cluster, { idleSeconds: 3_600, down: false }, signal);
-  await until("autostop is shown", async () => {
-    const [now] = await head.status([cluster], signal);
-    return now?.autostop?.idleMs === 3_600_000;
-  });
-  const sleeping = await submit(stage, { run: "sleep 1000" });
-  const asked = { cluster, jobs: [sleeping], all: false, user: "ann" };
-  assert.deepEqual(await head.cancel(asked, signal), [sleeping]);
+    await head.setAutostop(cluster, { idleSeconds: 3_600, down: false }, signal);
+    await until("autostop is shown", async () => {
+      const [now] = await head.status([cluster], signal);
+      return now?.autostop?.idleMs === 3_600_000;
+    });
+    const sleeping = await submit(stage, { run: "sleep 1000" });
+    const asked = { cluster, jobs: [sleeping], all: false, user: "ann" };
+    assert.deepEqual(await head.cancel(asked, signal), [sleeping]);
 
-  await head.stop({ cluster, user: "ann" }, signal);
-  await assert.rejects(head.listJobs({ cluster, skipFinished: false }, signal), (error) =>
-    isSkyError(error, "cluster/not-up"),
-  );
-  await until("its programs have ended", () => processesOf(hosts.folder).length === 0);
-  for await (const _ of stage.client.clusters.start({ cluster }, { signal }));
-  const again = await submit(stage, { run: "echo again" });
-  assert.equal(await output(stage, again), "again\n");
+    await head.stop({ cluster, user: "ann" }, signal);
+    await assert.rejects(head.listJobs({ cluster, skipFinished: false }, signal), (error) =>
+      isSkyError(error, "cluster/not-up"),
+    );
+    await until("its programs have ended", () => processesOf(hosts.folder).length === 0);
+    for await (const _ of stage.client.clusters.start({ cluster }, { signal }));
+    const again = await submit(stage, { run: "echo again" });
+    assert.equal(await output(stage, again), "again\n");
 
-  const { logsArchive, kept } = await head.down({ cluster, purge: false, user: "ann" }, signal);
-  assert.ok(logsArchive.startsWith(stage.home.logs));
-  assert.deepEqual(kept, []);
-  const name = readdirSync(logsArchive).find((one) => one.startsWith(`${again}-`)) ?? "";
-  assert.equal(readFileSync(`${logsArchive}/${name}`, "utf8"), "again\n");
-  await until("its programs have ended", () => processesOf(hosts.folder).length === 0);
-});
+    const { logsArchive, kept } = await head.down({ cluster, purge: false, user: "ann" }, signal);
+    assert.ok(logsArchive.startsWith(stage.home.logs));
+    assert.deepEqual(kept, []);
+    const name = readdirSync(logsArchive).find((one) => one.startsWith(`${again}-`)) ?? "";
+    assert.equal(readFileSync(`${logsArchive}/${name}`, "utf8"), "again\n");
+    await until("its programs have ended", () => processesOf(hosts.folder).length === 0);
+  },
+);
 
 /** Gives the job that had a workdir. */
 async function usedWithFiles(stage: RemoteStage): Promise<number> {
@@ -123,7 +129,7 @@ async function toldOf({ head }: RemoteStage, id: number): Promise<void> {
   assert.ok(inspection.clusters[cluster].actors !== undefined);
 }
 
-test("a log comes byte for byte through tunnels that break", async (t) => {
+test("a log comes byte for byte through tunnels that break", limited, async (t) => {
   const stage = await remoteStage(t);
   await stage.launch();
   const lines = 400_000;
@@ -145,7 +151,7 @@ test("a log comes byte for byte through tunnels that break", async (t) => {
   assert.ok(Buffer.concat(parts).toString() === expected + expected);
 });
 
-test("only what is missing of a workdir goes to the host", async (t) => {
+test("only what is missing of a workdir goes to the host", limited, async (t) => {
   const stage = await remoteStage(t);
   const { hosts, tunnels } = stage;
   await stage.launch();
@@ -190,36 +196,40 @@ test("only what is missing of a workdir goes to the host", async (t) => {
   assert.equal(await output(stage, id), "once more\n");
 });
 
-test("a head that is not heard is shown as it was last, and calls say so at once", async (t) => {
-  const stage = await remoteStage(t);
-  const { head, tunnels } = stage;
-  await stage.launch();
-  tunnels.down = true;
-  tunnels.break("the cable is out");
-  await until("its silence is shown", async () => {
+test(
+  "a head that is not heard is shown as it was last, and calls say so at once",
+  limited,
+  async (t) => {
+    const stage = await remoteStage(t);
+    const { head, tunnels } = stage;
+    await stage.launch();
+    tunnels.down = true;
+    tunnels.break("the cable is out");
+    await until("its silence is shown", async () => {
+      const [now] = await head.status([cluster], signal);
+      return now?.silence !== undefined && now.nodes[0]?.phase === "suspect";
+    });
     const [now] = await head.status([cluster], signal);
-    return now?.silence !== undefined && now.nodes[0]?.phase === "suspect";
-  });
-  const [now] = await head.status([cluster], signal);
-  assert.equal(now?.status, "UP");
-  await assert.rejects(head.listJobs({ cluster, skipFinished: false }, signal), (error) => {
-    assert.ok(isSkyError(error, "head/unreachable"));
-    assert.match(String(error.params["why"]), /host0/);
-    return true;
-  });
-  assert.match((await head.why({ cluster, job: 0 }, signal)).summary, /host0/);
-  const inspection = JSON.parse(await head.inspect(cluster, signal));
-  assert.match(inspection.clusters[cluster].unreachable, /host0/);
+    assert.equal(now?.status, "UP");
+    await assert.rejects(head.listJobs({ cluster, skipFinished: false }, signal), (error) => {
+      assert.ok(isSkyError(error, "head/unreachable"));
+      assert.match(String(error.params["why"]), /host0/);
+      return true;
+    });
+    assert.match((await head.why({ cluster, job: 0 }, signal)).summary, /host0/);
+    const inspection = JSON.parse(await head.inspect(cluster, signal));
+    assert.match(inspection.clusters[cluster].unreachable, /host0/);
 
-  tunnels.down = false;
-  await until("it is heard again", async () => {
-    const [again] = await head.status([cluster], signal);
-    return again?.silence === undefined && again?.nodes[0]?.phase === "alive";
-  });
-  assert.equal(await output(stage, await submit(stage, { run: "echo here" })), "here\n");
-});
+    tunnels.down = false;
+    await until("it is heard again", async () => {
+      const [again] = await head.status([cluster], signal);
+      return again?.silence === undefined && again?.nodes[0]?.phase === "alive";
+    });
+    assert.equal(await output(stage, await submit(stage, { run: "echo here" })), "here\n");
+  },
+);
 
-test("what stopped by itself winds down here and is not healed", async (t) => {
+test("what stopped by itself winds down here and is not healed", limited, async (t) => {
   const stage = await remoteStage(t);
   const { head, hosts, tunnels } = stage;
   await stage.launch();
@@ -236,4 +246,39 @@ test("what stopped by itself winds down here and is not healed", async (t) => {
   });
   assert.equal(stage.asked.filter((what) => what === "openHead").length, opened);
   assert.equal(processesOf(hosts.folder).length, 0);
+});
+
+test(
+  "a head that does not answer keeps no cluster from going, but from stopping",
+  limited,
+  async (t) => {
+    const stage = await remoteStage(t);
+    const { head, tunnels } = stage;
+    await stage.launch();
+    const id = await submit(stage, { run: "echo before" });
+    assert.equal(await output(stage, id), "before\n");
+    tunnels.deaf = true;
+    tunnels.break();
+    await assert.rejects(head.stop({ cluster, user: "ann" }, signal), (error) => {
+      assert.ok(isSkyError(error, "cluster/stop-failed"));
+      assert.match(String(error.params["why"]), /host0/);
+      return true;
+    });
+    const { logsArchive } = await head.down({ cluster, purge: false, user: "ann" }, signal);
+    const [name = ""] = readdirSync(logsArchive);
+    assert.equal(readFileSync(`${logsArchive}/${name}`, "utf8"), "before\n");
+  },
+);
+
+test("where nothing can be reached, a down says so, and a purge goes", limited, async (t) => {
+  const stage = await remoteStage(t);
+  const { head, tunnels } = stage;
+  await stage.launch();
+  tunnels.down = true;
+  stage.lost = true;
+  tunnels.break();
+  const down = (purge: boolean) => head.down({ cluster, purge, user: "ann" }, signal);
+  await assert.rejects(down(false), (error) => isSkyError(error, "cluster/stop-failed"));
+  const { leftBehind } = await down(true);
+  assert.match(leftBehind, /host0/);
 });

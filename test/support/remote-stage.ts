@@ -55,6 +55,8 @@ export interface RemoteStage {
   readonly tunnels: Tunnels;
   /** What the cloud was asked for. */
   readonly asked: readonly string[];
+  /** The cloud cannot reach the hosts. */
+  lost: boolean;
   launch(): Promise<void>;
   killHead(): Promise<void>;
 }
@@ -78,6 +80,7 @@ class Stage implements RemoteStage {
   readonly log = createMemoryLog();
   readonly tunnels = new Tunnels();
   readonly asked: string[] = [];
+  lost = false;
   readonly #server = createGrpcServer();
   readonly #root: string;
   readonly #store = createMemoryStore();
@@ -111,6 +114,7 @@ class Stage implements RemoteStage {
         windDown: (name, verb, cause) => this.fleets.windDown(name, verb, cause),
       },
       hosting: () => this.#cloud.heads,
+      endPatienceMs: 500,
     });
     const { remote } = this;
     const heads = headsOfAll({ here: remote, remote, isRemote: () => true });
@@ -171,8 +175,6 @@ function cloudOf(stage: RemoteStage & { readonly asked: string[] }): Cloud {
   const target = { host: "host0" };
   const place = { host: "host0", target, home: headDir, socket: homeAt(headDir).socket };
   const capacity = { cpus: 2, memoryBytes: 2 ** 30, accelerators: [] };
-  const runsHead = (): boolean =>
-    processesOf(hosts.folder).some(({ command }) => command.includes("--hosted"));
   const start = async (nodes: readonly string[]): Promise<void> => {
     for (const node of nodes) {
       const index = hosts.hosts.findIndex((host) => host.node === node);
@@ -190,11 +192,12 @@ function cloudOf(stage: RemoteStage & { readonly asked: string[] }): Cloud {
       openHead: async () => {
         asked.push("openHead");
         rmSync(`${first?.dir}/ended`, { force: true });
-        if (!runsHead()) hosts.startHead();
+        if (!runsHead(hosts)) hosts.startHead();
         return place;
       },
       endOf: async () => {
         asked.push("endOf");
+        if (stage.lost) throw new SkyError("ssh/unreachable", { host: "host0", why: "it is lost" });
         return first?.ended();
       },
       revive: async (_, nodes) => {
@@ -224,11 +227,17 @@ function cloudOf(stage: RemoteStage & { readonly asked: string[] }): Cloud {
   };
 }
 
+function runsHead({ folder }: HostedCluster): boolean {
+  return processesOf(folder).some(({ command }) => command.includes("--hosted"));
+}
+
 /** Tunnels that are proxies on this machine, and scripts that its own shell runs. */
 export class Tunnels implements Pick<Ssh, "tunnel" | "open" | "run"> {
   readonly #open = new Set<{ proxy: FaultProxy; end: (why: string) => void; isBulk: boolean }>();
   /** New ones fail. */
   down = false;
+  /** Nobody answers at their other ends. */
+  deaf = false;
   /** Before a tunnel of the bulk wire is closed. */
   beforeBulkEnds: () => Promise<void> = async () => {};
   bulkOpened = 0;
@@ -236,7 +245,10 @@ export class Tunnels implements Pick<Ssh, "tunnel" | "open" | "run"> {
   async tunnel(_: unknown, { local, remote }: SshTunnel): Promise<OpenTunnel> {
     if (this.down) throw new SkyError("ssh/unreachable", { host: "host0", why: "it is down" });
     const to = typeof remote === "string" ? { path: remote } : remote;
-    const proxy = await startFaultProxy({ listen: { path: local }, target: () => to });
+    const proxy = await startFaultProxy({
+      listen: { path: local },
+      target: () => (this.deaf ? undefined : to),
+    });
     const ended = Promise.withResolvers<string>();
     const isBulk = typeof remote !== "string";
     if (isBulk) this.bulkOpened += 1;
