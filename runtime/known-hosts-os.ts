@@ -46,7 +46,7 @@ function onRecord(
   key: HostKey,
   { file, line, kind }: { readonly file: string; readonly line: number; readonly kind: string },
 ): SkyError {
-  const what = kind === "revoked" ? "is marked as revoked" : `has an other ${key.type} key`;
+  const what = kind === "revoked" ? "is marked as revoked" : `has another ${key.type} key`;
   const why = `line ${line} ${what}; nothing was changed`;
   return new SkyError("ssh/host-key-changed", { host: key.name, file, why });
 }

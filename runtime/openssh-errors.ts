@@ -88,7 +88,7 @@ function keyChanged(text: string, attempt: SshAttempt): SkyError | undefined {
     const why = "it is marked as revoked there";
     return new SkyError("ssh/host-key-changed", { host, file, why });
   }
-  const where = line === "" ? "an other key is there" : `line ${line} has an other ${type} key`;
+  const where = line === "" ? "another key is there" : `line ${line} has another ${type} key`;
   const known = name ?? attempt.knownName ?? attempt.target.host;
   const remove = `ssh-keygen -R ${shellWord(known)} -f ${shellWord(file)}`;
   const why = `${where}. If you know why, remove it: ${remove}`;

@@ -251,7 +251,7 @@ function unreachable(host: string, why: string): SkyError {
 }
 
 function changed(host: string): SkyError {
-  const why = "line 1 has an other ED25519 key";
+  const why = "line 1 has another ED25519 key";
   return new SkyError("ssh/host-key-changed", { host, file: "known_hosts", why });
 }
 

@@ -209,7 +209,7 @@ const cases: Readonly<Record<string, Case>> = {
     code: "ssh/host-key-changed",
     has: [
       "host lab1",
-      "/sky/ssh/known_hosts: line 3 has an other ED25519 key",
+      "/sky/ssh/known_hosts: line 3 has another ED25519 key",
       "ssh-keygen -R '[10.0.0.9]:2222' -f /sky/ssh/known_hosts",
     ],
   },
