@@ -211,10 +211,16 @@ class Hosted implements HostedCluster {
     const { home } = this.hosts[index] ?? { home: this.folder };
     const child = spawn("sh", ["-c", `exec "$@" >>'${log}' 2>&1`, "sh", node, ...args], {
       cwd: this.#dirOf(index),
-      env: { PATH: process.env["PATH"] ?? "", HOME: home, SKYLET_HOST: `${this.#dirOf(index)}/` },
+      env: { PATH: process.env["PATH"] ?? "", HOME: home, ...this.#marks(index) },
       stdio: "ignore",
     });
     return child;
+  }
+
+  /** As the supervisor says it. */
+  #marks(index: number): Readonly<Record<string, string>> {
+    const dir = this.#dirOf(index);
+    return { SKY_HOME: dir, SKYLET_HOST: `${dir}/` };
   }
 
   #host(ip: string, index: number): TestHost {
