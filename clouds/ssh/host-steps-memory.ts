@@ -50,6 +50,8 @@ export interface MemoryHosts extends HostSteps {
   host(name: string): MemoryHost;
   /** `verb host`, in the order of the calls. */
   readonly calls: string[];
+  /** Calls that hang. */
+  hanging(): number;
   /** Everything in it ends, and nothing starts by itself. */
   reboot(name: string): void;
 }
@@ -63,6 +65,7 @@ class Hosts implements MemoryHosts {
   readonly #options: MemoryHostsOptions;
   readonly #hosts = new Map<string, MemoryHost>();
   readonly #counts = new Map<string, number>();
+  #hanging = 0;
 
   constructor(options: MemoryHostsOptions) {
     this.#options = options;
@@ -75,6 +78,10 @@ class Hosts implements MemoryHosts {
     const made = { bundles, claims: new Map(), folders: new Map(), bootId: `${name}-1` };
     this.#hosts.set(name, made);
     return made;
+  }
+
+  hanging(): number {
+    return this.#hanging;
   }
 
   reboot(name: string): void {
@@ -191,8 +198,11 @@ class Hosts implements MemoryHosts {
     if (signal.aborted) throw cancelled;
     const fault = this.#options.fault?.({ verb, host, count });
     if (fault === "hang") {
+      this.#hanging += 1;
       await new Promise<never>((_, reject) => {
         signal.addEventListener("abort", () => reject(cancelled), { once: true });
+      }).finally(() => {
+        this.#hanging -= 1;
       });
     } else if (fault !== undefined) throw fault;
   }
