@@ -6,7 +6,7 @@
 # From the environment: DIR, NAME, ADDRESS, PORT, DISK_MIB, HOME_MIB (0: no limit of its own),
 # READ_ONLY_HOME, USERS (the first is the one with the key), LOGIN_SHELL, WITHOUT (paths below
 # /usr), LOGIN (key or password), PASSWORD_HASH, KEY, PEERS (lines of /etc/hosts), CLOCK_OFFSET_S,
-# GLIBC, CPUS, GPUS, KEEPER.
+# GLIBC, CPUS, GPUS, GPU_NAME, KEEPER.
 set -eu
 disk=$DIR/disk
 over=$DIR/over
@@ -169,7 +169,7 @@ if [ "$GPUS" != 0 ]; then
 #!/bin/sh
 at=0
 while [ "\$at" -lt $GPUS ]; do
-  echo "\$at, NVIDIA A100-SXM4-80GB, 81920"
+  echo "\$at, $GPU_NAME, 81920"
   at=\$((at + 1))
 done
 END

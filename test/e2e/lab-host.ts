@@ -290,6 +290,7 @@ export class Host {
       GLIBC: options.glibc,
       CPUS: String(options.cpus),
       GPUS: String(options.gpus),
+      GPU_NAME: options.gpuName,
       KEEPER: options.keeper,
     };
   }

@@ -22,8 +22,9 @@ export interface HostOptions {
   readonly glibc: string;
   /** How many CPUs it says to have; 0 for the truth. */
   readonly cpus: number;
-  /** How many A100 of 80 GB its `nvidia-smi` tells of. There is nothing behind it. */
+  /** How many devices its `nvidia-smi` tells of. There is nothing behind it. */
   readonly gpus: number;
+  readonly gpuName: string;
   /** A folder of the client's that is at the same path on the host, as on a disk of the network. */
   readonly shared: string;
   /** What of it is not: it is an empty folder that nobody may enter. */
@@ -64,6 +65,7 @@ export function hostOptions(index: number, wish: HostWish): HostOptions {
     glibc: "",
     cpus: 0,
     gpus: 0,
+    gpuName: "NVIDIA A100-SXM4-80GB",
     shared: "",
     unshared: "",
     ...rest,

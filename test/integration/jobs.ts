@@ -53,6 +53,18 @@ export async function jobOf(place: Place, cluster: string, id?: number): Promise
   return job;
 }
 
+/** Where the homes of a cluster's nodes are, in their order, as this process reaches them. */
+export async function nodeHomes(place: Place, cluster: string): Promise<readonly string[]> {
+  const { code, stdout, stderr } = await place.sky(["status", cluster, "-o", "json"]);
+  assert.equal(code, 0, stderr);
+  const [seen]: { nodes: { id: string; ip: string }[] }[] = JSON.parse(stdout);
+  return (seen?.nodes ?? []).map(({ id, ip }) => {
+    const host = place.hosts?.hosts.find(({ address }) => address === ip);
+    if (host !== undefined) return `/proc/${host.pid}/root/home/ada`;
+    return `${place.home}/clusters/${cluster}/nodes/${id}/home`;
+  });
+}
+
 /** Waits until a job has the status; fails at once if it can no longer reach it. */
 export async function phaseReached(
   place: Place,

@@ -56,7 +56,7 @@ test("a setup that failed is told whenever its job is looked at", async () => {
     "num_nodes: 3",
     "setup: |",
     "  for i in $(seq 20); do echo step $i; done",
-    '  case "$HOME" in */worker1/*) echo broken; sleep 0.5; exit 7;; esac',
+    '  case "$SKYPILOT_SETUP_NODE_RANK" in 1) echo broken; sleep 0.5; exit 7;; esac',
     "  sleep 1000",
     "run: echo never",
   ];
@@ -77,7 +77,8 @@ test("a setup that failed is told whenever its job is looked at", async () => {
 });
 
 test("a follower that was stopped for a while has missed nothing", async () => {
-  const run = "echo 1; until [ -e ~/go ]; do sleep 0.1; done; seq 2 20000";
+  const gate = join(here.folder, "go");
+  const run = `echo 1; until [ -e ${gate} ]; do sleep 0.1; done; seq 2 20000`;
   const id = await submit(here, "shared", run);
   const running = here.start(["logs", "shared", String(id)]);
   await until("it shows lines", () => running.stdout().includes(" 1\n"));
@@ -89,7 +90,7 @@ test("a follower that was stopped for a while has missed nothing", async () => {
     assert.equal(bits & stopBit, 0n, mask);
   }
   running.signal("SIGSTOP");
-  writeFileSync(join(here.home, "clusters/shared/nodes/head/home/go"), "");
+  writeFileSync(gate, "");
   await phaseReached(here, { cluster: "shared", id }, "SUCCEEDED");
   running.signal("SIGCONT");
   const { code, stdout } = await running.ended;

@@ -5,11 +5,10 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { place, until } from "../support/programs.ts";
-import { jobOf, phaseReached } from "./jobs.ts";
+import { jobOf, nodeHomes, phaseReached } from "./jobs.ts";
 
 const here = place(undefined);
 const cluster = "three";
-const nodes = ["head", "worker1", "worker2"];
 
 before(async () => {
   const launch = ["launch", "-y", "-c", cluster, "--num-nodes", "3", "--cpus", "1"];
@@ -98,11 +97,9 @@ test("--no-setup leaves it out, and exec never runs it", async () => {
 test("files of a launch are on every node, whatever runs where, and if nothing runs", async () => {
   const workdir = join(here.folder, "work");
   mkdirSync(workdir);
+  const homes = await nodeHomes(here, cluster);
   const seen = (name: string): readonly boolean[] =>
-    nodes.map((node) => {
-      const root = join(here.home, "clusters", cluster, "nodes", node);
-      return existsSync(join(root, "home", "sky_workdir", name));
-    });
+    homes.map((home) => existsSync(join(home, "sky_workdir", name)));
   writeFileSync(join(workdir, "one"), "1");
   const one = yaml("one", `workdir: ${workdir}`, "run: cat one; echo");
   const ran = await here.sky(["launch", "-y", "-c", cluster, one]);
@@ -133,15 +130,12 @@ test("file mounts of a launch are on every node; exec finds those of before", as
   const launched = await here.sky(["launch", "-y", "-c", cluster, file]);
   assert.equal(launched.code, 0, launched.stdout + launched.stderr);
   assert.match(launched.stdout, /first/);
-  const onNode = (node: string): string =>
-    readFileSync(
-      join(here.home, "clusters", cluster, "nodes", node, "home/data/table.txt"),
-      "utf8",
-    );
-  assert.deepEqual(nodes.map(onNode), ["first\n", "first\n", "first\n"]);
+  const homes = await nodeHomes(here, cluster);
+  const onNode = (home: string): string => readFileSync(join(home, "data/table.txt"), "utf8");
+  assert.deepEqual(homes.map(onNode), ["first\n", "first\n", "first\n"]);
   writeFileSync(source, "second\n");
   const executed = await here.sky(["exec", cluster, file]);
   assert.equal(executed.code, 0, executed.stdout + executed.stderr);
   assert.match(executed.stdout, /first/);
-  assert.deepEqual(nodes.map(onNode), ["first\n", "first\n", "first\n"]);
+  assert.deepEqual(homes.map(onNode), ["first\n", "first\n", "first\n"]);
 });
