@@ -45,11 +45,17 @@ const isolations = ["embedded", "process"] as const;
 /** What a layer of tests on clusters of real hosts is like; its files are of the integration. */
 const onHosts = {
   env: { SKY_TEST_CLOUD: "ssh", SKY_TEST_ISOLATION: "process" },
-  concurrency: 1,
+  concurrency: 2,
   fileTimeoutMs: 240_000,
 } as const;
 const files = (...names: readonly string[]): readonly string[] =>
   names.map((name) => `test/integration/${name}.test.ts`);
+/** These run on hosts as they are; the gate has time for two. */
+const moreOnHosts = files(
+  ...["autostop", "cancel", "exits", "failure", "fractions", "input", "logs", "output"],
+);
+const asideE2e = ["test/e2e/ssh-devices.test.ts"];
+const e2e = testFiles("test/e2e").filter((name) => !asideE2e.includes(name));
 const layers: readonly Layer[] = [
   { name: "tidy", files: ["test/tidy.test.ts"] },
   { name: "unit", files: testFiles("test/unit") },
@@ -71,8 +77,8 @@ const layers: readonly Layer[] = [
     env: { SKY_TEST_ISOLATION: isolation },
   })),
   // Hosts as namespaces, and what is killed: neither must be starved by other tests besides.
-  { name: "e2e", files: testFiles("test/e2e"), concurrency: 2, fileTimeoutMs: 240_000 },
-  { name: "hosts", files: files("cancel", "exits", "failure", "gang"), ...onHosts },
+  { name: "e2e", files: e2e, concurrency: 2, fileTimeoutMs: 240_000 },
+  { name: "hosts", files: files("gang", "setup"), ...onHosts },
   { name: "chaos", files: testFiles("test/chaos"), concurrency: 1, fileTimeoutMs: 240_000 },
   { name: "proofs", files: testFiles("test/proofs") },
   { name: "skew", files: testFiles("test/skew"), fileTimeoutMs: 240_000 },
@@ -81,7 +87,7 @@ const layers: readonly Layer[] = [
 
 /** Only when they are asked for: `npm run test:hosts`. */
 const asides: readonly Layer[] = [
-  { name: "all-hosts", files: files("autostop", "input", "logs", "output", "setup"), ...onHosts },
+  { name: "all-hosts", files: [...moreOnHosts, ...asideE2e], ...onHosts },
 ];
 
 const asked = argv.slice(2);
