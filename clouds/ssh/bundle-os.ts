@@ -34,12 +34,29 @@ export async function bundleFor(arch: string, places: BundlePlaces): Promise<Bun
   const built = await readBundle(`${dist}/bundle/${bundleName(arch)}`);
   if (built !== undefined) return built;
   const node = nodeFor(arch, dist);
-  const to = `${places.cache}/${await sourceOf(dist, node)}`;
+  const to = `${places.cache}/${arch}-${await sourceOf(dist, node)}`;
+  // Whoever asks meanwhile waits for the one that is made.
+  const making = makings.get(to) ?? make({ arch, dist, node, to, cache: places.cache });
+  makings.set(to, making);
+  return making.finally(() => makings.delete(to));
+}
+
+const makings = new Map<string, Promise<Bundle>>();
+
+interface Making {
+  readonly arch: string;
+  readonly dist: string;
+  readonly node: NodeBinary;
+  readonly to: string;
+  readonly cache: string;
+}
+
+async function make({ arch, dist, node, to, cache }: Making): Promise<Bundle> {
   const made = await readBundle(`${to}/${bundleName(arch)}`);
   if (made !== undefined) return made;
   const version = packageVersion();
-  await makeBundle({ dist, ...node, arch, version, cache: places.cache, to });
-  await removeOthers(places.cache, to);
+  await makeBundle({ dist, ...node, arch, version, cache, to });
+  await removeOthers(cache, to, arch);
   const bundle = await readBundle(`${to}/${bundleName(arch)}`);
   if (bundle === undefined)
     throw new SkyError("bundle/missing", { arch, fix: `no space in ${to}` });
@@ -129,9 +146,10 @@ async function sourceOf(dist: string, { node, nodeVersion }: NodeBinary): Promis
 }
 
 /** Of earlier versions; the compressed Node is a file and stays. */
-async function removeOthers(cache: string, kept: string): Promise<void> {
+async function removeOthers(cache: string, kept: string, arch: string): Promise<void> {
   for (const entry of await readdir(cache, { withFileTypes: true })) {
     const path = `${cache}/${entry.name}`;
-    if (entry.isDirectory() && path !== kept) await rm(path, { recursive: true, force: true });
+    const isEarlier = entry.isDirectory() && entry.name.startsWith(`${arch}-`) && path !== kept;
+    if (isEarlier) await rm(path, { recursive: true, force: true });
   }
 }

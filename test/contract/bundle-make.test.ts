@@ -103,8 +103,8 @@ test("a bundle that was built is taken; else one is made and kept", async (t) =>
   writeFileSync(join(found, "bin/node"), readFileSync(parts.node));
   const made = await bundleFor("x64", { dist, cache });
   assert.equal(made.path.startsWith(cache), true);
-  const again = await bundleFor("x64", { dist, cache });
-  assert.deepEqual(again, made);
+  const again = await Promise.all([1, 2].map(() => bundleFor("x64", { dist, cache })));
+  assert.deepEqual(again, [made, made]);
   const facts = await makeBundle({ ...parts, cache, to: join(dist, "bundle") });
   const built = await bundleFor("x64", { dist, cache });
   assert.equal(built.path, join(dist, "bundle/skylet-linux-x64.tar.gz"));
