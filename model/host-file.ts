@@ -51,6 +51,8 @@ export interface HostEnd {
   readonly why: string;
   /** In milliseconds since the Unix epoch. */
   readonly at: number;
+  /** On the first host, with `down`: what stays of the user's on all of them, a sentence each. */
+  readonly kept?: readonly string[];
 }
 
 /** @throws SyntaxError for anything else than JSON. */

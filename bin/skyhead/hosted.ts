@@ -137,8 +137,9 @@ export class Hosted {
   }
 
   async #leaveWord({ verb, why }: Omit<HostEnd, "at">): Promise<void> {
-    const { dir, log } = this.#options;
-    const end: HostEnd = { verb, why, at: Date.now() };
+    const { dir, file, log } = this.#options;
+    const kept = verb === "down" ? this.cloud.kept(file.cluster) : [];
+    const end: HostEnd = { verb, why, at: Date.now(), ...(kept.length === 0 ? {} : { kept }) };
     log.info("the cluster has ended on this host", { ...end });
     const text = Buffer.from(`${JSON.stringify(end)}\n`);
     await createOsFiles(dir).replace(`${dir}/ended`, text, 0o600);

@@ -216,9 +216,9 @@ export class KeptHead {
   }
 
   /** Nothing is healed that ended on purpose: the cluster goes the same way here. */
-  #ended({ verb, why }: HostEnd): SkyError {
+  #ended({ verb, why, kept = [] }: HostEnd): SkyError {
     const { fleets, log } = this.#options;
-    log.info("the cluster has ended on its hosts", { cluster: this.cluster, verb, why });
+    log.info("the cluster has ended on its hosts", { cluster: this.cluster, verb, why, kept });
     if (this.#isKept) fleets.windDown(this.cluster, verb, why || "it ended on its hosts");
     this.#isKept = false;
     return this.#unreachable(`it has ended: ${why}`);

@@ -212,7 +212,9 @@ class RemoteTable implements RemoteHeads {
   /** A connection that is there needs no look at the hosts. */
   async #hasEnded(record: ClusterRecord, signal: AbortSignal): Promise<boolean> {
     if (this.#of(record).kept.isThere) return false;
-    return (await this.#hosting(record).endOf(record, signal)) !== undefined;
+    const end = await this.#hosting(record).endOf(record, signal);
+    if (end?.kept !== undefined) this.#of(record).filesKept = end.kept;
+    return end !== undefined;
   }
 
   async #fetchLogs(record: ClusterRecord, signal: AbortSignal): Promise<void> {

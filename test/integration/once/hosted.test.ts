@@ -42,6 +42,7 @@ test("a gang runs on two hosts in their HOMEs, and a down leaves what jobs made"
   });
   for (const { home, dir, ended } of cluster.hosts) {
     assert.equal(ended()?.verb, "down");
+    assert.equal(ended()?.kept?.length, dir === first.dir ? 2 : undefined);
     assert.deepEqual(readdirSync(home).sort(), [".skylet", "sky_workdir", "where"]);
     assert.deepEqual(readdirSync(`${home}/sky_workdir`).sort(), ["changed.txt", "made.txt"]);
     assert.equal(existsSync(`${dir}/node`), false);
