@@ -353,6 +353,8 @@ remove() {
     end_members in_folder
     nap
   done
+  # The short name of the head's socket, where it had one.
+  rm -f "$root/head-${folder##*-}"
   remove_bundles
   remove_root
 }

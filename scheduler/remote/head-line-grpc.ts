@@ -72,17 +72,31 @@ export async function openLine(options: LineOptions, signal: AbortSignal): Promi
   }
 }
 
-/** An OpenSSH server knows no home: it takes absolute paths alone. */
+/**
+ * An OpenSSH server knows no home, and takes absolute paths alone; the kernel takes none above some
+ * hundred bytes (unix(7)). A longer one gets a short link, which goes with the cluster's folder.
+ */
+const socketPathScript = `
+LC_ALL=C
+path=$HOME/$1
+if [ \${#path} -gt 100 ]; then
+  link=$HOME/.skylet/head-$2
+  [ "$(readlink "$link")" = "$path" ] || { rm -f "$link" && ln -s "$path" "$link"; } || exit 1
+  path=$link
+fi
+printf %s "$path"`;
+
 async function absolute(
-  { ssh }: LineOptions,
+  { ssh, record }: LineOptions,
   { host, target, socket }: HeadPlace,
   signal: AbortSignal,
 ): Promise<string> {
   if (socket.startsWith("/")) return socket;
-  const call = { script: 'printf "%s" "$HOME"', timeoutMs: callMs };
-  const { stdout: home } = await ssh.run(target, call, signal);
-  if (home.startsWith("/")) return `${home}/${socket}`;
-  throw new SkyError("host/failed", { host, what: "the login's home", why: `it is '${home}'` });
+  const args = [socket, record.token.slice(0, 8)];
+  const call = { script: socketPathScript, args, timeoutMs: callMs };
+  const { stdout: path } = await ssh.run(target, call, signal);
+  if (path.startsWith("/")) return path;
+  throw new SkyError("host/failed", { host, what: "the head's socket", why: `it is '${path}'` });
 }
 
 interface LineParts {
