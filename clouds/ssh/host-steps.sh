@@ -237,6 +237,13 @@ claim() {
     unfit "the cluster $holder has its device $device" 'Ask for fewer, or end that cluster'
   done
   name=${folder%-*}
+  # The one of before, also where a better name has become free: its jobs left their files there.
+  for at in sky_workdir "sky_workdir-$name" "sky_workdir-$folder"; do
+    if [ -e "$HOME/$at" ] && [ ! -d "$HOME/$at" ]; then continue; fi
+    holds "workdir${at#sky_workdir}" || continue
+    say workdir "$at"
+    return
+  done
   for at in sky_workdir "sky_workdir-$name" "sky_workdir-$folder"; do
     what=workdir${at#sky_workdir}
     # A folder that an earlier cluster left is used again, with what its jobs left in it.

@@ -135,6 +135,7 @@ for (const shell of shellsHere()) {
     assert.deepEqual(await here.steps.claim(one, [0, 2], signal), first);
     assert.deepEqual(await here.steps.claim(two, [1], signal), second);
     await here.steps.remove(one, signal);
+    assert.deepEqual(await here.steps.claim(two, [1], signal), second, "its files are there");
     const third = await here.steps.claim(here.place("a", "three"), [0], signal);
     assert.equal(third.workdir, "sky_workdir");
     // Of a folder that somebody took away by hand.
