@@ -15,7 +15,7 @@ import { parseArgs } from "node:util";
 import { errorText } from "../model/errors.ts";
 import type { Home } from "../model/home.ts";
 import { homeAt } from "../model/home.ts";
-import { parseHeadFile } from "../model/host-file.ts";
+import { type HeadFile, type HeadSettings, parseHeadFile } from "../model/host-file.ts";
 import { takeLock } from "../runtime/home-lock-sqlite.ts";
 import type { Log } from "../runtime/log.ts";
 import { createPinoLog } from "../runtime/log-pino.ts";
@@ -39,7 +39,7 @@ async function main(): Promise<void> {
   const home = homeAt(homeRoot(values));
   const lock = takeLock(home.lock);
   if (lock === undefined) process.exit(exitHeld);
-  const config = await readConfig(home);
+  const config = { ...(await readConfig(home)), ...(await settingsOf(values.hosted)) };
   const { log, close } = createPinoLog({ destination: home.headLog, level: config.log.level });
   let isEnding = false;
   const end = (code: number): void => {
@@ -87,10 +87,17 @@ async function hostedIn(
   where: string,
   known: { readonly home: Home; readonly log: Log },
 ): Promise<Hosted> {
-  const dir = resolve(where);
   const { openHosted } = await import("./skyhead/hosted.ts");
-  const file = parseHeadFile(await readFile(`${dir}/head.json`, "utf8"));
-  return await openHosted({ dir, file, ...known });
+  return await openHosted({ dir: resolve(where), file: await headFileIn(where), ...known });
+}
+
+async function headFileIn(dir: string): Promise<HeadFile> {
+  return parseHeadFile(await readFile(`${resolve(dir)}/head.json`, "utf8"));
+}
+
+/** Of a head on a host: those of the home that its cluster is of. */
+async function settingsOf(hosted: string | undefined): Promise<Partial<HeadSettings>> {
+  return hosted === undefined ? {} : ((await headFileIn(hosted)).settings ?? {});
 }
 
 /** Whoever started us waits for this word. Nobody may be there: then there is nobody to tell. */

@@ -3,6 +3,7 @@
 //
 // It is written over SSH before the host's runtime starts, and again when the node joins anew.
 
+import type { Config } from "./config.ts";
 import type { Capacity } from "./resources.ts";
 
 export interface HostFile {
@@ -43,6 +44,15 @@ export interface HeadFile {
   readonly ip: string;
   /** The nats-server to start, in the bundle or the host's own. */
   readonly natsServer: string;
+  /** Of the home that the cluster is of. Absent = those of the head's own home. */
+  readonly settings?: HeadSettings;
+}
+
+/** The settings of a home that hold for its clusters wherever their heads run. */
+export type HeadSettings = Pick<Config, "leaseSeconds" | "history" | "chunks" | "log">;
+
+export function headSettings({ leaseSeconds, history, chunks, log }: Config): HeadSettings {
+  return { leaseSeconds, history, chunks, log };
 }
 
 /** One line of JSON in `ended`: the runtime ended on purpose, and is not to be started again. */

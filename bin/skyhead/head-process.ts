@@ -21,6 +21,7 @@ import { headNode } from "../../model/address.ts";
 import type { Config } from "../../model/config.ts";
 import { SkyError } from "../../model/errors.ts";
 import type { Home } from "../../model/home.ts";
+import { headSettings } from "../../model/host-file.ts";
 import { given } from "../../proto/fields.ts";
 import { closeGrpcServer, createGrpcServer, listenGrpc } from "../../proto/server-grpc.ts";
 import { createBusHub } from "../../runtime/bus-memory.ts";
@@ -186,7 +187,7 @@ export class HeadProcess {
       ...{ ...ports, home, store, reading: this.#reading, memory: this.#memory },
       history: config.history,
       fleets: () => this.#fleets,
-      chunkBytes: config.chunks.bytes,
+      settings: headSettings(config),
     });
   }
 

@@ -13,6 +13,7 @@ import { probeHost } from "../../clouds/ssh/host-probe-ssh.ts";
 import { createHostSteps } from "../../clouds/ssh/host-steps-ssh.ts";
 import { createNatsSupply } from "../../clouds/ssh/nats-supply-os.ts";
 import { loadPools } from "../../clouds/ssh/pools-file-os.ts";
+import type { HeadSettings } from "../../model/host-file.ts";
 import { createOpenSsh } from "../../runtime/openssh-os.ts";
 import type { Ssh } from "../../runtime/ssh.ts";
 import type { RemoteHeads } from "../../scheduler/remote/remote.ts";
@@ -25,8 +26,8 @@ import { keepSshNames, type SshNamesKept } from "./ssh-names.ts";
 export interface SshClustersOptions extends Omit<RemoteHeadsOptions, "ssh" | "hosting" | "fleets"> {
   /** Asked for nothing before the first cluster is. */
   readonly fleets: () => Fleets;
-  /** What the content store of a node may hold. */
-  readonly chunkBytes: number;
+  /** Of the home: they hold on its hosts, too. */
+  readonly settings: HeadSettings;
 }
 
 export interface SshClusters {
@@ -100,7 +101,7 @@ function whenNeeded({ fleets }: SshClustersOptions, remote: () => RemoteHeads): 
 }
 
 function partsOf(options: SshClustersOptions): Parts {
-  const { home, log, clock, chunkBytes } = options;
+  const { home, log, clock, settings } = options;
   const fleets: RemoteHeadsOptions["fleets"] = {
     record: (name) => options.fleets().record(name),
     alive: (name, nodes) => options.fleets().alive(name, nodes),
@@ -113,7 +114,7 @@ function partsOf(options: SshClustersOptions): Parts {
     runsOnHosts(record) ? cloud.heads : undefined;
   const remote = createRemoteHeads({ ...options, fleets, ssh, hosting });
   const cloud = createSshCloud({
-    ...{ skyHome: home.root, ssh, clock, log, chunkBytes },
+    ...{ skyHome: home.root, ssh, clock, log, settings },
     steps: createHostSteps({ ssh, log, nats, bundleFor: bundle }),
     pools: () => loadPools(home.root),
     probe: (host, signal) => probeHost(ssh, host, { clock, signal }),

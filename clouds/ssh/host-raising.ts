@@ -47,7 +47,8 @@ export class HostRaising {
       ]);
       works.enter(node, "starting");
       const { cluster, token, ip } = place;
-      const file = { cluster, token, ip, natsServer };
+      const { settings } = works.ports;
+      const file = { cluster, token, ip, natsServer, settings };
       await works.ports.steps.start(place, { role: "head", file }, signal);
       return headPlaceOf(place);
     } finally {
@@ -112,7 +113,8 @@ export class HostRaising {
 
   async #raiseOne(record: ClusterRecord, { node, at, installed, signal }: Raising): Promise<void> {
     const works = this.#works;
-    const { steps, chunkBytes, invite } = works.ports;
+    const { steps, settings, invite } = works.ports;
+    const chunkBytes = settings.chunks.bytes;
     const { id, index, capacity } = node;
     const place = await works.place(record, node);
     const devices = capacity.accelerators.flatMap(({ ids = [] }) => ids);

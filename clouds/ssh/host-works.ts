@@ -3,7 +3,7 @@
 // It can be lost at any time: whatever is not known is looked at again.
 
 import { assert, errorText, isSkyError, SkyError } from "../../model/errors.ts";
-import type { Invitation } from "../../model/host-file.ts";
+import type { HeadSettings, Invitation } from "../../model/host-file.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { SshTarget } from "../../runtime/ssh.ts";
@@ -16,8 +16,8 @@ export interface HostWorksPorts {
   readonly steps: HostSteps;
   readonly clock: Clock;
   readonly log: Log;
-  /** What the content store of a node may hold. */
-  readonly chunkBytes: number;
+  /** Of the home: they hold on its hosts, too. */
+  readonly settings: HeadSettings;
   recordOf(cluster: string): ClusterRecord | undefined;
   /** How the pools file says now that a host is reached; `undefined` if it says nothing. */
   targetOf(pool: string, host: string): Promise<SshTarget | undefined>;

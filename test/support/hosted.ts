@@ -11,8 +11,9 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import type { Head } from "../../client/head.ts";
 import { headOver } from "../../client/head-grpc.ts";
+import { defaultConfig } from "../../model/config.ts";
 import type { HeadFile, HostEnd, HostFile, Invitation } from "../../model/host-file.ts";
-import { hostFolderName } from "../../model/host-file.ts";
+import { headSettings, hostFolderName } from "../../model/host-file.ts";
 import { nodeId } from "../../model/ids.ts";
 import type { Job } from "../../model/job.ts";
 import type { Task } from "../../model/task.ts";
@@ -62,6 +63,8 @@ export interface TestHost {
 
 const never = new AbortController().signal;
 const user = "ann";
+/** What its head may keep, as the home of the cluster says. */
+export const chunkBytesOfHome = 777_777_777;
 
 /** `ip`: of all hosts, if they are to share one. */
 export function hostedCluster(t: TestContext, numNodes = 2, ip?: string): HostedCluster {
@@ -98,6 +101,7 @@ class Hosted implements HostedCluster {
     const file: HeadFile = {
       ...{ cluster: this.name, token: this.token, ip: this.#ipOf(0) },
       natsServer: process.env["NATS_SERVER"] ?? "/usr/sbin/nats-server",
+      settings: headSettings({ ...defaultConfig, chunks: { bytes: chunkBytesOfHome } }),
     };
     writeFileSync(`${this.#dirOf(0)}/head.json`, JSON.stringify(file), { mode: 0o600 });
   }

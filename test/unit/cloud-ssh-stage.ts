@@ -12,8 +12,9 @@ import {
   type MemoryHosts,
 } from "../../clouds/ssh/host-steps-memory.ts";
 import type { Pool } from "../../clouds/ssh/pools.ts";
+import { defaultConfig } from "../../model/config.ts";
 import { SkyError } from "../../model/errors.ts";
-import { hostFolderName } from "../../model/host-file.ts";
+import { headSettings, hostFolderName } from "../../model/host-file.ts";
 import { nodeId } from "../../model/ids.ts";
 import type { Accelerators } from "../../model/resources.ts";
 import { createMemoryClock } from "../../runtime/clock-memory.ts";
@@ -81,7 +82,7 @@ export class SshStage {
     });
     this.cloud = createSshCloud({
       ...{ skyHome: "/s", steps: this.hosts, clock: this.#clock, log: silentLog },
-      chunkBytes: 1_000,
+      settings,
       pools: async () => poolsOf(pools),
       probe: async ({ name }) => this.#probe(name),
       ssh: {
@@ -221,6 +222,13 @@ export function keyOf(host: string): HostKey {
   const fingerprint = `SHA256:${host}`;
   return { name: host, type: "ED25519", fingerprint, line: `${host} ssh-ed25519 AAAA` };
 }
+
+/** Of the home of a stage. */
+export const settings = headSettings({
+  ...defaultConfig,
+  leaseSeconds: 7,
+  chunks: { bytes: 1_000 },
+});
 
 const invitation = {
   ...{ host: "10.0.0.1", port: 1, token: "secret", authority: "", certificate: "", key: "" },

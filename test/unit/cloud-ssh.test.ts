@@ -4,8 +4,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { shownKeys } from "../../clouds/ssh/host-key-text.ts";
 import { errorText, SkyError } from "../../model/errors.ts";
-import type { HostFile } from "../../model/host-file.ts";
-import { never, nodeIds, phasesOf, settle, sshStage, unreachable } from "./cloud-ssh-stage.ts";
+import type { HeadFile, HostFile } from "../../model/host-file.ts";
+import {
+  never,
+  nodeIds,
+  phasesOf,
+  settings,
+  settle,
+  sshStage,
+  unreachable,
+} from "./cloud-ssh-stage.ts";
 
 const lab = { lab: [{ name: "h1" }, { name: "h2" }, { name: "h3" }, { name: "h4" }] };
 const gpuLab = {
@@ -30,6 +38,8 @@ test("a launch installs on the first host, opens its head, then starts all nodes
   const made = stage.hosts.calls.filter((call) => !call.startsWith("status")).slice(0, 3);
   assert.deepEqual(made.slice(0, 2).sort(), ["install h1", "natsServer h1"]);
   assert.equal(made[2], "start h1");
+  const headFile = stage.folder("demo", "h1")?.roles.get("head")?.file as HeadFile;
+  assert.deepEqual(headFile.settings, settings);
   await stage.cloud.launch({ token: record.token, cluster: "demo", nodes: record.nodes }, never);
   await settle();
   assert.deepEqual(phasesOf(await stage.list("demo")), ["up", "up", "up"]);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
-import { hostedCluster } from "../../support/hosted.ts";
+import { chunkBytesOfHome, hostedCluster } from "../../support/hosted.ts";
 import { processesOf } from "../../support/processes.ts";
 import { until } from "../../support/until.ts";
 
@@ -47,6 +47,13 @@ test("a gang runs on two hosts in their HOMEs, and a down leaves what jobs made"
     assert.deepEqual(readdirSync(`${home}/sky_workdir`).sort(), ["changed.txt", "made.txt"]);
     assert.equal(existsSync(`${dir}/node`), false);
   }
+});
+
+test("a head on a host goes by the settings of the home that its cluster is of", async (t) => {
+  const cluster = hostedCluster(t);
+  await cluster.launch();
+  const seen = JSON.parse(await cluster.head.inspect(undefined, signal));
+  assert.equal(seen.process.chunks.limitBytes, chunkBytesOfHome);
 });
 
 test("whichever program is killed, a job that runs runs on", async (t) => {
