@@ -17,6 +17,7 @@ import type { ApiOptions } from "./api-options.ts";
 import { autostopRequest, autostopSetting } from "./autostop-setting.ts";
 import { stepsOf, viewProto } from "./cluster-steps.ts";
 import { viewOf } from "./cluster-view.ts";
+import { firstWords } from "./first-word.ts";
 import { launchSteps, userOf } from "./launch-steps-grpc.ts";
 import { demandUp, recordOf, upHeadOf } from "./lookup.ts";
 import type { AutostopSetting, Done, SchedulerMessage } from "./messages.ts";
@@ -28,7 +29,8 @@ export function clusterHandlers(options: ApiOptions): HandlersOf<typeof clusterS
   const { fleets, store } = options;
   return {
     launch: (request, { signal }) => launchSteps(options, request, signal),
-    start: (request, { signal }) => {
+    start: async function* (request, { signal }) {
+      await firstWords(options, [recordOf(options, request.cluster)], signal);
       const { name, cloud, command, busy } = recordOf(options, request.cluster);
       demandRoom(store, "begin");
       demandAble(options, cloud, "start");
@@ -41,7 +43,7 @@ export function clusterHandlers(options: ApiOptions): HandlersOf<typeof clusterS
       // Also armed when who asked has gone away meanwhile.
       const started = fleets.start(name, wanted, new AbortController().signal);
       const work = armed(options, started, setting);
-      return stepsOf(options, { name, busy, work, signal });
+      yield* stepsOf(options, { name, busy, work, signal });
     },
     status: (request, { signal }) => statusOf(options, request, signal),
     stop: async (request, { signal }) => {
@@ -74,8 +76,10 @@ async function statusOf(
   signal: AbortSignal,
 ): Promise<sky.v1.StatusResponse.$Properties> {
   const { fleets } = options;
-  const asked =
+  const find = (): readonly ClusterRecord[] =>
     clusters.length === 0 ? fleets.records() : clusters.map((name) => recordOf(options, name));
+  await firstWords(options, find(), signal);
+  const asked = find();
   if (!refresh) return { clusters: asked.map((record) => viewProto(options, record)) };
   const names = asked.map(({ name }) => name);
   const refreshed = await Promise.all(names.map((name) => refreshOne(options, name, signal)));

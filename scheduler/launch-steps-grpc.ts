@@ -17,6 +17,7 @@ import { hexToken } from "../runtime/random.ts";
 import { demandRoom } from "../runtime/store-room.ts";
 import type { ApiOptions } from "./api-options.ts";
 import { stepsOf } from "./cluster-steps.ts";
+import { firstWords } from "./first-word.ts";
 import { demandValid } from "./lookup.ts";
 import {
   clusterNameProblem,
@@ -40,6 +41,7 @@ export async function* launchSteps(
 ): AsyncGenerator<Step> {
   const { fleets, store } = options;
   demandRoom(store, "begin");
+  await firstWords(options, [fleets.record(request.cluster)], signal);
   const plan = planOf(options, request);
   const { name } = plan.wanted;
   const { find } = plan.cloud;

@@ -115,7 +115,11 @@ export class ClusterHosts {
         await act(node);
         work.failures = 0;
       } catch (error) {
-        work.failures += 1;
+        // Whoever was cut off knows nothing of the host.
+        if (signal.aborted) throw error;
+        // What does not pass by itself is not asked for three times first.
+        const passes = isSkyError(error) && error.remedy === "retry";
+        work.failures = Math.max(work.failures + 1, passes ? 0 : failuresMax);
         throw work.failures < failuresMax ? error : lasting(node, error);
       }
     };

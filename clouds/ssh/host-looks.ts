@@ -55,7 +55,7 @@ async function lookAtHost(ports: LookingPorts, look: Look): Promise<Machine | un
   }
   const isFresh = record.status === "INIT" && now.atMs - work.seenMs < freshMs;
   if (isFresh && work.phase !== undefined) return works.machine(node, work.phase, undefined);
-  if (!isUnwatched(record) || work.away === undefined || now.atMs >= nextMs(work.away)) {
+  if (work.away === undefined || !isUnwatched(record) || isDue(work, work.away, now.atMs)) {
     try {
       const status = await works.status(await works.place(record, node), signal);
       work.away = undefined;
@@ -85,8 +85,9 @@ function isUnwatched({ status, busy }: ClusterRecord): boolean {
   return status === "STOPPING" || (status === "INIT" && busy === undefined);
 }
 
-function nextMs({ tries, atMs }: Away): number {
-  return atMs + retryMs(tries);
+/** What waits to remove it tries by itself. */
+function isDue({ wake }: Work, { tries, atMs }: Away, nowMs: number): boolean {
+  return wake === undefined && nowMs - atMs >= retryMs(tries);
 }
 
 function judged(

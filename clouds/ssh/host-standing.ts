@@ -26,7 +26,7 @@ export interface Fault {
 /** Tries in a row until a failure that may go away counts as one that does not. */
 const triesMax = 5;
 const retryMsMin = 1_000;
-const retryMsMax = 30_000;
+const retryMsMax = 60_000;
 
 export function nextFault(
   before: Fault | undefined,

@@ -213,6 +213,33 @@ test("a host that is away keeps no other from being removed, and is told in the 
   assert.deepEqual(await stage.list("demo"), []);
 });
 
+test("a removal that fails for what does not pass by itself is not hurried", async () => {
+  const changed = new SkyError("ssh/host-key-changed", {
+    host: "h2",
+    file: "known",
+    why: "another",
+  });
+  const stage = sshStage({
+    pools: lab,
+    fault: ({ verb, host, count }) =>
+      host === "h2" && (verb === "remove" || (verb === "status" && count > 1))
+        ? changed
+        : undefined,
+  });
+  await stage.launched("demo", { numNodes: 2 });
+  await stage.list("demo");
+  stage.set("demo", { status: "STOPPING", goal: "absent" });
+  const before = stage.hosts.calls.length;
+  for (let second = 0; second < 120; second += 1) {
+    await stage.list("demo");
+    stage.cloud.terminate(nodeIds(2, "demo"), never).catch(() => {}); // It is told above.
+    await stage.pass(1_000);
+  }
+  const tries = stage.hosts.calls.slice(before).filter((call) => call.endsWith("h2")).length;
+  // At most seven looks and seven removals: the pauses double from a second on.
+  assert.ok(tries >= 4 && tries <= 14, `${tries} tries in two minutes`);
+});
+
 test("a host that stays away while its cluster goes is looked at less and less often", async () => {
   let isAway = false;
   const stage = sshStage({
