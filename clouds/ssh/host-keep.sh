@@ -173,27 +173,35 @@ unkeep() {
     no_cron "$role"
   done
 }
-# Ends the supervisors and their programs: asked first, and made to after a while.
+# Ends the supervisors and what they started: asked first, and made to after a while. Each is asked
+# by us, as its supervisor may have been killed. Who was asked is remembered until it is gone: a
+# supervisor takes its mark away while it still runs.
 end_roles() {
   tries=0
+  asked=
   while :; do
-    left=
     for role in "$@"; do
-      for what in pid child; do
+      for what in pid child watch; do
         alive "$dir/run.$role.$what" || continue
-        left="$left $pid"
-        [ "$tries" = 0 ] && [ "$what" = pid ] && kill -TERM "$pid" 2>/dev/null
-        # A program whose supervisor was killed.
-        [ "$tries" = 0 ] && [ "$what" = child ] && kill -TERM "$pid" 2>/dev/null
-        [ "$tries" -lt 200 ] || kill -KILL "$pid" 2>/dev/null
+        case " $asked " in *" $mark "*) continue ;; esac
+        asked="$asked $mark"
+        kill -TERM "$pid" 2>/dev/null
       done
+    done
+    left=
+    for mark in $asked; do
+      lives || continue
+      left="$left $pid"
+      [ "$tries" -lt 200 ] || kill -KILL "$pid" 2>/dev/null
     done
     [ -n "$left" ] || break
     tries=$((tries + 1))
     [ "$tries" -lt 300 ] || fail "these processes cannot be ended:$left"
     nap
   done
-  for role in "$@"; do rm -f "$dir/run.$role.pid" "$dir/run.$role.child"; done
+  for role in "$@"; do
+    rm -f "$dir/run.$role.pid" "$dir/run.$role.child" "$dir/run.$role.watch"
+  done
 }
 stop() {
   unkeep head node

@@ -6,8 +6,8 @@
 # program, and this ends with it. Ranks are nobody's children here and run on.
 #
 # What must always hold: nothing of the environment that started this reaches the program but what
-# the file `env` names; who runs is on record (`run.ROLE.pid`, `run.ROLE.child`: links whose target
-# is pid, start and boot) before it does anything.
+# the file `env` names; who runs is on record (`run.ROLE.pid`, `.child` and `.watch`: links whose
+# target is pid, start and boot) before it does anything; this ends after all that it started.
 dir=${0%/*}
 role=$1
 if [ "${SKYLET_HOST-}" != "$dir/" ]; then
@@ -36,6 +36,12 @@ alive() {
   rest=${mark#*.}
   [ "${rest#*.}" = "$boot" ] && [ "$(start_of "$pid")" = "${rest%%.*}" ]
 }
+# Puts a subshell on record, where `$$` is the one above: itself, also once it becomes a program.
+record() {
+  read -r self rest </proc/self/stat
+  rm -f "run.$role.$1"
+  ln -s "$self.$(start_of "$self").$boot" "run.$role.$1"
+}
 now() {
   read -r up rest </proc/uptime
   echo "${up%.*}"
@@ -57,13 +63,17 @@ rotate() {
   set -- $(ls -ln "$log" 2>/dev/null)
   if [ "${5:-0}" -gt 16777216 ]; then cp "$log" "$log.1" && : >"$log"; fi
 }
-# The program keeps its log open for as long as it lives, so somebody else looks.
+# Of one that was killed.
+alive "run.$role.watch" && kill -TERM "$pid" 2>/dev/null
+# The program keeps its log open for as long as it lives, so somebody else looks. `$!` is its nap
+# from the moment there is one, and a nap that is only about to become `sleep` may miss a TERM.
 (
-  trap 'kill "$nap" 2>/dev/null; exit' TERM
+  trap 'trap "" TERM; kill -KILL "$!" 2>/dev/null; wait; exit' TERM
+  record watch || exit
   while [ "$(readlink "run.$role.pid")" = "$me" ] && [ -n "$(start_of $$)" ]; do
     rotate
-    sleep 300 & nap=$!
-    wait "$nap"
+    sleep 300 &
+    wait "$!"
   done
 ) </dev/null >/dev/null 2>&1 &
 watch=$!
@@ -72,8 +82,11 @@ ending=
 child=
 trap 'ending=1; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM INT
 finish() {
+  trap '' TERM INT
   kill "$watch" 2>/dev/null
-  [ "$(readlink "run.$role.pid")" = "$me" ] && rm -f "run.$role.pid" "run.$role.child"
+  wait
+  [ "$(readlink "run.$role.pid")" = "$me" ] &&
+    rm -f "run.$role.pid" "run.$role.child" "run.$role.watch"
   exit 0
 }
 
@@ -95,10 +108,7 @@ program() {
       set -- --max-semi-space-size=1 --v8-pool-size=1 --no-maglev "$bundle/skylet.js" host "$dir" ;;
   esac
   trap - TERM INT
-  # In a subshell `$$` is the one above; this is itself, before and after it becomes the program.
-  read -r self rest </proc/self/stat
-  rm -f "run.$role.child"
-  ln -s "$self.$(start_of "$self").$boot" "run.$role.child" || return 1
+  record child || return 1
   umask "$mask"
   exec "$bundle/bin/node" "$@"
 }

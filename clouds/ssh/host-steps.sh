@@ -35,8 +35,8 @@ start_of() {
   echo "${20}"
 }
 # Whether the process that a link names lives; $pid is it. See host-run.sh.
-alive() {
-  mark=$(readlink "$1" 2>/dev/null) || return 1
+alive() { mark=$(readlink "$1" 2>/dev/null) && lives; }
+lives() {
   pid=${mark%%.*}
   rest=${mark#*.}
   [ "${rest#*.}" = "$boot" ] && [ "$(start_of "$pid")" = "${rest%%.*}" ]

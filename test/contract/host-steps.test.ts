@@ -101,6 +101,18 @@ for (const shell of shellsHere()) {
     assert.equal((await here.steps.status(place, signal)).node, "running");
   });
 
+  test(`${name}: an end takes what a supervisor left that was killed`, async (t) => {
+    const here = ground(t, { shell });
+    const place = here.place("a");
+    await here.steps.install([place], signal);
+    await here.steps.start(place, nodeFile(), signal);
+    await running(here, place);
+    const mark = readlinkSync(join(folderOf(here, place), "run.node.pid"));
+    process.kill(Number(mark.split(".")[0]), "SIGKILL");
+    await here.steps.stop(place, signal);
+    assert.deepEqual(pidsBelow(here.folder), []);
+  });
+
   test(`${name}: nothing is started after an end; a start takes that back`, async (t) => {
     const here = ground(t, { shell });
     const place = here.place("a");
@@ -212,6 +224,19 @@ for (const shell of shellsHere()) {
     assert.deepEqual(left(here, "a"), []);
   });
 }
+
+test("an end is told when the supervisor is gone, and not when it is about to go", async (t) => {
+  const here = ground(t);
+  // A host that is slow at the last thing that a supervisor does.
+  const isLast = 'case " $* " in *" run.node.pid "*) exec sleep 1 ;; esac';
+  program(join(here.tools, "rm"), `/bin/rm "$@"; ${isLast}`);
+  const place = here.place("a");
+  await here.steps.install([place], signal);
+  await here.steps.start(place, nodeFile(), signal);
+  await running(here, place);
+  await here.steps.stop(place, signal);
+  assert.deepEqual(pidsBelow(here.folder), []);
+});
 
 test("hosts that do not reach each other get it from us", async (t) => {
   const here = ground(t);
