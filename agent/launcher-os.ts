@@ -60,24 +60,29 @@ export async function startLauncher(options: LauncherOptions): Promise<Launcher>
   writeScript(`${options.stateDir}/launcher.sh`, launcherScript);
   writeScript(`${options.stateDir}/runner.sh`, runnerScript);
   let closing = false;
+  let restarting = Promise.resolve();
   let child = await spawnLauncher(options);
   const reports = readReports(`${slots}/report`, options.onReport);
   const watchChild = (): void => {
     child.once("exit", (code, signal) => {
       if (closing) return;
       options.log.warn("launcher ended, starting another", { code, signal });
-      options.clock.after(restartDelayMs, () => void restart());
+      restartAfter(restartDelayMs);
+    });
+  };
+  const restartAfter = (ms: number): void => {
+    options.clock.after(ms, () => {
+      if (!closing) restarting = restart();
     });
   };
   const restart = async (): Promise<void> => {
-    if (closing) return;
     try {
       child = await spawnLauncher(options);
       watchChild();
       options.onRestart();
     } catch (error) {
       options.log.error("launcher does not start", { error });
-      options.clock.after(restartDelayMs * 10, () => void restart());
+      restartAfter(restartDelayMs * 10);
     }
   };
   watchChild();
@@ -85,6 +90,8 @@ export async function startLauncher(options: LauncherOptions): Promise<Launcher>
     order: (line) => void child.stdin?.write(`${line}\n`),
     end: async () => {
       closing = true;
+      // One that is just starting would be nobody's.
+      await restarting;
       await ended(child);
     },
     close: () => void reports.destroy(),

@@ -185,11 +185,11 @@ export class Pool {
     ];
     this.#forming.clear();
     await Promise.all(this.#laying);
-    const ended = this.#launcher?.end();
+    const ended = this.#launcher?.end() ?? Promise.resolve();
     await this.#seats.close(
       new Map(staying.map(([, { seat, started }]) => [seat, started ? "runs" : "waits"])),
+      ended,
     );
-    await ended;
     this.#launcher?.close();
     for (const token of tokens) removeSlotDir(this.slotsDir, token);
   }

@@ -161,17 +161,25 @@ export class Seats {
     this.#ordered = [];
   }
 
-  /** Lets go of all. Those that are kept have a rank, which may have to read its gate yet. */
-  async close(kept: ReadonlyMap<Seat, "waits" | "runs">): Promise<void> {
+  /**
+   * Lets go of all. Those that are kept have a rank, which may have to read its gate yet. The other
+   * gates go when the launcher has ended: until then it may be making some.
+   */
+  async close(
+    kept: ReadonlyMap<Seat, "waits" | "runs">,
+    launcherEnded: Promise<void>,
+  ): Promise<void> {
     this.#closed = true;
     for (const seat of [...this.#seats.values()]) this.shut(seat);
     await this.#vacant(kept);
     await Promise.all(this.#clearing);
-    const { slotsDir } = this.#options;
-    for (const seat of this.#seats.values()) {
-      if (kept.get(seat) !== "waits") removeGate(slotsDir, seat.gate);
+    await launcherEnded;
+    const waiting = [...this.#seats.values()].filter((seat) => kept.get(seat) === "waits");
+    const gates = new Set(waiting.map(({ gate }) => gate));
+    for (let count = 0; count < this.#gates; count += 1) {
+      const gate = this.#gateName(count);
+      if (!gates.has(gate)) removeGate(this.#options.slotsDir, gate);
     }
-    for (const gate of [...this.#free, ...this.#ordered]) removeGate(slotsDir, gate);
   }
 
   /** Keepers that still form look for their FIFOs: those go only after them. */
@@ -211,11 +219,15 @@ export class Seats {
 
   #orderGates(): void {
     if (this.#closed || this.#ordered.length > 0) return;
-    const { series, gatesFirst, order } = this.#options;
+    const { gatesFirst, order } = this.#options;
     const count = this.#gates === 0 ? Math.max(1, gatesFirst) : gateBatch;
-    this.#ordered = Array.from({ length: count }, () => `${series}-gate-${this.#gates++}`);
+    this.#ordered = Array.from({ length: count }, () => this.#gateName(this.#gates++));
     order(`gates ${this.#ordered.map((gate) => `${gate}.go`).join(" ")}`);
     this.#lookForGates(this.#ordered);
+  }
+
+  #gateName(count: number): string {
+    return `${this.#options.series}-gate-${count}`;
   }
 
   /** The word of them may be lost: an agent before us, on its way out, reads the same FIFO. */

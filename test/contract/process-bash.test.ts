@@ -21,11 +21,13 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { startLauncher } from "../../agent/launcher-os.ts";
 import { parseCgroupMounts } from "../../agent/proc.ts";
 import { isDenied, linkOf, namesIn, processIds, readText } from "../../agent/proc-os.ts";
 import { startProcessOs } from "../../agent/process-os.ts";
 import { isSkyError } from "../../model/errors.ts";
 import type { Exit } from "../../model/job.ts";
+import { createMemoryClock } from "../../runtime/clock-memory.ts";
 import { createOsClock } from "../../runtime/clock-os.ts";
 import { silentLog } from "../../runtime/log.ts";
 import type { ProcessPort } from "../../runtime/process.ts";
@@ -438,4 +440,59 @@ test("a port that is closed leaves no process, no cgroup and no slot", async () 
     readdirSync("/proc").filter((pid) => linkOf(`/proc/${pid}/cwd`)?.startsWith(place) === true);
   await until(() => held().length === 0, "the last of its processes");
   assert.deepEqual(cgroupsNamed("-closing"), before);
+});
+
+test("gates that the launcher is making while its port closes do not stay", async () => {
+  const place = `${root}/gates`;
+  const [slots, path] = [`${place}/state/slots`, process.env["PATH"] ?? ""];
+  for (const folder of [`${place}/home`, `${place}/bin`]) mkdirSync(folder, { recursive: true });
+  execFileSync("mkfifo", [`${place}/bin/leave`]);
+  const leave = openSync(`${place}/bin/leave`, "r+");
+  // A mkfifo that makes several only when it is let.
+  const slow = `[ $# -lt 4 ] || { : >"${place}/bin/began"; read -r _ <"${place}/bin/leave"; }`;
+  const script = `#!/bin/sh\n${slow}\nPATH='${path}' exec mkfifo "$@"\n`;
+  writeFileSync(`${place}/bin/mkfifo`, script, { mode: 0o700 });
+  const names = { stateDir: `${place}/state`, ranksDir: `${place}/ranks`, home: `${place}/home` };
+  const ports = { clock: createOsClock(), random: createOsRandom(), log: silentLog };
+  process.env["PATH"] = `${place}/bin:${path}`;
+  const starting = startProcessOs({ ...names, ...ports, name: "gates", warmCount: 1 });
+  const other = await starting.finally(() => {
+    process.env["PATH"] = path;
+  });
+  try {
+    const dir = `${place}/ranks/1-1-run-0`;
+    const spec = { dir, script: "true", cwd: `${place}/home`, home: `${place}/home`, env: {} };
+    await other.prepare({ ...spec, goWhenReady: false });
+    await until(() => existsSync(`${place}/bin/began`), "more gates");
+    const closing = other.close();
+    const there = () =>
+      processIds().filter((pid) => linkOf(`/proc/${pid}/cwd`)?.startsWith(place) === true);
+    await until(() => there().length === 2, "nobody but the launcher and its mkfifo");
+    writeSync(leave, "\n");
+    await closing;
+    const left = readdirSync(slots).filter((name) => name !== "report");
+    assert.deepEqual(left, []);
+  } finally {
+    writeSync(leave, "\n");
+    closeSync(leave);
+  }
+});
+
+test("a launcher that is just starting again when its agent leaves ends, too", async () => {
+  const stateDir = `${root}/leaving`;
+  mkdirSync(stateDir);
+  const clock = createMemoryClock();
+  const launchers = () =>
+    processIds().filter((pid) => linkOf(`/proc/${pid}/cwd`)?.startsWith(stateDir) === true);
+  const said: string[] = [];
+  const log = { ...silentLog, warn: (message: string) => void said.push(message) };
+  const heard = { onReport: () => {}, onRestart: () => {} };
+  const launcher = await startLauncher({ stateDir, home, clock, log, ...heard });
+  process.kill(Number(launchers()[0]), "SIGKILL");
+  await until(() => said.length === 1, "the word of its end");
+  clock.advance(1_000);
+  assert.equal(launchers().length, 1, "it is starting");
+  await launcher.end();
+  launcher.close();
+  assert.deepEqual(launchers(), []);
 });

@@ -236,7 +236,7 @@ test("seats that nobody needs go, and give their gates back", async () => {
   assert.equal(seats.find("0123456789abcdef-2"), undefined, "its keeper may still be at the gate");
   seats.vacated(seat.name);
   assert.equal(seats.find("0123456789abcdef-3")?.gate, seat.gate);
-  await seats.close(new Map());
+  await seats.close(new Map(), Promise.resolve());
 });
 
 test("gates that nobody told of are found", async () => {
@@ -259,7 +259,7 @@ test("gates that nobody told of are found", async () => {
   await clock.advance(1_000);
   assert.equal(told, 1);
   assert.ok(seats.find("0123456789abcdef-0"));
-  await seats.close(new Map());
+  await seats.close(new Map(), Promise.resolve());
 });
 
 test("a rank whose end is on its way to us is not swept: its seat may be another's", async () => {
