@@ -26,6 +26,8 @@ say() { printf '%s %s\n' "$1" "$2"; }
 unfit() { printf '!unfit\t%s\t%s\n' "$1" "$2" >&2; exit 65; }
 fail() { printf '!failed\t%s\n' "$1" >&2; exit 66; }
 has() { command -v "$1" >/dev/null 2>&1; }
+# What is removed in the end is below its folder: no name may lead anywhere else.
+case $folder in '' | .* | *[!A-Za-z0-9._-]*) fail "'$folder' is no cluster's folder" ;; esac
 nap() { sleep 0.05 2>/dev/null || sleep 1; }
 # When a process started, in ticks; nothing if there is none.
 start_of() {

@@ -29,6 +29,27 @@ import { until } from "../support/until.ts";
 
 const { signal } = new AbortController();
 
+/** Cut down to what an error says. */
+const saidBy = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+test("a step for a folder that is no cluster's ends before it does anything", async (t) => {
+  const here = ground(t, {});
+  const place = here.place("a");
+  await here.steps.install([place], signal);
+  await here.steps.claim(place, [], signal);
+  const before = left(here, "a");
+  for (const [cluster, token] of [
+    ["..", "/../../.."],
+    [".", "/.."],
+    ["a b", "12345678"],
+  ] as const) {
+    const wrong = { ...place, cluster, token };
+    const why = await here.steps.remove(wrong, signal).then(() => "", saidBy);
+    assert.match(why, /is no cluster's folder/);
+  }
+  assert.deepEqual(left(here, "a"), before);
+});
+
 for (const shell of shellsHere()) {
   const name = shell.join(" ");
 
