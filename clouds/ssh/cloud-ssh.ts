@@ -152,9 +152,13 @@ class HostsOfPools implements SshCloud {
     return made;
   }
 
-  /** A host that no cluster is on is let go of. */
+  /**
+   * A host that no cluster is on, or is to stay on, is let go of: of clusters that go together each
+   * would leave it to the other.
+   */
   async #leave({ cluster, host, target }: HostPlace): Promise<void> {
-    const others = this.#options.records().filter(({ name }) => name !== cluster);
+    const stays = ({ name, goal }: ClusterRecord) => name !== cluster && goal !== "absent";
+    const others = this.#options.records().filter(stays);
     if (others.some(({ nodes }) => nodes.some((node) => node.host === host))) return;
     await this.#options.ssh.leave(target);
   }

@@ -353,3 +353,11 @@ test("a host is let go of when no cluster is on it any more", async () => {
     assert.deepEqual(stage.left, name === "one" ? ["h2"] : ["h2", "h1"]);
   }
 });
+
+test("a host is let go of too when its clusters go at the same time", async () => {
+  const stage = sshStage({ pools: { lab: [{ name: "h1" }] } });
+  for (const name of ["one", "two"]) await stage.launched(name, { numNodes: 1 });
+  for (const name of ["one", "two"]) stage.set(name, { status: "STOPPING", goal: "absent" });
+  for (const name of ["one", "two"]) await stage.cloud.terminate(nodeIds(1, name), never);
+  assert.ok(stage.left.includes("h1"));
+});
