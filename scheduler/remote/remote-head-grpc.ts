@@ -201,6 +201,8 @@ export class KeptHead {
       const end = await hosting.endOf(record, signal);
       if (end !== undefined) throw this.#ended(end);
     }
+    // It may have gone while we looked: nothing is started for what is not there any more.
+    if (this.#options.fleets.record(this.cluster) === undefined) throw this.#unreachable();
     const place = await hosting.openHead(record, signal);
     return await this.#lineTo(record, { place, bringUp, listenMs: startedMs });
   }
@@ -219,6 +221,7 @@ export class KeptHead {
   #ended({ verb, why, kept = [] }: HostEnd): SkyError {
     const { fleets, log } = this.#options;
     log.info("the cluster has ended on its hosts", { cluster: this.cluster, verb, why, kept });
+    if (this.#isComing()) return this.#unreachable(`it had ended: ${why}`);
     if (this.#isKept) fleets.windDown(this.cluster, verb, why || "it ended on its hosts");
     this.#isKept = false;
     return this.#unreachable(`it has ended: ${why}`);
@@ -292,8 +295,14 @@ export class KeptHead {
     this.#care.saw(status === "UP" ? nodes : []);
   }
 
+  /** It is being brought up: an end that is heard of now is one of before. */
+  #isComing(): boolean {
+    const record = this.#options.fleets.record(this.cluster);
+    return record?.status === "INIT" && record.unasked === undefined;
+  }
+
   #wentDown(verb: "stop" | "down", why: string): void {
-    if (!this.#isKept) return;
+    if (!this.#isKept || this.#isComing()) return;
     this.#isKept = false;
     this.#care.rest();
     this.#options.fleets.windDown(this.cluster, verb, why || "it was idle");
