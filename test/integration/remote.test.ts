@@ -50,8 +50,8 @@ async function output(stage: RemoteStage, job: number): Promise<string> {
 }
 
 /**
- * Seen to hang about once in ten runs on a loaded machine, for a reason that is not known yet: it
- * Seen to hang about once in ten runs on a loaded machine, for a reason not known yet: it
+ * Seen to hang about once in ten runs on a loaded machine, for a reason not known yet: it is run by
+ * `npm run test:hosts`. The gate has the same life over real SSH (test/e2e/ssh-life.test.ts).
  */
 const life = process.env["SKY_TEST_ASIDE"] === "1" ? test : () => {};
 
