@@ -87,12 +87,6 @@ const layers: readonly Layer[] = [
 
 /** Only when they are asked for: `npm run test:hosts`. */
 const asides: readonly Layer[] = [
-  {
-    name: "aside",
-    files: files("remote"),
-    env: { SKY_TEST_ASIDE: "1", SKY_TEST_ISOLATION: "process" },
-    fileTimeoutMs: 240_000,
-  },
   { name: "all-hosts", files: [...moreOnHosts, ...asideE2e], ...onHosts },
 ];
 

@@ -49,13 +49,7 @@ async function output(stage: RemoteStage, job: number): Promise<string> {
   return Buffer.concat(parts).toString();
 }
 
-/**
- * Seen to hang about once in ten runs on a loaded machine, for a reason not known yet: it is run by
- * `npm run test:hosts`. The gate has the same life over real SSH (test/e2e/ssh-life.test.ts).
- */
-const life = process.env["SKY_TEST_ASIDE"] === "1" ? test : () => {};
-
-life(
+test(
   "a life: launched, used, asked, stopped, started, and down with its logs kept",
   limited,
   async (t) => {
