@@ -175,14 +175,22 @@ function cloudOf(stage: RemoteStage & { readonly asked: string[] }): Cloud {
   const target = { host: "host0" };
   const place = { host: "host0", target, home: headDir, socket: homeAt(headDir).socket };
   const capacity = { cpus: 2, memoryBytes: 2 ** 30, accelerators: [] };
+  const starting = new Map<string, Promise<void>>();
+  const startOne = async (node: string): Promise<void> => {
+    const index = hosts.hosts.findIndex((host) => host.node === node);
+    const { dir = "" } = hosts.hosts[index] ?? {};
+    if (runs(hosts, `host ${dir}`)) return;
+    rmSync(`${dir}/ended`, { force: true });
+    hosts.writeHostFile(index, await stage.remote.invite("demo", node, signal));
+    hosts.startNode(index);
+    phases.set(node, "up");
+  };
+  // A fleet asks again for what is not listed yet, also while it is being started.
   const start = async (nodes: readonly string[]): Promise<void> => {
     for (const node of nodes) {
-      const index = hosts.hosts.findIndex((host) => host.node === node);
-      const { dir = "" } = hosts.hosts[index] ?? {};
-      rmSync(`${dir}/ended`, { force: true });
-      hosts.writeHostFile(index, await stage.remote.invite("demo", node, signal));
-      hosts.startNode(index);
-      phases.set(node, "up");
+      const begun = starting.get(node) ?? startOne(node).finally(() => void starting.delete(node));
+      starting.set(node, begun);
+      await begun;
     }
   };
   return {
@@ -192,7 +200,7 @@ function cloudOf(stage: RemoteStage & { readonly asked: string[] }): Cloud {
       openHead: async () => {
         asked.push("openHead");
         rmSync(`${first?.dir}/ended`, { force: true });
-        if (!runsHead(hosts)) hosts.startHead();
+        if (!runs(hosts, "--hosted")) hosts.startHead();
         return place;
       },
       endOf: async () => {
@@ -227,8 +235,8 @@ function cloudOf(stage: RemoteStage & { readonly asked: string[] }): Cloud {
   };
 }
 
-function runsHead({ folder }: HostedCluster): boolean {
-  return processesOf(folder).some(({ command }) => command.includes("--hosted"));
+function runs({ folder }: HostedCluster, what: string): boolean {
+  return processesOf(folder).some(({ command }) => command.includes(what));
 }
 
 /** Tunnels that are proxies on this machine, and scripts that its own shell runs. */
