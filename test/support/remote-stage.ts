@@ -175,24 +175,7 @@ function cloudOf(stage: RemoteStage & { readonly asked: string[] }): Cloud {
   const target = { host: "host0" };
   const place = { host: "host0", target, home: headDir, socket: homeAt(headDir).socket };
   const capacity = { cpus: 2, memoryBytes: 2 ** 30, accelerators: [] };
-  const starting = new Map<string, Promise<void>>();
-  const startOne = async (node: string): Promise<void> => {
-    const index = hosts.hosts.findIndex((host) => host.node === node);
-    const { dir = "" } = hosts.hosts[index] ?? {};
-    if (runs(hosts, `host ${dir}`)) return;
-    rmSync(`${dir}/ended`, { force: true });
-    hosts.writeHostFile(index, await stage.remote.invite("demo", node, signal));
-    hosts.startNode(index);
-    phases.set(node, "up");
-  };
-  // A fleet asks again for what is not listed yet, also while it is being started.
-  const start = async (nodes: readonly string[]): Promise<void> => {
-    for (const node of nodes) {
-      const begun = starting.get(node) ?? startOne(node).finally(() => void starting.delete(node));
-      starting.set(node, begun);
-      await begun;
-    }
-  };
+  const start = starting(stage, phases);
   return {
     name: "ssh",
     heads: {
@@ -232,6 +215,31 @@ function cloudOf(stage: RemoteStage & { readonly asked: string[] }): Cloud {
         const ip = hosts.hosts.find((host) => host.node === node)?.ip ?? "";
         return { id: node, node, ip, phase };
       }),
+  };
+}
+
+/** A fleet asks again for what is not listed yet, also while it is being started. */
+function starting(
+  stage: Pick<RemoteStage, "hosts" | "remote">,
+  phases: Map<string, "up" | "stopped">,
+): (nodes: readonly string[]) => Promise<void> {
+  const { hosts, remote } = stage;
+  const begun = new Map<string, Promise<void>>();
+  const startOne = async (node: string): Promise<void> => {
+    const index = hosts.hosts.findIndex((host) => host.node === node);
+    const { dir = "" } = hosts.hosts[index] ?? {};
+    if (runs(hosts, `host ${dir}`)) return;
+    rmSync(`${dir}/ended`, { force: true });
+    hosts.writeHostFile(index, await remote.invite("demo", node, signal));
+    hosts.startNode(index);
+    phases.set(node, "up");
+  };
+  return async (nodes) => {
+    for (const node of nodes) {
+      const one = begun.get(node) ?? startOne(node).finally(() => void begun.delete(node));
+      begun.set(node, one);
+      await one;
+    }
   };
 }
 
