@@ -145,6 +145,28 @@ export const codes = {
   },
   "host/unfit": { remedy: "give-up", grpc: 9, text: "host {host} cannot be used: {why}. {fix}" },
   "host/failed": { remedy: "retry", grpc: 14, text: "host {host}: {what}: {why}" },
+  // Transfers
+  "objects/no-bucket": { remedy: "give-up", grpc: 5, text: "{bucket} does not exist" },
+  "objects/no-object": { remedy: "give-up", grpc: 5, text: "{object} does not exist" },
+  "objects/denied": { remedy: "give-up", grpc: 7, text: "{object}: access denied: {why}" },
+  "objects/changed": {
+    remedy: "give-up",
+    grpc: 10,
+    text: "{object} changed while it was copied: {why}",
+  },
+  "objects/damaged": { remedy: "retry", grpc: 15, text: "{object} is damaged: {why}" },
+  "objects/failed": { remedy: "retry", grpc: 14, text: "{object}: {why}" },
+  "objects/refused": { remedy: "give-up", grpc: 9, text: "{object}: the store refuses it: {why}" },
+  "plan/infeasible": { remedy: "give-up", grpc: 9, text: "there is no such plan: {why}" },
+  "program/invalid": { remedy: "fix-request", grpc: 3, text: "the program of {gateway}: {why}" },
+  "transfer/not-found": { remedy: "fix-request", grpc: 5, text: "Transfer {id} not found." },
+  "transfer/empty": { remedy: "give-up", grpc: 5, text: "there is nothing at {source}{hint}" },
+  "transfer/too-costly": {
+    remedy: "give-up",
+    grpc: 9,
+    text: "the transfer would cost about {cost} USD; the limit is {limit} USD",
+  },
+  "transfer/failed": { remedy: "give-up", grpc: 9, text: "transfer {id} failed: {why}" },
   "bundle/missing": { remedy: "give-up", grpc: 9, text: "there is no bundle for {arch}: {fix}" },
 } as const satisfies Record<string, CodeRow>;
 

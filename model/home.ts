@@ -24,6 +24,8 @@ export interface Home {
   readonly chunks: string;
   /** Logs that outlive their cluster, and what `logs --sync-down` fetched. */
   readonly logs: string;
+  /** One folder for each transfer: the ledger of its objects, journals, spools. */
+  readonly transfers: string;
   /** One folder for each cluster. */
   readonly clusters: string;
   cluster(name: string): ClusterHome;
@@ -54,6 +56,8 @@ export interface NodeHome {
   readonly ranks: string;
   /** Its content store, where it does not share the head's. */
   readonly chunks: string;
+  /** Of transfers that this node takes part in, a folder each. */
+  readonly transfers: string;
 }
 
 export function homeAt(root: string): Home {
@@ -71,6 +75,7 @@ export function homeAt(root: string): Home {
     sources: `${head}/sources.json`,
     chunks: `${root}/chunks`,
     logs: `${root}/logs`,
+    transfers: `${root}/transfers`,
     clusters: `${root}/clusters`,
     cluster: (name) => clusterHomeAt(`${root}/clusters/${name}`),
   };
@@ -90,7 +95,7 @@ export function nodeHomeAt(root: string): NodeHome {
   return {
     ...{ root, home: `${root}/home`, state: `${root}/state`, ranks: `${root}/ranks` },
     ...{ workdir: workdirName, linked: `${root}/home/.sky/file_mounts` },
-    chunks: `${root}/chunks`,
+    ...{ chunks: `${root}/chunks`, transfers: `${root}/transfers` },
   };
 }
 

@@ -1,0 +1,144 @@
+// What the head of a transfer and a gateway say to each other, on a channel of theirs: one JSON
+// object a line. The channel is the gateway's life: when it ends, the gateway stops and keeps what
+// the next round needs.
+//
+//   head                                gateway
+//   begin (program, passes, stores) ──▶
+//                                   ◀── listening (where its peers reach it), begun
+//   peer (where another listens)    ──▶
+//   objects … objects-end           ──▶  within the credit that it gave
+//                                   ◀── credit, read, wrote, failed, metrics
+//                                   ◀── done (every object is done, or failed)
+//   stop                            ──▶
+//                                   ◀── the end
+//
+// What must always hold: `wrote` is said when the object is whole under its final name and proven;
+// an upload is told before its first part is sent.
+
+import type { Verification } from "../../model/transfer.ts";
+import type { TransferPass } from "../../runtime/certificates-transfer-os.ts";
+import type { StreamTarget } from "../../runtime/stream.ts";
+import type { Digest } from "../chunks/chunk.ts";
+import type { ObjectAttributes, OpenStore, Upload } from "../stores/object-store.ts";
+import type { GatewayId, Handle, Program } from "./program.ts";
+
+/** An object, or what of it the other end needs to know. */
+export interface GatewayObject {
+  /** Its number in the transfer, from 0; below 2^32. */
+  readonly object: number;
+  /** A key, or for `read_local` an absolute path. */
+  readonly source: string;
+  readonly bytes: number;
+  /** Of the source, as listed: a change is found by it. Absent for `gen_data`. */
+  readonly version?: string;
+  readonly modifiedMs?: number;
+  readonly mode?: number;
+  readonly attributes?: ObjectAttributes;
+  /** At each destination: a key, or a path. `null` = not to that one. */
+  readonly targets: readonly (string | null)[];
+}
+
+/** A peer of this round. */
+export interface GatewayPeer {
+  readonly peer: GatewayId;
+  /** We dial it, and wait until we are told where; otherwise it dials us. */
+  readonly dial: boolean;
+}
+
+export interface GatewayLimits {
+  /** Of chunks in memory. */
+  readonly memoryBytes: number;
+  /** Of a relay's spool. */
+  readonly diskBytes: number;
+  /** Bytes a second that this gateway reads or takes. Absent = as fast as it goes. */
+  readonly bytesPerSecond?: number;
+}
+
+export type GatewayOrder =
+  | {
+      readonly kind: "begin";
+      /** 32 hexadecimal digits; the same in every round. */
+      readonly transfer: string;
+      readonly round: number;
+      readonly program: Program;
+      readonly peers: readonly GatewayPeer[];
+      readonly pass: TransferPass;
+      /** 32 bytes in base64: of those alone that read or write objects. */
+      readonly key?: string;
+      readonly stores: readonly OpenStore[];
+      readonly limits: GatewayLimits;
+      readonly verify: Verification;
+      readonly multipart: boolean;
+      readonly multipartBytes?: number;
+      /** Where writers make their files: a destination's path stays below it. */
+      readonly folders: readonly (string | null)[];
+    }
+  | { readonly kind: "peer"; readonly peer: GatewayId; readonly target: StreamTarget }
+  | { readonly kind: "objects"; readonly objects: readonly GatewayObject[] }
+  | { readonly kind: "objects-end" }
+  /** `remove`: uploads are aborted and partial files go; `keep`: they wait for the next round. */
+  | { readonly kind: "stop"; readonly leave: "keep" | "remove" };
+
+export type GatewayWord =
+  | { readonly kind: "listening"; readonly target: StreamTarget }
+  | { readonly kind: "begun" }
+  /** So many more objects may be told. */
+  | { readonly kind: "credit"; readonly objects: number }
+  /** Its bytes were read, and have this digest (that of its manifest, `chunks/manifest.ts`). */
+  | { readonly kind: "read"; readonly objects: readonly { object: number; digest: Digest }[] }
+  | { readonly kind: "wrote"; readonly objects: readonly WrittenObject[] }
+  | {
+      readonly kind: "upload";
+      readonly object: number;
+      readonly destination: number;
+      readonly upload: Upload;
+    }
+  | {
+      readonly kind: "failed";
+      /** Absent: all that is left of this gateway's work. */
+      readonly object?: number;
+      readonly destination?: number;
+      readonly handle: Handle;
+      readonly error: { readonly code: string; readonly text: string; readonly retry: boolean };
+    }
+  | { readonly kind: "metrics"; readonly metrics: GatewayMetrics }
+  | { readonly kind: "done" };
+
+export interface WrittenObject {
+  readonly object: number;
+  readonly destination: number;
+  readonly bytes: number;
+  readonly digest: Digest;
+  /** How that was proven: what the store says of it, or reading it again. */
+  readonly proof: "store" | "read" | "none";
+}
+
+export interface GatewayMetrics {
+  readonly operators: readonly OperatorMetrics[];
+  readonly memoryBytes: number;
+  readonly diskBytes: number;
+}
+
+export interface OperatorMetrics {
+  readonly handle: Handle;
+  /** Since the beginning. */
+  readonly bytes: number;
+  readonly chunks: number;
+  readonly objects: number;
+  readonly retries: number;
+  readonly failures: number;
+  /** Chunks that wait for it. */
+  readonly waiting: number;
+}
+
+/** The header of a control channel. */
+export const gatewayHeader = "gateway 1";
+
+/** The header of a listing: then one line with a `ListOrder`, and pages of `ListedObject` back. */
+export const listHeader = "list 1";
+
+export interface ListOrder {
+  /** Of the node; relative to its HOME unless absolute. */
+  readonly path: string;
+  readonly recursive: boolean;
+}
