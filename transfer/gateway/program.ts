@@ -14,8 +14,8 @@ export type Handle = string;
 /** Who takes part: `<cluster>/<node>`, as certificates name them. */
 export type GatewayId = string;
 
-/** The user's own machine: its head is a gateway, too. No cluster has this name. */
-export const homeGateway: GatewayId = "_home/head";
+/** The user's own machine: its head is a gateway, too. No cluster has such a node. */
+export const homeGateway: GatewayId = "home/this-machine";
 
 export type Operator = Root | Mux | Leaf;
 export type Root = ReadObjectStore | ReadLocal | GenData | Receive;
