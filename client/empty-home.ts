@@ -1,11 +1,16 @@
 // The head of a home in which nothing was ever launched: it is known without asking anybody that
-// there are no clusters, so none is started to say so. It becomes a real one with its first launch.
+// there are no clusters and no transfers, so none is started to say so. It becomes a real one with
+// the first launch, or the first transfer.
 
+import { SkyError } from "../model/errors.ts";
 import { unknownCluster } from "./cluster-name.ts";
 import type { Head } from "./head.ts";
 
+/** What there has to be a head for. */
+type Begins = "launch" | "previewTransfer" | "startTransfer" | "profileLinks";
+
 /** Answers as a head without clusters does. */
-const nobody: Omit<Head, "launch" | "version" | "inspect" | "close"> = {
+const nobody: Omit<Head, Begins | "version" | "inspect" | "close"> = {
   status: async ([name]) => (name === undefined ? [] : unknown(name)),
   refresh: async ([name]) => {
     return name === undefined ? { clusters: [], refreshed: [] } : unknown(name);
@@ -22,7 +27,19 @@ const nobody: Omit<Head, "launch" | "version" | "inspect" | "close"> = {
   tailLogs: ({ cluster }) => none(cluster),
   watchEvents: ({ cluster }) => none(cluster),
   why: async ({ cluster }) => unknown(cluster),
+  listTransfers: async () => [],
+  getTransfer: async (id) => noTransfer(id),
+  transferFailures: async (id) => noTransfer(id),
+  watchTransfer: async function* (id) {
+    yield noTransfer(id);
+  },
+  cancelTransfer: async ({ transfer }) => noTransfer(transfer),
+  resumeTransfer: async ({ transfer }) => noTransfer(transfer),
 };
+
+function noTransfer(id: number): never {
+  throw new SkyError("transfer/not-found", { id });
+}
 
 function unknown(cluster: string): never {
   throw unknownCluster(cluster, []);
@@ -48,6 +65,17 @@ export function emptyHomeHead(connect: () => Promise<Head>): Head {
     launch: async function* (...args) {
       yield* (await begun()).launch(...args);
     },
+    previewTransfer: async (...args) => (await begun()).previewTransfer(...args),
+    startTransfer: async (...args) => (await begun()).startTransfer(...args),
+    profileLinks: async function* (...args) {
+      yield* (await begun()).profileLinks(...args);
+    },
+    listTransfers: async (...args) => (await now()).listTransfers(...args),
+    getTransfer: async (...args) => (await now()).getTransfer(...args),
+    transferFailures: async (...args) => (await now()).transferFailures(...args),
+    watchTransfer: (...args) => read((head) => head.watchTransfer(...args)),
+    cancelTransfer: async (...args) => (await now()).cancelTransfer(...args),
+    resumeTransfer: async (...args) => (await now()).resumeTransfer(...args),
     version: async (...args) => (await begun()).version(...args),
     inspect: async (...args) => (await begun()).inspect(...args),
     close: () => void real?.then((head) => head.close()),

@@ -22,6 +22,7 @@ import type {
   LogEvent,
   LogQuery,
 } from "./head.ts";
+import { transferCalls } from "./head-transfers-grpc.ts";
 
 const attemptsMax = 5;
 const pauseMsFirst = 20;
@@ -35,6 +36,7 @@ export function headOver(connect: Connect): Head {
   return {
     ...clusterCalls(line),
     ...jobCalls(line),
+    ...transferCalls(line),
     version: async (signal) => {
       const reply = await line.call(signal, ({ debug }) => debug.version({}, { signal }));
       const { version, pid, home, startedAt } = reply;

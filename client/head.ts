@@ -15,8 +15,9 @@ import type { NumberedEvent } from "../model/event.ts";
 import type { Job, RankKey } from "../model/job.ts";
 import type { Accelerators } from "../model/resources.ts";
 import type { Task } from "../model/task.ts";
+import type { TransferCalls } from "./head-transfers.ts";
 
-export interface Head {
+export interface Head extends TransferCalls {
   launch(wanted: ClusterWanted, signal: AbortSignal): AsyncIterable<ClusterStep>;
   start(wanted: StartWanted, signal: AbortSignal): AsyncIterable<ClusterStep>;
   /** No names = all clusters. */

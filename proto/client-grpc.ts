@@ -33,6 +33,7 @@ import {
   debugService,
   hostService,
   jobService,
+  transferService,
 } from "./services.ts";
 
 /** The head's API from outside. */
@@ -42,6 +43,8 @@ export interface HeadClient {
   readonly debug: ClientOf<typeof debugService>;
   /** Only a head on a host of a cluster has it. */
   readonly hosts: ClientOf<typeof hostService>;
+  /** Only the head of a user's home has it. */
+  readonly transfers: ClientOf<typeof transferService>;
   close(): void;
 }
 
@@ -60,6 +63,7 @@ export function dialHead(
     jobs: clientOf(channel, jobService, always),
     debug: clientOf(channel, debugService, always),
     hosts: clientOf(channel, hostService, always),
+    transfers: clientOf(channel, transferService, always),
     close: () => channel.close(),
   };
 }

@@ -8,6 +8,7 @@ import type { ClusterStatus } from "../model/cluster.ts";
 import { SkyError } from "../model/errors.ts";
 import type { StopCause as Cause, JobStatus, RankKey } from "../model/job.ts";
 import type { NodePhase } from "../model/node.ts";
+import type { TransferOrder, TransferStatus } from "../model/transfer.ts";
 import { sky } from "./gen/sky.js";
 import type { RankReport } from "./messages.ts";
 
@@ -20,6 +21,7 @@ export interface EnumPair<Word extends string, E extends number> {
 
 const { ClusterStatus: Cluster, JobStatus: Job, NodePhase: Phase } = sky.v1;
 const { RankPhase, RankReportPhase, StopCause } = sky.v1;
+const { TransferStatus: Transfer, TransferVerb: Verb } = sky.v1;
 
 export const rankPhases: EnumPair<RankKey["phase"], sky.v1.RankPhase> = pair(
   "RankPhase",
@@ -123,6 +125,37 @@ export const jobStatuses: EnumPair<JobStatus, sky.v1.JobStatus> = pair(
     [Job.JOB_STATUS_FAILED]: "FAILED",
     [Job.JOB_STATUS_FAILED_SETUP]: "FAILED_SETUP",
     [Job.JOB_STATUS_CANCELLED]: "CANCELLED",
+  },
+);
+
+export const transferStatuses: EnumPair<TransferStatus, sky.v1.TransferStatus> = pair(
+  "TransferStatus",
+  {
+    PENDING: Transfer.TRANSFER_STATUS_PENDING,
+    RUNNING: Transfer.TRANSFER_STATUS_RUNNING,
+    FINISHING: Transfer.TRANSFER_STATUS_FINISHING,
+    SUCCEEDED: Transfer.TRANSFER_STATUS_SUCCEEDED,
+    FAILED: Transfer.TRANSFER_STATUS_FAILED,
+    CANCELLED: Transfer.TRANSFER_STATUS_CANCELLED,
+  },
+  {
+    [Transfer.TRANSFER_STATUS_UNSPECIFIED]: undefined,
+    [Transfer.TRANSFER_STATUS_PENDING]: "PENDING",
+    [Transfer.TRANSFER_STATUS_RUNNING]: "RUNNING",
+    [Transfer.TRANSFER_STATUS_FINISHING]: "FINISHING",
+    [Transfer.TRANSFER_STATUS_SUCCEEDED]: "SUCCEEDED",
+    [Transfer.TRANSFER_STATUS_FAILED]: "FAILED",
+    [Transfer.TRANSFER_STATUS_CANCELLED]: "CANCELLED",
+  },
+);
+
+export const transferVerbs: EnumPair<TransferOrder["verb"], sky.v1.TransferVerb> = pair(
+  "TransferVerb",
+  { copy: Verb.TRANSFER_VERB_COPY, sync: Verb.TRANSFER_VERB_SYNC },
+  {
+    [Verb.TRANSFER_VERB_UNSPECIFIED]: undefined,
+    [Verb.TRANSFER_VERB_COPY]: "copy",
+    [Verb.TRANSFER_VERB_SYNC]: "sync",
   },
 );
 

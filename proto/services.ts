@@ -57,6 +57,38 @@ export const jobService = {
   why: unary("JobService/Why", v1.WhyRequest, v1.WhyResponse),
 } as const satisfies Service;
 
+export const transferService = {
+  preview: unary(
+    "TransferService/PreviewTransfer",
+    v1.PreviewTransferRequest,
+    v1.PreviewTransferResponse,
+  ),
+  start: unary("TransferService/StartTransfer", v1.StartTransferRequest, v1.StartTransferResponse),
+  list: unary("TransferService/ListTransfers", v1.ListTransfersRequest, v1.ListTransfersResponse),
+  get: unary("TransferService/GetTransfer", v1.GetTransferRequest, v1.GetTransferResponse),
+  failures: unary(
+    "TransferService/TransferFailures",
+    v1.TransferFailuresRequest,
+    v1.TransferFailuresResponse,
+  ),
+  follow: stream(
+    "TransferService/FollowTransfer",
+    v1.FollowTransferRequest,
+    v1.FollowTransferResponse,
+  ),
+  cancel: unary(
+    "TransferService/CancelTransfer",
+    v1.CancelTransferRequest,
+    v1.CancelTransferResponse,
+  ),
+  resume: unary(
+    "TransferService/ResumeTransfer",
+    v1.ResumeTransferRequest,
+    v1.ResumeTransferResponse,
+  ),
+  profile: stream("TransferService/Profile", v1.ProfileRequest, v1.ProfileResponse),
+} as const satisfies Service;
+
 export const debugService = {
   version: unary("DebugService/Version", v1.VersionRequest, v1.VersionResponse),
   inspect: unary("DebugService/Inspect", v1.InspectRequest, v1.InspectResponse),

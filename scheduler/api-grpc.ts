@@ -1,4 +1,4 @@
-// The head's API: what the three services share, and their registration on a server.
+// The head's API: what the services share, and their registration on a server.
 //
 // Everything goes to one of four places: reads to a cluster's board and log store, changes of jobs
 // to its scheduler, changes of clusters to the fleets, histories to the store's events. What is
@@ -8,11 +8,12 @@ import type { Server } from "@grpc/grpc-js";
 import { SkyError } from "../model/errors.ts";
 import { addService } from "../proto/server-grpc.ts";
 import type { CallContext, HandlersOf, Service } from "../proto/services.ts";
-import { clusterService, debugService, jobService } from "../proto/services.ts";
+import { clusterService, debugService, jobService, transferService } from "../proto/services.ts";
 import { clusterHandlers } from "./api-clusters-grpc.ts";
 import { debugHandlers } from "./api-debug-grpc.ts";
 import { jobHandlers } from "./api-jobs-grpc.ts";
 import type { ApiOptions } from "./api-options.ts";
+import { transferHandlers } from "./api-transfers-grpc.ts";
 import { forwardedJobs } from "./remote/forwarding-grpc.ts";
 
 /** Calls at a time of all clients of a head. */
@@ -38,6 +39,10 @@ export function addHeadServices(server: Server, options: ApiOptions): void {
   serve(clusterService, clusterHandlers(options));
   serve(jobService, forwardedJobs(options, jobHandlers(options)));
   serve(debugService, debugHandlers(options));
+  const { transfers, store } = options;
+  if (transfers !== undefined) {
+    serve(transferService, transferHandlers({ transfers, store }));
+  }
 }
 
 type Handler = (request: never, context: CallContext) => Promise<unknown> | AsyncIterable<unknown>;

@@ -12,6 +12,7 @@ import type { Random } from "../runtime/random.ts";
 import type { Store } from "../runtime/store.ts";
 import type { Heads } from "./heads-os.ts";
 import type { RemoteHeads } from "./remote/remote.ts";
+import type { Transfers } from "./transfers/transfers.ts";
 
 export interface ApiOptions {
   readonly fleets: Fleets;
@@ -19,6 +20,8 @@ export interface ApiOptions {
   readonly heads: Pick<Heads, "get" | "whenOpen">;
   /** Those that run elsewhere; absent where there are none. */
   readonly remote?: Pick<RemoteHeads, "get">;
+  /** Of the user's home; absent at a head that is for one cluster. */
+  readonly transfers?: Omit<Transfers, "restore" | "running" | "close">;
   /** @throws SkyError `cloud/unknown`. */
   readonly cloud: (name: string) => Cloud;
   readonly isolation: Isolation;

@@ -2475,5 +2475,1014 @@ export namespace sky {
             }
             type $Shape = sky.v1.JoinResponse.$Properties;
         }
+
+        interface IBucket extends sky.v1.Bucket.$Properties {
+        }
+
+        class Bucket {
+            constructor(properties?: sky.v1.Bucket.$Properties);
+            $unknowns?: Uint8Array[];
+            store: string;
+            account: string;
+            bucket: string;
+            endpoint: string;
+            region: string;
+            static encode(message: sky.v1.Bucket.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Bucket & sky.v1.Bucket.$Shape;
+        }
+
+        namespace Bucket {
+            interface $Properties {
+                store?: string;
+                account?: string;
+                bucket?: string;
+                endpoint?: string;
+                region?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.Bucket.$Properties;
+        }
+
+        interface ITransferPath extends sky.v1.TransferPath.$Properties {
+        }
+
+        class TransferPath {
+            constructor(properties?: sky.v1.TransferPath.$Properties);
+            $unknowns?: Uint8Array[];
+            local: (sky.v1.LocalPlace|null);
+            node: (sky.v1.NodePlace|null);
+            store: (sky.v1.StorePlace|null);
+            at?: ("local"|"node"|"store");
+            static encode(message: sky.v1.TransferPath.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.TransferPath & sky.v1.TransferPath.$Shape;
+        }
+
+        namespace TransferPath {
+            interface $Properties {
+                local?: (sky.v1.LocalPlace.$Properties|null);
+                node?: (sky.v1.NodePlace.$Properties|null);
+                store?: (sky.v1.StorePlace.$Properties|null);
+                at?: ("local"|"node"|"store");
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = {
+              local?: sky.v1.LocalPlace.$Shape|null;
+              node?: sky.v1.NodePlace.$Shape|null;
+              store?: sky.v1.StorePlace.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ at?: undefined; local?: null; node?: null; store?: null }|{ at?: "local"; local: sky.v1.LocalPlace.$Shape; node?: null; store?: null }|{ at?: "node"; local?: null; node: sky.v1.NodePlace.$Shape; store?: null }|{ at?: "store"; local?: null; node?: null; store: sky.v1.StorePlace.$Shape })
+            );
+        }
+
+        interface ILocalPlace extends sky.v1.LocalPlace.$Properties {
+        }
+
+        class LocalPlace {
+            constructor(properties?: sky.v1.LocalPlace.$Properties);
+            $unknowns?: Uint8Array[];
+            path: string;
+            static encode(message: sky.v1.LocalPlace.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.LocalPlace & sky.v1.LocalPlace.$Shape;
+        }
+
+        namespace LocalPlace {
+            interface $Properties {
+                path?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.LocalPlace.$Properties;
+        }
+
+        interface INodePlace extends sky.v1.NodePlace.$Properties {
+        }
+
+        class NodePlace {
+            constructor(properties?: sky.v1.NodePlace.$Properties);
+            $unknowns?: Uint8Array[];
+            cluster: string;
+            node: string;
+            path: string;
+            static encode(message: sky.v1.NodePlace.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.NodePlace & sky.v1.NodePlace.$Shape;
+        }
+
+        namespace NodePlace {
+            interface $Properties {
+                cluster?: string;
+                node?: string;
+                path?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.NodePlace.$Properties;
+        }
+
+        interface IStorePlace extends sky.v1.StorePlace.$Properties {
+        }
+
+        class StorePlace {
+            constructor(properties?: sky.v1.StorePlace.$Properties);
+            $unknowns?: Uint8Array[];
+            bucket: sky.v1.Bucket;
+            key: string;
+            static encode(message: sky.v1.StorePlace.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.StorePlace & sky.v1.StorePlace.$Shape;
+        }
+
+        namespace StorePlace {
+            interface $Properties {
+                bucket?: sky.v1.Bucket.$Properties;
+                key?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.StorePlace.$Properties;
+        }
+
+        enum TransferVerb {
+            TRANSFER_VERB_UNSPECIFIED = 0,
+            TRANSFER_VERB_COPY = 1,
+            TRANSFER_VERB_SYNC = 2
+        }
+
+        enum TransferStatus {
+            TRANSFER_STATUS_UNSPECIFIED = 0,
+            TRANSFER_STATUS_PENDING = 1,
+            TRANSFER_STATUS_RUNNING = 2,
+            TRANSFER_STATUS_FINISHING = 3,
+            TRANSFER_STATUS_SUCCEEDED = 4,
+            TRANSFER_STATUS_FAILED = 5,
+            TRANSFER_STATUS_CANCELLED = 6
+        }
+
+        interface ITransferOrder extends sky.v1.TransferOrder.$Properties {
+        }
+
+        class TransferOrder {
+            constructor(properties?: sky.v1.TransferOrder.$Properties);
+            $unknowns?: Uint8Array[];
+            verb: sky.v1.TransferVerb;
+            source: sky.v1.TransferPath;
+            destinations: sky.v1.TransferPath[];
+            recursive: boolean;
+            options: sky.v1.TransferOptions;
+            user: string;
+            command: string;
+            idempotencyKey: string;
+            static encode(message: sky.v1.TransferOrder.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.TransferOrder & sky.v1.TransferOrder.$Shape;
+        }
+
+        namespace TransferOrder {
+            interface $Properties {
+                verb?: sky.v1.TransferVerb;
+                source?: sky.v1.TransferPath.$Properties;
+                destinations?: sky.v1.TransferPath.$Properties[];
+                recursive?: boolean;
+                options?: sky.v1.TransferOptions.$Properties;
+                user?: string;
+                command?: string;
+                idempotencyKey?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = {
+              verb?: sky.v1.TransferVerb;
+              source?: sky.v1.TransferPath.$Shape;
+              destinations?: sky.v1.TransferPath.$Shape[];
+              recursive?: boolean;
+              options?: sky.v1.TransferOptions.$Shape;
+              user?: string;
+              command?: string;
+              idempotencyKey?: string;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        interface ITransferOptions extends sky.v1.TransferOptions.$Properties {
+        }
+
+        class TransferOptions {
+            constructor(properties?: sky.v1.TransferOptions.$Properties);
+            $unknowns?: Uint8Array[];
+            solver: string;
+            gbps: (number|null);
+            pricePerGb: (number|null);
+            costMax: (number|null);
+            instancesMax: (number|null);
+            connections: (number|null);
+            multipart: boolean;
+            multipartBytes: (number|null);
+            verify: string;
+            bandwidth: (number|null);
+            requesterPays: boolean;
+            compress: boolean;
+            profile: (string|null);
+            filters: sky.v1.TransferFilter[];
+            delete: boolean;
+            compare: string;
+            via: sky.v1.TransferVia;
+            static encode(message: sky.v1.TransferOptions.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.TransferOptions & sky.v1.TransferOptions.$Shape;
+        }
+
+        namespace TransferOptions {
+            interface $Properties {
+                solver?: string;
+                gbps?: (number|null);
+                pricePerGb?: (number|null);
+                costMax?: (number|null);
+                instancesMax?: (number|null);
+                connections?: (number|null);
+                multipart?: boolean;
+                multipartBytes?: (number|null);
+                verify?: string;
+                bandwidth?: (number|null);
+                requesterPays?: boolean;
+                compress?: boolean;
+                profile?: (string|null);
+                filters?: sky.v1.TransferFilter.$Properties[];
+                "delete"?: boolean;
+                compare?: string;
+                via?: sky.v1.TransferVia.$Properties;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.TransferOptions.$Properties;
+        }
+
+        interface ITransferVia extends sky.v1.TransferVia.$Properties {
+        }
+
+        class TransferVia {
+            constructor(properties?: sky.v1.TransferVia.$Properties);
+            $unknowns?: Uint8Array[];
+            clusters: string[];
+            static encode(message: sky.v1.TransferVia.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.TransferVia & sky.v1.TransferVia.$Shape;
+        }
+
+        namespace TransferVia {
+            interface $Properties {
+                clusters?: string[];
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.TransferVia.$Properties;
+        }
+
+        interface ITransferFilter extends sky.v1.TransferFilter.$Properties {
+        }
+
+        class TransferFilter {
+            constructor(properties?: sky.v1.TransferFilter.$Properties);
+            $unknowns?: Uint8Array[];
+            include: boolean;
+            pattern: string;
+            static encode(message: sky.v1.TransferFilter.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.TransferFilter & sky.v1.TransferFilter.$Shape;
+        }
+
+        namespace TransferFilter {
+            interface $Properties {
+                include?: boolean;
+                pattern?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.TransferFilter.$Properties;
+        }
+
+        interface ITransferPlan extends sky.v1.TransferPlan.$Properties {
+        }
+
+        class TransferPlan {
+            constructor(properties?: sky.v1.TransferPlan.$Properties);
+            $unknowns?: Uint8Array[];
+            solver: string;
+            source: string;
+            destinations: string[];
+            sites: sky.v1.PlannedSite[];
+            edges: sky.v1.PlanEdge[];
+            stripes: number;
+            gbps: number;
+            pricePerGb: number;
+            cost: number;
+            seconds: number;
+            notes: string[];
+            static encode(message: sky.v1.TransferPlan.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.TransferPlan & sky.v1.TransferPlan.$Shape;
+        }
+
+        namespace TransferPlan {
+            interface $Properties {
+                solver?: string;
+                source?: string;
+                destinations?: string[];
+                sites?: sky.v1.PlannedSite.$Properties[];
+                edges?: sky.v1.PlanEdge.$Properties[];
+                stripes?: number;
+                gbps?: number;
+                pricePerGb?: number;
+                cost?: number;
+                seconds?: number;
+                notes?: string[];
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.TransferPlan.$Properties;
+        }
+
+        interface IPlannedSite extends sky.v1.PlannedSite.$Properties {
+        }
+
+        class PlannedSite {
+            constructor(properties?: sky.v1.PlannedSite.$Properties);
+            $unknowns?: Uint8Array[];
+            id: string;
+            gateways: number;
+            static encode(message: sky.v1.PlannedSite.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.PlannedSite & sky.v1.PlannedSite.$Shape;
+        }
+
+        namespace PlannedSite {
+            interface $Properties {
+                id?: string;
+                gateways?: number;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.PlannedSite.$Properties;
+        }
+
+        interface IPlanEdge extends sky.v1.PlanEdge.$Properties {
+        }
+
+        class PlanEdge {
+            constructor(properties?: sky.v1.PlanEdge.$Properties);
+            $unknowns?: Uint8Array[];
+            from: string;
+            to: string;
+            gbps: number;
+            connections: number;
+            pricePerGb: number;
+            stripes: number[];
+            static encode(message: sky.v1.PlanEdge.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.PlanEdge & sky.v1.PlanEdge.$Shape;
+        }
+
+        namespace PlanEdge {
+            interface $Properties {
+                from?: string;
+                to?: string;
+                gbps?: number;
+                connections?: number;
+                pricePerGb?: number;
+                stripes?: number[];
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.PlanEdge.$Properties;
+        }
+
+        interface ITransferCounts extends sky.v1.TransferCounts.$Properties {
+        }
+
+        class TransferCounts {
+            constructor(properties?: sky.v1.TransferCounts.$Properties);
+            $unknowns?: Uint8Array[];
+            listed: number;
+            listedBytes: number;
+            isListed: boolean;
+            done: number;
+            doneBytes: number;
+            movingBytes: number;
+            skipped: number;
+            failed: number;
+            deleted: number;
+            retries: number;
+            rounds: number;
+            static encode(message: sky.v1.TransferCounts.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.TransferCounts & sky.v1.TransferCounts.$Shape;
+        }
+
+        namespace TransferCounts {
+            interface $Properties {
+                listed?: number;
+                listedBytes?: number;
+                isListed?: boolean;
+                done?: number;
+                doneBytes?: number;
+                movingBytes?: number;
+                skipped?: number;
+                failed?: number;
+                deleted?: number;
+                retries?: number;
+                rounds?: number;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.TransferCounts.$Properties;
+        }
+
+        interface ITransfer extends sky.v1.Transfer.$Properties {
+        }
+
+        class Transfer {
+            constructor(properties?: sky.v1.Transfer.$Properties);
+            $unknowns?: Uint8Array[];
+            id: number;
+            status: sky.v1.TransferStatus;
+            verb: sky.v1.TransferVerb;
+            source: string;
+            destinations: string[];
+            user: string;
+            command: string;
+            submittedAt: number;
+            startedAt: (number|null);
+            endedAt: (number|null);
+            counts: sky.v1.TransferCounts;
+            why: string;
+            failures: sky.v1.ObjectFailure[];
+            plan: sky.v1.TransferPlan;
+            cost: number;
+            static encode(message: sky.v1.Transfer.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.Transfer & sky.v1.Transfer.$Shape;
+        }
+
+        namespace Transfer {
+            interface $Properties {
+                id?: number;
+                status?: sky.v1.TransferStatus;
+                verb?: sky.v1.TransferVerb;
+                source?: string;
+                destinations?: string[];
+                user?: string;
+                command?: string;
+                submittedAt?: number;
+                startedAt?: (number|null);
+                endedAt?: (number|null);
+                counts?: sky.v1.TransferCounts.$Properties;
+                why?: string;
+                failures?: sky.v1.ObjectFailure.$Properties[];
+                plan?: sky.v1.TransferPlan.$Properties;
+                cost?: number;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.Transfer.$Properties;
+        }
+
+        interface IObjectFailure extends sky.v1.ObjectFailure.$Properties {
+        }
+
+        class ObjectFailure {
+            constructor(properties?: sky.v1.ObjectFailure.$Properties);
+            $unknowns?: Uint8Array[];
+            object: string;
+            destination: string;
+            why: string;
+            static encode(message: sky.v1.ObjectFailure.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.ObjectFailure & sky.v1.ObjectFailure.$Shape;
+        }
+
+        namespace ObjectFailure {
+            interface $Properties {
+                object?: string;
+                destination?: string;
+                why?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.ObjectFailure.$Properties;
+        }
+
+        interface IPreviewTransferRequest extends sky.v1.PreviewTransferRequest.$Properties {
+        }
+
+        class PreviewTransferRequest {
+            constructor(properties?: sky.v1.PreviewTransferRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            order: sky.v1.TransferOrder;
+            environment: { [k: string]: string };
+            static encode(message: sky.v1.PreviewTransferRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.PreviewTransferRequest & sky.v1.PreviewTransferRequest.$Shape;
+        }
+
+        namespace PreviewTransferRequest {
+            interface $Properties {
+                order?: sky.v1.TransferOrder.$Properties;
+                environment?: { [k: string]: string };
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = {
+              order?: sky.v1.TransferOrder.$Shape;
+              environment?: { [k: string]: string };
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        interface IPreviewTransferResponse extends sky.v1.PreviewTransferResponse.$Properties {
+        }
+
+        class PreviewTransferResponse {
+            constructor(properties?: sky.v1.PreviewTransferResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            plan: sky.v1.TransferPlan;
+            objects: number;
+            bytes: number;
+            isPart: boolean;
+            sample: sky.v1.PlannedObject[];
+            deletes: number;
+            notes: string[];
+            static encode(message: sky.v1.PreviewTransferResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.PreviewTransferResponse & sky.v1.PreviewTransferResponse.$Shape;
+        }
+
+        namespace PreviewTransferResponse {
+            interface $Properties {
+                plan?: sky.v1.TransferPlan.$Properties;
+                objects?: number;
+                bytes?: number;
+                isPart?: boolean;
+                sample?: sky.v1.PlannedObject.$Properties[];
+                deletes?: number;
+                notes?: string[];
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.PreviewTransferResponse.$Properties;
+        }
+
+        interface IPlannedObject extends sky.v1.PlannedObject.$Properties {
+        }
+
+        class PlannedObject {
+            constructor(properties?: sky.v1.PlannedObject.$Properties);
+            $unknowns?: Uint8Array[];
+            from: string;
+            to: string;
+            bytes: number;
+            static encode(message: sky.v1.PlannedObject.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.PlannedObject & sky.v1.PlannedObject.$Shape;
+        }
+
+        namespace PlannedObject {
+            interface $Properties {
+                from?: string;
+                to?: string;
+                bytes?: number;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.PlannedObject.$Properties;
+        }
+
+        interface IStartTransferRequest extends sky.v1.StartTransferRequest.$Properties {
+        }
+
+        class StartTransferRequest {
+            constructor(properties?: sky.v1.StartTransferRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            order: sky.v1.TransferOrder;
+            environment: { [k: string]: string };
+            static encode(message: sky.v1.StartTransferRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.StartTransferRequest & sky.v1.StartTransferRequest.$Shape;
+        }
+
+        namespace StartTransferRequest {
+            interface $Properties {
+                order?: sky.v1.TransferOrder.$Properties;
+                environment?: { [k: string]: string };
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = {
+              order?: sky.v1.TransferOrder.$Shape;
+              environment?: { [k: string]: string };
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        interface IStartTransferResponse extends sky.v1.StartTransferResponse.$Properties {
+        }
+
+        class StartTransferResponse {
+            constructor(properties?: sky.v1.StartTransferResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            transfer: number;
+            static encode(message: sky.v1.StartTransferResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.StartTransferResponse & sky.v1.StartTransferResponse.$Shape;
+        }
+
+        namespace StartTransferResponse {
+            interface $Properties {
+                transfer?: number;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.StartTransferResponse.$Properties;
+        }
+
+        interface IListTransfersRequest extends sky.v1.ListTransfersRequest.$Properties {
+        }
+
+        class ListTransfersRequest {
+            constructor(properties?: sky.v1.ListTransfersRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            user: string;
+            skipFinished: boolean;
+            limit: number;
+            static encode(message: sky.v1.ListTransfersRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.ListTransfersRequest & sky.v1.ListTransfersRequest.$Shape;
+        }
+
+        namespace ListTransfersRequest {
+            interface $Properties {
+                user?: string;
+                skipFinished?: boolean;
+                limit?: number;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.ListTransfersRequest.$Properties;
+        }
+
+        interface IListTransfersResponse extends sky.v1.ListTransfersResponse.$Properties {
+        }
+
+        class ListTransfersResponse {
+            constructor(properties?: sky.v1.ListTransfersResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            transfers: sky.v1.Transfer[];
+            static encode(message: sky.v1.ListTransfersResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.ListTransfersResponse & sky.v1.ListTransfersResponse.$Shape;
+        }
+
+        namespace ListTransfersResponse {
+            interface $Properties {
+                transfers?: sky.v1.Transfer.$Properties[];
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.ListTransfersResponse.$Properties;
+        }
+
+        interface IGetTransferRequest extends sky.v1.GetTransferRequest.$Properties {
+        }
+
+        class GetTransferRequest {
+            constructor(properties?: sky.v1.GetTransferRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            transfer: number;
+            static encode(message: sky.v1.GetTransferRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.GetTransferRequest & sky.v1.GetTransferRequest.$Shape;
+        }
+
+        namespace GetTransferRequest {
+            interface $Properties {
+                transfer?: number;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.GetTransferRequest.$Properties;
+        }
+
+        interface IGetTransferResponse extends sky.v1.GetTransferResponse.$Properties {
+        }
+
+        class GetTransferResponse {
+            constructor(properties?: sky.v1.GetTransferResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            transfer: sky.v1.Transfer;
+            static encode(message: sky.v1.GetTransferResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.GetTransferResponse & sky.v1.GetTransferResponse.$Shape;
+        }
+
+        namespace GetTransferResponse {
+            interface $Properties {
+                transfer?: sky.v1.Transfer.$Properties;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.GetTransferResponse.$Properties;
+        }
+
+        interface ITransferFailuresRequest extends sky.v1.TransferFailuresRequest.$Properties {
+        }
+
+        class TransferFailuresRequest {
+            constructor(properties?: sky.v1.TransferFailuresRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            transfer: number;
+            after: number;
+            limit: number;
+            static encode(message: sky.v1.TransferFailuresRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.TransferFailuresRequest & sky.v1.TransferFailuresRequest.$Shape;
+        }
+
+        namespace TransferFailuresRequest {
+            interface $Properties {
+                transfer?: number;
+                after?: number;
+                limit?: number;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.TransferFailuresRequest.$Properties;
+        }
+
+        interface ITransferFailuresResponse extends sky.v1.TransferFailuresResponse.$Properties {
+        }
+
+        class TransferFailuresResponse {
+            constructor(properties?: sky.v1.TransferFailuresResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            failures: sky.v1.ObjectFailure[];
+            static encode(message: sky.v1.TransferFailuresResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.TransferFailuresResponse & sky.v1.TransferFailuresResponse.$Shape;
+        }
+
+        namespace TransferFailuresResponse {
+            interface $Properties {
+                failures?: sky.v1.ObjectFailure.$Properties[];
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.TransferFailuresResponse.$Properties;
+        }
+
+        interface IFollowTransferRequest extends sky.v1.FollowTransferRequest.$Properties {
+        }
+
+        class FollowTransferRequest {
+            constructor(properties?: sky.v1.FollowTransferRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            transfer: number;
+            static encode(message: sky.v1.FollowTransferRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.FollowTransferRequest & sky.v1.FollowTransferRequest.$Shape;
+        }
+
+        namespace FollowTransferRequest {
+            interface $Properties {
+                transfer?: number;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.FollowTransferRequest.$Properties;
+        }
+
+        interface IFollowTransferResponse extends sky.v1.FollowTransferResponse.$Properties {
+        }
+
+        class FollowTransferResponse {
+            constructor(properties?: sky.v1.FollowTransferResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            state: (sky.v1.Transfer|null);
+            progress: (sky.v1.TransferProgress|null);
+            object: (sky.v1.ObjectDone|null);
+            failed: (sky.v1.ObjectFailure|null);
+            round: (sky.v1.TransferRound|null);
+            event?: ("state"|"progress"|"object"|"failed"|"round");
+            static encode(message: sky.v1.FollowTransferResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.FollowTransferResponse & sky.v1.FollowTransferResponse.$Shape;
+        }
+
+        namespace FollowTransferResponse {
+            interface $Properties {
+                state?: (sky.v1.Transfer.$Properties|null);
+                progress?: (sky.v1.TransferProgress.$Properties|null);
+                object?: (sky.v1.ObjectDone.$Properties|null);
+                failed?: (sky.v1.ObjectFailure.$Properties|null);
+                round?: (sky.v1.TransferRound.$Properties|null);
+                event?: ("state"|"progress"|"object"|"failed"|"round");
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = {
+              state?: sky.v1.Transfer.$Shape|null;
+              progress?: sky.v1.TransferProgress.$Shape|null;
+              object?: sky.v1.ObjectDone.$Shape|null;
+              failed?: sky.v1.ObjectFailure.$Shape|null;
+              round?: sky.v1.TransferRound.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ event?: undefined; state?: null; progress?: null; object?: null; failed?: null; round?: null }|{ event?: "state"; state: sky.v1.Transfer.$Shape; progress?: null; object?: null; failed?: null; round?: null }|{ event?: "progress"; state?: null; progress: sky.v1.TransferProgress.$Shape; object?: null; failed?: null; round?: null }|{ event?: "object"; state?: null; progress?: null; object: sky.v1.ObjectDone.$Shape; failed?: null; round?: null }|{ event?: "failed"; state?: null; progress?: null; object?: null; failed: sky.v1.ObjectFailure.$Shape; round?: null }|{ event?: "round"; state?: null; progress?: null; object?: null; failed?: null; round: sky.v1.TransferRound.$Shape })
+            );
+        }
+
+        interface ITransferProgress extends sky.v1.TransferProgress.$Properties {
+        }
+
+        class TransferProgress {
+            constructor(properties?: sky.v1.TransferProgress.$Properties);
+            $unknowns?: Uint8Array[];
+            counts: sky.v1.TransferCounts;
+            bytesPerSecond: number;
+            secondsLeft: (number|null);
+            destinations: sky.v1.DestinationProgress[];
+            static encode(message: sky.v1.TransferProgress.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.TransferProgress & sky.v1.TransferProgress.$Shape;
+        }
+
+        namespace TransferProgress {
+            interface $Properties {
+                counts?: sky.v1.TransferCounts.$Properties;
+                bytesPerSecond?: number;
+                secondsLeft?: (number|null);
+                destinations?: sky.v1.DestinationProgress.$Properties[];
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.TransferProgress.$Properties;
+        }
+
+        interface IDestinationProgress extends sky.v1.DestinationProgress.$Properties {
+        }
+
+        class DestinationProgress {
+            constructor(properties?: sky.v1.DestinationProgress.$Properties);
+            $unknowns?: Uint8Array[];
+            done: number;
+            doneBytes: number;
+            static encode(message: sky.v1.DestinationProgress.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.DestinationProgress & sky.v1.DestinationProgress.$Shape;
+        }
+
+        namespace DestinationProgress {
+            interface $Properties {
+                done?: number;
+                doneBytes?: number;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.DestinationProgress.$Properties;
+        }
+
+        interface IObjectDone extends sky.v1.ObjectDone.$Properties {
+        }
+
+        class ObjectDone {
+            constructor(properties?: sky.v1.ObjectDone.$Properties);
+            $unknowns?: Uint8Array[];
+            object: string;
+            destination: string;
+            bytes: number;
+            digest: string;
+            static encode(message: sky.v1.ObjectDone.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.ObjectDone & sky.v1.ObjectDone.$Shape;
+        }
+
+        namespace ObjectDone {
+            interface $Properties {
+                object?: string;
+                destination?: string;
+                bytes?: number;
+                digest?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.ObjectDone.$Properties;
+        }
+
+        interface ITransferRound extends sky.v1.TransferRound.$Properties {
+        }
+
+        class TransferRound {
+            constructor(properties?: sky.v1.TransferRound.$Properties);
+            $unknowns?: Uint8Array[];
+            round: number;
+            why: string;
+            static encode(message: sky.v1.TransferRound.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.TransferRound & sky.v1.TransferRound.$Shape;
+        }
+
+        namespace TransferRound {
+            interface $Properties {
+                round?: number;
+                why?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.TransferRound.$Properties;
+        }
+
+        interface ICancelTransferRequest extends sky.v1.CancelTransferRequest.$Properties {
+        }
+
+        class CancelTransferRequest {
+            constructor(properties?: sky.v1.CancelTransferRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            transfer: number;
+            user: string;
+            static encode(message: sky.v1.CancelTransferRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.CancelTransferRequest & sky.v1.CancelTransferRequest.$Shape;
+        }
+
+        namespace CancelTransferRequest {
+            interface $Properties {
+                transfer?: number;
+                user?: string;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.CancelTransferRequest.$Properties;
+        }
+
+        interface ICancelTransferResponse extends sky.v1.CancelTransferResponse.$Properties {
+        }
+
+        class CancelTransferResponse {
+            constructor(properties?: sky.v1.CancelTransferResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            static encode(message: sky.v1.CancelTransferResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.CancelTransferResponse & sky.v1.CancelTransferResponse.$Shape;
+        }
+
+        namespace CancelTransferResponse {
+            interface $Properties {
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.CancelTransferResponse.$Properties;
+        }
+
+        interface IResumeTransferRequest extends sky.v1.ResumeTransferRequest.$Properties {
+        }
+
+        class ResumeTransferRequest {
+            constructor(properties?: sky.v1.ResumeTransferRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            transfer: number;
+            user: string;
+            environment: { [k: string]: string };
+            static encode(message: sky.v1.ResumeTransferRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.ResumeTransferRequest & sky.v1.ResumeTransferRequest.$Shape;
+        }
+
+        namespace ResumeTransferRequest {
+            interface $Properties {
+                transfer?: number;
+                user?: string;
+                environment?: { [k: string]: string };
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.ResumeTransferRequest.$Properties;
+        }
+
+        interface IResumeTransferResponse extends sky.v1.ResumeTransferResponse.$Properties {
+        }
+
+        class ResumeTransferResponse {
+            constructor(properties?: sky.v1.ResumeTransferResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            transfer: number;
+            static encode(message: sky.v1.ResumeTransferResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.ResumeTransferResponse & sky.v1.ResumeTransferResponse.$Shape;
+        }
+
+        namespace ResumeTransferResponse {
+            interface $Properties {
+                transfer?: number;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.ResumeTransferResponse.$Properties;
+        }
+
+        interface IProfileRequest extends sky.v1.ProfileRequest.$Properties {
+        }
+
+        class ProfileRequest {
+            constructor(properties?: sky.v1.ProfileRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            clusters: string[];
+            seconds: (number|null);
+            static encode(message: sky.v1.ProfileRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.ProfileRequest & sky.v1.ProfileRequest.$Shape;
+        }
+
+        namespace ProfileRequest {
+            interface $Properties {
+                clusters?: string[];
+                seconds?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.ProfileRequest.$Properties;
+        }
+
+        interface IProfileResponse extends sky.v1.ProfileResponse.$Properties {
+        }
+
+        class ProfileResponse {
+            constructor(properties?: sky.v1.ProfileResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            link: sky.v1.ProfiledLink;
+            static encode(message: sky.v1.ProfileResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.ProfileResponse & sky.v1.ProfileResponse.$Shape;
+        }
+
+        namespace ProfileResponse {
+            interface $Properties {
+                link?: sky.v1.ProfiledLink.$Properties;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.ProfileResponse.$Properties;
+        }
+
+        interface IProfiledLink extends sky.v1.ProfiledLink.$Properties {
+        }
+
+        class ProfiledLink {
+            constructor(properties?: sky.v1.ProfiledLink.$Properties);
+            $unknowns?: Uint8Array[];
+            from: string;
+            to: string;
+            gbps: number;
+            measuredAt: number;
+            static encode(message: sky.v1.ProfiledLink.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.ProfiledLink & sky.v1.ProfiledLink.$Shape;
+        }
+
+        namespace ProfiledLink {
+            interface $Properties {
+                from?: string;
+                to?: string;
+                gbps?: number;
+                measuredAt?: number;
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sky.v1.ProfiledLink.$Properties;
+        }
     }
 }

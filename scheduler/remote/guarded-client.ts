@@ -7,7 +7,13 @@
 import { isSkyError, type SkyError } from "../../model/errors.ts";
 import type { HeadClient } from "../../proto/client-grpc.ts";
 import type { CallOptions, ClientOf, Service } from "../../proto/services.ts";
-import { clusterService, debugService, hostService, jobService } from "../../proto/services.ts";
+import {
+  clusterService,
+  debugService,
+  hostService,
+  jobService,
+  transferService,
+} from "../../proto/services.ts";
 
 export interface CallGuard {
   readonly client: HeadClient;
@@ -24,6 +30,7 @@ export function guardCalls(client: HeadClient, lost: (why: string) => SkyError):
       jobs: guard.over(client.jobs, jobService),
       debug: guard.over(client.debug, debugService),
       hosts: guard.over(client.hosts, hostService),
+      transfers: guard.over(client.transfers, transferService),
       close: () => client.close(),
     },
     cut: (why) => guard.cut(why),

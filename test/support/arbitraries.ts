@@ -15,14 +15,14 @@ import { fc } from "./property.ts";
 
 export const text = fc.string({ unit: "binary" });
 export const someText = fc.string({ unit: "binary", minLength: 1 });
-const whole = fc.oneof(
+export const whole = fc.oneof(
   fc.constantFrom(0, 1, 2 ** 31, 2 ** 32 + 1, 2 ** 53 - 1),
   fc.integer({ min: 0, max: 2 ** 53 - 1 }),
 );
-const small = fc.oneof(fc.constantFrom(0, 1, 2 ** 31 - 1), fc.nat());
+export const small = fc.oneof(fc.constantFrom(0, 1, 2 ** 31 - 1), fc.nat());
 const anyInt32 = fc.oneof(fc.constantFrom(-1, 2 ** 31 - 1, -(2 ** 31)), fc.integer());
 /** Without -0, which protobuf's default does not keep apart. */
-const real = fc.double({ noNaN: true }).map((value) => value + 0);
+export const real = fc.double({ noNaN: true }).map((value) => value + 0);
 
 export const record: fc.Arbitrary<Record<string, string>> = fc
   .uniqueArray(
@@ -31,12 +31,12 @@ export const record: fc.Arbitrary<Record<string, string>> = fc
   )
   .map((entries) => Object.fromEntries(entries));
 
-function plain<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
+export function plain<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
   return fc.record(model, { noNullPrototype: true }) as fc.Arbitrary<T>;
 }
 
 /** The fields of `must`, and any of those of `may`. */
-function withSome<A, B>(
+export function withSome<A, B>(
   must: { [K in keyof A]: fc.Arbitrary<A[K]> },
   may: { [K in keyof B]: fc.Arbitrary<B[K]> },
 ): fc.Arbitrary<A & Partial<B>> {

@@ -9,11 +9,12 @@ import { ServerCredentials } from "@grpc/grpc-js";
 import { homeAt } from "../../model/home.ts";
 import { addService, createGrpcServer, listenGrpc } from "../../proto/server-grpc.ts";
 import type { HandlersOf, Service } from "../../proto/services.ts";
-import { clusterService, debugService, jobService } from "../../proto/services.ts";
+import { clusterService, debugService, jobService, transferService } from "../../proto/services.ts";
 
 export interface Methods {
   readonly clusters?: Partial<HandlersOf<typeof clusterService>>;
   readonly jobs?: Partial<HandlersOf<typeof jobService>>;
+  readonly transfers?: Partial<HandlersOf<typeof transferService>>;
 }
 
 export interface Stage {
@@ -38,6 +39,7 @@ export async function stage(t: TestContext, methods: Methods): Promise<Stage> {
       add(server, clusterService, methods.clusters ?? {});
       add(server, jobService, methods.jobs ?? {});
       add(server, debugService, {});
+      add(server, transferService, methods.transfers ?? {});
       await listenGrpc(server, `unix:${home.socket}`, ServerCredentials.createInsecure());
     },
     cut: () => server.forceShutdown(),

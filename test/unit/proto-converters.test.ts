@@ -15,6 +15,18 @@ import {
   taskToProto,
 } from "../../proto/converters-job.ts";
 import {
+  orderFromProto,
+  orderToProto,
+  previewFromProto,
+  previewToProto,
+} from "../../proto/converters-transfer.ts";
+import {
+  transferEventFromProto,
+  transferEventToProto,
+  transferFromProto,
+  transferToProto,
+} from "../../proto/converters-transfer-view.ts";
+import {
   asSkyError,
   errorFromBytes,
   errorFromGrpc,
@@ -23,6 +35,7 @@ import {
 } from "../../proto/error-detail.ts";
 import { sky } from "../../proto/gen/sky.js";
 import { cluster, event, job, record, task } from "../support/arbitraries.ts";
+import { order, preview, transfer, transferEvent } from "../support/arbitraries-transfer.ts";
 import { fc } from "../support/property.ts";
 
 function roundTrip<M, In, Out>(
@@ -49,6 +62,24 @@ roundTrip("task", task, { type: TaskProto, to: taskToProto, from: taskFromProto 
 roundTrip("job", job, { type: Job, to: jobToProto, from: jobFromProto });
 roundTrip("event", event, { type: Event, to: eventToProto, from: eventFromProto });
 roundTrip("cluster", cluster, { type: Cluster, to: clusterToProto, from: clusterFromProto });
+
+const { TransferOrder, Transfer, PreviewTransferResponse, FollowTransferResponse } = sky.v1;
+roundTrip("transfer's order", order, {
+  type: TransferOrder,
+  ...{ to: orderToProto, from: orderFromProto },
+});
+roundTrip("transfer", transfer, {
+  type: Transfer,
+  ...{ to: transferToProto, from: transferFromProto },
+});
+roundTrip("preview of a transfer", preview, {
+  type: PreviewTransferResponse,
+  ...{ to: previewToProto, from: previewFromProto },
+});
+roundTrip("transfer's event", transferEvent, {
+  type: FollowTransferResponse,
+  ...{ to: transferEventToProto, from: transferEventFromProto },
+});
 
 test("converters: environment variables keep their order and their bytes", () => {
   const envs = { Z: "1", A: " $HOME \"'\n\t\u0000é", __proto: "", M: "\u{1f680}" };

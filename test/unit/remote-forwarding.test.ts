@@ -20,7 +20,7 @@ type Jobs = Partial<HeadClient["jobs"]>;
 
 /** A head elsewhere whose calls about jobs these are; and all else that the API stands on. */
 function forwarding(jobs: Jobs, status = "UP", isKnown = true) {
-  const client = { jobs, clusters: {}, debug: {}, hosts: {}, close: () => {} };
+  const client = { jobs, clusters: {}, debug: {}, hosts: {}, transfers: {}, close: () => {} };
   const guard = guardCalls(
     client as unknown as HeadClient,
     (why) => new SkyError("head/unreachable", { why: `on gpu1: ${why}` }),
