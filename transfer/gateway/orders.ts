@@ -19,7 +19,7 @@ import type { Verification } from "../../model/transfer.ts";
 import type { TransferPass } from "../../runtime/certificates-transfer-os.ts";
 import type { StreamTarget } from "../../runtime/stream.ts";
 import type { Digest } from "../chunks/chunk.ts";
-import type { ObjectAttributes, OpenStore, Upload } from "../stores/object-store.ts";
+import type { ListedObject, ObjectAttributes, OpenStore, Upload } from "../stores/object-store.ts";
 import type { GatewayId, Handle, Program } from "./program.ts";
 
 /** An object, or what of it the other end needs to know. */
@@ -99,7 +99,7 @@ export type GatewayWord =
       readonly object?: number;
       readonly destination?: number;
       readonly handle: Handle;
-      readonly error: { readonly code: string; readonly text: string; readonly retry: boolean };
+      readonly error: WordedError;
     }
   | { readonly kind: "metrics"; readonly metrics: GatewayMetrics }
   | { readonly kind: "done" };
@@ -134,11 +134,57 @@ export interface OperatorMetrics {
 /** The header of a control channel. */
 export const gatewayHeader = "gateway 1";
 
-/** The header of a listing: then one line with a `ListOrder`, and pages of `ListedObject` back. */
+/** The header of a listing: then one line with a `ListOrder`, and `ListWord`s back. */
 export const listHeader = "list 1";
+
+/** The header of a removal: then one line with a `RemoveOrder`, and one `RemoveWord` back. */
+export const removeHeader = "remove 1";
 
 export interface ListOrder {
   /** Of the node; relative to its HOME unless absolute. */
   readonly path: string;
   readonly recursive: boolean;
+}
+
+/** `begin` first; ends with `end`, or with `failed`: then nobody knows what else there is. */
+export type ListWord =
+  /** Keys are relative to `root`, which is absolute: an object is at `root`/`key`. */
+  | {
+      readonly kind: "begin";
+      readonly what: "file" | "folder" | "nothing";
+      readonly root: string;
+    }
+  | {
+      readonly kind: "page";
+      readonly objects: readonly ListedObject[];
+      readonly notes: readonly ListedNote[];
+    }
+  | { readonly kind: "failed"; readonly error: WordedError }
+  | { readonly kind: "end" };
+
+/** What is there and is no object. */
+export interface ListedNote {
+  readonly path: string;
+  readonly why: string;
+  /** It should have been one: whoever copies the tree has failed to copy this. */
+  readonly failed: boolean;
+}
+
+export interface RemoveOrder {
+  /** A folder, as of a `ListOrder`. */
+  readonly path: string;
+  /** Below it. One that is not there is no error. */
+  readonly keys: readonly string[];
+}
+
+export type RemoveWord =
+  | { readonly kind: "removed"; readonly count: number }
+  | { readonly kind: "failed"; readonly error: WordedError };
+
+/** An error as text: what it was caused by stays where it was. */
+export interface WordedError {
+  readonly code: string;
+  readonly text: string;
+  /** Another round may help. */
+  readonly retry: boolean;
 }
