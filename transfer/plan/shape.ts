@@ -1,0 +1,156 @@
+// A shape says which share of the data goes along which edges; how fast it goes follows from it.
+//
+// The rate of a shape is the rate of all data at each destination, and is what its slowest part
+// allows: an edge carries at most its link's rate times the gateways at its thinner end, a site
+// sends and takes at most what its gateways do together. An end without gateways (a store) bounds
+// nothing. The more gateways, the faster; so those that a rate does not need are let go.
+
+import { SkyError } from "../../model/errors.ts";
+import type { Solver } from "../../model/transfer-plan.ts";
+import { gatewayConnections, type Network } from "./network.ts";
+
+export interface Way {
+  readonly from: string;
+  readonly to: string;
+  /** Of all data, above 0. */
+  readonly share: number;
+  readonly stripes: readonly number[];
+}
+
+export interface Shape {
+  readonly solver: Solver;
+  readonly ways: readonly Way[];
+  readonly stripes: number;
+  /** Sites whose gateways take no part: they are read and written from elsewhere. */
+  readonly bare: ReadonlySet<string>;
+}
+
+/** Gateways by site; a site that is not named has none. */
+export type Gateways = ReadonlyMap<string, number>;
+
+/** A shape with all that was chosen: what a plan is made of. */
+export interface Draft extends Shape {
+  readonly gateways: Gateways;
+  /** Of all data, Gbit/s. */
+  readonly rate: number;
+  /** Of each way, in their order; absent = as many as its gateways have. */
+  readonly connections?: readonly number[];
+}
+
+export function isBare(network: Network, shape: Shape, id: string): boolean {
+  return shape.bare.has(id) || network.isStore(id);
+}
+
+/** The shape with as many gateways as its goal needs. @throws SkyError `plan/infeasible`. */
+export function settled(network: Network, shape: Shape): Draft {
+  const all = allGateways(network, shape);
+  const most = rateOf(network, shape, all);
+  const { goal } = network.request;
+  if (goal.kind === "floor" && most < goal.gbps * (1 - tolerance)) {
+    throw tooSlow({ network, shape, most }, goal.gbps);
+  }
+  const gateways = enough(network, shape, goal.kind === "floor" ? goal.gbps : most);
+  return { ...shape, gateways, rate: rateOf(network, shape, gateways) };
+}
+
+/** Rates are sums of floating numbers. */
+export const tolerance = 1e-9;
+
+export function allGateways(network: Network, shape: Shape): Gateways {
+  const ids = new Set(shape.ways.flatMap(({ from, to }) => [from, to]));
+  const most = (id: string) => (isBare(network, shape, id) ? 0 : network.site(id).gatewaysMax);
+  return new Map([...ids].map((id) => [id, most(id)]));
+}
+
+/** The fewest gateways with which the shape has that rate. */
+export function enough(network: Network, shape: Shape, rate: number): Gateways {
+  const needed = new Map<string, number>();
+  for (const bound of boundsOf(network, shape)) {
+    for (const id of bound.sites) {
+      const count = Math.ceil(rate / bound.perGateway - tolerance);
+      needed.set(id, Math.max(needed.get(id) ?? 1, count));
+    }
+  }
+  return new Map(
+    [...allGateways(network, shape)].map(([id, all]) => {
+      return [id, Math.min(all, needed.get(id) ?? all)];
+    }),
+  );
+}
+
+/** Gbit/s of all data; `Infinity` of a shape without ways. */
+export function rateOf(network: Network, shape: Shape, gateways: Gateways): number {
+  const rates = boundsOf(network, shape).map(({ sites, perGateway }) => {
+    return perGateway * Math.min(...sites.map((id) => gateways.get(id) ?? 0));
+  });
+  return Math.min(...rates);
+}
+
+/** All data goes at most at `perGateway` times the gateways of each of the sites. */
+interface Bound {
+  readonly sites: readonly string[];
+  readonly perGateway: number;
+  readonly what: string;
+}
+
+function boundsOf(network: Network, shape: Shape): readonly Bound[] {
+  const out = new Map<string, number>();
+  const into = new Map<string, number>();
+  const bounds: Bound[] = [];
+  for (const { from, to, share } of shape.ways) {
+    out.set(from, (out.get(from) ?? 0) + share);
+    into.set(to, (into.get(to) ?? 0) + share);
+    const sites = [from, to].filter((id) => !isBare(network, shape, id));
+    const gbps = network.link(from, to) ?? 0;
+    const what = `the link from ${from} to ${to}, ${textOfRate(gbps)} a gateway`;
+    bounds.push({ sites, perGateway: gbps / share, what });
+  }
+  for (const [id, share] of out) {
+    const gbps = network.egress(id);
+    const what = `what leaves ${id}, ${textOfRate(gbps)} a gateway`;
+    if (!isBare(network, shape, id)) bounds.push({ sites: [id], perGateway: gbps / share, what });
+  }
+  for (const [id, share] of into) {
+    const gbps = network.ingress(id);
+    const what = `what ${id} takes, ${textOfRate(gbps)} a gateway`;
+    if (!isBare(network, shape, id)) bounds.push({ sites: [id], perGateway: gbps / share, what });
+  }
+  return bounds;
+}
+
+/** Connections of a way, where each gateway of its thinner end has as many as one may have. */
+export function usualConnections(draft: Draft, { from, to }: Way): number {
+  const counts = [from, to].map((id) => draft.gateways.get(id) ?? 0).filter((n) => n > 0);
+  return gatewayConnections * Math.max(1, Math.min(...counts));
+}
+
+interface Slow {
+  readonly network: Network;
+  readonly shape: Shape;
+  readonly most: number;
+}
+
+function tooSlow({ network, shape, most }: Slow, floor: number): SkyError {
+  const gateways = allGateways(network, shape);
+  const tightest = boundsOf(network, shape).find(({ sites, perGateway }) => {
+    const rate = perGateway * Math.min(...sites.map((id) => gateways.get(id) ?? 0));
+    return rate <= most * (1 + tolerance);
+  });
+  const counts = (tightest?.sites ?? []).map((id) => `${gateways.get(id)} at ${id}`).join(", ");
+  return infeasible(
+    `${textOfRate(floor)} are asked for, ${shape.solver} reaches ${textOfRate(most)}; the limit ` +
+      `is ${tightest?.what ?? "its links"} (gateways: ${counts})`,
+  );
+}
+
+export function infeasible(why: string): SkyError {
+  return new SkyError("plan/infeasible", { why });
+}
+
+export function textOfRate(gbps: number): string {
+  return `${Number(gbps.toPrecision(3))} Gbit/s`;
+}
+
+export function textOfPrice(perGb: number): string {
+  return `$${Number(perGb.toPrecision(3))} a GB`;
+}
