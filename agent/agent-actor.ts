@@ -79,6 +79,7 @@ const orders: readonly AgentMessage["kind"][] = [
   "acknowledge",
   "forget",
   "report-inventory",
+  "connect",
   "leave",
   "inspect",
 ];
@@ -176,6 +177,9 @@ function take(turn: Draft, message: AgentActorMessage): void {
     case "report-inventory":
     case "inventory-due":
       turn.effects.push(...inventory(turn.state));
+      break;
+    case "connect":
+      turn.effects.push({ kind: "connect" });
       break;
     case "leave": {
       const { replyTo: to, remove, why } = message;

@@ -25,6 +25,7 @@ export type AgentEffect =
   /** It uses its workdir no more. */
   | { readonly kind: "leave-workdir"; readonly rank: RankState }
   | { readonly kind: "answer"; readonly to: Address; readonly json: string }
+  | { readonly kind: "connect" }
   | { readonly kind: "leave"; readonly to: Address; readonly order: LeaveOrder };
 
 /** What an agent is told at its end; see `Leave` of the wire. */
@@ -42,6 +43,8 @@ export interface AgentPorts {
   readonly logs: LogShipper;
   readonly workdir: NodeWorkdir;
   readonly log: Log;
+  /** There is a session with the head from then on, if one can be had. Never rejects. */
+  readonly connect: () => Promise<void>;
   /** Resolves with what is kept, when all is gone but the process. Absent: it never leaves. */
   readonly onLeave?: (order: LeaveOrder) => Promise<readonly string[]>;
 }

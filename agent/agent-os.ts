@@ -25,6 +25,7 @@ import type { AgentActorMessage } from "./agent-actor.ts";
 import { agentActor } from "./agent-actor.ts";
 import type { AgentPorts } from "./agent-effects.ts";
 import { startBeats } from "./beat-actor.ts";
+import type { OpenGateways } from "./gateway-serving.ts";
 import { HeadSession } from "./head-session.ts";
 import type { OpenLog } from "./log-ship-actor.ts";
 import { createLogShipper } from "./log-ship-actor.ts";
@@ -60,6 +61,8 @@ export interface AgentOptions {
   readonly mark?: string;
   /** Whether what is laid out is on record file by file, so that it can be taken away again. */
   readonly keepsLists?: boolean;
+  /** What serves transfers here, made for the first. Absent: it takes part in none. */
+  readonly gateways?: OpenGateways;
   /** It is told to leave its host. Absent: nobody will. */
   readonly onLeave?: NonNullable<AgentPorts["onLeave"]>;
   /** How a log is read and watched; the file system by default. */
@@ -83,7 +86,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const process = await openProcesses(options);
   const isTaken = (dir: string) => process.forget?.(dir) === true;
   const records = rankRecordsAt({ home, node, files, isTaken });
-  const session = new HeadSession(options.streams, options.streamTarget);
+  const session = new HeadSession(options);
   const logs = createLogShipper({
     ...options,
     session: () => session.get(),
@@ -103,7 +106,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const filesOf = { ranks, links: fileLinksOf(home), session: () => session.get() };
   const workdir = createNodeWorkdir({ ...options, ...filesOf });
   const leases = leasesOf(found);
-  const ports = { home, node, process, files, records, logs, workdir, log };
+  const connect = (): Promise<void> => session.connect();
+  const ports = { home, node, process, files, records, logs, workdir, log, connect };
   const actor = agentActor({ ...ports, ...given("onLeave", options.onLeave) });
   const { cluster, capacity, version } = options;
   const ref = system.spawn(
@@ -130,7 +134,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       await system.stop(ref, "the agent ends");
       logs.close();
       await workdir.close();
-      session.close();
+      await session.close();
       await process.close();
     },
   };

@@ -54,6 +54,9 @@ export async function performAgent(
     case "leave-workdir":
       ports.workdir.ended(effect.rank);
       break;
+    case "connect":
+      await ports.connect();
+      break;
     case "leave":
       await leaveHost(ports, effect, context);
       break;

@@ -166,6 +166,11 @@ export const codes = {
     grpc: 9,
     text: "the transfer would cost about {cost} USD; the limit is {limit} USD",
   },
+  "transfer/no-gateway": {
+    remedy: "give-up",
+    grpc: 9,
+    text: "{gateway} takes part in no transfer: {why}",
+  },
   "transfer/failed": { remedy: "give-up", grpc: 9, text: "transfer {id} failed: {why}" },
   "bundle/missing": { remedy: "give-up", grpc: 9, text: "there is no bundle for {arch}: {fix}" },
 } as const satisfies Record<string, CodeRow>;

@@ -12,9 +12,15 @@ export const wireVersionOldest = 1;
  * What this program can do beyond its version. `lease`: a node that ends ranks by itself. `chunks`:
  * a node that fetches what it lacks of a workdir; others get a folder's path. `mounts`: a node that
  * lays out file mounts; jobs that have some wait for such nodes. `leave`: a node that can be told
- * to leave its host.
+ * to leave its host. `gateways`: a node that takes part in transfers.
  */
-export const wireCapabilities: readonly string[] = ["lease", "chunks", "mounts", "leave"];
+export const wireCapabilities: readonly string[] = [
+  "lease",
+  "chunks",
+  "mounts",
+  "leave",
+  "gateways",
+];
 
 export type Agreement =
   | { readonly agreed: true; readonly version: number; readonly capabilities: readonly string[] }

@@ -86,6 +86,7 @@ const writers: { readonly [K in Kind]: (message: Message<K>) => sky.v1.Envelope.
   acknowledge: ({ key }) => ({ acknowledge: { key: rankKeyToProto(key) } }),
   forget: ({ key }) => ({ forget: { key: rankKeyToProto(key) } }),
   "report-inventory": () => ({ reportInventory: {} }),
+  connect: () => ({ connect: {} }),
   leave: ({ remove, why, replyTo }) => ({
     leave: { remove, why, replyTo: addressToProto(replyTo) },
   }),
@@ -147,6 +148,7 @@ const readers: { readonly [B in Body]: (envelope: sky.v1.Envelope) => WireMessag
     key: rankKeyFromProto(needed(forget, "forget").key),
   }),
   reportInventory: () => ({ kind: "report-inventory" }),
+  connect: () => ({ kind: "connect" }),
   leave: ({ leave }) => {
     const { remove, why, replyTo } = needed(leave, "leave");
     return { kind: "leave", remove, why, replyTo: addressFromProto(replyTo) };

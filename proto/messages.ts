@@ -49,6 +49,8 @@ export type AgentMessage =
   /** The head has the whole log too: the rank's directory may go. */
   | { readonly kind: "forget"; readonly key: RankKey }
   | { readonly kind: "report-inventory" }
+  /** Have a session with the head: it has a channel to open. Repeating it is harmless. */
+  | { readonly kind: "connect" }
   /** End for good, with all that is ours on the host if `remove`. Ranks have ended before. */
   | {
       readonly kind: "leave";

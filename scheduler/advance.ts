@@ -64,7 +64,7 @@ export function adviseAutostop(state: SchedulerState, draft: Draft, event: Autos
   if (same || (before.phase === "off" && now.phase === "off")) return true;
   draft.clusterChanged = true;
   draft.autostopChanged = true;
-  const cause = verdict(now, draft.at);
+  const cause = verdict(now, draft.at, state.transfersHeld);
   const change = { from: before.phase, to: now.phase, cause };
   tellHistory(draft, { subject: "cluster", actor: "autostop", kind: "verdict", ...change });
   return true;

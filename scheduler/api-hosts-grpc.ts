@@ -11,6 +11,7 @@ import { SkyError } from "../model/errors.ts";
 import type { Invitation } from "../model/host-file.ts";
 import type { Node } from "../model/node.ts";
 import type { Capacity } from "../model/resources.ts";
+import { wireCapabilities } from "../model/wire.ts";
 import { plainNodeFromProto } from "../proto/converters-cluster.ts";
 import type { sky } from "../proto/gen/sky.js";
 import type { CallContext, HandlersOf, hostService } from "../proto/services.ts";
@@ -76,7 +77,8 @@ async function host(
   await recorded(options, cluster, signal);
   await options.heads.whenOpen(cluster, signal);
   const { bulk, ...proof } = await options.homeAccess(cluster);
-  return { bulkHost: bulk.host, bulkPort: bulk.port, ...proof };
+  const capabilities = [...wireCapabilities];
+  return { bulkHost: bulk.host, bulkPort: bulk.port, ...proof, capabilities };
 }
 
 /** Nobody waits for it here: whoever asked watches. */

@@ -19,6 +19,8 @@ export interface Head {
   readonly retention: RetentionKeeper;
   /** A submit is under way: autostop waits until the function that this gives is called. */
   holdSubmit(): () => void;
+  /** A transfer uses a node: autostop waits until the function that this gives is called. */
+  holdTransfer(): () => void;
   declare(nodes: readonly Node[]): void;
   /** These nodes are gone on purpose: their silence is no loss. */
   dismiss(nodes: readonly string[]): void;

@@ -12,9 +12,12 @@ import type { Cleared, HeadsPort } from "../clouds/fleet-actor.ts";
 import { assert } from "../model/errors.ts";
 import type { Node } from "../model/node.ts";
 import { graceMsMax } from "../model/task.ts";
+import { homeNode } from "../runtime/certificates.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { StreamSession } from "../runtime/stream.ts";
 import { clearCluster } from "./clearing-os.ts";
+import { NodeChannels } from "./gateways/node-channels.ts";
+import { relayToNode } from "./gateways/relayed.ts";
 import type { Head } from "./head.ts";
 import type { HeadsOptions } from "./heads-options.ts";
 import type { Misfit } from "./join-grpc.ts";
@@ -31,6 +34,8 @@ export interface Heads extends HeadsPort {
   misfit(misfit: Misfit): void;
   /** Takes a session of the bulk wire: its peer is `<cluster>/<node>`, proven. */
   take(session: StreamSession): void;
+  /** Channels to the nodes of all of them. */
+  readonly nodes: Pick<NodeChannels, "open">;
   closeAll(reason: string): Promise<void>;
 }
 
@@ -52,9 +57,11 @@ class HeadTable implements Heads {
   readonly #opening = new Map<string, Promise<Head>>();
   readonly #waiting = new Set<() => void>();
   readonly #serving: WorkdirServing;
+  readonly nodes: NodeChannels;
 
   constructor(options: HeadsOptions) {
     this.#options = options;
+    this.nodes = new NodeChannels({ heads: this, clock: options.clock });
     this.#serving = serveWorkdirs({
       ...options,
       mend: async (cluster, tree) => await this.#heads.get(cluster)?.workdirs.mend(tree),
@@ -152,12 +159,17 @@ class HeadTable implements Heads {
   take(session: StreamSession): void {
     const [cluster = "", node = ""] = session.peer.split("/");
     const head = this.#heads.get(cluster);
-    if (head === undefined) session.close();
-    else {
-      session.onChannel((channel) => {
-        if (!this.#serving.take(session, channel)) head.logs.receive(node, channel);
-      });
+    if (head === undefined) {
+      session.close();
+      return;
     }
+    const isHome = node === homeNode;
+    if (!isHome) this.nodes.take(session);
+    session.onChannel((channel) => {
+      if (this.#serving.take(session, channel)) return;
+      if (!isHome) head.logs.receive(node, channel);
+      else void relayToNode(this.nodes, cluster, channel);
+    });
   }
 
   async closeAll(reason: string): Promise<void> {

@@ -75,6 +75,8 @@ export type ApiRequest =
   | { readonly kind: "open" }
   /** So many submits are under way: the cluster is not idle until they are jobs. */
   | { readonly kind: "submits-held"; readonly count: number }
+  /** So many channels of transfers lead to its nodes: the cluster is not idle until they end. */
+  | { readonly kind: "transfers-held"; readonly count: number }
   /** The head has every byte of this job's logs; its directories on the nodes may go. */
   | {
       readonly kind: "logs-complete";

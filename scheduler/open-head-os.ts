@@ -29,6 +29,7 @@ import { boardInMemory } from "./board-memory.ts";
 import type { Head } from "./head.ts";
 import type { HeadsOptions } from "./heads-options.ts";
 import { withHistory } from "./history-os.ts";
+import { countHolds, type Holds } from "./holds.ts";
 import { jobHistory } from "./job-history.ts";
 import type { LivenessMessage } from "./liveness-actor.ts";
 import { livenessActor } from "./liveness-actor.ts";
@@ -176,20 +177,22 @@ async function withFiles(parts: HeadParts, supervisor: Supervisor): Promise<Head
     removeLogs: (keys) => removeLogs(folder.logs, keys),
     onForgotten: (forgotten) => board.apply({ jobs: [], events: [], forgotten }),
   });
-  const tellHeld = insistence(options.clock, (count: number) =>
-    system.tell(scheduler, { kind: "submits-held", count }),
-  );
-  let held = 0;
-  const hold = (change: number): void => {
-    held += change;
-    tellHeld(held);
+  const holdsOf = (kind: "submits-held" | "transfers-held"): Holds => {
+    const tell = (count: number): void => system.tell(scheduler, { kind, count });
+    return countHolds(insistence(options.clock, tell));
   };
+  const submits = holdsOf("submits-held");
+  const transfers = holdsOf("transfers-held");
+  board.onAnnouncement(({ newest }) => {
+    // A scheduler that has just started knows of none.
+    if (newest === undefined) return;
+    submits.tellAgain();
+    transfers.tellAgain();
+  });
   return {
     ...{ cluster, system, scheduler, board, logs, workdirs, retention },
-    holdSubmit: () => {
-      hold(1);
-      return () => hold(-1);
-    },
+    holdSubmit: submits.hold,
+    holdTransfer: transfers.hold,
     declare: (declared) => {
       for (const node of declared) nodes.set(node.id, node);
       system.tell(scheduler, { kind: "nodes-declared", nodes: declared });

@@ -130,6 +130,14 @@ export function holdSubmits(state: SchedulerState, draft: Draft, count: number):
   adviseAutostop(state, draft, { kind: "jobs-changed", running: activityOf(state) });
 }
 
+/** Whose nodes take part in a transfer is not idle. */
+export function holdTransfers(state: SchedulerState, draft: Draft, count: number): void {
+  state.transfersHeld = count;
+  adviseAutostop(state, draft, { kind: "jobs-changed", running: activityOf(state) });
+  // That it stays busy has another reason now.
+  if (state.autostop.phase === "busy") draft.autostopChanged = true;
+}
+
 export function close(state: SchedulerState, draft: Draft, request: Ask<"close">): void {
   const { verb, replyTo } = request;
   adviseAutostop(state, draft, { kind: "disarmed" });

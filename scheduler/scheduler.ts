@@ -133,6 +133,9 @@ function take(state: SchedulerState, draft: Draft, message: Received<SchedulerIn
     case "submits-held":
       requests.holdSubmits(state, draft, message.count);
       return;
+    case "transfers-held":
+      requests.holdTransfers(state, draft, message.count);
+      return;
     case "close":
       requests.close(state, draft, message);
       return;
@@ -227,7 +230,7 @@ function newState(args: SchedulerArgs, records: Records): SchedulerState {
     ...{ pending: new Map(), secrets: new Map(), cancels: new Map(), closeWaiters: [] },
     closed: records.cluster.closed,
     autostop: records.cluster.autostop,
-    submitsHeld: 0,
+    ...{ submitsHeld: 0, transfersHeld: 0 },
     reconciling: false,
   };
 }

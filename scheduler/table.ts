@@ -179,12 +179,14 @@ export interface SchedulerState {
   autostop: AutostopState;
   /** Submits whose files are still being packed. Not on record: they end with the process. */
   submitsHeld: number;
+  /** Channels of transfers that lead to its nodes. Not on record: they end with the process. */
+  transfersHeld: number;
   reconciling: boolean;
 }
 
 /** What keeps the cluster from being idle. */
-export function activityOf({ active, submitsHeld }: SchedulerState): number {
-  return active.size + submitsHeld;
+export function activityOf({ active, submitsHeld, transfersHeld }: SchedulerState): number {
+  return active.size + submitsHeld + transfersHeld;
 }
 
 export function entryOf(state: SchedulerState, job: number): JobEntry {

@@ -165,11 +165,14 @@ function announcementOf(state: SchedulerState, draft: Draft): Announcement | und
 
 const copies = { needsCopies: true } as const;
 
-function autostopView({ autostop }: SchedulerState, { at }: Draft): AutostopView | null {
+function autostopView(
+  { autostop, transfersHeld }: SchedulerState,
+  { at }: Draft,
+): AutostopView | null {
   if (autostop.phase === "off") return null;
   const { idleMs, verb } = autostop;
   const since = autostop.phase === "idle" ? { idleSince: autostop.since.wallMs } : {};
-  return { idleMs, verb, verdict: verdict(autostop, at), ...since };
+  return { idleMs, verb, verdict: verdict(autostop, at, transfersHeld), ...since };
 }
 
 function commitOf(state: SchedulerState, draft: Draft): Batch | undefined {

@@ -71,12 +71,14 @@ export function autostopText(
   return `${what}: idle for ${seconds(nowWallMs - view.idleSince)} of ${seconds(view.idleMs)}`;
 }
 
-/** What autostop's machine thinks at one moment. */
-export function verdict(state: AutostopState, at: Instant): string {
+/** What autostop's machine thinks at one moment; so many ways of transfers lead to the nodes. */
+export function verdict(state: AutostopState, at: Instant, transfers = 0): string {
   switch (state.phase) {
     case "off":
       return "off";
     case "busy":
+      // Jobs are named apart, as they are when it is read.
+      if (transfers > 0) return "not idle: a transfer uses its nodes";
       return `not idle: ${plural(state.running, "job")} before the end`;
     case "idle":
       return `idle for ${seconds(elapsedMs(state.since, at))} of ${seconds(state.idleMs)}`;

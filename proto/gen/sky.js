@@ -47,11 +47,12 @@ export const sky = $root.sky = (() => {
             Envelope.prototype.beat = null;
             Envelope.prototype.inspection = null;
             Envelope.prototype.refusal = null;
+            Envelope.prototype.connect = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(Envelope.prototype, "body", {
-                get: $util.oneOfGetter($oneOfFields = ["prepare", "go", "stop", "acknowledge", "forget", "reportInventory", "inspect", "renewLease", "leave", "left", "rankPrepared", "rankRefused", "rankStarted", "rankExited", "rankSwept", "inventory", "inventoryPart", "beat", "inspection", "refusal"]),
+                get: $util.oneOfGetter($oneOfFields = ["prepare", "go", "stop", "acknowledge", "forget", "reportInventory", "inspect", "renewLease", "leave", "left", "rankPrepared", "rankRefused", "rankStarted", "rankExited", "rankSwept", "inventory", "inventoryPart", "beat", "inspection", "refusal", "connect"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -108,6 +109,8 @@ export const sky = $root.sky = (() => {
                     $root.sky.v1.Inspection.encode(message.inspection, writer.uint32(250).fork(), _depth + 1).ldelim();
                 if (message.refusal != null && $Object.hasOwnProperty.call(message, "refusal"))
                     $root.sky.v1.Refusal.encode(message.refusal, writer.uint32(258).fork(), _depth + 1).ldelim();
+                if (message.connect != null && $Object.hasOwnProperty.call(message, "connect"))
+                    $root.sky.v1.Connect.encode(message.connect, writer.uint32(266).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -306,6 +309,13 @@ export const sky = $root.sky = (() => {
                                 break;
                             message.refusal = $root.sky.v1.Refusal.decode(reader, reader.size(), $undefined, _depth + 1, message.refusal);
                             message.body = "refusal";
+                            continue;
+                        }
+                    case 33: {
+                            if (wireType !== 2)
+                                break;
+                            message.connect = $root.sky.v1.Connect.decode(reader, reader.size(), $undefined, _depth + 1, message.connect);
+                            message.body = "connect";
                             continue;
                         }
                     }
@@ -1441,6 +1451,72 @@ export const sky = $root.sky = (() => {
             };
 
             return Leave;
+        })();
+
+        v1.Connect = (function() {
+
+            const Connect = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Connect.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Connect.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.sky.v1.Connect();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    reader.skipType(tag & 7, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Connect;
         })();
 
         v1.Left = (function() {
@@ -10278,6 +10354,7 @@ export const sky = $root.sky = (() => {
         v1.HostResponse = (function() {
 
             const HostResponse = function (properties) {
+                this.capabilities = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -10289,6 +10366,7 @@ export const sky = $root.sky = (() => {
             HostResponse.prototype.authority = "";
             HostResponse.prototype.certificate = "";
             HostResponse.prototype.key = "";
+            HostResponse.prototype.capabilities = $util.emptyArray;
 
             HostResponse.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -10307,6 +10385,9 @@ export const sky = $root.sky = (() => {
                     writer.uint32(34).string(message.certificate);
                 if (message.key != null && $Object.hasOwnProperty.call(message, "key") && message.key !== "")
                     writer.uint32(42).string(message.key);
+                if (message.capabilities != null && message.capabilities.length)
+                    for (let i = 0; i < message.capabilities.length; ++i)
+                        writer.uint32(50).string(message.capabilities[i]);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -10383,6 +10464,14 @@ export const sky = $root.sky = (() => {
                                 message.key = value;
                             else
                                 delete message.key;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.capabilities && message.capabilities.length))
+                                message.capabilities = [];
+                            message.capabilities.push(reader.stringVerify());
                             continue;
                         }
                     }

@@ -10,14 +10,11 @@ import type { FileMount, Task } from "../../model/task.ts";
 import type { TreeRef } from "../../model/tree.ts";
 import { taskFromProto, taskToProto } from "../../proto/converters-job.ts";
 import type { sky } from "../../proto/gen/sky.js";
-import { headPeer, peerText } from "../../runtime/certificates.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import { hexToken, type Random } from "../../runtime/random.ts";
-import { socketAddress } from "../../runtime/socket-os.ts";
 import type { Ssh } from "../../runtime/ssh.ts";
 import type { StreamSession } from "../../runtime/stream.ts";
-import { createTcpStreams } from "../../runtime/stream-tcp.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import { pushChunks } from "../../transfer/chunks/push.ts";
 import type { ChunkWork } from "../../transfer/chunks/work.ts";
@@ -29,8 +26,8 @@ import { demandValid } from "../lookup.ts";
 import type { SourceMemory } from "../source-memory.ts";
 import { submissionProblem } from "../submission.ts";
 import { openWorkdirs, type Snapshot, type Workdirs } from "../workdirs-os.ts";
+import { openBulkSession } from "./bulk-session-os.ts";
 import type { HeadLine } from "./head-line-grpc.ts";
-import { freshSocket } from "./tunnel-sockets-os.ts";
 
 export interface GivingOptions {
   readonly cluster: string;
@@ -111,30 +108,12 @@ export class Giving {
 
   /** Over a tunnel of its own, which goes with it. */
   async #push(line: HeadLine, trees: readonly TreeRef[], signal: AbortSignal): Promise<void> {
-    const { dir, ssh, cluster } = this.#options;
-    const { bulkHost: host, bulkPort: port } = line.bulk;
-    const local = freshSocket(dir, cluster);
-    const tunnel = await ssh.tunnel(line.place.target, { local, remote: { host, port } }, signal);
-    const address = socketAddress(local);
+    const bulk = await openBulkSession(this.#options, line, signal);
     try {
-      const target = { host, port, path: address.path, peer: peerText(headPeer) };
-      const session = await this.#streams(line).dial(target, signal);
-      try {
-        for (const tree of trees) await this.#pushOne(session, tree, signal);
-      } finally {
-        session.close();
-      }
+      for (const tree of trees) await this.#pushOne(bulk.session, tree, signal);
     } finally {
-      address.release();
-      await tunnel.close();
+      await bulk.close();
     }
-  }
-
-  #streams({ bulk }: HeadLine): ReturnType<typeof createTcpStreams> {
-    const { authority, certificate, key } = bulk;
-    const { clock, random } = this.#options;
-    const security = { kind: "tls", authority, certificate, key } as const;
-    return createTcpStreams({ security, clock, random });
   }
 
   async #pushOne(session: StreamSession, tree: TreeRef, signal: AbortSignal): Promise<void> {

@@ -18,6 +18,7 @@ import { type ClearingOptions, clearCluster } from "../clearing-os.ts";
 import type { HeadsOptions } from "../heads-options.ts";
 import { Giving } from "./giving-os.ts";
 import { fetchLogs } from "./log-fetch-ssh.ts";
+import { NodeWire } from "./node-wire-os.ts";
 import type { RemoteHead, RemoteHeads } from "./remote.ts";
 import { KeptHead, type RemoteHeadOptions } from "./remote-head-grpc.ts";
 import { sweepSockets } from "./tunnel-sockets-os.ts";
@@ -42,6 +43,7 @@ type EndVerb = Parameters<RemoteHeads["close"]>[1];
 interface Known {
   readonly kept: KeptHead;
   readonly giving: Giving;
+  readonly wire: NodeWire;
   readonly head: RemoteHead;
   /** What its nodes left of the user's when they went. */
   filesKept: readonly string[];
@@ -157,6 +159,7 @@ class RemoteTable implements RemoteHeads {
     const known = this.#known.get(record.name);
     this.#known.delete(record.name);
     await known?.giving.close();
+    await known?.wire.close();
     await known?.kept.end();
     const cleared = await clearCluster(this.#options, record);
     return { ...cleared, kept: known?.filesKept ?? [] };
@@ -178,6 +181,7 @@ class RemoteTable implements RemoteHeads {
     this.#over.abort(new SkyError("core/cancelled", { what: "this head" }));
     const all = [...this.#known.values()];
     this.#known.clear();
+    await Promise.all(all.map(({ wire }) => wire.close()));
     await Promise.all(all.map(({ kept }) => kept.end()));
     await Promise.all(all.map(({ giving }) => giving.close()));
   }
@@ -242,16 +246,21 @@ class RemoteTable implements RemoteHeads {
       ...{ cluster, dir, copies: this.#options.home.cluster(cluster).workdirs },
       line: (signal) => kept.line(signal),
     });
+    const wire = new NodeWire({
+      ...{ ...this.#options, cluster, dir },
+      line: (signal) => kept.line(signal),
+    });
     const head: RemoteHead = {
       cluster,
       client: (signal) => kept.client(signal),
       submit: (request, signal) => giving.submit(request, signal),
+      openNode: (node, header, signal) => wire.open({ node, header }, signal),
       view: () => kept.view(),
       silence: () => kept.silence(),
     };
     const made: Known = {
       kept,
-      giving,
+      ...{ giving, wire },
       head,
       filesKept: [],
       failingSinceMs: undefined,

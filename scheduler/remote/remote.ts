@@ -8,6 +8,7 @@ import type { ClusterView, Silence } from "../../model/cluster.ts";
 import type { Invitation } from "../../model/host-file.ts";
 import type { HeadClient } from "../../proto/client-grpc.ts";
 import type { sky } from "../../proto/gen/sky.js";
+import type { StreamChannel } from "../../runtime/stream.ts";
 
 export interface RemoteHeads extends HeadsPort {
   /** Of a cluster whose head runs elsewhere; `undefined` for any other. */
@@ -26,6 +27,11 @@ export interface RemoteHead {
   client(signal: AbortSignal): Promise<HeadClient>;
   /** Gives the head what the tasks name of this machine, and then the tasks. */
   submit(request: sky.v1.SubmitRequest, signal: AbortSignal): Promise<readonly number[]>;
+  /**
+   * A channel to one of the cluster's nodes.
+   * @throws SkyError `head/unreachable`, `transfer/no-gateway`, `stream/closed`.
+   */
+  openNode(node: string, header: string, signal: AbortSignal): Promise<StreamChannel>;
   /** What it said last; `undefined` before it said anything. */
   view(): ClusterView | undefined;
   /** Since when (wall clock) it has not been heard, and why. */

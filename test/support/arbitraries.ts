@@ -245,6 +245,7 @@ const messages: Arbitraries = {
   acknowledge: plain({ key: rankKey }),
   forget: plain({ key: rankKey }),
   "report-inventory": fc.constant({}),
+  connect: fc.constant({}),
   leave: plain({ remove: fc.boolean(), why: text, replyTo: address }),
   inspect: plain({ replyTo: address }),
   "rank-prepared": withSome({ key: rankKey }, { askedAt: real }),

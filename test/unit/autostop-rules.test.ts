@@ -103,6 +103,19 @@ test("a submit whose files are being packed is activity, and restarts the timer"
   assert.deepEqual(world.shutdowns, ["stop"]);
 });
 
+test("a node that takes part in a transfer keeps its cluster from being idle", () => {
+  const world = armed(stopAfter(minute));
+  world.pass(minute - 1_000);
+  world.say({ kind: "transfers-held", count: 2 });
+  assert.match(world.board.autostop()?.verdict ?? "", /not idle: a transfer uses its nodes/);
+  world.say({ kind: "transfers-held", count: 1 });
+  world.pass(10 * minute);
+  assert.deepEqual(world.shutdowns, []);
+  world.say({ kind: "transfers-held", count: 0 });
+  world.pass(minute + 1_000);
+  assert.deepEqual(world.shutdowns, ["stop"]);
+});
+
 test("cancelled is off; set again it starts anew; changed it keeps the idleness", () => {
   const world = armed(stopAfter(minute));
   world.pass(minute / 2);

@@ -1,6 +1,6 @@
 // How the head of a transfer reaches gateways, wherever they are, and what serves it there.
 
-import type { StreamChannel } from "../../runtime/stream.ts";
+import type { StreamChannel, StreamTarget } from "../../runtime/stream.ts";
 import type { GatewayId } from "./program.ts";
 
 /** A node that is up, and can be a gateway. */
@@ -25,6 +25,19 @@ export interface GatewayDoors {
    * @throws SkyError `cluster/not-found`, `cluster/not-up`, `stream/closed`, `head/unreachable`.
    */
   open(gateway: GatewayId, header: string, signal: AbortSignal): Promise<StreamChannel>;
+  /**
+   * Where `from` dials what listens at `target` for `to`: there, or at this end of a tunnel, if it
+   * cannot be dialled and a tunnel can be had. Before it is told to; until `close`. Absent: there.
+   */
+  reach?(
+    ways: { readonly from: GatewayId; readonly to: GatewayId; readonly target: StreamTarget },
+    signal: AbortSignal,
+  ): Promise<Reached>;
+}
+
+export interface Reached {
+  readonly target: StreamTarget;
+  close(): Promise<void>;
 }
 
 /** Of a node: takes the channels that the head opened. */
