@@ -44,7 +44,7 @@ test("every link is measured once, and no machine is in two tests at once", () =
   }
 });
 
-test("what arrives in the time is the rate, and the newest of each link is remembered", async () => {
+test("what arrives in the time is the rate, and the newest is remembered", async () => {
   const world = stage();
   const links = await world.measure({ seconds: 2 });
   const [first] = links;
@@ -106,6 +106,7 @@ function stage() {
       })().finally(() => {
         isOver = true;
       });
+      // It is awaited below.
       measuring.catch(() => {});
       for (let i = 0; i < 5_000 && !isOver; i += 1) await clock.pass(50, breath);
       await measuring;
@@ -152,6 +153,7 @@ interface World {
 async function talk(channel: StreamChannel, gateway: string, { clock, world }: World) {
   const parser = orderParser();
   const say = (word: GatewayWord): void => {
+    // A head that is gone hears nothing.
     channel.write(encodeLine(word)).catch(() => {});
   };
   let stopMetrics = (): void => {};
