@@ -27,7 +27,7 @@ import {
 import { builtinModules } from "node:module";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { parseArgs, promisify } from "node:util";
-import { build, type Metafile } from "esbuild";
+import { build, type Metafile, type Plugin } from "esbuild";
 import { buildBundle, prepareBundle } from "./bundle.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -35,8 +35,38 @@ const dist = join(root, "dist");
 const programs = ["sky", "skyhead", "skylet"] as const;
 /** Those that are one file each; see `bundleScripts`. */
 const scripts: readonly string[] = ["sky", "skylet"];
-/** The form of this library with named exports: see `checkDynamicImports`. */
-const alias = { "@peculiar/x509": "@peculiar/x509/build/x509.es.js" };
+/** The forms of these libraries with named exports: see `checkDynamicImports`. */
+const alias = {
+  "@peculiar/x509": "@peculiar/x509/build/x509.es.js",
+  "@aws-sdk/client-s3": "@aws-sdk/client-s3/dist-es/index.js",
+};
+/**
+ * Large, and wanted by few: each is a file of its own that whoever needs it imports then, also the
+ * programs that are one file otherwise.
+ */
+const laterLibraries: Readonly<Record<string, string>> = {
+  "@aws-sdk/client-s3": "later-aws-s3",
+  "@google-cloud/storage": "later-google-storage",
+  "@azure/storage-blob": "later-azure-blob",
+  "@azure/identity": "later-azure-identity",
+  highs: "later-highs",
+};
+/**
+ * What libraries try to load and do well without: node-fetch wants `encoding` for pages in other
+ * character sets than UTF-8, and a proxy agent `kerberos` for proxies that ask for it.
+ */
+const dispensable: readonly string[] = ["encoding", "kerberos"];
+/** What our own code imports of them when it needs them stays outside. */
+const later: Plugin = {
+  name: "later",
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
+      const name = laterLibraries[path];
+      if (kind !== "dynamic-import" || name === undefined) return undefined;
+      return { path: `./${name}.js`, external: true };
+    });
+  },
+};
 const run = promisify(execFile);
 
 /**
@@ -90,6 +120,7 @@ async function bundle(outdir: string): Promise<void> {
       "serve-bundle": "bin/serve-bundle.ts",
       index: "client/index.ts",
       ...Object.fromEntries((await workers()).map((path) => [basename(path, ".ts"), path])),
+      ...Object.fromEntries(Object.entries(laterLibraries).map(([path, name]) => [name, path])),
     },
     outdir,
     alias,
@@ -136,6 +167,7 @@ async function bundleScripts(outdir: string): Promise<void> {
     target: "node22.18",
     define: { "import.meta.url": "skyUrl" },
     banner: { js: 'const skyUrl = require("node:url").pathToFileURL(__filename).href;' },
+    plugins: [later],
     legalComments: "none",
     logLevel: "warning",
     metafile: true,
@@ -156,11 +188,12 @@ async function workers(): Promise<readonly string[]> {
 
 /** Nothing may be left to install: every import that stayed outside is one of Node's own. */
 function checkSelfContained(metafile: Metafile): void {
-  const known = new Set(builtinModules);
+  const known = new Set([...builtinModules, ...dispensable]);
   for (const [output, { imports }] of Object.entries(metafile.outputs)) {
     for (const { path, external } of imports) {
       const builtin = path.startsWith("node:") || known.has(path);
-      if (external && !builtin) throw new Error(`${output} still imports ${path}`);
+      const isOurs = Object.values(laterLibraries).includes(basename(path, ".js"));
+      if (external && !builtin && !isOurs) throw new Error(`${output} still imports ${path}`);
     }
   }
 }
@@ -170,22 +203,24 @@ function checkSelfContained(metafile: Metafile): void {
  * itself would have found its names: the sources would work and the bundle would not.
  */
 function checkDynamicImports(metafile: Metafile): void {
-  const forItsEffect = ["reflect-metadata"];
+  // Some have a default export only in Node, too, and some none.
+  const nameless = ["reflect-metadata", "highs"];
   for (const { entryPoint = "", exports } of Object.values(metafile.outputs)) {
     const [, library] = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(entryPoint) ?? [];
-    if (library === undefined || forItsEffect.includes(library)) continue;
+    if (library === undefined || nameless.includes(library)) continue;
     const named = exports.some((name) => name !== "default");
     if (!named) throw new Error(`a bundle that imports ${library} later loses its names`);
   }
 }
 
-/** Shell scripts and templates that lie beside the code that reads them. */
+/** Shell scripts, and what libraries look for: all that lies beside the code that reads it. */
 async function copyAssets(outdir: string): Promise<void> {
   for (const folder of ["agent", "runtime", "scheduler", "clouds", "clouds/ssh"]) {
     for (const name of await namesIn(join(root, folder))) {
       if (name.endsWith(".sh")) await cp(join(root, folder, name), join(outdir, name));
     }
   }
+  await cp(join(root, "node_modules/highs/build/highs.wasm"), join(outdir, "highs.wasm"));
 }
 
 /**
