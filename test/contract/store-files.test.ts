@@ -17,8 +17,25 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type Code, isSkyError } from "../../model/errors.ts";
+import { keyFault } from "../../transfer/stores/file-keys.ts";
 import type { ListNote } from "../../transfer/stores/folder-list-os.ts";
 import { type FolderStore, openFolderStore } from "../../transfer/stores/store-files-os.ts";
+import { objectStoreContract } from "./object-store-suite.ts";
+
+objectStoreContract("object-store-files", async () => {
+  const above = mkdtempSync(join(tmpdir(), "sky store "));
+  mkdirSync(`${above}/bucket`);
+  return {
+    open: async ({ bucket = "bucket" } = {}) => {
+      const store = openFolderStore({ root: `${above}/${bucket}` });
+      return { ...store, bucket: { store: "hdfs", bucket: "a-folder" } };
+    },
+    // Below the file `a` there can be none.
+    refuses: (key) => keyFault(key) !== undefined || key.endsWith("/") || key.startsWith("a/"),
+    bytesOnly: true,
+    close: async () => rmSync(above, { recursive: true }),
+  };
+});
 
 const signal = new AbortController().signal;
 const bytesOf = (text: string): Uint8Array => Buffer.from(text);
@@ -129,7 +146,7 @@ inFolder(
     await store.abort(other, signal);
     assert.deepEqual(readdirSync(root), ["deep"]);
     const gone = store.putPart(other, { number: 2, bytes: bytesOf("x") }, signal);
-    await assert.rejects(gone, is("objects/refused"));
+    await assert.rejects(gone, is("objects/no-object"));
   },
 );
 

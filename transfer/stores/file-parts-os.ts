@@ -96,7 +96,7 @@ interface OpenUpload {
   readonly about: About;
 }
 
-/** @throws SkyError `objects/refused`: it was completed or aborted. */
+/** @throws SkyError `objects/no-object`: it was completed or aborted. */
 async function openUpload({ root }: FolderPlace, { key, id }: Upload): Promise<OpenUpload> {
   const path = pathWithin(root, key);
   await demandWithin(root, path);
@@ -106,8 +106,8 @@ async function openUpload({ root }: FolderPlace, { key, id }: Upload): Promise<O
     return { path, folder, about };
   } catch (error) {
     if (fileFault(error) !== "none") throw error;
-    const why = `its upload ${id} is not there: it was completed or aborted`;
-    throw new SkyError("objects/refused", { object: key, why }, { cause: error });
+    const object = `the upload ${id} of ${key}`;
+    throw new SkyError("objects/no-object", { object }, { cause: error });
   }
 }
 

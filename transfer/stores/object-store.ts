@@ -145,6 +145,8 @@ export interface StoreCredentials {
   /** Google: the JSON of a service account, or a bearer token. */
   readonly serviceAccount?: string;
   readonly token?: string;
+  /** Google: the project that pays for requests, and gets new buckets. No secret. */
+  readonly project?: string;
   /** Azure: a shared key, or a shared access signature. */
   readonly accountKey?: string;
   readonly sas?: string;

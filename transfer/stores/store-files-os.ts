@@ -25,13 +25,13 @@ import { type FolderPlace, placeFile } from "./file-place-os.ts";
 import { fileVersion } from "./file-version.ts";
 import { type ListNote, listedOf, listLocal } from "./folder-list-os.ts";
 import { demandWithin, makeFolderAt, makeWay, removeWay } from "./folder-way-os.ts";
+import { storeLimits } from "./limits.ts";
 import type {
   GetRequest,
   ListedObject,
   ObjectAttributes,
   ObjectStore,
   StoredObject,
-  StoreLimits,
 } from "./object-store.ts";
 
 /** No bucket of a store, but a folder that is used like one. */
@@ -43,17 +43,6 @@ export interface FolderStoreOptions {
   readonly told?: (note: ListNote) => void;
 }
 
-/** Sources: NAME_MAX and PATH_MAX of Linux; ext4's largest file; parts are ours. */
-const limits: StoreLimits = {
-  objectBytesMax: 16 * 1024 ** 4,
-  putBytesMax: 2 * 1024 ** 3,
-  partBytesMin: 1,
-  partBytesMax: 2 * 1024 ** 3,
-  partsMax: 10_000,
-  keyBytesMax: 4_095,
-  metadataBytesMax: 2_048,
-};
-
 const exact = { bigint: true } as const;
 
 /** The folder need not be there yet. */
@@ -62,7 +51,7 @@ export function openFolderStore({ root, told }: FolderStoreOptions): FolderStore
   const place: FolderPlace = { root: folder, named: (object, work) => named(folder, object, work) };
   return {
     root: folder,
-    limits,
+    limits: storeLimits.local,
     region: async () => "local",
     bucketExists: () => place.named(folder, () => isFolder(folder)),
     createBucket: () => place.named(folder, () => makeFolderAt("/", folder)),
@@ -165,7 +154,9 @@ async function get(
     const bytes = await read(file, before.size, range);
     const after = fileVersion(await file.stat(exact));
     if (after !== version || bytes === undefined) throw changed(key, version, after);
-    return bytes;
+    if (range === undefined || bytes.length === range.bytes) return bytes;
+    const why = `it ends ${range.bytes - bytes.length} bytes too early`;
+    throw new SkyError("objects/changed", { object: key, why });
   } finally {
     await file.close();
   }
