@@ -34,6 +34,7 @@ const smoke = testFiles("test/smoke");
 const waiting = { concurrency: Math.min(availableParallelism() + 1, 4) };
 /** The longest of the layers, which begin with them so that the lanes end together. */
 const long = ["homes", "workdirs", "files", "cli-audit", "clusters", "identity", "bus"]
+  .concat(["openssh-attacks", "host-steps", "host-steps-cut"])
   .concat(["autostop", "process-os", "content-store-damage", "content-store-os", "bus-faults"])
   .map((name) => `/${name}.test.ts`);
 const longFirst = (files: readonly string[]): readonly string[] => {

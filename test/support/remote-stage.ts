@@ -223,14 +223,14 @@ function starting(
   stage: Pick<RemoteStage, "hosts" | "remote">,
   phases: Map<string, "up" | "stopped">,
 ): (nodes: readonly string[]) => Promise<void> {
-  const { hosts, remote } = stage;
+  const { hosts } = stage;
   const begun = new Map<string, Promise<void>>();
   const startOne = async (node: string): Promise<void> => {
     const index = hosts.hosts.findIndex((host) => host.node === node);
     const { dir = "" } = hosts.hosts[index] ?? {};
     if (runs(hosts, `host ${dir}`)) return;
     rmSync(`${dir}/ended`, { force: true });
-    hosts.writeHostFile(index, await remote.invite("demo", node, signal));
+    hosts.writeHostFile(index, await stage.remote.invite("demo", node, signal));
     hosts.startNode(index);
     phases.set(node, "up");
   };
