@@ -143,6 +143,7 @@ export const orderShape: Shape = oneOf("kind", {
   peer: object({ kind, peer: id, target }),
   objects: object({ kind, objects: list(transferObject, listMax) }),
   "objects-end": object({ kind }),
+  forget: object({ kind, objects: list(count(objectsMax), listMax) }),
   stop: object({ kind, leave: exactly("keep", "remove") }),
 });
 

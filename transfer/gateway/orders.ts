@@ -6,7 +6,7 @@
 //   begin (program, passes, stores) ──▶
 //                                   ◀── listening (where its peers reach it), begun
 //   peer (where another listens)    ──▶
-//   objects … objects-end           ──▶  within the credit that it gave
+//   objects … objects-end           ──▶  within its credit; to writers before readers
 //                                   ◀── credit, read, wrote, failed, metrics
 //                                   ◀── done (every object is done, or failed)
 //   stop                            ──▶
@@ -76,6 +76,8 @@ export type GatewayOrder =
   | { readonly kind: "peer"; readonly peer: GatewayId; readonly target: StreamTarget }
   | { readonly kind: "objects"; readonly objects: readonly GatewayObject[] }
   | { readonly kind: "objects-end" }
+  /** To those who write them: they will not come, whoever reads them has failed. */
+  | { readonly kind: "forget"; readonly objects: readonly number[] }
   /** `remove`: uploads are aborted and partial files go; `keep`: they wait for the next round. */
   | { readonly kind: "stop"; readonly leave: "keep" | "remove" };
 
@@ -95,13 +97,14 @@ export type GatewayWord =
     }
   | {
       readonly kind: "failed";
-      /** Absent: all that is left of this gateway's work. */
+      /** Absent: all that is left to the destination, or else of this gateway's work. */
       readonly object?: number;
       readonly destination?: number;
       readonly handle: Handle;
       readonly error: WordedError;
     }
   | { readonly kind: "metrics"; readonly metrics: GatewayMetrics }
+  /** All that it was told is read, written or failed. It serves its peers until it is stopped. */
   | { readonly kind: "done" };
 
 export interface WrittenObject {

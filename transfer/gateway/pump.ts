@@ -1,0 +1,252 @@
+// Copies objects within one gateway: read, named, and put to every destination, with no wire.
+//
+// Each chunk is read once, whatever the number of destinations, and many are on their way at a
+// time, within what admission allows. One destination that refuses an object takes nothing from the
+// others; when all have, the rest of it is not read.
+//
+// What must always hold: an object has its final name only with the digest of what was read; what
+// failed for good leaves nothing there, and what may be tried again keeps what it has.
+
+import { isSkyError } from "../../model/errors.ts";
+import { type ByteRange, cutBySize } from "../chunks/cut.ts";
+import { type EncodedManifest, ManifestBuilder } from "../chunks/manifest.ts";
+import type { ObjectFile } from "../chunks/object-file-os.ts";
+import type { PlacedChunk } from "../chunks/object-place.ts";
+import type { SentObject } from "../chunks/send.ts";
+import type { ChunkWork } from "../chunks/work.ts";
+import type { AdmissionShare } from "./admission.ts";
+import { type Destination, placesOf } from "./destination.ts";
+import type { Meter } from "./meters.ts";
+import type { GatewayObject } from "./orders.ts";
+import type { Pace } from "./pace.ts";
+import type { Handle } from "./program.ts";
+import type { Tally } from "./tally.ts";
+
+/** Something to read, for as long as it is open. */
+export interface OpenSource extends SentObject {
+  close?(): Promise<void>;
+}
+
+export interface PumpOptions {
+  readonly handle: Handle;
+  readonly meter: Meter;
+  readonly objects: AsyncIterable<GatewayObject>;
+  readonly open: (object: GatewayObject, signal: AbortSignal) => Promise<OpenSource>;
+  readonly destinations: readonly Destination[];
+  readonly tally: Tally;
+  readonly work: ChunkWork;
+  readonly admission: AdmissionShare;
+  readonly pace: Pace;
+  /** Objects that are copied at a time. */
+  readonly sideBySide: number;
+}
+
+/** Chunks of one object that are on their way at a time, at most. */
+const chunksMax = 8;
+/** How often what a disk changed after it was written is written again. */
+const mendsMax = 3;
+
+/** Resolves when there are no more objects; what fails is told to the tally. */
+export async function pumpObjects(options: PumpOptions, signal: AbortSignal): Promise<void> {
+  const waiting = options.objects[Symbol.asyncIterator]();
+  const workers = Array.from({ length: options.sideBySide }, async () => {
+    for (;;) {
+      const next = await waiting.next();
+      if (next.done === true) return;
+      signal.throwIfAborted();
+      await new Copy(options, next.value, signal).run();
+    }
+  });
+  await Promise.all(workers);
+}
+
+/** One destination of the object. */
+interface Way {
+  readonly to: Destination;
+  readonly file: ObjectFile;
+  readonly attributes: Parameters<ObjectFile["finish"]>[1];
+  failed: boolean;
+}
+
+class Copy {
+  readonly #options: PumpOptions;
+  readonly #object: GatewayObject;
+  readonly #signal: AbortSignal;
+  readonly #ways: Way[] = [];
+
+  constructor(options: PumpOptions, object: GatewayObject, signal: AbortSignal) {
+    this.#options = options;
+    this.#object = object;
+    this.#signal = signal;
+  }
+
+  async run(): Promise<void> {
+    const { tally, handle, meter, open } = this.#options;
+    let source: OpenSource | undefined;
+    try {
+      source = await open(this.#object, this.#signal);
+      await this.#openWays();
+      const manifest = await this.#move(source);
+      meter.objects += 1;
+      // Nobody is left who wants it, and each of them has said why.
+      if (manifest === undefined) return tally.drop([this.#object.object]);
+      await Promise.all(this.#ways.map((way) => this.#finish(way, manifest, source)));
+      tally.read(this.#object.object, manifest.digest);
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      meter.failures += 1;
+      await Promise.all(this.#ways.map((way) => this.#leave(way, error)));
+      tally.failed({ handle, object: this.#object.object, error });
+    } finally {
+      await source?.close?.();
+      // Those that are finished or aborted are closed already.
+      await Promise.all(this.#ways.map(({ file }) => file.close()));
+    }
+  }
+
+  async #openWays(): Promise<void> {
+    const { object } = this.#object;
+    const { destinations, tally } = this.#options;
+    const wanted = destinations.filter(({ destination }) => tally.isOpen(object, destination));
+    await Promise.all(
+      wanted.map(async (to) => {
+        try {
+          const target = await to.target(this.#object, this.#signal);
+          const file = await target.open(placesOf(to.journal, object));
+          this.#ways.push({ to, file, attributes: attributesOf(target), failed: false });
+        } catch (error) {
+          this.#fail(to, error);
+        }
+      }),
+    );
+  }
+
+  /** `undefined` if nobody is left who wants it. */
+  async #move(source: OpenSource): Promise<EncodedManifest | undefined> {
+    const builder = new ManifestBuilder();
+    const places = cutBySize(this.#object.bytes).entries();
+    const movers = Array.from({ length: chunksMax }, async () => {
+      for (const [index, range] of places) {
+        if (!this.#isWanted()) return;
+        await this.#moveChunk(source, { index, range, builder });
+      }
+    });
+    await settleAll(movers);
+    return this.#isWanted() ? builder.finish() : undefined;
+  }
+
+  async #moveChunk(
+    source: OpenSource,
+    chunk: { readonly index: number; readonly range: ByteRange; readonly builder: ManifestBuilder },
+  ): Promise<void> {
+    const { admission, pace, work, meter } = this.#options;
+    const { index, range, builder } = chunk;
+    const giveBack = await admission.take(range.bytes, this.#signal);
+    try {
+      await pace.wait(range.bytes, this.#signal);
+      const read = await source.read(range, this.#signal);
+      const { ref, bytes } = await work.name(read);
+      meter.bytes += range.bytes;
+      meter.chunks += 1;
+      builder.add(index, ref);
+      const place = { index, offset: range.at, ref };
+      await Promise.all(this.#ways.map((way) => this.#put(way, place, bytes)));
+    } finally {
+      giveBack();
+    }
+  }
+
+  async #put(way: Way, place: PlacedChunk, bytes: Uint8Array): Promise<void> {
+    const isHere = way.file.known.get(place.index)?.ref.digest === place.ref.digest;
+    if (way.failed || isHere) return;
+    const { meter } = way.to;
+    meter.waiting += 1;
+    try {
+      await way.file.put(place, bytes);
+      meter.bytes += bytes.length;
+      meter.chunks += 1;
+    } catch (error) {
+      if (way.failed) return;
+      await this.#leave(way, error);
+      this.#fail(way.to, error);
+    } finally {
+      meter.waiting -= 1;
+    }
+  }
+
+  async #finish(way: Way, encoded: EncodedManifest, source: OpenSource | undefined): Promise<void> {
+    if (way.failed) return;
+    const { to } = way;
+    const { object } = this.#object;
+    try {
+      await this.#name(way, encoded, source);
+      to.meter.objects += 1;
+      const { bytes } = encoded.manifest;
+      const { destination, proof } = to;
+      this.#options.tally.wrote({ object, destination, bytes, digest: encoded.digest, proof });
+    } catch (error) {
+      await this.#leave(way, error);
+      this.#fail(to, error);
+    }
+  }
+
+  async #name(way: Way, encoded: EncodedManifest, source: OpenSource | undefined): Promise<void> {
+    for (let mended = 0; ; mended += 1) {
+      try {
+        await way.file.finish(encoded.manifest, way.attributes);
+        return;
+      } catch (error) {
+        if (!isSkyError(error, "chunk/damaged") || mended >= mendsMax) throw error;
+        await this.#mend(way, encoded, source);
+      }
+    }
+  }
+
+  /** Reads once more what the disk has lost. */
+  async #mend(
+    { file }: Way,
+    { manifest }: EncodedManifest,
+    source: OpenSource | undefined,
+  ): Promise<void> {
+    for (const place of file.missing(manifest)) {
+      const range = { at: place.offset, bytes: place.ref.bytes };
+      const bytes = await source?.read(range, this.#signal);
+      if (bytes === undefined) return;
+      const named = await this.#options.work.prove(place.ref, bytes);
+      await file.put(place, named);
+    }
+  }
+
+  #isWanted(): boolean {
+    return this.#ways.some(({ failed }) => !failed);
+  }
+
+  /** What may be tried again keeps what is there. */
+  async #leave(way: Way, error: unknown): Promise<void> {
+    if (way.failed) return;
+    way.failed = true;
+    const mayPass = isSkyError(error) && error.remedy === "retry";
+    if (!mayPass && !this.#signal.aborted) await way.file.abort();
+  }
+
+  #fail(to: Destination, error: unknown): void {
+    if (this.#signal.aborted) return;
+    to.meter.failures += 1;
+    const { handle, destination } = to;
+    const isOfAll = isSkyError(error, "disk/full") || isSkyError(error, "objects/no-bucket");
+    const object = isOfAll ? {} : { object: this.#object.object };
+    this.#options.tally.failed({ handle, destination, ...object, error });
+  }
+}
+
+function attributesOf(target: object): Parameters<ObjectFile["finish"]>[1] {
+  return "attributes" in target
+    ? (target.attributes as Parameters<ObjectFile["finish"]>[1])
+    : undefined;
+}
+
+/** All of them end before the first failure is thrown. */
+async function settleAll(tasks: readonly Promise<void>[]): Promise<void> {
+  const settled = await Promise.allSettled(tasks);
+  for (const one of settled) if (one.status === "rejected") throw one.reason;
+}
