@@ -45,7 +45,7 @@ const credentials = object(
   {
     ...{ accessKeyId: secretText, secretAccessKey: secretText, sessionToken: secretText },
     ...{ serviceAccount: secretText, token: secretText, accountKey: secretText, sas: secretText },
-    ambient: flag,
+    ...{ project: text(256), user: text(256), ambient: flag },
   },
 );
 

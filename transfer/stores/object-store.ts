@@ -147,6 +147,8 @@ export interface StoreCredentials {
   readonly token?: string;
   /** Google: the project that pays for requests, and gets new buckets. No secret. */
   readonly project?: string;
+  /** HDFS: who we say we are, where nobody asks for a proof. No secret. */
+  readonly user?: string;
   /** Azure: a shared key, or a shared access signature. */
   readonly accountKey?: string;
   readonly sas?: string;
