@@ -41,11 +41,12 @@ test("with --down an idle cluster goes for good", async () => {
 });
 
 test("it never fires while a job runs; the timer starts again when the job has ended", async () => {
-  const id = await submit(here, "busy", "sleep 2.5");
+  const id = await submit(here, "busy", "until [ -e ~/go ]; do sleep 0.05; done");
   await phaseReached(here, { cluster: "busy", id: id }, "RUNNING");
   await here.sky(["autostop", "-y", "busy", "--idle-seconds", "1"]);
   const why = await here.sky(["why", "busy"]);
   assert.match(why.stdout, new RegExp(`not idle: job ${id}`), why.stdout);
+  assert.equal((await here.sky(["exec", "busy", "touch ~/go"])).code, 0);
   const ended = await phaseReached(here, { cluster: "busy", id: id }, "SUCCEEDED");
   await until("it has stopped", async () => (await statusOf("busy")) === "STOPPED");
   const after = await here.sky(["why", "busy", "-o", "json"]);
