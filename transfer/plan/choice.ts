@@ -1,21 +1,73 @@
-// Which planner a transfer gets when its user names none.
+// Which plan a transfer gets when its user names no planner.
 //
-// One destination: straight, by whichever side has gateways; where its link was measured, what is
-// known of the others may show a faster way. A store that has no gateways at either end needs one
-// between them.
+// One destination: straight, unless a way over relays is known to be better by more than what two
+// measurements of a link differ by anyhow. Several: trees, so that the source sends each byte once
+// if it can. A relay is a machine more that may fail, and costs what it costs; a few per cent of
+// rate are not worth it.
 
-import type { PlanRequest, Solver } from "../../model/transfer-plan.ts";
+import { errorText, isSkyError } from "../../model/errors.ts";
+import type { Plan, PlanRequest, Solver } from "../../model/transfer-plan.ts";
 import { networkOf } from "./network.ts";
+import { planTransfer } from "./plan.ts";
+import type { MilpSolver } from "./solver.ts";
 
 /** A request before it is decided who answers it. */
 export type OpenRequest = Omit<PlanRequest, "solver">;
 
-/** @throws SkyError `request/invalid`. */
+/** By so much a plan over relays must be faster, or cheaper where a rate was asked for. */
+const worth = 1.05;
+
+/** What `sky cp` takes by itself. @throws SkyError `plan/infeasible`, `request/invalid`. */
+export async function planUsual(request: OpenRequest, solver: MilpSolver): Promise<Plan> {
+  const usual = chooseSolver(request);
+  if (!mayRelay(request)) return planTransfer({ ...request, solver: usual }, solver);
+  const straight = await tried(request, { name: usual, solver });
+  const overlay = await tried(request, { name: "ilp", solver });
+  if ("why" in straight) {
+    if ("why" in overlay) throw overlay.error;
+    return overlay.plan;
+  }
+  if ("why" in overlay) {
+    return { ...straight.plan, notes: [...straight.plan.notes, `no relays: ${overlay.why}`] };
+  }
+  return isWorth(request, overlay.plan, straight.plan) ? overlay.plan : straight.plan;
+}
+
+/**
+ * The planner without a look at relays: straight where either end has gateways.
+ * @throws SkyError `request/invalid`.
+ */
 export function chooseSolver(request: OpenRequest): Solver {
   const { source, destinations, isStore } = networkOf({ ...request, solver: "direct" });
-  const stores = destinations.filter(isStore);
-  if (isStore(source)) return stores.length === 0 ? "dst_one_sided" : "ron";
-  if (stores.length === 0) return "direct";
-  // Whoever has gateways is written to through them only if all have.
-  return "src_one_sided";
+  if (destinations.length > 1) return "direct";
+  // Two stores need a gateway of somebody's between them.
+  return isStore(source) && destinations.some(isStore) ? "ron" : "direct";
+}
+
+/** One destination, whose own link was measured, and something beside it. */
+function mayRelay(request: OpenRequest): boolean {
+  const network = networkOf({ ...request, solver: "ilp" });
+  const { source, destinations, relays } = network;
+  const [target] = destinations;
+  if (target === undefined || destinations.length > 1 || relays.length === 0) return false;
+  return request.grid.gbps(source, target) !== undefined;
+}
+
+function isWorth({ goal }: OpenRequest, overlay: Plan, straight: Plan): boolean {
+  if (goal.kind === "floor") return overlay.cost * worth < straight.cost;
+  return overlay.gbps > straight.gbps * worth;
+}
+
+type Tried = { readonly plan: Plan } | { readonly why: string; readonly error: unknown };
+
+async function tried(
+  request: OpenRequest,
+  { name, solver }: { readonly name: Solver; readonly solver: MilpSolver },
+): Promise<Tried> {
+  try {
+    return { plan: await planTransfer({ ...request, solver: name }, solver) };
+  } catch (error) {
+    if (!isSkyError(error, "plan/infeasible")) throw error;
+    return { why: errorText(error), error };
+  }
 }

@@ -40,8 +40,8 @@ export function planOf(network: Network, draft: Draft, notes: readonly string[] 
   return plan;
 }
 
-/** Of what a solver calls equal. */
-export const ceilingTolerance = 1e-6;
+/** What a solver's tolerances add up to. */
+const ceilingTolerance = 1e-5;
 
 interface Chosen {
   readonly draft: Draft;

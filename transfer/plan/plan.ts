@@ -9,6 +9,7 @@ import type { Plan, PlanRequest, Solver } from "../../model/transfer-plan.ts";
 import { directDraft } from "./direct.ts";
 import { planOf } from "./finish.ts";
 import { type Network, networkOf } from "./network.ts";
+import { overlayPlan } from "./overlay.ts";
 import { ronPlan } from "./ron.ts";
 import type { MilpSolver } from "./solver.ts";
 
@@ -35,6 +36,8 @@ function plannerOf(name: Solver): Planner {
       return (network) => planOf(network, directDraft(network, name));
     case "ron":
       return ronPlan;
+    case "ilp":
+      return overlayPlan;
     default:
       throw new SkyError("request/invalid", { field: "solver", why: `${name} is not there yet` });
   }

@@ -23,6 +23,11 @@ export interface Shape {
   readonly stripes: number;
   /** Sites whose gateways take no part: they are read and written from elsewhere. */
   readonly bare: ReadonlySet<string>;
+  /**
+   * Whether a gateway's connections, and so what its links can carry, are shared among its peers;
+   * otherwise it has as many to each of them.
+   */
+  readonly sharesConnections?: boolean;
 }
 
 /** Gateways by site; a site that is not named has none. */
@@ -49,7 +54,8 @@ export function settled(network: Network, shape: Shape): Draft {
   if (goal.kind === "floor" && most < goal.gbps * (1 - tolerance)) {
     throw tooSlow({ network, shape, most }, goal.gbps);
   }
-  const gateways = enough(network, shape, goal.kind === "floor" ? goal.gbps : most);
+  const rate = goal.kind === "floor" ? goal.gbps : most;
+  const gateways = enough(network, shape, { rate, most: all });
   return { ...shape, gateways, rate: rateOf(network, shape, gateways) };
 }
 
@@ -62,28 +68,27 @@ export function allGateways(network: Network, shape: Shape): Gateways {
   return new Map([...ids].map((id) => [id, most(id)]));
 }
 
-/** The fewest gateways with which the shape has that rate. */
-export function enough(network: Network, shape: Shape, rate: number): Gateways {
+/** The fewest gateways with which the shape has that rate; no more than `most`. */
+export function enough(
+  network: Network,
+  shape: Shape,
+  { rate, most }: { readonly rate: number; readonly most: Gateways },
+): Gateways {
   const needed = new Map<string, number>();
-  for (const bound of boundsOf(network, shape)) {
-    for (const id of bound.sites) {
-      const count = Math.ceil(rate / bound.perGateway - tolerance);
-      needed.set(id, Math.max(needed.get(id) ?? 1, count));
-    }
+  for (const { sites, perGateway } of boundsOf(network, shape)) {
+    const count = Math.ceil((rate / perGateway) * (1 - tolerance) - tolerance);
+    for (const id of sites) needed.set(id, Math.max(needed.get(id) ?? 1, count));
   }
-  return new Map(
-    [...allGateways(network, shape)].map(([id, all]) => {
-      return [id, Math.min(all, needed.get(id) ?? all)];
-    }),
-  );
+  return new Map([...needed].map(([id, count]) => [id, Math.min(most.get(id) ?? 0, count)]));
 }
 
 /** Gbit/s of all data; `Infinity` of a shape without ways. */
 export function rateOf(network: Network, shape: Shape, gateways: Gateways): number {
-  const rates = boundsOf(network, shape).map(({ sites, perGateway }) => {
-    return perGateway * Math.min(...sites.map((id) => gateways.get(id) ?? 0));
-  });
-  return Math.min(...rates);
+  return Math.min(...boundsOf(network, shape).map((bound) => boundRate(bound, gateways)));
+}
+
+function boundRate({ sites, perGateway }: Bound, gateways: Gateways): number {
+  return perGateway * Math.min(...sites.map((id) => gateways.get(id) ?? 0));
 }
 
 /** All data goes at most at `perGateway` times the gateways of each of the sites. */
@@ -94,28 +99,38 @@ interface Bound {
 }
 
 function boundsOf(network: Network, shape: Shape): readonly Bound[] {
-  const out = new Map<string, number>();
-  const into = new Map<string, number>();
-  const bounds: Bound[] = [];
-  for (const { from, to, share } of shape.ways) {
-    out.set(from, (out.get(from) ?? 0) + share);
-    into.set(to, (into.get(to) ?? 0) + share);
+  const links = shape.ways.map(({ from, to, share }) => {
     const sites = [from, to].filter((id) => !isBare(network, shape, id));
     const gbps = network.link(from, to) ?? 0;
     const what = `the link from ${from} to ${to}, ${textOfRate(gbps)} a gateway`;
-    bounds.push({ sites, perGateway: gbps / share, what });
-  }
-  for (const [id, share] of out) {
-    const gbps = network.egress(id);
-    const what = `what leaves ${id}, ${textOfRate(gbps)} a gateway`;
-    if (!isBare(network, shape, id)) bounds.push({ sites: [id], perGateway: gbps / share, what });
-  }
-  for (const [id, share] of into) {
-    const gbps = network.ingress(id);
-    const what = `what ${id} takes, ${textOfRate(gbps)} a gateway`;
-    if (!isBare(network, shape, id)) bounds.push({ sites: [id], perGateway: gbps / share, what });
+    return { sites, perGateway: gbps / share, what };
+  });
+  const ids = new Set(shape.ways.flatMap(({ from, to }) => [from, to]));
+  const ends = [...ids].filter((id) => !isBare(network, shape, id));
+  return [...links, ...ends.flatMap((id) => endBounds(network, shape, id))];
+}
+
+function endBounds(network: Network, shape: Shape, id: string): readonly Bound[] {
+  const sites = [id];
+  const out = shape.ways.filter(({ from }) => from === id);
+  const into = shape.ways.filter(({ to }) => to === id);
+  const [egress, ingress] = [network.egress(id), network.ingress(id)];
+  const leaves = `what leaves ${id}, ${textOfRate(egress)} a gateway`;
+  const comes = `what ${id} takes, ${textOfRate(ingress)} a gateway`;
+  const bounds: Bound[] = [];
+  if (out.length > 0) bounds.push({ sites, perGateway: egress / shareOf(out), what: leaves });
+  if (into.length > 0) bounds.push({ sites, perGateway: ingress / shareOf(into), what: comes });
+  if (shape.sharesConnections !== true) return bounds;
+  const what = `the connections of ${id}`;
+  for (const ways of [out, into].filter((some) => some.length > 0)) {
+    const need = ways.reduce((sum, w) => sum + w.share / (network.link(w.from, w.to) ?? 0), 0);
+    bounds.push({ sites, perGateway: 1 / need, what });
   }
   return bounds;
+}
+
+function shareOf(ways: readonly Way[]): number {
+  return ways.reduce((sum, { share }) => sum + share, 0);
 }
 
 /** Connections of a way, where each gateway of its thinner end has as many as one may have. */
@@ -132,10 +147,9 @@ interface Slow {
 
 function tooSlow({ network, shape, most }: Slow, floor: number): SkyError {
   const gateways = allGateways(network, shape);
-  const tightest = boundsOf(network, shape).find(({ sites, perGateway }) => {
-    const rate = perGateway * Math.min(...sites.map((id) => gateways.get(id) ?? 0));
-    return rate <= most * (1 + tolerance);
-  });
+  const tightest = boundsOf(network, shape).find(
+    (bound) => boundRate(bound, gateways) <= most * (1 + tolerance),
+  );
   const counts = (tightest?.sites ?? []).map((id) => `${gateways.get(id)} at ${id}`).join(", ");
   return infeasible(
     `${textOfRate(floor)} are asked for, ${shape.solver} reaches ${textOfRate(most)}; the limit ` +
