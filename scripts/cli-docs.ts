@@ -33,7 +33,8 @@ export async function cliText(): Promise<string> {
     "On a terminal `cancel`, `autostop`, `stop`, `start` and `down` ask before they act. Without a",
     "terminal what is named exactly is done without asking, and nothing is read from stdin; `--all`,",
     "`-u` and globs need `-y`. `launch` and the interactive nodes need it for a cluster that is new or",
-    "stopped.",
+    "stopped. `cp` and `sync` show their plan and ask on a terminal; a `sync --delete` that would delete",
+    "needs `-y` without one. In a pipe they print one JSON object a line: see [transfers](transfers.md).",
     "",
     ...groups.map((group) => {
       const names = all.filter(([entry]) => entry.group === group).map(([, { name }]) => name);
@@ -49,7 +50,9 @@ export async function cliText(): Promise<string> {
     "",
     "## Exit codes",
     "",
-    "For `launch`, `exec` and `logs` the outcome of the job is the exit code.",
+    "For `launch`, `exec` and `logs` the outcome of the job is the exit code. `cp`, `sync` and",
+    "`transfers ID --follow` exit with 0 only if everything arrived and was proven, with 1 if anything",
+    "failed or the transfer was cancelled, and with 130 on Ctrl-C: the transfer runs on.",
     "",
     ...tableOf(
       ["code", "when"],

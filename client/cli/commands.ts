@@ -5,7 +5,7 @@
 import type { CliCommand } from "./command.ts";
 
 /** What the groups are called. */
-export type Group = "Run" | "Look" | "Clusters and jobs" | "This machine";
+export type Group = "Run" | "Copy" | "Look" | "Clusters and jobs" | "This machine";
 
 export interface Entry {
   readonly group: Group;
@@ -24,6 +24,13 @@ export const commands = {
   cpunode: { group: "Run", load: async () => (await import("./nodes.ts")).cpunode },
   gpunode: { group: "Run", load: async () => (await import("./nodes.ts")).gpunode },
   tpunode: { group: "Run", load: async () => (await import("./nodes.ts")).tpunode },
+  cp: { group: "Copy", load: async () => (await import("./cp.ts")).cp },
+  sync: { group: "Copy", load: async () => (await import("./sync.ts")).sync },
+  transfers: {
+    group: "Copy",
+    load: async () => (await import("./transfers.ts")).transfers,
+  },
+  profile: { group: "Copy", load: async () => (await import("./profile.ts")).profile },
   status: { group: "Look", load: async () => (await import("./status.ts")).status },
   queue: { group: "Look", load: async () => (await import("./queue.ts")).queue },
   logs: { group: "Look", followsJob: true, load: async () => (await import("./logs.ts")).logs },

@@ -17,6 +17,8 @@ export interface Flag {
   readonly about: string;
   /** May be given many times: the values come as a list. */
   readonly repeated?: boolean;
+  /** Repeated, and its place among other such flags matters: read by `orderedFlags`. */
+  readonly ordered?: boolean;
   /** Left out of the help. */
   readonly hidden?: boolean;
   /** The only values that it takes. */
@@ -60,9 +62,17 @@ export function longName({ usage }: Flag): string {
 export function applySpec(command: Command, spec: CommandSpec): void {
   command.description(spec.about).helpOption("-h, --help", "Show this help.");
   for (const part of argumentsOf(spec)) command.argument(part);
+  let place = 0;
   for (const flag of spec.flags) {
     const option = command.createOption(flag.usage, flag.about);
     if (flag.repeated === true) option.argParser(appended);
+    if (flag.ordered === true) {
+      const placed = (text: string, before: unknown): readonly Placed[] => {
+        place += 1;
+        return [...((before ?? []) as readonly Placed[]), { text, place }];
+      };
+      option.argParser(placed);
+    }
     if (flag.hidden === true) option.hideHelp();
     command.addOption(option);
   }
@@ -125,6 +135,24 @@ export function isSet(parsed: Parsed, name: string): boolean {
 export function textsFlag(parsed: Parsed, name: string): readonly string[] {
   const value = parsed.flags[name];
   return Array.isArray(value) ? value.map(String) : [];
+}
+
+/** A value of an `ordered` flag. */
+interface Placed {
+  readonly text: string;
+  readonly place: number;
+}
+
+/** The values of `ordered` flags, each with the flag's name, in the order of the command line. */
+export function orderedFlags<N extends string>(
+  parsed: Parsed,
+  names: readonly N[],
+): readonly { readonly name: N; readonly text: string }[] {
+  const all = names.flatMap((name) => {
+    const values = (parsed.flags[name] ?? []) as readonly Placed[];
+    return values.map((value) => ({ name, ...value }));
+  });
+  return all.sort((a, b) => a.place - b.place).map(({ name, text }) => ({ name, text }));
 }
 
 /** The argument at `index`, where the table says that there is one word. */

@@ -13,8 +13,6 @@ const later: Readonly<Record<string, string>> = {
   serve: "services run on machines of a cloud",
   storage: stores,
   volumes: "volumes are disks of a cloud",
-  cp: stores,
-  sync: stores,
   "show-gpus": catalog,
   gpus: catalog,
   bench: "it compares machines of clouds",

@@ -9,7 +9,7 @@ export type Colour = keyof typeof codes;
 const ofStatus: Readonly<Record<string, Colour>> = {
   ...{ UP: "green", RUNNING: "green", SUCCEEDED: "green" },
   ...{ INIT: "yellow", STOPPING: "yellow", STOPPED: "yellow", PENDING: "yellow" },
-  SETTING_UP: "yellow",
+  ...{ SETTING_UP: "yellow", FINISHING: "yellow" },
   ...{ FAILED: "red", FAILED_SETUP: "red", CANCELLED: "dim", TERMINATED: "dim" },
 };
 

@@ -19,7 +19,7 @@ export interface Shell {
   print(line: string): void;
   /** A line on stderr. */
   say(line: string): void;
-  /** How far it is: one line that changes on a terminal, lines of `say` elsewhere. */
+  /** How far it is: lines that change on a terminal, lines of `say` elsewhere. */
   progress(text: string | undefined): void;
   /** Bytes on stdout; resolves when more may come. */
   write(bytes: Uint8Array): Promise<void>;
@@ -30,6 +30,10 @@ export interface Shell {
   readonly interactive: boolean;
   /** Asks; an empty line is the default, yes. @throws WrongUse where nobody can answer. */
   confirm(question: string, byDefault?: boolean): Promise<boolean>;
+  /** Whether stdout is a terminal; if not, a program or a file reads it. */
+  readonly isTerminal: boolean;
+  /** Whether `progress` changes its lines in place. */
+  readonly showsProgress: boolean;
   /** Columns of the terminal that stdout is; absent where it is none. */
   readonly columns?: number;
   /** Whether stdout is a terminal that shows colours. */
@@ -65,6 +69,8 @@ export function terminalShell({ home, interrupt }: ShellOptions): Shell {
       if (interactive) return confirm({ text, byDefault }, interrupt);
       throw new WrongUse(`"${text}" cannot be asked without a terminal: pass -y to say yes`);
     },
+    isTerminal: process.stdout.isTTY === true,
+    showsProgress: terminal.showsProgress,
     ...(columns === undefined ? {} : { columns }),
     colours: terminal.colours(process.env),
   };

@@ -1,5 +1,5 @@
-// What `sky` writes: results on stdout, talk on stderr, and on a terminal one line of progress that
-// is gone when it is over.
+// What `sky` writes: results on stdout, talk on stderr, and on a terminal lines of progress (mostly
+// one) that are gone when it is over.
 
 import { truncated } from "./table.ts";
 
@@ -12,6 +12,12 @@ interface Output {
 
 /** To the line's beginning, and nothing to the right of it. Source: ECMA-48, EL. */
 const eraseLine = "\r\u001b[K";
+
+/** The same for lines above: up, and nothing from there on. Source: ECMA-48, CUU, ED. */
+function eraseLines(text: string): string {
+  const above = text.split("\n").length - 1;
+  return above === 0 ? eraseLine : `\r\u001b[${above}A\u001b[J`;
+}
 
 /** What is taken for the width of a terminal that does not tell it. */
 const widthUnknown = 80;
@@ -54,17 +60,25 @@ export class Terminal {
     await new Promise<void>((resolve) => this.#out.once("drain", () => resolve()));
   }
 
-  /** `undefined` ends it. */
+  /** Whether progress is seen as it changes. */
+  get showsProgress(): boolean {
+    return this.#err.isTTY === true;
+  }
+
+  /** Lines; `undefined` ends it. */
   progress(text: string | undefined): void {
     if (this.#err.isTTY !== true) {
       if (text !== undefined && text !== this.#said) this.say(text);
       this.#said = text ?? this.#said;
       return;
     }
-    const shown = truncated(text ?? "", Math.max(4, this.#width() - 1));
+    const width = Math.max(4, this.#width() - 1);
+    const lines = (text ?? "").split("\n").map((line) => truncated(line, width));
+    const shown = lines.join("\n");
     if (shown === this.#progress) return;
+    const erase = eraseLines(this.#progress);
     this.#progress = shown;
-    this.#err.write(`${eraseLine}${shown}`);
+    this.#err.write(`${erase}${shown}`);
   }
 
   /** Of stderr. A terminal that does not know says 0, or nothing. */
@@ -75,7 +89,7 @@ export class Terminal {
 
   /** Lines come above the line of progress. */
   #between(write: () => void): void {
-    if (this.#progress !== "") this.#err.write(eraseLine);
+    if (this.#progress !== "") this.#err.write(eraseLines(this.#progress));
     write();
     if (this.#progress !== "") this.#err.write(this.#progress);
   }

@@ -3,11 +3,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { connectHead } from "../../client/connect-os.ts";
 import type { Head } from "../../client/head.ts";
-import { headOver } from "../../client/head-grpc.ts";
 import { isSkyError } from "../../model/errors.ts";
-import { homeAt } from "../../model/home.ts";
 import type { TransferOrder } from "../../model/transfer.ts";
 import { transferHandlers } from "../../scheduler/api-transfers-grpc.ts";
 import {
@@ -34,9 +31,7 @@ const { signal } = new AbortController();
 async function served(t: Parameters<typeof stage>[0], script: Script) {
   const { transfers, asked } = scriptedTransfers(script);
   const store = {} as never;
-  const { home } = await stage(t, { transfers: transferHandlers({ transfers, store }) });
-  const head: Head = headOver((until) => connectHead({ home: homeAt(home) }, until));
-  t.after(() => head.close());
+  const { head } = await stage(t, { transfers: transferHandlers({ transfers, store }) });
   return { head, asked };
 }
 

@@ -21,6 +21,7 @@ function quietShell(): Shell & { readonly said: string[] } {
     print: (line) => said.push(line),
     ...{ progress: () => {}, write: nothing, head: nothing, confirm: nothing },
     ...{ now: () => 0, interactive: false, colours: false },
+    ...{ isTerminal: false, showsProgress: false },
   };
 }
 

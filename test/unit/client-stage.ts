@@ -6,6 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { ServerCredentials } from "@grpc/grpc-js";
+import { connectHead } from "../../client/connect-os.ts";
+import type { Head } from "../../client/head.ts";
+import { headOver } from "../../client/head-grpc.ts";
 import { homeAt } from "../../model/home.ts";
 import { addService, createGrpcServer, listenGrpc } from "../../proto/server-grpc.ts";
 import type { HandlersOf, Service } from "../../proto/services.ts";
@@ -20,6 +23,8 @@ export interface Methods {
 export interface Stage {
   /** The folder to give to `new Sky({ home })`. */
   readonly home: string;
+  /** A client of it. */
+  readonly head: Head;
   /** Serves anew after `cut`. */
   serve(): Promise<void>;
   /** Breaks every connection and stops listening. */
@@ -31,8 +36,9 @@ export async function stage(t: TestContext, methods: Methods): Promise<Stage> {
   const home = homeAt(root);
   mkdirSync(home.head, { recursive: true });
   let server = createGrpcServer();
+  const head = headOver((signal) => connectHead({ home }, signal));
   const self: Stage = {
-    home: root,
+    ...{ home: root, head },
     serve: async () => {
       rmSync(home.socket, { force: true });
       server = createGrpcServer();
@@ -46,6 +52,7 @@ export async function stage(t: TestContext, methods: Methods): Promise<Stage> {
   };
   await self.serve();
   t.after(() => {
+    head.close();
     server.forceShutdown();
     rmSync(root, { recursive: true, force: true });
   });

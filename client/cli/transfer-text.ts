@@ -1,0 +1,134 @@
+// What `sky` says of transfers: what would be done, how far one is, and what became of it. Pure.
+//
+// Names of objects may hold anything; what a terminal would take for commands is shown as text.
+
+import type {
+  TransferCounts,
+  TransferEvent,
+  TransferOrder,
+  TransferPreview,
+  TransferView,
+} from "../../model/transfer.ts";
+import { transferPathText } from "../../transfer/stores/paths.ts";
+import { planPicture } from "../plan-picture.ts";
+import { printable } from "../printable.ts";
+import { bytesText, countText, gbpsText, grouped, rateText, secondsText } from "../quantity.ts";
+
+/** Pairs that are shown of a preview. */
+const sampleMax = 5;
+const barWidth = 20;
+
+/** What would be done, line by line. */
+export function previewLines(order: TransferOrder, preview: TransferPreview): readonly string[] {
+  const { plan, objects, bytes, isPart, sample, deletes, notes } = preview;
+  const verb = order.verb === "sync" ? "sync" : "copy";
+  const more = isPart ? "at least " : "";
+  const shown = sample.slice(0, sampleMax);
+  return [
+    `Will ${verb} ${pathText(order.source)} to ${order.destinations.map(pathText).join(", ")}`,
+    `  ${more}${countText(objects, "object")}, ${more}${bytesText(bytes)}`,
+    ...shown.map(({ from, to, bytes: size }) => {
+      return `  ${printable(from)} => ${printable(to)} (${bytesText(size)})`;
+    }),
+    ...(objects > shown.length ? ["  ..."] : []),
+    ...(deletes > 0 ? [`  ${countText(deletes, "object")} at the destination would go`] : []),
+    ...planPicture(plan, bytes),
+    `No machine is made for it: ${gatewaysText(preview)} up already.`,
+    ...[...plan.notes, ...notes].map((note) => `Note: ${printable(note)}`),
+  ];
+}
+
+function pathText(path: TransferOrder["source"]): string {
+  return printable(transferPathText(path));
+}
+
+function gatewaysText({ plan }: TransferPreview): string {
+  const names = plan.sites.filter(({ gateways }) => gateways > 0).map(({ id }) => printable(id));
+  if (names.length === 0) return "what it needs is";
+  return `${names.join(", ")} ${names.length === 1 ? "is" : "are"}`;
+}
+
+type Progress = Extract<TransferEvent, { kind: "progress" }>;
+
+/** One line; of several destinations one more for each. */
+export function progressLines(
+  { counts, bytesPerSecond, secondsLeft, destinations }: Progress,
+  names: readonly string[],
+): readonly string[] {
+  const { listed, listedBytes, isListed, done, skipped, failed, retries } = counts;
+  const arrived = counts.doneBytes + counts.movingBytes;
+  const parts = [
+    ...(isListed ? [bar(arrived, listedBytes)] : []),
+    `${bytesText(arrived)} of ${bytesText(listedBytes)}${isListed ? "" : " or more"}`,
+    rateText(bytesPerSecond),
+    ...(secondsLeft === undefined || !isListed ? [] : [`ETA ${secondsText(secondsLeft)}`]),
+    `${grouped(done + skipped)}/${grouped(listed)}${isListed ? "" : "+"} objects`,
+    ...(retries > 0 ? [`${retries} ${retries === 1 ? "retry" : "retries"}`] : []),
+    ...(failed > 0 ? [`${grouped(failed)} failed`] : []),
+  ];
+  if (names.length < 2) return [parts.join("  ")];
+  const share = listedBytes / names.length;
+  const each = destinations.map(({ done: objects, doneBytes }, index) => {
+    const name = printable(names[index] ?? "");
+    const far = isListed ? `${bar(doneBytes, share)}  ` : "";
+    return `  ${far}${bytesText(doneBytes)}  ${countText(objects, "object")}  ${name}`;
+  });
+  return [parts.join("  "), ...each];
+}
+
+/** `[########------------]  40%`. */
+function bar(done: number, total: number): string {
+  const part = total > 0 ? Math.min(1, done / total) : 0;
+  const full = Math.floor(part * barWidth);
+  const percent = String(Math.floor(part * 100)).padStart(3);
+  return `[${"#".repeat(full)}${"-".repeat(barWidth - full)}] ${percent}%`;
+}
+
+/** What became of it, in one line or two. */
+export function outcomeLines(view: TransferView): readonly string[] {
+  const { id, status, counts, destinations, why } = view;
+  const { done, doneBytes, skipped, deleted, failed, listed } = counts;
+  const where = destinations.length > 1 ? ` to ${destinations.length} destinations` : "";
+  const extra = [
+    ...(skipped > 0 ? [`${grouped(skipped)} there already`] : []),
+    ...(deleted > 0 ? [`${grouped(deleted)} deleted`] : []),
+  ];
+  const what = `${countText(done, "object")}, ${bytesText(doneBytes)}${where}${speedText(view)}`;
+  if (status === "SUCCEEDED") {
+    return [`Transfer ${id} SUCCEEDED: ${[what, ...extra].join("; ")}.`];
+  }
+  const arrived = `${grouped(done + skipped)} of ${countText(listed, "object")} arrived`;
+  const lost = failed > 0 ? `, ${grouped(failed)} failed` : "";
+  const said = why === "" ? "" : `: ${printable(why)}`;
+  return [`Transfer ${id} ${status}: ${arrived}${lost}${said}`];
+}
+
+/** ` in 12s (112.0 MB/s, 0.90 Gbit/s)`: what was moved, over all the time that it took. */
+function speedText({ startedAt, endedAt, counts: { doneBytes } }: TransferView): string {
+  if (startedAt === undefined || endedAt === undefined || endedAt <= startedAt) return "";
+  const seconds = (endedAt - startedAt) / 1_000;
+  const rate = doneBytes / seconds;
+  const speed = doneBytes > 0 ? ` (${rateText(rate)}, ${gbpsText((rate * 8) / 1e9)})` : "";
+  return ` in ${secondsText(seconds)}${speed}`;
+}
+
+/** `79 done (2.6 GB), 0 there already, 2 failed, 3 retries, 2 rounds`. */
+export function countsText(counts: TransferCounts): string {
+  const { listed, listedBytes, isListed, done, doneBytes, skipped, failed } = counts;
+  const parts = [
+    `${countText(listed, "object")}${isListed ? "" : " so far"} (${bytesText(listedBytes)})`,
+    `${grouped(done)} done (${bytesText(doneBytes)})`,
+    ...(skipped > 0 ? [`${grouped(skipped)} there already`] : []),
+    ...(counts.deleted > 0 ? [`${grouped(counts.deleted)} deleted`] : []),
+    `${grouped(failed)} failed`,
+    `${counts.retries} ${counts.retries === 1 ? "retry" : "retries"}`,
+    countText(counts.rounds, "round"),
+  ];
+  return parts.join(", ");
+}
+
+/** An object that did not arrive. */
+export function failureText(failure: TransferView["failures"][number]): string {
+  const { object, destination, why } = failure;
+  return `${printable(object)} → ${printable(destination)}: ${printable(why)}`;
+}
