@@ -171,6 +171,11 @@ staged("what a supplier's disk damaged is named, and had from another", async (s
   assert.ok(Buffer.from(await into.get(digest)).equals(spoilt.bytes));
 });
 
+async function aTurn(_: number, signal: AbortSignal): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  signal.throwIfAborted();
+}
+
 staged("a relay over a store on disk goes on after it was opened anew", async (stage) => {
   const secret = { transfer: Buffer.alloc(16, 1), key: Buffer.alloc(32, 2) };
   const transfer = secret.transfer.toString("hex");
@@ -189,12 +194,8 @@ staged("a relay over a store on disk goes on after it was opened anew", async (s
     const journal = await openChunkJournal({ path, transfer });
     const stop = new AbortController();
     const relay = await openRelay({
-      ...{ transfer, scope: "x", store: spool, journal, bytesMax: 3_000_000, work },
-      next: (dialSignal) => stage.dial("b", end, dialSignal),
-      pause: async (_, pauseSignal) => {
-        await new Promise((resolve) => setImmediate(resolve));
-        pauseSignal.throwIfAborted();
-      },
+      ...{ transfer, store: spool, journal, bytesMax: 3_000_000, work },
+      hops: [{ scope: "x", next: (over) => stage.dial("b", end, over), pause: aTurn }],
     });
     const running = relay.run(stop.signal).catch((error: unknown) => error);
     const inlet = await stage.listen("b", () => relay.admit());

@@ -37,9 +37,14 @@ export async function runRelay(config: RelayConfig, ports: RelayPorts): Promise<
   const work = createInlineWork();
   const next = new NextHop();
   const relay = await openRelay({
-    ...{ transfer, store: tellingStore(store, say), journal, bytesMax: spoolBytesMax, scope, work },
-    next: (signal) => next.session(signal),
-    pause: (_, signal) => pause(pauseMs, undefined, { signal }),
+    ...{ transfer, store: tellingStore(store, say), journal, bytesMax: spoolBytesMax, work },
+    hops: [
+      {
+        scope,
+        next: (signal) => next.session(signal),
+        pause: (_, signal) => pause(pauseMs, undefined, { signal }),
+      },
+    ],
   });
   say("had", { count: relay.counts().heldChunks });
   const stop = new AbortController();

@@ -35,7 +35,9 @@ export async function runSource(config: SourceConfig, ports: SourcePorts): Promi
     path: join(folder, "journal"),
     transfer: secret.transfer,
   });
-  const objects = await objectsOf(config, say);
+  const opened = await objectsOf(config, say);
+  // They are sent again where a send breaks: only the source itself closes them.
+  const objects = opened.map(({ object, bytes, read }) => ({ object, bytes, read }));
   const work = createInlineWork();
   const stop = new AbortController();
   const running = new Set<Promise<void>>();
@@ -72,7 +74,7 @@ export async function runSource(config: SourceConfig, ports: SourcePorts): Promi
       await listener.close();
       await work.close();
       await journal.close();
-      for (const object of objects) await object.close?.();
+      for (const object of opened) await object.close?.();
     },
   };
 }

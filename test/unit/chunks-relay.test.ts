@@ -112,15 +112,19 @@ class Stage {
     const relay = await openRelay({
       work,
       transfer,
-      scope: `relay/${transfer}`,
       store: this.store,
       journal: this.journal,
       bytesMax: this.spoolBytesMax,
-      next: (signal) => this.dial("b", "c", signal),
-      pause: async (_, signal) => {
-        await new Promise((resolve) => setImmediate(resolve));
-        signal.throwIfAborted();
-      },
+      hops: [
+        {
+          scope: `relay/${transfer}`,
+          next: (signal) => this.dial("b", "c", signal),
+          pause: async (_, signal) => {
+            await new Promise((resolve) => setImmediate(resolve));
+            signal.throwIfAborted();
+          },
+        },
+      ],
     });
     this.relay = relay;
     const unlisten = await this.listen("b", () => relay.admit());

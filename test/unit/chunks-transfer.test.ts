@@ -176,12 +176,17 @@ class Stage {
     const journal = await this.journal("relay");
     const relay = await openRelay({
       work: this.work,
-      ...{ transfer, scope, store, journal, bytesMax },
-      next: (signal) => this.dial("b", "c", signal),
-      pause: async (_, signal) => {
-        await new Promise((resolve) => setImmediate(resolve));
-        signal.throwIfAborted();
-      },
+      ...{ transfer, store, journal, bytesMax },
+      hops: [
+        {
+          scope,
+          next: (signal) => this.dial("b", "c", signal),
+          pause: async (_, signal) => {
+            await new Promise((resolve) => setImmediate(resolve));
+            signal.throwIfAborted();
+          },
+        },
+      ],
     });
     const unlisten = await this.listen("b", () => relay.admit());
     const running = relay.run(stop.signal).catch((error: unknown) => error);

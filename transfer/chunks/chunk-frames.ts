@@ -30,13 +30,18 @@ export interface ChunkFrame {
   readonly payload: Uint8Array;
 }
 
-/** `want`, `safe`, `delivered`: the taker's. `offer`, `chunk`, `missing`: the supplier's. */
+/**
+ * `want`, `safe`, `delivered`, `refused`: the taker's. `offer`, `chunk`, `missing`: the
+ * supplier's.
+ */
 export type ExchangeMessage =
   | { readonly type: "want" | "offer"; readonly refs: readonly ChunkRef[] }
   | ChunkFrame
   | { readonly type: "missing"; readonly ref: ChunkRef; readonly why: "missing" | "damaged" }
   /** Safe at the taker; safe at the destination, and thus at the taker or not needed there. */
   | { readonly type: "safe" | "delivered"; readonly digests: readonly Digest[] }
+  /** The destination does not take it: its object failed there. It is of no more use in between. */
+  | { readonly type: "refused"; readonly digests: readonly Digest[] }
   /** The last one: why the party that was asked ends this before it is done. */
   | { readonly type: "failed"; readonly error: SkyError };
 
@@ -60,6 +65,7 @@ const messageTypes = {
   missing: { number: 4, bytesMin: refBytes + 1, bytesMax: refBytes + 1 },
   safe: { number: 5, bytesMin: digestBytes, bytesMax: listMax * digestBytes },
   delivered: { number: 6, bytesMin: digestBytes, bytesMax: listMax * digestBytes },
+  refused: { number: 8, bytesMin: digestBytes, bytesMax: listMax * digestBytes },
   failed: { number: 7, bytesMin: 2, bytesMax: failedBytesMax },
 } as const satisfies Record<
   MessageType,
@@ -106,6 +112,7 @@ function bodyOf(message: ExchangeMessage): Buffer {
     }
     case "safe":
     case "delivered":
+    case "refused":
       return Buffer.from(message.digests.join(""), "hex");
     case "failed":
       return encodeError(message.error);
@@ -250,6 +257,7 @@ function messageOf(type: Exclude<MessageType, "chunk">, body: Buffer): ExchangeM
     }
     case "safe":
     case "delivered":
+    case "refused":
       return { type, digests: parseDigests(body) };
     case "failed":
       return { type, error: parseError(body) };

@@ -29,9 +29,13 @@ export interface ChunkSink {
    * Resolves when the chunk is safe here; it is acknowledged then. The bytes are proven, and
    * several chunks are put at a time. A sink that waits for room stops when `signal` aborts; one
    * that only writes need not look at it. What it throws ends the exchange, but for
-   * `chunk/damaged`: then the chunk is asked for again.
+   * `chunk/damaged`: then the chunk is asked for again. `refused`: what it belongs to has failed
+   * here, so the chunk is of no use, and the exchange goes on without it.
    */
-  put(ref: ChunkRef, bytes: Uint8Array, signal: AbortSignal): Promise<void>;
+  // biome-ignore lint/suspicious/noConfusingVoidType: most sinks have nothing to say.
+  put(ref: ChunkRef, bytes: Uint8Array, signal: AbortSignal): Promise<void | "refused">;
+  /** Puts at a time, where more than `putsMax` (`taker.ts`) go together better. */
+  readonly putsMax?: number;
 }
 
 /**

@@ -165,7 +165,7 @@ class Fetch {
   }
 
   /** What our own sink cannot take, no other supplier can help with. */
-  async #put(put: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  async #put(put: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
     try {
       await put();
     } catch (error) {

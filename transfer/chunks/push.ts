@@ -30,10 +30,16 @@ export interface PushOptions {
   readonly until: "safe" | "delivered";
   readonly work: ChunkCodec;
   readonly readAheadBytesMax?: number;
+  /** Offered and not yet safe, as bytes: for one of several hops, so that each has its share. */
+  readonly openBytesMax?: number;
   /** Each chunk once: safe at the taker now. */
   readonly onSafe?: (ref: ChunkRef) => void;
   /** Each chunk once: safe at the destination. It was safe at the taker before. */
   readonly onDelivered?: (ref: ChunkRef) => void;
+  /** Each chunk once: the destination does not take it. It is settled. */
+  readonly onRefused?: (ref: ChunkRef) => void;
+  /** Each chunk once: `from` does not have it any more. It is settled. */
+  readonly onMissing?: (ref: ChunkRef) => void;
 }
 
 /**
@@ -60,6 +66,7 @@ class Push {
   readonly #offered = new Map<Digest, Offered>();
   /** Offered and not yet safe. The taker holds a name for each. */
   #unsafe = 0;
+  #unsafeBytes = 0;
   #wakeOffer: () => void = () => {};
   #isWhole = false;
   #moved = 0;
@@ -85,6 +92,9 @@ class Push {
         },
         delivered: (digests) => {
           for (const digest of digests) this.#delivered(digest);
+        },
+        refused: (digests) => {
+          for (const digest of digests) this.#refused(digest);
         },
         ended: () => {
           if (this.#isWhole && this.#offered.size === 0) return;
@@ -113,12 +123,18 @@ class Push {
       if (this.#offered.has(ref.digest)) continue;
       this.#offered.set(ref.digest, { ref, sent: false, safe: false });
       this.#unsafe += 1;
+      this.#unsafeBytes += ref.bytes;
       this.#half.offer([ref]);
-      while (this.#unsafe >= openChunksMax && !signal.aborted) await this.#room();
+      while (this.#isFull() && !signal.aborted) await this.#room();
       if (signal.aborted) return;
     }
     this.#isWhole = true;
     this.#endIfDone();
+  }
+
+  #isFull(): boolean {
+    const { openBytesMax = Number.POSITIVE_INFINITY } = this.#options;
+    return this.#unsafe >= openChunksMax || this.#unsafeBytes >= openBytesMax;
   }
 
   async #room(): Promise<void> {
@@ -142,7 +158,7 @@ class Push {
       this.#movedBytes += offered.ref.bytes;
     } else this.#known += 1;
     this.#options.onSafe?.(offered.ref);
-    this.#makeRoom();
+    this.#makeRoom(offered.ref);
     if (this.#options.until === "safe") this.#settle(digest);
   }
 
@@ -158,12 +174,22 @@ class Push {
     const offered = this.#offered.get(ref.digest);
     if (offered === undefined) return;
     this.#missing.push({ ...offered.ref, why });
-    if (!offered.safe) this.#makeRoom();
+    if (!offered.safe) this.#makeRoom(offered.ref);
+    this.#options.onMissing?.(offered.ref);
     this.#settle(ref.digest);
   }
 
-  #makeRoom(): void {
+  #refused(digest: Digest): void {
+    const offered = this.#offered.get(digest);
+    if (offered === undefined) return;
+    if (!offered.safe) this.#makeRoom(offered.ref);
+    this.#options.onRefused?.(offered.ref);
+    this.#settle(digest);
+  }
+
+  #makeRoom({ bytes }: ChunkRef): void {
     this.#unsafe -= 1;
+    this.#unsafeBytes -= bytes;
     this.#wakeOffer();
   }
 

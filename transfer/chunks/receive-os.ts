@@ -2,8 +2,9 @@
 
 import { open } from "node:fs/promises";
 import { SkyError } from "../../model/errors.ts";
+import type { CutRule } from "./cut.ts";
 import { holdsObject } from "./object-bytes-os.ts";
-import { openObjectFile } from "./object-file-os.ts";
+import { type FileAttributes, openObjectFile } from "./object-file-os.ts";
 import type { ObjectTarget } from "./receive.ts";
 import type { SentObject } from "./send.ts";
 
@@ -41,14 +42,18 @@ export interface FileTargetOptions {
   readonly transfer: string;
   /** A folder for the locks of writers, the same for all writers of a home. */
   readonly locks: string;
+  readonly attributes?: FileAttributes;
+  /** As the sender has it. */
+  readonly cut?: CutRule | undefined;
+  readonly proveAtEnd?: boolean;
 }
 
 /** An object that is to become the file at `path`. */
-export function fileToReceive({ path, bytes, transfer, locks }: FileTargetOptions): ObjectTarget {
+export function fileToReceive(options: FileTargetOptions): ObjectTarget {
+  const { path, bytes, cut, attributes } = options;
   return {
-    bytes,
-    open: (journal) =>
-      openObjectFile({ path, bytes, transfer, locks, openJournal: async () => journal }),
+    ...{ bytes, cut, attributes },
+    open: (journal) => openObjectFile({ ...options, openJournal: async () => journal }),
     holds: (manifest) => holdsObject(path, manifest),
   };
 }

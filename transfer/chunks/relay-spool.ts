@@ -137,6 +137,17 @@ export class RelaySpool {
     );
   }
 
+  /** The destination does not take these: they are let go, and may come again. */
+  async refused(digests: readonly Digest[]): Promise<void> {
+    for (const digest of digests) {
+      const ref = this.#held.get(digest)?.ref ?? this.#lost.get(digest);
+      if (ref === undefined) continue;
+      this.#held.delete(digest);
+      this.#lost.delete(digest);
+      await this.#letGo(ref);
+    }
+  }
+
   /** Lets go of all, whatever became of it. */
   async remove(): Promise<void> {
     this.#held.clear();

@@ -14,23 +14,18 @@
 
 import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
 import { type Log, silentLog } from "../../runtime/log.ts";
-import type { StreamChannel, StreamSession } from "../../runtime/stream.ts";
+import type { StreamChannel } from "../../runtime/stream.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
-import type { PinName } from "./content-store.ts";
 import { type ChunkCodec, type ExchangeResult, rawCodec } from "./exchange.ts";
 import type { Admitted } from "./exchange-channels.ts";
-import { pushChunks } from "./push.ts";
+import { HopsPush, type SendHop } from "./push-hops.ts";
 import { RelaySpool, type SpoolOptions } from "./relay-spool.ts";
-import { openTake, type Take } from "./take.ts";
+import { openTake } from "./take.ts";
 import { inFlightBytesUsual } from "./taker.ts";
 
 export interface RelayOptions extends SpoolOptions {
-  /** Of the pushes to the next hop. */
-  readonly scope: PinName;
-  /** A session with the next hop. Its failures are tried again here, and nowhere below. */
-  readonly next: (signal: AbortSignal) => Promise<StreamSession>;
-  /** Waits before the next try, after so many in a row that moved nothing. */
-  readonly pause: (failures: number, signal: AbortSignal) => Promise<void>;
+  /** Each chunk goes to one of them, whichever has room. */
+  readonly hops: readonly SendHop[];
   readonly work: ChunkCodec;
   readonly log?: Log;
 }
@@ -48,7 +43,27 @@ export interface RelayCounts {
   readonly failures: number;
 }
 
+/** What somebody who takes chunks for a relay hears of them. */
+export interface RelayListener {
+  delivered(digests: Iterable<Digest>): void;
+  refused(digests: Iterable<Digest>): void;
+  /** It was lost here, and is to be had again. */
+  again(ref: ChunkRef): void;
+}
+
+/** A relay for those who take its chunks for it. */
+export interface RelayParty {
+  /** Safe here, and not delivered. */
+  has(digest: Digest): boolean;
+  isDelivered(digest: Digest): boolean;
+  /** Safe here, or delivered, when it resolves. */
+  put(ref: ChunkRef, bytes: Uint8Array, signal: AbortSignal): Promise<void>;
+  leave(): void;
+}
+
 export interface Relay {
+  /** For whoever takes pushes for this relay and for others at once. */
+  join(listener: RelayListener): RelayParty;
   /**
    * For the previous hop's push, once its identity was found to be right.
    * @throws what `run` failed with: the previous hop hears that.
@@ -79,13 +94,13 @@ class SpoolRelay implements Relay {
   readonly #options: RelayOptions;
   readonly #spool: RelaySpool;
   readonly #log: Log;
-  readonly #takes = new Set<Take>();
+  readonly #takes = new Set<RelayListener>();
   readonly #failed = new AbortController();
-  /** What the push that runs has yet to offer. */
-  #feed: Feed | undefined;
+  #push: HopsPush | undefined;
   /** Those who wait for a chunk that this disk lost. */
   readonly #lost = new Map<Digest, PromiseWithResolvers<void>>();
   #delivered: Digest[] = [];
+  #refused: Digest[] = [];
   #settling: Promise<void> | undefined;
   readonly #counts = { taken: 0, delivered: 0, lost: 0, failures: 0 };
 
@@ -109,6 +124,19 @@ class SpoolRelay implements Relay {
   admit(): Admitted {
     this.#failed.signal.throwIfAborted();
     return { run: (channel, signal) => this.take(channel, signal) };
+  }
+
+  join(listener: RelayListener): RelayParty {
+    this.#takes.add(listener);
+    return {
+      has: (digest) => this.#spool.has(digest),
+      isDelivered: (digest) => this.#spool.isDelivered(digest),
+      put: (ref, bytes, signal) => {
+        this.#failed.signal.throwIfAborted();
+        return this.#put(ref, bytes, AbortSignal.any([signal, this.#failed.signal]));
+      },
+      leave: () => void this.#takes.delete(listener),
+    };
   }
 
   async take(channel: StreamChannel, signal: AbortSignal): Promise<ExchangeResult> {
@@ -140,59 +168,40 @@ class SpoolRelay implements Relay {
     this.#counts.taken += 1;
     this.#lost.get(ref.digest)?.resolve();
     this.#lost.delete(ref.digest);
-    this.#feed?.add(ref);
+    this.#push?.add(ref);
   }
 
   // ---- the next hop
 
   async run(signal: AbortSignal): Promise<never> {
-    let failures = 0;
-    for (;;) {
-      signal.throwIfAborted();
-      const before = this.#counts.delivered;
-      try {
-        await this.#push(signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        this.#counts.failures += 1;
-        if (!isSkyError(error) || error.remedy !== "retry") {
-          this.#failed.abort(error);
-          throw error;
-        }
-        this.#log.info("the next hop is tried again", { why: errorText(error) });
-      }
-      failures = this.#counts.delivered > before ? 1 : failures + 1;
-      await this.#options.pause(failures, signal);
-    }
-  }
-
-  async #push(signal: AbortSignal): Promise<void> {
-    const { scope, work, next } = this.#options;
-    const session = await next(signal);
+    const { hops, work, bytesMax } = this.#options;
     const stop = new AbortController();
-    const feed = new Feed(this.#spool.held);
-    this.#feed = feed;
+    const push = new HopsPush({
+      ...{ hops, work: rawCodec(work), log: this.#log },
+      openBytesMax: Math.ceil(bytesMax / hops.length),
+      from: { get: (digest, over) => this.#get(digest, over) },
+      signal: AbortSignal.any([signal, stop.signal]),
+      onBroken: () => {
+        this.#counts.failures += 1;
+      },
+      onDelivered: (ref) => this.#settled(ref, "delivered", stop),
+      onRefused: (ref) => this.#settled(ref, "refused", stop),
+      // Never said: what is missing here is waited for.
+      onMissing: () => undefined,
+    });
+    this.#push = push;
+    for (const ref of this.#spool.held) push.add(ref);
     try {
-      await pushChunks({
-        session,
-        scope,
-        offer: feed,
-        from: { get: (digest, over) => this.#get(digest, over) },
-        until: "delivered",
-        work: rawCodec(work),
-        signal: AbortSignal.any([signal, stop.signal]),
-        onDelivered: ({ digest }) => {
-          feed.forget(digest);
-          this.#delivered.push(digest);
-          this.#settling ??= this.#settle().catch((error: unknown) => stop.abort(error));
-        },
-      });
+      await push.run();
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#failed.abort(error);
+      throw error;
     } finally {
-      feed.end();
-      this.#feed = undefined;
+      this.#push = undefined;
       await this.#settling;
     }
-    throw new SkyError("stream/closed", { why: "the next hop wants no more" });
+    throw new SkyError("core/broken-invariant", { what: "a relay's push ended by itself" });
   }
 
   /** What this disk lost is had again from the previous hop, whenever that is there. */
@@ -212,7 +221,7 @@ class SpoolRelay implements Relay {
   async #again(digest: Digest, signal: AbortSignal): Promise<void> {
     const back = this.#lost.get(digest) ?? Promise.withResolvers<void>();
     this.#lost.set(digest, back);
-    const bytes = this.#feed?.bytesOf(digest);
+    const bytes = this.#push?.open(digest)?.bytes;
     if (bytes !== undefined) for (const take of this.#takes) take.again({ digest, bytes });
     const stop = Promise.withResolvers<never>();
     const leave = (): void => stop.reject(signal.reason);
@@ -227,61 +236,28 @@ class SpoolRelay implements Relay {
 
   // ---- back to the previous hop
 
-  /** On record first, then told, many at a time. */
+  #settled({ digest }: ChunkRef, how: "delivered" | "refused", stop: AbortController): void {
+    const list = how === "delivered" ? this.#delivered : this.#refused;
+    list.push(digest);
+    this.#settling ??= this.#settle().catch((error: unknown) => stop.abort(error));
+  }
+
+  /** On record first, then told, many at a time. What was refused is not on record: it is gone. */
   async #settle(): Promise<void> {
     try {
-      while (this.#delivered.length > 0) {
-        const digests = this.#delivered.splice(0);
-        await this.#spool.delivered(digests);
-        this.#counts.delivered += digests.length;
-        for (const take of this.#takes) take.delivered(digests);
+      while (this.#delivered.length + this.#refused.length > 0) {
+        const delivered = this.#delivered.splice(0);
+        await this.#spool.delivered(delivered);
+        this.#counts.delivered += delivered.length;
+        const refused = this.#refused.splice(0);
+        await this.#spool.refused(refused);
+        for (const take of this.#takes) {
+          take.delivered(delivered);
+          take.refused(refused);
+        }
       }
     } finally {
       this.#settling = undefined;
-    }
-  }
-}
-
-/** What one push offers: what was held when it began, and what comes while it runs. */
-class Feed implements AsyncIterable<ChunkRef> {
-  readonly #waiting: ChunkRef[];
-  readonly #bytes: Map<Digest, number>;
-  #wake: (() => void) | undefined;
-  #isOver = false;
-
-  constructor(held: readonly ChunkRef[]) {
-    this.#waiting = [...held];
-    this.#bytes = new Map(held.map(({ digest, bytes }) => [digest, bytes]));
-  }
-
-  bytesOf(digest: Digest): number | undefined {
-    return this.#bytes.get(digest);
-  }
-
-  forget(digest: Digest): void {
-    this.#bytes.delete(digest);
-  }
-
-  add(ref: ChunkRef): void {
-    this.#waiting.push(ref);
-    this.#bytes.set(ref.digest, ref.bytes);
-    this.#wake?.();
-  }
-
-  end(): void {
-    this.#isOver = true;
-    this.#wake?.();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<ChunkRef> {
-    while (!this.#isOver) {
-      const ref = this.#waiting.shift();
-      if (ref !== undefined) yield ref;
-      else {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-      }
     }
   }
 }

@@ -1,56 +1,37 @@
-// The sending end of a sealed transfer: reads objects, cuts, names, seals and pushes them.
+// The sending end of a transfer: reads objects, cuts, names, seals and pushes them.
 //
 // A chunk is read and sealed when its turn comes to be offered, and kept sealed until it is safe at
-// the next hop, within a bound; who wants it after that has it read and sealed again, which gives
-// the same bytes. An object's manifest goes last, when all its chunks are delivered, so that the
-// destination never waits for one chunk with another in its hands.
+// the next hop of every way that it goes, within a bound; who wants it after that has it read and
+// sealed again, which gives the same bytes. An object's manifest goes last, when all its chunks are
+// delivered, so that the destination never waits for one chunk with another in its hands. The
+// manifest of an object of one chunk says nothing that the chunk does not, and stays here.
+//
+// An object that cannot be read, or that a destination refuses, fails alone: no more of it is
+// offered, and the others go on.
 //
 // The journal is for the next life: what it knows of an object is offered again without being
 // read. It is up to the destination to say what it has.
 
-import { SkyError } from "../../model/errors.ts";
-import type { StreamSession } from "../../runtime/stream.ts";
+import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
-import type { PinName } from "./content-store.ts";
+import { type ChunkForm, chunkForm } from "./chunk-form.ts";
 import { type ByteRange, cutBySize } from "./cut.ts";
-import { type ExchangeResult, rawCodec } from "./exchange.ts";
-import type { ChunkJournal, JournalEntry } from "./journal.ts";
+import type { ExchangeResult } from "./exchange.ts";
 import { type EncodedManifest, ManifestBuilder } from "./manifest.ts";
-import { pushChunks } from "./push.ts";
-import { manifestIndex, type Place, type SealedChunk, type TransferSecret } from "./seal.ts";
-import type { ChunkWork } from "./work.ts";
+import { manifestIndex, type Place, type SealedChunk } from "./seal.ts";
+import { iteratorOf, type SendOptions, type SentObject, waysOf, withRoom } from "./send-options.ts";
+import { SendRecords } from "./send-records.ts";
+import { pushAlong, type SendWay, type Settled, type WayPush } from "./send-ways.ts";
 
-/** An object to be sent. */
-export interface SentObject {
-  /** Its number in the transfer. The destination knows by it where it belongs. */
-  readonly object: number;
-  readonly bytes: number;
-  /** Exactly these bytes, in memory that is the caller's own from then on. */
-  read(range: ByteRange, signal: AbortSignal): Promise<Uint8Array>;
-}
-
-export interface SendOptions {
-  readonly session: StreamSession;
-  /** Of the push. The next hop decides by it. */
-  readonly scope: PinName;
-  readonly secret: TransferSecret;
-  readonly objects: Iterable<SentObject>;
-  readonly work: ChunkWork;
-  readonly signal: AbortSignal;
-  /** Of this end. Objects that have changed since it was begun need another transfer. */
-  readonly journal?: ChunkJournal;
-  /** Chunks that are sealed and not yet safe at the next hop. */
-  readonly sealedBytesMax?: number;
-  /** Hears of each chunk's own name, not of what travels for it. */
-  readonly onSafe?: (place: Place, ref: ChunkRef) => void;
-  readonly onDelivered?: (place: Place, ref: ChunkRef) => void;
-  /** The object is whole at the destination, under its final name. */
-  readonly onObject?: (object: number, digest: Digest) => void;
-}
+export type { SendOptions, SentObject } from "./send-options.ts";
 
 export const sealedBytesUsual = 64 * 1024 * 1024;
-/** Objects that are begun and not yet whole at the destination. */
+/** Objects of several chunks that are begun and not yet whole at the destination. */
 export const objectsOpenMax = 64;
+/** Objects in all that are. */
+export const objectsBegunMax = 4_096;
+/** Chunks that are read and sealed at a time. */
+export const packsMax = 16;
 
 /**
  * Sends all objects, until each is whole at the destination. What was delivered before is known.
@@ -63,11 +44,16 @@ export async function sendObjects(options: SendOptions): Promise<ExchangeResult>
 
 /** A chunk that was offered. */
 interface Sealed {
+  readonly open: OpenObject;
   readonly place: Place;
   readonly ref: ChunkRef;
   readonly sealedRef: ChunkRef;
-  /** Until it is safe at the next hop. */
+  /** Until it is safe at the next hop of every way. */
   bytes: Uint8Array | undefined;
+  /** Ways where it is not yet safe; where it is not yet settled. */
+  unsafe: number;
+  unsettled: number;
+  isRefused: boolean;
 }
 
 interface OpenObject {
@@ -79,151 +65,238 @@ interface OpenObject {
   /** The next range to offer. */
   next: number;
   manifest: EncodedManifest | undefined;
+  isOver: boolean;
 }
 
 class Send {
   readonly #options: SendOptions;
-  readonly #objects = new Map<number, OpenObject>();
+  readonly #form: ChunkForm;
+  readonly #ways: readonly { readonly way: SendWay; readonly push: WayPush }[];
+  readonly #objects = new Set<OpenObject>();
+  #current: OpenObject | undefined;
   readonly #sealed = new Map<Digest, Sealed>();
+  /** Sealed, or about to be. */
   #sealedBytes = 0;
+  readonly #packs = new Set<Promise<void>>();
+  readonly #closing = new Set<Promise<void>>();
   /** Objects whose chunks are all delivered. */
   readonly #ripe: OpenObject[] = [];
-  #delivered: JournalEntry[] = [];
-  #recording: Promise<void> | undefined;
-  #wake: () => void = () => {};
+  readonly #records: SendRecords;
+  #changed = Promise.withResolvers<void>();
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
 
   constructor(options: SendOptions) {
     this.#options = options;
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
+    this.#form = chunkForm(options);
+    this.#records = new SendRecords(options.journal, (error) => this.#stop.abort(error));
+    const along = {
+      from: { get: (digest: Digest) => this.#get(digest) },
+      codec: this.#form.codec,
+      signal: this.#signal,
+      openBytesMax: this.#sealedBytesMax,
+      onSafe: (ref: ChunkRef) => this.#safe(ref),
+      onSettled: (ref: ChunkRef, how: Settled) => this.#settle(ref, how),
+    };
+    this.#ways = waysOf(options).map((way) => ({ way, push: pushAlong(way, along) }));
+  }
+
+  get #sealedBytesMax(): number {
+    return this.#options.sealedBytesMax ?? sealedBytesUsual;
   }
 
   async run(): Promise<ExchangeResult> {
-    const { session, scope, work } = this.#options;
-    try {
-      return await pushChunks({
-        session,
-        scope,
-        offer: this.#offer(),
-        from: { get: (digest, signal) => this.#get(digest, signal) },
-        until: "delivered",
-        work: rawCodec(work),
-        signal: this.#signal,
-        onSafe: (ref) => this.#safe(ref),
-        onDelivered: (ref) => this.#settle(ref),
-      });
-    } finally {
-      this.#wake();
-      await this.#recording;
-    }
+    this.#signal.addEventListener("abort", () => this.#wake(), { once: true });
+    const stopped = (work: Promise<void>): Promise<void> =>
+      work.catch((error: unknown) => this.#stop.abort(error));
+    await Promise.all([
+      stopped(this.#produce()),
+      ...this.#ways.map(({ push }) => stopped(push.run())),
+    ]);
+    await this.#records.settled();
+    await Promise.all(this.#packs);
+    for (const open of this.#objects) this.#over(open);
+    await Promise.all(this.#closing);
+    this.#signal.throwIfAborted();
+    const sum = (of: (push: WayPush) => number): number =>
+      this.#ways.reduce((all, { push }) => all + of(push), 0);
+    return {
+      moved: sum(({ counts }) => counts.moved),
+      movedBytes: sum(({ counts }) => counts.movedBytes),
+      known: sum(({ counts }) => counts.known),
+      damaged: 0,
+      missing: [],
+    };
   }
 
   // ---- what is offered
 
-  async *#offer(): AsyncGenerator<ChunkRef> {
-    const waiting = this.#options.objects[Symbol.iterator]();
-    let current: OpenObject | undefined;
+  async #produce(): Promise<void> {
+    const objects = iteratorOf(this.#options.objects);
+    let coming: Promise<void> | undefined;
+    let failure: { readonly error: unknown } | undefined;
     let isWhole = false;
-    while (!this.#signal.aborted) {
+    const take = (next: IteratorResult<SentObject>): void => {
+      if (next.done === true) isWhole = true;
+      else this.#begin(next.value);
+    };
+    while (!this.#signal.aborted && failure === undefined) {
+      this.#startPacks();
+      if (isWhole && this.#objects.size === 0) break;
+      if (!isWhole && coming === undefined && this.#mayBegin()) {
+        coming = Promise.resolve(objects.next())
+          .then(take)
+          .catch((error: unknown) => {
+            failure = { error };
+          })
+          .finally(() => {
+            coming = undefined;
+            this.#wake();
+          });
+      }
+      await this.#change();
+    }
+    if (failure !== undefined) throw failure.error;
+    for (const { push } of this.#ways) push.end();
+  }
+
+  #mayBegin(): boolean {
+    if (this.#current !== undefined || this.#objects.size >= objectsBegunMax) return false;
+    let large = 0;
+    for (const { ranges } of this.#objects) if (ranges.length > 1) large += 1;
+    return large < objectsOpenMax;
+  }
+
+  /** Starts as much as there is room for. */
+  #startPacks(): void {
+    for (;;) {
       const ripe = this.#ripe.shift();
-      if (ripe !== undefined) {
-        yield await this.#offerManifest(ripe);
-      } else if (current !== undefined && current.next < current.ranges.length) {
-        if (this.#isFull()) await this.#change();
-        else yield await this.#offerNext(current);
-      } else if (!isWhole && this.#objects.size < objectsOpenMax) {
-        const next = waiting.next();
-        if (next.done === true) isWhole = true;
-        else current = this.#begin(next.value);
-      } else if (isWhole && this.#objects.size === 0) return;
-      else await this.#change();
+      const open = ripe ?? this.#current;
+      if (open === undefined) return;
+      if (ripe === undefined && (this.#isFull() || this.#packs.size >= packsMax)) return;
+      const index = ripe === undefined ? open.next++ : manifestIndex;
+      if (ripe !== undefined) open.manifest = open.builder.finish();
+      if (this.#current !== undefined && this.#current.next >= this.#current.ranges.length) {
+        this.#current = undefined;
+      }
+      const packing = this.#offer(open, index)
+        .catch((error: unknown) => this.#fail(open, error))
+        .finally(() => {
+          this.#packs.delete(packing);
+          this.#wake();
+        });
+      this.#packs.add(packing);
     }
   }
 
   #isFull(): boolean {
-    const max = this.#options.sealedBytesMax ?? sealedBytesUsual;
-    return this.#sealedBytes > 0 && this.#sealedBytes >= max;
+    return this.#sealedBytes > 0 && this.#sealedBytes >= this.#sealedBytesMax;
   }
 
-  #change(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    return promise;
+  /** Resolves when something has changed since it was last asked. */
+  async #change(): Promise<void> {
+    await this.#changed.promise;
+    this.#changed = Promise.withResolvers();
   }
 
-  #begin(source: SentObject): OpenObject | undefined {
-    const { object, bytes } = source;
+  #wake(): void {
+    this.#changed.resolve();
+  }
+
+  #begin(source: SentObject): void {
+    const { object, bytes, cut } = source;
     const done = this.#options.journal?.get({ object, index: manifestIndex });
     if (done?.state === "delivered") {
+      this.#close(source);
       this.#options.onObject?.(object, done.ref.digest);
-      return undefined;
+      return;
     }
-    const ranges = cutBySize(bytes);
-    const builder = new ManifestBuilder();
-    const open = { source, ranges, builder, left: ranges.length, next: 0, manifest: undefined };
-    this.#objects.set(object, open);
+    const ranges = cutBySize(bytes, cut);
+    const open: OpenObject = {
+      ...{ source, ranges, builder: new ManifestBuilder(), left: ranges.length, next: 0 },
+      ...{ manifest: undefined, isOver: false },
+    };
+    this.#objects.add(open);
     if (ranges.length === 0) this.#ripe.push(open);
-    return open;
+    else this.#current = open;
   }
 
-  async #offerNext(open: OpenObject): Promise<ChunkRef> {
-    const place = { object: open.source.object, index: open.next };
-    open.next += 1;
-    const before = this.#options.journal?.get(place);
+  async #offer(open: OpenObject, index: number): Promise<void> {
+    const place = { object: open.source.object, index };
+    const before = index === manifestIndex ? undefined : this.#options.journal?.get(place);
     if (before?.sealed !== undefined) {
-      open.builder.add(place.index, before.ref);
-      const { ref, sealed: sealedRef } = before;
-      this.#sealed.set(sealedRef.digest, { place, ref, sealedRef, bytes: undefined });
-      return sealedRef;
+      open.builder.add(index, before.ref);
+      this.#keep({ open, place, ref: before.ref, sealedRef: before.sealed, bytes: undefined });
+      return;
     }
-    const { ref, sealed, sealedRef } = await this.#seal(open, place);
-    open.builder.add(place.index, ref);
-    return this.#keep({ place, ref, sealedRef, bytes: sealed });
+    const bytes = open.ranges[index]?.bytes ?? 0;
+    this.#sealedBytes += bytes;
+    try {
+      const { ref, sealed, sealedRef } = await this.#pack(open, place);
+      if (open.isOver) return;
+      if (index !== manifestIndex) open.builder.add(index, ref);
+      this.#sealedBytes += sealedRef.bytes;
+      this.#keep({ open, place, ref, sealedRef, bytes: sealed });
+    } finally {
+      this.#sealedBytes -= bytes;
+    }
   }
 
-  async #offerManifest(open: OpenObject): Promise<ChunkRef> {
-    const place = { object: open.source.object, index: manifestIndex };
-    open.manifest = open.builder.finish();
-    const { ref, sealed, sealedRef } = await this.#seal(open, place);
-    return this.#keep({ place, ref, sealedRef, bytes: sealed });
+  #keep(one: Pick<Sealed, "open" | "place" | "ref" | "sealedRef" | "bytes">): void {
+    const ways = this.#ways.filter(({ way }) => way.takes?.(one.place) ?? true);
+    const { length } = ways;
+    const sealed: Sealed = { ...one, unsafe: length, unsettled: length, isRefused: false };
+    this.#sealed.set(one.sealedRef.digest, sealed);
+    if (length === 0) throw new SkyError("core/broken-invariant", { what: "a chunk has no way" });
+    for (const { push } of ways) push.add(one.sealedRef);
   }
 
-  #keep(sealed: Sealed): ChunkRef {
-    this.#sealed.set(sealed.sealedRef.digest, sealed);
-    this.#sealedBytes += sealed.sealedRef.bytes;
-    return sealed.sealedRef;
-  }
-
-  async #seal({ source, ranges, manifest }: OpenObject, place: Place): Promise<SealedChunk> {
-    const { work, secret } = this.#options;
-    const range = ranges[place.index];
-    const bytes =
+  async #pack(open: OpenObject, place: Place): Promise<SealedChunk> {
+    const range = open.ranges[place.index];
+    const { roomBytes } = this.#form;
+    const memory =
       range === undefined
-        ? Uint8Array.from(manifest?.encoded ?? [])
-        : await source.read(range, this.#signal);
-    if (range !== undefined && bytes.length !== range.bytes) throw changed(place);
-    return await work.seal(bytes, { secret, place });
+        ? withRoom(open.manifest?.encoded ?? new Uint8Array(), roomBytes)
+        : await this.#read(open.source, range, place);
+    return await this.#form.pack(memory, place);
   }
 
-  // ---- what the next hop wants and says
-
-  async #get(digest: Digest, signal: AbortSignal): Promise<Uint8Array> {
-    signal.throwIfAborted();
-    const sealed = this.#sealed.get(digest);
-    const open = sealed === undefined ? undefined : this.#objects.get(sealed.place.object);
-    if (sealed === undefined || open === undefined) {
-      throw new SkyError("chunk/missing", { digest, where: "what is sent" });
+  async #read(source: SentObject, range: ByteRange, place: Place): Promise<Uint8Array> {
+    const { roomBytes } = this.#form;
+    if (source.readInto !== undefined) {
+      const memory = Buffer.allocUnsafeSlow(roomBytes + range.bytes);
+      await source.readInto(range, memory.subarray(roomBytes), this.#signal);
+      return memory;
     }
-    if (sealed.bytes !== undefined) return sealed.bytes;
-    const again = await this.#seal(open, sealed.place);
-    if (again.sealedRef.digest !== digest) throw changed(sealed.place);
-    return again.sealed;
+    const bytes = await source.read(range, this.#signal);
+    if (bytes.length !== range.bytes) throw changed(place);
+    return roomBytes === 0 ? bytes : withRoom(bytes, roomBytes);
+  }
+
+  // ---- what the next hops want and say
+
+  async #get(digest: Digest): Promise<Uint8Array> {
+    const sealed = this.#sealed.get(digest);
+    if (sealed?.bytes !== undefined) return sealed.bytes;
+    if (sealed === undefined || sealed.open.isOver) throw missing(digest);
+    const { open, place } = sealed;
+    try {
+      const again = await this.#pack(open, place);
+      if (again.sealedRef.digest === digest) return again.sealed;
+      throw changed(place);
+    } catch (error) {
+      this.#fail(open, error);
+      this.#signal.throwIfAborted();
+      throw missing(digest, error);
+    }
   }
 
   #safe(sealedRef: ChunkRef): void {
     const sealed = this.#sealed.get(sealedRef.digest);
     if (sealed === undefined) return;
+    sealed.unsafe -= 1;
+    if (sealed.unsafe > 0) return;
     this.#drop(sealed);
     this.#options.onSafe?.(sealed.place, sealed.ref);
   }
@@ -235,42 +308,91 @@ class Send {
     this.#wake();
   }
 
-  #settle(sealedRef: ChunkRef): void {
-    const sealed = this.#sealed.get(sealedRef.digest);
-    const open = sealed === undefined ? undefined : this.#objects.get(sealed.place.object);
-    if (sealed === undefined || open === undefined) return;
-    this.#sealed.delete(sealedRef.digest);
-    const { place, ref } = sealed;
-    this.#record({ place, ref, sealed: sealedRef, offset: 0, state: "delivered" });
-    this.#options.onDelivered?.(place, ref);
-    if (place.index === manifestIndex) {
-      this.#objects.delete(place.object);
-      this.#options.onObject?.(place.object, ref.digest);
-    } else {
-      open.left -= 1;
-      if (open.left === 0) this.#ripe.push(open);
-    }
+  #settle({ digest }: ChunkRef, how: Settled): void {
+    const sealed = this.#sealed.get(digest);
+    if (sealed === undefined) return;
+    sealed.unsettled -= 1;
+    sealed.isRefused ||= how === "refused";
+    if (sealed.unsettled > 0) return;
+    this.#sealed.delete(digest);
+    this.#drop(sealed);
+    if (sealed.open.isOver) return;
+    if (sealed.isRefused) this.#refused(sealed.open);
+    else this.#isDelivered(sealed);
     this.#wake();
   }
 
-  #record(entry: JournalEntry): void {
-    if (this.#options.journal === undefined) return;
-    this.#delivered.push(entry);
-    this.#recording ??= this.#flush(this.#options.journal);
-  }
-
-  async #flush(journal: ChunkJournal): Promise<void> {
-    try {
-      while (this.#delivered.length > 0) await journal.record(this.#delivered.splice(0));
-    } catch (error) {
-      this.#stop.abort(error);
-    } finally {
-      this.#recording = undefined;
+  #isDelivered({ open, place, ref, sealedRef }: Sealed): void {
+    this.#records.add({ place, ref, sealed: sealedRef, offset: 0, state: "delivered" });
+    this.#options.onDelivered?.(place, ref);
+    if (place.index === manifestIndex) {
+      this.#whole(open, ref.digest);
+      return;
+    }
+    open.left -= 1;
+    if (open.left > 0) return;
+    if (open.ranges.length > 1) this.#ripe.push(open);
+    else {
+      const { digest, encoded } = open.builder.finish();
+      const manifest = { digest, bytes: encoded.length };
+      const at = { object: place.object, index: manifestIndex };
+      this.#records.add({ place: at, ref: manifest, offset: 0, state: "delivered" });
+      this.#whole(open, digest);
     }
   }
+
+  #whole(open: OpenObject, digest: Digest): void {
+    this.#over(open);
+    this.#options.onObject?.(open.source.object, digest);
+  }
+
+  #refused(open: OpenObject): void {
+    const { object } = open.source;
+    const { onRefused } = this.#options;
+    this.#over(open);
+    if (onRefused !== undefined) onRefused(object);
+    else {
+      const params = { what: `object ${object}`, why: "the destination does not take it" };
+      this.#stop.abort(new SkyError("process/failed", params));
+    }
+  }
+
+  #fail(open: OpenObject, error: unknown): void {
+    if (this.#signal.aborted || open.isOver) return;
+    const { onFailed } = this.#options;
+    this.#over(open);
+    if (onFailed === undefined) this.#stop.abort(error);
+    else onFailed(open.source.object, asSkyError(error));
+  }
+
+  #over(open: OpenObject): void {
+    if (open.isOver) return;
+    open.isOver = true;
+    this.#objects.delete(open);
+    if (this.#current === open) this.#current = undefined;
+    this.#close(open.source);
+    this.#wake();
+  }
+
+  #close(source: SentObject): void {
+    const closing = Promise.resolve(source.close?.())
+      .catch(() => "it was read, or has failed")
+      .then(() => void this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+}
+
+function asSkyError(error: unknown): SkyError {
+  if (isSkyError(error)) return error;
+  const params = { what: "reading an object", why: errorText(error) };
+  return new SkyError("process/failed", params, { cause: error });
 }
 
 function changed({ object, index }: Place): SkyError {
   const what = `chunk ${index} of object ${object}`;
   return new SkyError("process/failed", { what, why: "it has changed since it was offered" });
+}
+
+function missing(digest: Digest, cause?: unknown): SkyError {
+  return new SkyError("chunk/missing", { digest, where: "what is sent" }, { cause });
 }

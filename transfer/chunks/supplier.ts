@@ -37,6 +37,8 @@ export interface SupplierDesk {
   missing(ref: ChunkRef, why: MissingChunk["why"]): void;
   safe(digests: readonly Digest[]): void;
   delivered(digests: readonly Digest[]): void;
+  /** Absent where nothing that is given can be refused. */
+  refused?(digests: readonly Digest[]): void;
   /** The taker ended. Throws if that is too early. */
   ended(): void;
 }
@@ -114,6 +116,10 @@ export class SupplierHalf implements PartyEars {
         return;
       case "delivered":
         this.#desk.delivered(message.digests);
+        return;
+      case "refused":
+        if (this.#desk.refused === undefined) throw unexpected("a refusal");
+        this.#desk.refused(message.digests);
         return;
       case "failed":
         throw message.error;

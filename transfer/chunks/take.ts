@@ -34,6 +34,8 @@ export interface Take {
   run(): Promise<ExchangeResult>;
   /** Tells the supplier that these are safe at the destination. */
   delivered(digests: Iterable<Digest>): void;
+  /** Tells the supplier that the destination does not take these. */
+  refused(digests: Iterable<Digest>): void;
   /**
    * A chunk that was safe is lost here: asks for it again, at once, if the supplier still offers
    * it. It passes the bounds of what is in flight, for all of that may wait for room behind it.
@@ -69,6 +71,7 @@ class OfferTaker implements Take {
       {
         take: (bytesMax) => this.#next(bytesMax),
         moved: (ref) => this.#safe(ref),
+        refused: ({ digest }) => void this.#pending.delete(digest),
         lacking: (ref, why) => this.#lacking(ref, why),
         damaged: () => {
           this.#damaged += 1;
@@ -97,6 +100,10 @@ class OfferTaker implements Take {
 
   delivered(digests: Iterable<Digest>): void {
     this.#taker.acknowledge("delivered", digests);
+  }
+
+  refused(digests: Iterable<Digest>): void {
+    this.#taker.acknowledge("refused", digests);
   }
 
   again(ref: ChunkRef): void {

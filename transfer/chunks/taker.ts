@@ -29,6 +29,8 @@ export interface TakerDesk {
   take(bytesMax: number): ChunkRef | undefined;
   /** The chunk is safe. */
   moved(ref: ChunkRef): void;
+  /** The sink does not take it, and never will. Absent where sinks take all. */
+  refused?(ref: ChunkRef): void;
   /** The supplier says that it does not have it. */
   lacking(ref: ChunkRef, why: MissingChunk["why"]): void;
   /** It arrived damaged, and is asked for again. */
@@ -71,10 +73,11 @@ export class Taker implements PartyEars {
   readonly #open = new Map<Digest, Open>();
   #openBytes = 0;
   readonly #share: BytesShare;
-  readonly #slots = new Slots(putsMax);
+  readonly #slots: Slots;
   #wants: ChunkRef[] = [];
   #safe: Digest[] = [];
   #delivered: Digest[] = [];
+  #refused: Digest[] = [];
 
   constructor(options: TakerOptions, desk: TakerDesk) {
     this.#options = options;
@@ -82,6 +85,7 @@ export class Taker implements PartyEars {
     this.#codec = options.work;
     this.#inFlightBytesMax = options.inFlightBytesMax ?? inFlightBytesUsual;
     this.#share = new BytesShare(options.shared);
+    this.#slots = new Slots(options.sink.putsMax ?? putsMax);
     this.party = new Party(options, this);
   }
 
@@ -129,8 +133,9 @@ export class Taker implements PartyEars {
   }
 
   /** Tells the supplier what became of chunks. */
-  acknowledge(means: "safe" | "delivered", digests: Iterable<Digest>): void {
-    const list = means === "safe" ? this.#safe : this.#delivered;
+  acknowledge(means: "safe" | "delivered" | "refused", digests: Iterable<Digest>): void {
+    const lists = { safe: this.#safe, delivered: this.#delivered, refused: this.#refused };
+    const list = lists[means];
     for (const digest of digests) list.push(digest);
     this.party.wake();
   }
@@ -140,6 +145,9 @@ export class Taker implements PartyEars {
     if (this.#safe.length > 0) return { type: "safe", digests: this.#safe.splice(0, listMax) };
     if (this.#delivered.length > 0) {
       return { type: "delivered", digests: this.#delivered.splice(0, listMax) };
+    }
+    if (this.#refused.length > 0) {
+      return { type: "refused", digests: this.#refused.splice(0, listMax) };
     }
     if (this.#wants.length > 0) return { type: "want", refs: this.#wants.splice(0, listMax) };
     return undefined;
@@ -170,6 +178,7 @@ export class Taker implements PartyEars {
       case "want":
       case "safe":
       case "delivered":
+      case "refused":
         throw unasked(`a message of type ${message.type}`);
     }
   }
@@ -199,15 +208,21 @@ export class Taker implements PartyEars {
 
   async #keep(open: Open, frame: ChunkFrame): Promise<void> {
     const { ref } = open;
+    let kept: unknown;
     try {
       const bytes = await this.#codec.decode(ref, frame);
-      await this.#options.sink.put(ref, bytes, this.party.signal);
+      kept = await this.#options.sink.put(ref, bytes, this.party.signal);
     } catch (error) {
       if (!isSkyError(error, "chunk/damaged")) throw error;
       this.#again(open);
       return;
     }
     this.#close(open);
+    if (kept === "refused") {
+      this.#desk.refused?.(ref);
+      this.acknowledge("refused", [ref.digest]);
+      return;
+    }
     this.#desk.moved(ref);
     this.acknowledge(this.#options.safeMeans ?? "safe", [ref.digest]);
   }

@@ -208,7 +208,7 @@ function errorOf({ code, params, text }: WorkFailure): SkyError {
 
 /** How much is gone through. What a seal unfolds to is not known before it is opened. */
 function bytesWorked(request: WorkRequest): number {
-  if (request.kind === "open") return Number.POSITIVE_INFINITY;
+  if (request.kind === "open" || request.kind === "unpack") return Number.POSITIVE_INFINITY;
   return Math.max(request.bytes.length, "ref" in request ? request.ref.bytes : 0);
 }
 

@@ -11,8 +11,9 @@
 
 import { hash } from "node:crypto";
 import { assert, SkyError } from "../../model/errors.ts";
-import type { ChunkRef } from "./chunk.ts";
+import type { ChunkRef, Digest } from "./chunk.ts";
 import { decodeChunk, type Encoded, encodeChunk } from "./encoding.ts";
+import { openPlain, type PlainTarget, packPlain } from "./plain.ts";
 import {
   nameAndSeal,
   type OpenedChunk,
@@ -38,6 +39,10 @@ export interface ChunkWork {
   seal(bytes: Uint8Array, to: SealTarget): Promise<SealedChunk>;
   /** The chunk that was sealed, proven. @throws SkyError `chunk/damaged`. */
   open(sealed: Uint8Array, from: SealSource): Promise<OpenedChunk>;
+  /** The chunk behind the room for a plain header, named and framed. */
+  pack(bytes: Uint8Array, to: PlainTarget): Promise<SealedChunk>;
+  /** The chunk that was framed, proven. @throws SkyError `chunk/damaged`. */
+  unpack(plain: Uint8Array, from: PlainSource): Promise<OpenedChunk>;
   /** Nothing of it is left when this resolves; calls that were not answered fail. */
   close(): Promise<void>;
 }
@@ -58,6 +63,11 @@ export interface SealSource {
   readonly place?: Place;
 }
 
+export interface PlainSource {
+  readonly name: Digest;
+  readonly transfer: Uint8Array;
+}
+
 // ---- the work itself, on whichever thread
 
 /** A call as data, for another thread. */
@@ -72,7 +82,9 @@ export type WorkRequest =
       readonly bytes: Uint8Array;
     }
   | { readonly kind: "seal"; readonly bytes: Uint8Array; readonly to: SealTarget }
-  | { readonly kind: "open"; readonly bytes: Uint8Array; readonly from: SealSource };
+  | { readonly kind: "open"; readonly bytes: Uint8Array; readonly from: SealSource }
+  | { readonly kind: "pack"; readonly bytes: Uint8Array; readonly to: PlainTarget }
+  | { readonly kind: "unpack"; readonly bytes: Uint8Array; readonly from: PlainSource };
 
 export type WorkKind = WorkRequest["kind"];
 
@@ -83,6 +95,8 @@ export interface WorkAnswers {
   readonly decode: Uint8Array;
   readonly seal: SealedChunk;
   readonly open: OpenedChunk;
+  readonly pack: SealedChunk;
+  readonly unpack: OpenedChunk;
 }
 
 /** @throws SkyError as the port says. */
@@ -102,6 +116,10 @@ export function workOn(request: WorkRequest): WorkAnswers[WorkKind] {
       return nameAndSeal(request.bytes, request.to);
     case "open":
       return openChunk(request.bytes, request.from);
+    case "pack":
+      return packPlain(request.bytes, request.to);
+    case "unpack":
+      return openPlain(request.bytes, request.from);
   }
 }
 
@@ -129,6 +147,8 @@ export function workOver(
     decode: (ref, { encoding, payload: bytes }) => call({ kind: "decode", ref, encoding, bytes }),
     seal: (bytes, to) => call({ kind: "seal", bytes, to }),
     open: (bytes, from) => call({ kind: "open", bytes, from }),
+    pack: (bytes, to) => call({ kind: "pack", bytes, to }),
+    unpack: (bytes, from) => call({ kind: "unpack", bytes, from }),
     close,
   };
 }
