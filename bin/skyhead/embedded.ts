@@ -10,6 +10,7 @@ import { createOsFiles } from "../../runtime/files-os.ts";
 import { createStreamHub } from "../../runtime/stream-memory.ts";
 import { createSystem } from "../../runtime/system-actor.ts";
 import { packageVersion } from "../../runtime/version-os.ts";
+import { gatewaysAt } from "../skylet/gateways.ts";
 import type { Lane, LanePorts } from "./lane.ts";
 
 export async function openEmbeddedLane(ports: LanePorts): Promise<Lane> {
@@ -49,6 +50,7 @@ async function startEmbedded(ports: LanePorts, wires: Wires): Promise<RunningNod
     ...{ home, capacity, clock, random, log },
     files: createOsFiles(home.root),
     ...{ chunks, work },
+    gateways: gatewaysAt({ cluster, node: id, host: node.ip, home, work, clock, random, log }),
     version: packageVersion(),
   }).catch(async (error: unknown) => {
     // It is started again: nobody may listen in its name meanwhile.

@@ -8,6 +8,7 @@ import { startAgent } from "../../agent/agent-os.ts";
 import type { Credentials } from "../../agent/credentials.ts";
 import { defaultConfig } from "../../model/config.ts";
 import { nodeHomeAt } from "../../model/home.ts";
+import { given } from "../../proto/fields.ts";
 import type { Bus } from "../../runtime/bus.ts";
 import { connectNats, identityIn, nkeyIdentity } from "../../runtime/bus-nats.ts";
 import { headPeer, peerText } from "../../runtime/certificates.ts";
@@ -20,6 +21,7 @@ import { createSystem } from "../../runtime/system-actor.ts";
 import { packageVersion } from "../../runtime/version-os.ts";
 import { createThreadWork } from "../../transfer/chunks/work-threads-os.ts";
 import { chunksAt, nodeReserveBytes } from "./chunks.ts";
+import { gatewaysAt } from "./gateways.ts";
 import { joinInProcess } from "./join-process.ts";
 import type { Orders } from "./orders.ts";
 
@@ -75,7 +77,11 @@ export async function startJoined(
     },
     version: packageVersion(),
     ...{ chunks, work },
-    ...(orders.host === undefined ? {} : { host: orders.host }),
+    gateways: gatewaysAt({
+      ...{ cluster, node, home: world.home, work, clock, random, log },
+      ...given("host", orders.host),
+    }),
+    ...given("host", orders.host),
   });
   return {
     close: async () => {

@@ -100,8 +100,7 @@ export class Cable {
       const tc = ["nsenter", "--target", String(pid), "--net", "tc", "qdisc"];
       await run([...tc, "del", "dev", device, "root"], { mayFail: true });
       if (bytesPerSecond === undefined) continue;
-      const limits = ["rate", `${bytesPerSecond}bps`, "burst", "32kb", "latency", "200ms"];
-      await run([...tc, "add", "dev", device, "root", "tbf", ...limits]);
+      await run([...tc, "add", "dev", device, "root", "tbf", ...limitsOf(bytesPerSecond)]);
     }
   }
 
@@ -109,6 +108,15 @@ export class Cable {
     await batch(this.#keeper, lines);
   }
 }
+
+/** A fast link needs a larger bucket, or it stands still between two ticks of the kernel. */
+export function limitsOf(bytesPerSecond: number): readonly string[] {
+  const burstBytes = Math.max(burstBytesMin, Math.round(bytesPerSecond / burstsPerSecond));
+  return ["rate", `${bytesPerSecond}bps`, "burst", `${burstBytes}b`, "latency", "200ms"];
+}
+
+const burstBytesMin = 32_768;
+const burstsPerSecond = 250;
 
 /** What a link of a namespace has sent. */
 export function bytesSent(path: string, device: string): number {
