@@ -9,7 +9,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import { basename, join, resolve } from "node:path";
 
 const checkout = resolve(import.meta.dirname, "..");
-const folders = ["runtime", "clouds", "scheduler", "agent", "client"];
+const folders = ["runtime", "transfer", "clouds", "scheduler", "agent", "client"];
 const pages = join(checkout, "docs/machines");
 
 type Row = Readonly<Record<string, unknown>>;
