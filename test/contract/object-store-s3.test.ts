@@ -46,6 +46,8 @@ if (endpoint === undefined) {
     const store = await open(name);
     await store.createBucket(signal);
     return {
+      // Moto finds no route for it.
+      skips: (key) => key.includes("\n"),
       open: ({ bucket = name } = {}) => open(bucket),
       close: async () => {
         for await (const page of store.list("", signal)) {

@@ -18,6 +18,8 @@ export interface ObjectWorld {
   readonly pageKeys?: number;
   /** Whether a name cannot be one here: of a file system. */
   refuses?(key: string): boolean;
+  /** Whether a name cannot be tried here: of emulators that cannot have it. */
+  skips?(key: string): boolean;
   /** It keeps files: nothing beside their bytes but mode and time. */
   readonly bytesOnly?: boolean;
   /** From now on everything is denied. Absent where that cannot be. */
@@ -217,14 +219,15 @@ function keys(check: Check): void {
   check("a name is taken byte for byte, or refused", async (world) => {
     await using(world, async (store) => {
       const refused = (key: string) => world.refuses?.(key) ?? false;
-      for (const [index, key] of oddKeys.entries()) {
+      const tried = oddKeys.filter((key) => world.skips?.(key) !== true);
+      for (const [index, key] of tried.entries()) {
         const put = store.put(key, content(index + 1, index), { signal });
         if (refused(key)) await assert.rejects(put, code("objects/refused"), key);
         else await put;
       }
-      const taken = oddKeys.filter((key) => !refused(key));
+      const taken = tried.filter((key) => !refused(key));
       assert.deepEqual(await listedKeys(store), taken.toSorted());
-      for (const [index, key] of oddKeys.entries()) {
+      for (const [index, key] of tried.entries()) {
         if (refused(key)) continue;
         same(await store.get({ key }, signal), content(index + 1, index), JSON.stringify(key));
         assert.equal((await store.head(key, signal))?.bytes, index + 1, JSON.stringify(key));
@@ -268,7 +271,7 @@ const given: ObjectAttributes = {
   contentEncoding: "identity",
   contentDisposition: 'attachment; filename="a.txt"',
   contentLanguage: "de",
-  metadata: { skylet_mode: "644", origin: "a b=c" },
+  metadata: { "skylet-mode": "644", origin: "a b=c" },
 };
 
 function attributes(check: Check): void {

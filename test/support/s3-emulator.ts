@@ -66,6 +66,7 @@ class Emulator implements S3Emulator {
   readonly #server = createServer((request, response) => {
     this.#serve(request, response).catch(() => response.destroy());
   });
+  readonly #closed = new AbortController();
   #drawn = 0;
   #busy = 0;
   #busiest = 0;
@@ -111,6 +112,7 @@ class Emulator implements S3Emulator {
   }
 
   async close(): Promise<void> {
+    this.#closed.abort();
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
   }
@@ -131,7 +133,7 @@ class Emulator implements S3Emulator {
     const has = (kind: S3FaultKind) => faults.find((fault) => fault.kind === kind);
     if (has("reset") !== undefined) return void message.socket.destroy();
     const raw = await bodyOf(message);
-    await pause(has("delay")?.ms ?? 0);
+    await pause(has("delay")?.ms ?? 0, undefined, { signal: this.#closed.signal });
     const headers = headersOf(message);
     const isChunked = headers["x-amz-content-sha256"]?.startsWith("STREAMING-") === true;
     const body = isChunked ? unchunked(raw) : raw;
