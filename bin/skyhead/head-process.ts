@@ -62,6 +62,7 @@ import type { LanePorts } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
 import { replicaOf } from "./replica.ts";
 import { runsOnHosts, type SshClusters, sshClusters } from "./ssh-clusters.ts";
+import { type HomeTransfers, homeTransfers } from "./transfers.ts";
 
 export interface HeadProcessOptions {
   readonly home: Home;
@@ -128,6 +129,8 @@ export class HeadProcess {
   readonly #onHosts: SshClusters | undefined;
   readonly #system: ActorSystem;
   readonly #fleets: Fleets;
+  /** Absent on a host of a cluster: they are the home's. */
+  readonly #transfers: HomeTransfers | undefined;
   readonly #idle: IdleWatch;
   readonly #reading = createThreadReading();
   readonly #memory: SourceMemory;
@@ -170,12 +173,14 @@ export class HeadProcess {
       goneMax: config.history.clusters,
       onRecord: (name, record) => this.#onHosts?.names.hear(name, record),
     });
+    this.#transfers = options.hosted === undefined ? this.#homeTransfers() : undefined;
     this.#idle = watchIdle({
       ...{ clock, idleMs: config.idleExitSeconds * 1_000 },
       onIdle: () => options.onIdle("it was idle"),
       isNeeded: () =>
         this.#address === undefined ||
         this.#options.hosted !== undefined ||
+        (this.#transfers?.running() ?? 0) > 0 ||
         // Nodes are watched and revived from here, also those on hosts.
         this.#fleets.records().some(({ status }) => status !== "STOPPED"),
     });
@@ -188,6 +193,14 @@ export class HeadProcess {
       history: config.history,
       fleets: () => this.#fleets,
       settings: headSettings(config),
+    });
+  }
+
+  #homeTransfers(): HomeTransfers {
+    const { home, store, ports } = this.#options;
+    return homeTransfers({
+      ...{ ...ports, home, store, system: this.#system },
+      ...{ fleets: this.#fleets, heads: this.#heads, onHosts: this.#onHosts },
     });
   }
 
@@ -216,6 +229,7 @@ export class HeadProcess {
     const { home, config, log, hosted, onIdle } = this.#options;
     await this.#fleets.restore();
     this.#onHosts?.names.begin(this.#fleets.records());
+    await this.#transfers?.restore();
     hosted?.begin({ fleets: this.#fleets, heads: this.#heads, onEnd: onIdle });
     const { clock } = this.#ports;
     const api: ApiOptions = {
@@ -224,6 +238,7 @@ export class HeadProcess {
         remote: this.#onHosts.remote,
         onAgent: (socket) => this.#onHosts?.useAgent(socket),
       }),
+      ...given("transfers", this.#transfers),
       cloud: (name) => this.#cloudNamed(name),
       isolation: config.local.isolation,
       about: {
@@ -248,6 +263,7 @@ export class HeadProcess {
     this.#idle.close();
     await closeGrpcServer(this.#server, callGraceMs);
     this.#address?.release();
+    await this.#transfers?.close();
     await this.#system.close(why);
     await this.#cloud.close();
     await this.#onHosts?.close();

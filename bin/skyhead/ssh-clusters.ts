@@ -33,6 +33,7 @@ export interface SshClustersOptions extends Omit<RemoteHeadsOptions, "ssh" | "ho
 export interface SshClusters {
   readonly cloud: SshCloud;
   readonly remote: RemoteHeads;
+  readonly ssh: Pick<Ssh, "tunnel">;
   /** The agent of whoever called last. */
   useAgent(socket: string): void;
   /** What `ssh` knows of them. */
@@ -60,6 +61,9 @@ export function sshClusters(options: SshClustersOptions): SshClusters {
   return {
     get cloud() {
       return parts().cloud;
+    },
+    get ssh() {
+      return parts().ssh;
     },
     remote: whenNeeded(options, () => parts().remote),
     useAgent: (socket) => {

@@ -3,6 +3,8 @@
 // A session in memory stands for the wire. What serves it is made for the first channel.
 
 import { errorText, SkyError } from "../../model/errors.ts";
+import { given } from "../../proto/fields.ts";
+import type { Defer } from "../../runtime/deferral.ts";
 import type { StreamChannel, StreamSession } from "../../runtime/stream.ts";
 import { createStreamHub } from "../../runtime/stream-memory.ts";
 import type { GatewayHost } from "../../transfer/gateway/doors.ts";
@@ -16,8 +18,8 @@ export interface OwnGateway {
 const ownTarget = { host: homeGateway, port: 0 };
 const headPort = "home/head";
 
-export function ownGateway(make: () => Promise<GatewayHost>): OwnGateway {
-  return new Own(make);
+export function ownGateway(make: () => Promise<GatewayHost>, defer?: Defer): OwnGateway {
+  return new Own(make, defer);
 }
 
 interface Made {
@@ -27,11 +29,13 @@ interface Made {
 
 class Own implements OwnGateway {
   readonly #make: () => Promise<GatewayHost>;
+  readonly #defer: Defer | undefined;
   readonly #closing = new AbortController();
   #made: Promise<Made> | undefined;
 
-  constructor(make: () => Promise<GatewayHost>) {
+  constructor(make: () => Promise<GatewayHost>, defer: Defer | undefined) {
     this.#make = make;
+    this.#defer = defer;
   }
 
   async open(header: string, signal: AbortSignal): Promise<StreamChannel> {
@@ -63,7 +67,7 @@ class Own implements OwnGateway {
   async #join(): Promise<Made> {
     const host = await this.#make();
     const { signal } = this.#closing;
-    const hub = createStreamHub();
+    const hub = createStreamHub(given("defer", this.#defer));
     const serve = (channel: StreamChannel): void => {
       host.serve(channel, signal).catch((error: unknown) => channel.abort(errorText(error)));
     };
