@@ -20,17 +20,18 @@ const worth = 1.05;
 /** What `sky cp` takes by itself. @throws SkyError `plan/infeasible`, `request/invalid`. */
 export async function planUsual(request: OpenRequest, solver: MilpSolver): Promise<Plan> {
   const usual = chooseSolver(request);
-  if (!mayRelay(request)) return planTransfer({ ...request, solver: usual }, solver);
+  const other = alternativeTo(request);
+  if (other === undefined) return planTransfer({ ...request, solver: usual }, solver);
   const straight = await tried(request, { name: usual, solver });
-  const overlay = await tried(request, { name: "ilp", solver });
+  const better = await tried(request, { name: other, solver });
   if ("why" in straight) {
-    if ("why" in overlay) throw overlay.error;
-    return overlay.plan;
+    if ("why" in better) throw better.error;
+    return better.plan;
   }
-  if ("why" in overlay) {
-    return { ...straight.plan, notes: [...straight.plan.notes, `no relays: ${overlay.why}`] };
+  if ("why" in better) {
+    return { ...straight.plan, notes: [...straight.plan.notes, `no relays: ${better.why}`] };
   }
-  return isWorth(request, overlay.plan, straight.plan) ? overlay.plan : straight.plan;
+  return isWorth(request, better.plan, straight.plan) ? better.plan : straight.plan;
 }
 
 /**
@@ -44,18 +45,21 @@ export function chooseSolver(request: OpenRequest): Solver {
   return isStore(source) && destinations.some(isStore) ? "ron" : "direct";
 }
 
-/** One destination, whose own link was measured, and something beside it. */
-function mayRelay(request: OpenRequest): boolean {
+/** Trees for several destinations; for one whose own link was measured, an overlay. */
+function alternativeTo(request: OpenRequest): Solver | undefined {
   const network = networkOf({ ...request, solver: "ilp" });
   const { source, destinations, relays } = network;
   const [target] = destinations;
-  if (target === undefined || destinations.length > 1 || relays.length === 0) return false;
-  return request.grid.gbps(source, target) !== undefined;
+  if (target === undefined) return undefined;
+  if (destinations.length > 1) return "spider";
+  const isKnown = relays.length > 0 && request.grid.gbps(source, target) !== undefined;
+  return isKnown ? "ilp" : undefined;
 }
 
-function isWorth({ goal }: OpenRequest, overlay: Plan, straight: Plan): boolean {
-  if (goal.kind === "floor") return overlay.cost * worth < straight.cost;
-  return overlay.gbps > straight.gbps * worth;
+function isWorth(request: OpenRequest, better: Plan, straight: Plan): boolean {
+  if (request.onceFromSource === true && better.destinations.length > 1) return true;
+  if (request.goal.kind === "floor") return better.cost * worth < straight.cost;
+  return better.gbps > straight.gbps * worth;
 }
 
 type Tried = { readonly plan: Plan } | { readonly why: string; readonly error: unknown };

@@ -103,7 +103,7 @@ interface Links extends Pick<Network, "link" | "isAssumed"> {
   bestTo(id: string): number;
 }
 
-function linksOf({ grid, sites }: PlanRequest, { ends, isStore }: Ends): Links {
+function linksOf({ grid, sites, source }: PlanRequest, { ends, isStore }: Ends): Links {
   const mayAssume = (from: string, to: string) =>
     (ends.has(from) && ends.has(to)) ||
     (ends.has(from) && isStore(from)) ||
@@ -111,8 +111,9 @@ function linksOf({ grid, sites }: PlanRequest, { ends, isStore }: Ends): Links {
   const isAssumed = (from: string, to: string) =>
     grid.gbps(from, to) === undefined && mayAssume(from, to);
   const link = memoPairs((from, to) => {
-    // Two stores have nobody between them.
+    // Two stores have nobody between them, and nobody reads what a destination's store just got.
     if (from === to || (isStore(from) && isStore(to))) return undefined;
+    if (to === source || (isStore(from) && from !== source)) return undefined;
     const gbps = grid.gbps(from, to) ?? (mayAssume(from, to) ? assumedGbps : undefined);
     return gbps !== undefined && gbps > 0 && Number.isFinite(gbps) ? gbps : undefined;
   });

@@ -8,10 +8,13 @@ import { SkyError } from "../../model/errors.ts";
 import type { Plan, PlanRequest, Solver } from "../../model/transfer-plan.ts";
 import { directDraft } from "./direct.ts";
 import { planOf } from "./finish.ts";
+import { mdstPlan } from "./mdst.ts";
 import { type Network, networkOf } from "./network.ts";
 import { overlayPlan } from "./overlay.ts";
 import { ronPlan } from "./ron.ts";
 import type { MilpSolver } from "./solver.ts";
+import { spiderPlan } from "./spider.ts";
+import { steinerPlan } from "./steiner.ts";
 
 /** @throws SkyError `plan/infeasible`, `request/invalid`. */
 export async function planTransfer(request: PlanRequest, solver: MilpSolver): Promise<Plan> {
@@ -38,6 +41,12 @@ function plannerOf(name: Solver): Planner {
       return ronPlan;
     case "ilp":
       return overlayPlan;
+    case "mdst":
+      return mdstPlan;
+    case "steiner":
+      return steinerPlan;
+    case "spider":
+      return spiderPlan;
     default:
       throw new SkyError("request/invalid", { field: "solver", why: `${name} is not there yet` });
   }
