@@ -22,6 +22,18 @@ export type { Code, Remedy } from "../model/errors.ts";
 export { isSkyError, SkyError } from "../model/errors.ts";
 export type { NumberedEvent as Event } from "../model/event.ts";
 export type { JobStatus } from "../model/job.ts";
+export type {
+  Filter,
+  ObjectFailure,
+  ProfiledLink,
+  TransferCounts,
+  TransferEvent,
+  TransferPreview,
+  TransferStatus,
+  TransferView as Transfer,
+  Verification,
+} from "../model/transfer.ts";
+export type { Plan as TransferPlan, Solver } from "../model/transfer-plan.ts";
 export { Dag } from "./dag-os.ts";
 export type { Diagnosis, Finding, Grade } from "./doctor.ts";
 export type { DownOutcome, Explanation, HeadVersion, IdleRule } from "./head.ts";
@@ -35,6 +47,7 @@ export type { Launched as LaunchResult, Submitted } from "./sky-launch-os.ts";
 export type {
   AutostopOptions,
   CallOptions,
+  CopyOptions,
   DownloadOptions,
   DownOptions,
   DryOption,
@@ -45,13 +58,17 @@ export type {
   LaunchOptions,
   LogsOptions,
   PlanOptions,
+  PlanTransferOptions,
+  ProfileOptions,
   QueueOptions,
   RealOption,
   SkyOptions,
   StartOptions,
   StatusOptions,
   SubmitOptions,
+  SyncOptions,
   TailOptions,
+  TransfersOptions,
 } from "./sky-options.ts";
 export { Sky } from "./sky-os.ts";
 export type { ResourcesChoice, Variables, YamlOptions } from "./task-builder-os.ts";
@@ -69,4 +86,5 @@ export type {
   TaskSpec,
   WishSpec,
 } from "./task-spec.ts";
+export type { TransferStream } from "./transfer-stream.ts";
 export type { Job, Rank } from "./view.ts";

@@ -26,6 +26,16 @@ export const cancel = call("cancel");
 export const logs = call("logs");
 export const tailLogs = call("tailLogs");
 export const downloadLogs = call("downloadLogs");
+export const copy = call("copy");
+export const sync = call("sync");
+export const planTransfer = call("planTransfer");
+export const transfers = call("transfers");
+export const transfer = call("transfer");
+export const transferFailures = call("transferFailures");
+export const watchTransfer = call("watchTransfer");
+export const resumeTransfer = call("resumeTransfer");
+export const cancelTransfer = call("cancelTransfer");
+export const profile = call("profile");
 export const why = call("why");
 export const events = call("events");
 

@@ -14,6 +14,13 @@ export function jobNumber(job: number | undefined): number {
   throw invalid("job", "a job's id, a whole number from 1 on", job);
 }
 
+/** A transfer's number; without one `absent`, if there is such. @throws SkyError `request/invalid`. */
+export function transferNumber(transfer: number | undefined, absent?: number): number {
+  if (transfer === undefined && absent !== undefined) return absent;
+  if (Number.isSafeInteger(transfer) && Number(transfer) > 0) return Number(transfer);
+  throw invalid("transfer", "a transfer's number, a whole number from 1 on", transfer);
+}
+
 /** The ids of jobs, each given. @throws SkyError `request/invalid`. */
 export function jobNumbers(jobs: number | readonly number[]): number[] {
   return [jobs].flat().map((job) => {

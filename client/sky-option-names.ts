@@ -29,7 +29,22 @@ const launch: Names<o.LaunchOptions & o.DryOption> = {
 };
 const tail: Names<o.TailOptions> = { ...call, follow: true, rank: true, tail: true, write: true };
 
+const copy: Names<o.CopyOptions> = {
+  ...{ ...call, idempotencyKey: true, recursive: true, solver: true, gbps: true },
+  ...{ pricePerGb: true, costMax: true, instancesMax: true, connections: true },
+  ...{ multipart: true, multipartBytes: true, verify: true, bandwidth: true },
+  ...{ requesterPays: true, compress: true, profile: true, filters: true, via: true },
+  ...{ endpoint: true, region: true, sourceEndpoint: true, sourceRegion: true },
+};
+const sync: Names<o.SyncOptions> = { ...copy, delete: true, compare: true };
+
 const tables = {
+  ...{ copy, sync },
+  planTransfer: { ...sync, verb: true } satisfies Names<o.PlanTransferOptions>,
+  profile: { ...call, seconds: true } satisfies Names<o.ProfileOptions>,
+  transfers: {
+    ...{ ...call, skipFinished: true, allUsers: true },
+  } satisfies Names<o.TransfersOptions>,
   launch,
   start,
   submitMany: submit,

@@ -5,6 +5,7 @@
 
 import type { Isolation, NodeProgress } from "../model/cluster.ts";
 import type { ResourcesSpec } from "./task-spec.ts";
+import type { TransferChoice } from "./transfer-order.ts";
 
 export interface SkyOptions {
   /** The state folder. Default: `SKY_HOME`, else `~/.sky`. */
@@ -124,6 +125,30 @@ export interface TailOptions extends Omit<LogsOptions, "offset"> {
 export interface DownloadOptions extends CallOptions {
   /** Each job gets a folder in it. Default: `logs` in the state folder. */
   readonly localDir?: string;
+}
+
+/** What the CLI's flags of the same names say. */
+export interface CopyOptions extends CallOptions, Omit<TransferChoice, "delete" | "compare"> {
+  /** The same key again is the same transfer, also after a crash of yours. Default: its own. */
+  readonly idempotencyKey?: string;
+}
+
+export interface SyncOptions extends CopyOptions, Pick<TransferChoice, "delete" | "compare"> {}
+
+export interface PlanTransferOptions extends SyncOptions {
+  /** Default `copy`. */
+  readonly verb?: "copy" | "sync";
+}
+
+export interface TransfersOptions extends CallOptions {
+  readonly skipFinished?: boolean;
+  /** Also those of others. Default false. */
+  readonly allUsers?: boolean;
+}
+
+export interface ProfileOptions extends CallOptions {
+  /** How long each link is measured. Default: as the head likes. */
+  readonly seconds?: number;
 }
 
 /** Exactly one time; a negative one disarms. */

@@ -23,22 +23,25 @@ import { jobNumber, jobNumbers } from "./sky-numbers.ts";
 import { demandKnown } from "./sky-option-names.ts";
 import type * as o from "./sky-options.ts";
 import { openSession, portsOf, type Session } from "./sky-session-os.ts";
+import { SkyTransfers } from "./sky-transfers-os.ts";
 import type { TaskInput } from "./task-intake-os.ts";
 import { type Job, jobView } from "./view.ts";
 import { followEvents, waitForJob } from "./wait.ts";
 
 /**
- * Clusters and jobs, from a program.
+ * Clusters, jobs and transfers, from a program.
  *
  * @example
  * const sky = new Sky();
  * await sky.launch({ run: "echo hello" }, { cluster: "demo" });
  */
-export class Sky {
+export class Sky extends SkyTransfers {
   readonly #session: Session;
 
   constructor(options: o.SkyOptions = {}) {
-    this.#session = openSession(options);
+    const session = openSession(options);
+    super(session);
+    this.#session = session;
   }
 
   /**

@@ -113,7 +113,9 @@ function checkOf(signature: string, at: { readonly line: number; readonly index:
 }
 
 test("every example in a docstring compiles", () => {
-  const sources = ["sky-os", "task-builder-os", "dag-os", "resources-builder"];
+  const sources = [
+    ...["sky-os", "sky-transfers-os", "task-builder-os", "dag-os", "resources-builder"],
+  ];
   const examples = sources.flatMap((name) => {
     return docExamplesOf(readFileSync(join(checkout, `client/${name}.ts`), "utf8"));
   });
@@ -127,7 +129,9 @@ test("every example in a docstring compiles", () => {
 });
 
 test("the page has every call, every class and every function, and no code that is none", () => {
-  const calls = Object.getOwnPropertyNames(skylet.Sky.prototype).filter((n) => n !== "constructor");
+  const owners = [skylet.Sky.prototype, Object.getPrototypeOf(skylet.Sky.prototype) as object];
+  const own = owners.flatMap((owner) => Object.getOwnPropertyNames(owner));
+  const calls = own.filter((name) => name !== "constructor");
   const headings = page.split("\n").filter((line) => line.startsWith("### "));
   const missing = calls.filter((name) => !headings.some((line) => line.includes(`\`sky.${name}(`)));
   assert.deepEqual(missing, []);
