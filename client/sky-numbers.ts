@@ -14,7 +14,7 @@ export function jobNumber(job: number | undefined): number {
   throw invalid("job", "a job's id, a whole number from 1 on", job);
 }
 
-/** A transfer's number; without one `absent`, if there is such. @throws SkyError `request/invalid`. */
+/** A transfer's number; without one `absent`, where that may be. @throws `request/invalid`. */
 export function transferNumber(transfer: number | undefined, absent?: number): number {
   if (transfer === undefined && absent !== undefined) return absent;
   if (Number.isSafeInteger(transfer) && Number(transfer) > 0) return Number(transfer);

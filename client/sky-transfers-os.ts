@@ -27,7 +27,8 @@ import { world } from "./world-os.ts";
 /** @throws SkyError `request/invalid`: a program without types may pass anything. */
 function placeText(field: string, text: unknown): string {
   if (typeof text === "string") return text;
-  const why = `should be a path such as "s3://bucket/key", not ${text === null ? "null" : typeof text}`;
+  const given = text === null ? "null" : typeof text;
+  const why = `should be a path such as "s3://bucket/key", not ${given}`;
   throw new SkyError("request/invalid", { field, why });
 }
 
@@ -171,7 +172,7 @@ export class SkyTransfers {
    * Measures the links between this machine and the nodes of clusters, without names of all that
    * are up, and remembers them for plans. Each link comes as soon as it is known.
    *
-   * @example for await (const { from, to, gbps } of sky.profile(["demo"])) console.log(from, to, gbps);
+   * @example for await (const link of sky.profile(["demo"])) console.log(link.to, link.gbps);
    * @throws SkyError `cluster/not-found`, `cluster/not-up`.
    */
   profile(

@@ -1,7 +1,7 @@
 // A transfer as a program watches it: events while it goes on, and its end as a promise.
 //
-// It is begun when it is made, whether or not anybody watches; a program that ends, or a signal that
-// aborts, ends the watching and never the transfer.
+// It is begun when it is made, whether or not anybody watches; a program that ends, or a signal
+// that aborts, ends the watching and never the transfer.
 
 import { SkyError } from "../model/errors.ts";
 import { isEnded, type TransferEvent, type TransferView } from "../model/transfer.ts";
@@ -35,6 +35,7 @@ export function transferStream(
     id,
     get outcome() {
       outcome ??= endOf(events());
+      // As with `id`: who asked for it and went away is no crash.
       outcome.catch(() => {});
       return outcome;
     },

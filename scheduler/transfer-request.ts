@@ -19,8 +19,8 @@ export const destinationsMax = 64;
 export const filtersMax = 1_024;
 /** The text of a grid: 71 regions of three clouds with each other are 0.4 MB. */
 export const profileBytesMax = 4 * 1024 * 1024;
-/** A path, a key, a pattern. Source: PATH_MAX of Linux; keys of stores are shorter. */
-export const pathBytesMax = 4_096;
+/** A path, a key, a pattern. The longest are HDFS's: 8,000 (`transfer/stores/limits.ts`). */
+export const pathBytesMax = 8_192;
 /** Variables that a caller passes for its credentials, together. */
 export const environmentBytesMax = 64 * 1024;
 /** Of one link, when links are measured. */

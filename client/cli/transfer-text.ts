@@ -23,10 +23,12 @@ export function previewLines(order: TransferOrder, preview: TransferPreview): re
   const { plan, objects, bytes, isPart, sample, deletes, notes } = preview;
   const verb = order.verb === "sync" ? "sync" : "copy";
   const more = isPart ? "at least " : "";
+  const several = order.destinations.length > 1;
+  const each = several ? " to write (each counts at every destination)" : "";
   const shown = sample.slice(0, sampleMax);
   return [
     `Will ${verb} ${pathText(order.source)} to ${order.destinations.map(pathText).join(", ")}`,
-    `  ${more}${countText(objects, "object")}, ${more}${bytesText(bytes)}`,
+    `  ${more}${countText(objects, "object")}${each}, ${more}${bytesText(bytes)}`,
     ...shown.map(({ from, to, bytes: size }) => {
       return `  ${printable(from)} => ${printable(to)} (${bytesText(size)})`;
     }),
@@ -70,7 +72,8 @@ export function progressLines(
   const share = listedBytes / names.length;
   const each = destinations.map(({ done: objects, doneBytes }, index) => {
     const name = printable(names[index] ?? "");
-    const far = isListed ? `${bar(doneBytes, share)}  ` : "";
+    // What a destination had before is not in the total, and each may have had something else.
+    const far = isListed && skipped === 0 ? `${bar(doneBytes, share)}  ` : "";
     return `  ${far}${bytesText(doneBytes)}  ${countText(objects, "object")}  ${name}`;
   });
   return [parts.join("  "), ...each];
