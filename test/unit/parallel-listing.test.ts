@@ -60,15 +60,15 @@ async function all(store: PagedStore<Name>, prefix = ""): Promise<readonly strin
   return found;
 }
 
-const letter = fc.constantFrom("a", "b", "/", "~", "é", "\uffee", "🧪");
+const piece = fc.constantFrom("a", "a/", "b/", "/", "~/", "é/", "\uffee", "🧪/");
 const names = fc.uniqueArray(
-  fc.array(letter, { minLength: 1, maxLength: 6 }).map((letters) => letters.join("")),
-  { maxLength: 120 },
+  fc.array(piece, { minLength: 1, maxLength: 8 }).map((pieces) => pieces.join("")),
+  { minLength: 20, maxLength: 120 },
 );
 
 const worlds = fc.record({
   given: names,
-  count: fc.integer({ min: 1, max: 9 }),
+  count: fc.integer({ min: 1, max: 15 }),
   parallel: fc.integer({ min: 1, max: 5 }),
   ignoresAfter: fc.boolean(),
   prefix: fc.constantFrom("", "a", "a/", "/", "🧪"),
