@@ -155,12 +155,13 @@ function rowOf({ cells, header, line, field }: RowText) {
 
 /** Cells may be quoted; a quote within is doubled. */
 function cellsOf(line: string): readonly Cell[] {
+  const form = /\s*"((?:[^"]|"")*)"\s*(?=,|$)|[^,]*/y;
   const cells: Cell[] = [];
-  const form = /(?:^|,)(?:\s*"((?:[^"]|"")*)"\s*(?=,|$)|([^,]*))/g;
-  for (const match of line.matchAll(form)) {
-    const comma = match[0].startsWith(",") ? 1 : 0;
-    const text = match[1]?.replaceAll('""', '"') ?? match[2] ?? "";
-    cells.push({ text: text.trim(), column: match.index + comma + 1 });
+  for (let at = 0; at <= line.length; at = form.lastIndex + 1) {
+    form.lastIndex = at;
+    const [plain = "", quoted] = form.exec(line) ?? [];
+    const text = quoted?.replaceAll('""', '"') ?? plain;
+    cells.push({ text: text.trim(), column: at + 1 });
   }
   return cells;
 }
