@@ -54,6 +54,10 @@ export async function createClient(open: OpenStore, place: S3Place): Promise<S3C
     // A bucket with a dot has no certificate as a host.
     forcePathStyle: place.endpoint !== undefined || open.bucket.bucket.includes("."),
     maxAttempts: 1,
+    // The order says where a bucket is, whatever the environment of this machine says.
+    ignoreConfiguredEndpointUrls: true,
+    useFipsEndpoint: false,
+    useDualstackEndpoint: false,
     followRegionRedirects: false,
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
