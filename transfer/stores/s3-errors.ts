@@ -119,7 +119,7 @@ const hints: Readonly<Record<string, string>> = {
   InvalidObjectState: "it is archived: restore it first",
   AuthorizationHeaderMalformed: "the bucket is in another region: say it with --region",
   PermanentRedirect: "the bucket is in another region: say it with --region",
-  CredentialsProviderError: "no credentials were found: see docs/transfers.md, Stores",
+  CredentialsProviderError: "no credentials were found: see docs/transfers.md, Credentials",
 };
 
 function s3Why({ code, status, message }: S3Failure, secrets: readonly string[]): string {
