@@ -227,6 +227,12 @@ check("who has the wrong secret is denied, and no secret is told", async ({ emul
   const failed = await store.put("k", content(5), { signal }).catch((error: unknown) => error);
   assert.ok(isSkyError(failed, "objects/denied"));
   assert.match(failed.message, /^s3:\/\/bucket\/k: access denied: SignatureDoesNotMatch \(403\)/);
+  await assert.rejects(
+    store.head("k", signal),
+    /SignatureDoesNotMatch/,
+    "though a HEAD has no words",
+  );
+  await assert.rejects(store.bucketExists(signal), /SignatureDoesNotMatch/);
   const text = inspect(failed, { depth: 10, showHidden: true });
   for (const secret of [secretAccessKey, accessKeyId, "session-token"]) {
     assert.ok(!text.includes(secret), secret);

@@ -6,7 +6,7 @@
 
 import { createHash } from "node:crypto";
 import type { GetObjectCommandOutput, HeadObjectCommandOutput } from "@aws-sdk/client-s3";
-import { SkyError } from "../../model/errors.ts";
+import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { Bucket } from "../../model/transfer-path.ts";
 import { type S3Call, S3Calls } from "./calls-s3.ts";
 import { demandKey, storeLimits } from "./limits.ts";
@@ -67,14 +67,11 @@ class S3ObjectStore implements ObjectStore {
     return `${store === "cos" ? "ibm" : "aws"}:${await this.#calls.region(signal)}`;
   }
 
+  /** By a listing of one, which says why it is denied; a HEAD has no words for it. */
   async bucketExists(signal: AbortSignal): Promise<boolean> {
-    const command = new this.#sdk.HeadBucketCommand(this.#named);
-    const found = await this.#calls.sendOrMiss({
-      key: "",
-      signal: signal,
-      run: (client, options) => client.send(command, options),
-    });
-    return found !== undefined;
+    const command = new this.#sdk.ListObjectsV2Command({ ...this.#named, MaxKeys: 1 });
+    const run: S3Call<unknown>["run"] = (client, options) => client.send(command, options);
+    return (await this.#calls.sendOrMiss({ key: "", signal, run })) !== undefined;
   }
 
   async createBucket(signal: AbortSignal): Promise<void> {
@@ -91,7 +88,7 @@ class S3ObjectStore implements ObjectStore {
     try {
       await this.#calls.send({
         key: "",
-        signal: signal,
+        signal,
         run: (client, options) => client.send(new this.#sdk.CreateBucketCommand(input), options),
       });
     } catch (error) {
@@ -103,7 +100,7 @@ class S3ObjectStore implements ObjectStore {
   async deleteBucket(signal: AbortSignal): Promise<void> {
     await this.#calls.send({
       key: "",
-      signal: signal,
+      signal,
       run: (client, options) =>
         client.send(new this.#sdk.DeleteBucketCommand(this.#named), options),
     });
@@ -117,12 +114,15 @@ class S3ObjectStore implements ObjectStore {
 
   async head(key: string, signal: AbortSignal): Promise<StoredObject | undefined> {
     demandKey(key, this.limits);
-    const input = { ...this.#named, Key: key };
-    const command = new this.#sdk.HeadObjectCommand(input);
-    const found = await this.#calls.sendOrMiss({
-      key: key,
-      signal: signal,
-      run: (client, options) => client.send(command, options),
+    const command = new this.#sdk.HeadObjectCommand({ ...this.#named, Key: key });
+    const run: S3Call<HeadObjectCommandOutput>["run"] = (client, options) =>
+      client.send(command, options);
+    const found = await this.#calls.sendOrMiss({ key, signal, run }).catch(async (error) => {
+      // A HEAD says no more than 403; a read says why.
+      if (isSkyError(error, "objects/denied")) {
+        await this.get({ key, range: { at: 0, bytes: 1 } }, signal);
+      }
+      throw error;
     });
     if (found === undefined) {
       // A 404 of a head says not of what.
@@ -200,7 +200,7 @@ class S3ObjectStore implements ObjectStore {
       ...this.#uploads.attributes(key, options.attributes),
     };
     const answer = await this.#calls.send({
-      key: key,
+      key,
       signal: options.signal,
       run: (client, at) => client.send(new this.#sdk.PutObjectCommand(input), at),
     });
@@ -269,7 +269,7 @@ class S3ObjectStore implements ObjectStore {
     const command = new this.#sdk.DeleteObjectsCommand({ ...this.#named, Delete });
     const answer = await this.#calls.send({
       key: "",
-      signal: signal,
+      signal,
       run: (client, options) => client.send(command, options),
     });
     const [failed] = answer.Errors ?? [];
@@ -281,8 +281,8 @@ class S3ObjectStore implements ObjectStore {
   async #deleteOne(key: string, signal: AbortSignal): Promise<void> {
     const command = new this.#sdk.DeleteObjectCommand({ ...this.#named, Key: key });
     await this.#calls.sendOrMiss({
-      key: key,
-      signal: signal,
+      key,
+      signal,
       run: (client, options) => client.send(command, options),
     });
   }
@@ -298,7 +298,7 @@ class S3ObjectStore implements ObjectStore {
     });
     const page = await this.#calls.send({
       key: "",
-      signal: signal,
+      signal,
       run: (client, options) => client.send(command, options),
     });
     const name = page.EncodingType === "url" ? decodedName : (text: string) => text;

@@ -44,7 +44,7 @@ export class S3Uploads {
     demandKey(key, this.#limits);
     const input = { ...this.#named, Key: key, ...this.attributes(key, options.attributes) };
     const answer = await this.#calls.send({
-      key: key,
+      key,
       signal: options.signal,
       run: (client, at) => client.send(new this.#sdk.CreateMultipartUploadCommand(input), at),
     });
@@ -62,7 +62,7 @@ export class S3Uploads {
     });
     const answer = await this.#calls.send({
       key: upload.key,
-      signal: signal,
+      signal,
       run: (client, options) => client.send(command, options),
     });
     const tag = bareTag(answer.ETag);
@@ -86,7 +86,7 @@ export class S3Uploads {
       };
       const page = await this.#calls.send({
         key: upload.key,
-        signal: signal,
+        signal,
         run: (client, options) => client.send(new this.#sdk.ListPartsCommand(input), options),
       });
       for (const { PartNumber = 0, Size = 0, ETag } of page.Parts ?? []) {
@@ -120,13 +120,13 @@ export class S3Uploads {
     for (let count = 1; count <= abortsMax; count += 1) {
       const answer = await this.#calls.sendOrMiss({
         key: upload.key,
-        signal: signal,
+        signal,
         run: (client, options) => client.send(command, options),
       });
       if (answer === undefined) return;
       const left = await this.#calls.sendOrMiss({
         key: upload.key,
-        signal: signal,
+        signal,
         run: (client, options) =>
           client.send(new this.#sdk.ListPartsCommand(this.#of(upload)), options),
       });
@@ -142,7 +142,7 @@ export class S3Uploads {
       const input = { ...this.#named, Prefix: prefix, EncodingType: "url" as const, ...marker };
       const page: ListMultipartUploadsCommandOutput = await this.#calls.send({
         key: "",
-        signal: signal,
+        signal,
         run: (client, options) =>
           client.send(new this.#sdk.ListMultipartUploadsCommand(input), options),
       });
