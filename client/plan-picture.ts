@@ -9,6 +9,7 @@
 // tree of a multicast is a tree here, and an overlay of several ways shows each way.
 
 import type { Plan, PlanEdge } from "../model/transfer-plan.ts";
+import { homeGateway } from "../transfer/gateway/program.ts";
 import { printable } from "./printable.ts";
 import { bytesText, dollarsText, gbpsText, secondsText } from "./quantity.ts";
 
@@ -18,10 +19,13 @@ export function planPicture(plan: Plan, bytes: number): readonly string[] {
 }
 
 function headline(plan: Plan, bytes: number): string {
-  const { solver, gbps, seconds, stripes } = plan;
+  const { solver, gbps, seconds, stripes, edges } = plan;
+  // What goes over no link, or over one that nobody measured, has no speed that can be foretold.
+  const speed =
+    gbps > 0 ? [gbpsText(gbps), `${bytesText(bytes)} in about ${secondsText(seconds)}`] : [];
   const parts = [
-    gbpsText(gbps),
-    `${bytesText(bytes)} in about ${secondsText(seconds)}`,
+    ...(edges.length === 0 ? ["over no wire"] : []),
+    ...speed,
     costText(plan),
     ...(stripes > 1 ? [`${stripes} stripes`] : []),
   ];
@@ -38,6 +42,11 @@ function priceText(pricePerGb: number): string {
   if (pricePerGb === 0) return "free";
   const exact = String(Number(pricePerGb.toFixed(4)));
   return `$${exact.length < pricePerGb.toFixed(2).length ? pricePerGb.toFixed(2) : exact}/GB`;
+}
+
+/** As a user would call it. */
+export function siteName(id: string): string {
+  return id === homeGateway ? "this machine" : printable(id);
 }
 
 function drawn(plan: Plan): readonly string[] {
@@ -62,7 +71,7 @@ function drawn(plan: Plan): readonly string[] {
 
 function arrow(plan: Plan, { gbps, connections, pricePerGb, stripes }: PlanEdge): string {
   const parts = [
-    gbpsText(gbps),
+    gbps > 0 ? gbpsText(gbps) : "rate unknown",
     ...(connections > 0 ? [`${connections} connections`] : []),
     priceText(pricePerGb),
     ...(stripes.length < plan.stripes ? [`${stripes.length} of ${plan.stripes} stripes`] : []),
@@ -77,5 +86,5 @@ function place({ sites, destinations }: Plan, id: string, isKnown: boolean): str
     ...(destinations.includes(id) ? ["destination"] : []),
     ...(isKnown ? ["see above"] : []),
   ];
-  return `${printable(id)}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}`;
+  return `${siteName(id)}${notes.length === 0 ? "" : ` (${notes.join(", ")})`}`;
 }

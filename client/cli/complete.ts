@@ -16,6 +16,7 @@ import type { Shell } from "./shell.ts";
 /** A person waits at the keyboard. */
 const answerMsMax = 1_000;
 const jobsMax = 50;
+const transfersMax = 50;
 
 type Files = "none" | "yaml" | "dirs" | "files";
 
@@ -79,6 +80,8 @@ async function ofCommand(shell: Shell, { spec, before, current }: Line): Promise
   if (part.includes("ENTRYPOINT")) {
     return { files: given.length >= parts.length ? "files" : "yaml", candidates: [] };
   }
+  if (part.includes("SRC") || part.includes("DST")) return places(shell);
+  if (part.includes("TRANSFER")) return transfersNext(shell, given);
   if (part.includes("CLUSTER")) return { files: "none", candidates: await clusters(shell) };
   if (part.includes("CLOUDS")) return values((await import("../task-clouds.ts")).cloudNames);
   const [cluster = ""] = given;
@@ -131,6 +134,7 @@ async function ofFlag(shell: Shell, flag: Flag, current: string): Promise<Next> 
     const known = await clusters(shell);
     return { files: "none", candidates: known.map(([name, about]) => [prefix + name, about]) };
   }
+  if (what === "TRANSFER") return { files: "none", candidates: await transfers(shell, false) };
   if (what === "DIR") return { files: "dirs", candidates: [] };
   return { files: what === "FILE" ? "files" : "none", candidates: [] };
 }
@@ -149,6 +153,28 @@ async function clusters(shell: Shell): Promise<readonly Candidate[]> {
   return asked(shell, async (head, signal) => {
     const known = await head.status([], signal);
     return known.map(({ name, status, resources }) => [name, `${status} ${resources}`]);
+  });
+}
+
+/** Files of this machine, and the nodes of clusters. */
+async function places(shell: Shell): Promise<Next> {
+  const known = await clusters(shell);
+  return { files: "files", candidates: known.map(([name, about]) => [`${name}:`, about]) };
+}
+
+/** Of `transfers`: the word `cancel`, and behind it those that run; otherwise all. */
+async function transfersNext(shell: Shell, given: readonly string[]): Promise<Next> {
+  const isCancel = given[0] === "cancel";
+  if (given.length > 0 && !isCancel) return nothing;
+  const found = await transfers(shell, isCancel);
+  const words: readonly Candidate[] = isCancel ? [] : [["cancel", "End a transfer."]];
+  return { files: "none", candidates: [...words, ...found] };
+}
+
+async function transfers(shell: Shell, skipFinished: boolean): Promise<readonly Candidate[]> {
+  return asked(shell, async (head, signal) => {
+    const all = await head.listTransfers({ skipFinished, countMax: transfersMax }, signal);
+    return all.map(({ id, status, source }) => [String(id), `${status} ${source}`]);
   });
 }
 

@@ -4,6 +4,8 @@
 // `-o csv` is what `sky cp --profile FILE` reads.
 
 import type { ProfiledLink } from "../../model/transfer.ts";
+import { siteName } from "../plan-picture.ts";
+import { gbpsText } from "../quantity.ts";
 import { type CliCommand, yesFlag } from "./command.ts";
 import { consent } from "./consent.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
@@ -48,7 +50,7 @@ export const profile: CliCommand = {
 };
 
 function linkText({ from, to, gbps }: ProfiledLink): string {
-  return `${from} → ${to} ${gbps.toFixed(2)} Gbit/s`;
+  return `${siteName(from)} → ${siteName(to)} ${gbpsText(gbps)}`;
 }
 
 function printGrid(shell: Shell, links: readonly ProfiledLink[], format: string): ExitCode {
@@ -73,7 +75,7 @@ function tableOf(links: readonly ProfiledLink[]) {
       const link = links.find((one) => one.from === from && one.to === to);
       return link === undefined ? "-" : link.gbps.toFixed(2);
     });
-    return [from, ...rates];
+    return [siteName(from), ...rates];
   });
-  return { columns: ["Gbit/s", ...places], rows };
+  return { columns: ["Gbit/s", ...places.map(siteName)], rows };
 }

@@ -47,7 +47,7 @@ export const transferFlags: readonly Flag[] = [
     values: ["json", "text"],
   },
   { usage: "-d, --detach", about: "Print the transfer's number and do not wait for its end." },
-  { usage: "--resume <ID>", about: "Do what that transfer left undone. Instead of paths." },
+  { usage: "--resume <TRANSFER>", about: "Do what that transfer left undone. Instead of paths." },
   { usage: "--debug", about: "Say each object that has arrived." },
   {
     usage: "--include <GLOB>",

@@ -9,7 +9,7 @@ import { isEnded } from "../../model/transfer.ts";
 import { followTransfer } from "../transfer-follow.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import type { Shell } from "./shell.ts";
-import { failureText, outcomeLines, progressLines } from "./transfer-text.ts";
+import { failureText, outcomeText, progressLines } from "./transfer-text.ts";
 
 /** Failures that are said as they happen; all of them are on record. */
 const failuresSaidMax = 20;
@@ -35,7 +35,7 @@ export async function followOnScreen(shell: Shell, id: number, look: Look): Prom
   shell.progress(undefined);
   const { view } = screen;
   if (view === undefined) return exitCodes.refused;
-  if (!look.json) sayOutcome(shell, view);
+  if (!look.json) sayOutcome(shell, view, screen.said);
   return exitCodeOfTransfer(view);
 }
 
@@ -52,12 +52,20 @@ export function detached(shell: Shell, id: number): ExitCode {
   return exitCodes.interrupted;
 }
 
-function sayOutcome(shell: Shell, view: TransferView): void {
+/** `said` are the failures that were told while it went on. */
+function sayOutcome(shell: Shell, view: TransferView, said: ReadonlySet<string>): void {
   const { id, status, failures, counts } = view;
-  for (const line of outcomeLines(view)) shell.print(line);
+  const told = new Set(said);
+  for (const text of failures.map(failureText)) {
+    if (told.has(text) || told.size >= failuresSaidMax) continue;
+    told.add(text);
+    shell.say(`Failed: ${text}`);
+  }
+  shell.print(outcomeText(view));
   if (status === "SUCCEEDED" && counts.failed === 0) return;
-  const unsaid = counts.failed > failures.length || failures.length > failuresSaidMax;
-  if (unsaid) shell.say(`To see all that failed:  sky transfers ${id} --failures`);
+  if (counts.failed > told.size) {
+    shell.say(`To see all that failed:  sky transfers ${id} --failures`);
+  }
   shell.say(`To do what is left:      sky cp --resume ${id}`);
 }
 
@@ -65,7 +73,8 @@ class Screen {
   readonly #shell: Shell;
   readonly #look: Look;
   view: TransferView | undefined;
-  #failures = 0;
+  /** Failures that were told. */
+  readonly said = new Set<string>();
 
   constructor(shell: Shell, look: Look) {
     this.#shell = shell;
@@ -90,10 +99,7 @@ class Screen {
         if (this.#look.debug) this.#shell.say(arrivedText(event));
         return;
       case "object-failed":
-        this.#failures += 1;
-        if (this.#failures <= failuresSaidMax) {
-          this.#shell.say(`Failed: ${failureText(event.failure)}`);
-        }
+        this.#fail(failureText(event.failure));
         return;
       case "round":
         // The first is how every transfer begins.
@@ -101,6 +107,12 @@ class Screen {
           this.#shell.say(`Round ${event.round}: ${event.why}`);
         }
     }
+  }
+
+  #fail(text: string): void {
+    if (this.said.size >= failuresSaidMax) return;
+    this.said.add(text);
+    this.#shell.say(`Failed: ${text}`);
   }
 
   #state({ status, why }: TransferView): void {

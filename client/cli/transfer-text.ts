@@ -10,7 +10,7 @@ import type {
   TransferView,
 } from "../../model/transfer.ts";
 import { transferPathText } from "../../transfer/stores/paths.ts";
-import { planPicture } from "../plan-picture.ts";
+import { planPicture, siteName } from "../plan-picture.ts";
 import { printable } from "../printable.ts";
 import { bytesText, countText, gbpsText, grouped, rateText, secondsText } from "../quantity.ts";
 
@@ -45,7 +45,7 @@ function pathText(path: TransferOrder["source"]): string {
 }
 
 function gatewaysText({ plan }: TransferPreview): string {
-  const names = plan.sites.filter(({ gateways }) => gateways > 0).map(({ id }) => printable(id));
+  const names = plan.sites.filter(({ gateways }) => gateways > 0).map(({ id }) => siteName(id));
   if (names.length === 0) return "what it needs is";
   return `${names.join(", ")} ${names.length === 1 ? "is" : "are"}`;
 }
@@ -63,7 +63,9 @@ export function progressLines(
     ...(isListed ? [bar(arrived, listedBytes)] : []),
     `${bytesText(arrived)} of ${bytesText(listedBytes)}${isListed ? "" : " or more"}`,
     rateText(bytesPerSecond),
-    ...(secondsLeft === undefined || !isListed ? [] : [`ETA ${secondsText(secondsLeft)}`]),
+    ...(secondsLeft === undefined || !isListed
+      ? []
+      : [`ETA ${secondsText(Math.ceil(secondsLeft))}`]),
     `${grouped(done + skipped)}/${grouped(listed)}${isListed ? "" : "+"} objects`,
     ...(retries > 0 ? [`${retries} ${retries === 1 ? "retry" : "retries"}`] : []),
     ...(failed > 0 ? [`${grouped(failed)} failed`] : []),
@@ -87,8 +89,8 @@ function bar(done: number, total: number): string {
   return `[${"#".repeat(full)}${"-".repeat(barWidth - full)}] ${percent}%`;
 }
 
-/** What became of it, in one line or two. */
-export function outcomeLines(view: TransferView): readonly string[] {
+/** What became of it, in a line. */
+export function outcomeText(view: TransferView): string {
   const { id, status, counts, destinations, why } = view;
   const { done, doneBytes, skipped, deleted, failed, listed } = counts;
   const where = destinations.length > 1 ? ` to ${destinations.length} destinations` : "";
@@ -98,12 +100,11 @@ export function outcomeLines(view: TransferView): readonly string[] {
   ];
   const what = `${countText(done, "object")}, ${bytesText(doneBytes)}${where}${speedText(view)}`;
   if (status === "SUCCEEDED") {
-    return [`Transfer ${id} SUCCEEDED: ${[what, ...extra].join("; ")}.`];
+    return `Transfer ${id} SUCCEEDED: ${[what, ...extra].join("; ")}.`;
   }
   const arrived = `${grouped(done + skipped)} of ${countText(listed, "object")} arrived`;
-  const lost = failed > 0 ? `, ${grouped(failed)} failed` : "";
-  const said = why === "" ? "" : `: ${printable(why)}`;
-  return [`Transfer ${id} ${status}: ${arrived}${lost}${said}`];
+  const said = why === "" ? `${grouped(failed)} failed` : printable(why);
+  return `Transfer ${id} ${status}: ${arrived}; ${said}`;
 }
 
 /** ` in 12s (112.0 MB/s, 0.90 Gbit/s)`: what was moved, over all the time that it took. */

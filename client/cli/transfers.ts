@@ -175,10 +175,11 @@ async function cancel(shell: Shell, parsed: Parsed, given: readonly number[]): P
   await consent(shell, parsed, { question: `Cancelling ${what}. Proceed?`, exact: true });
   const head = await shell.head();
   const user = userName();
-  for (const transfer of ids) {
-    const before = await head.getTransfer(transfer, shell.interrupt);
-    if (isEnded(before.status)) {
-      shell.print(`Transfer ${transfer} had ended already (status: ${before.status}).`);
+  // One that nobody knows is found before any is cancelled.
+  const known = await Promise.all(ids.map((id) => head.getTransfer(id, shell.interrupt)));
+  for (const { id: transfer, status: before } of known) {
+    if (isEnded(before)) {
+      shell.print(`Transfer ${transfer} had ended already (status: ${before}).`);
       continue;
     }
     await head.cancelTransfer({ transfer, user }, shell.interrupt);

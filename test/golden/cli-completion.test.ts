@@ -11,6 +11,8 @@ import type { ClusterView } from "../../model/cluster.ts";
 import type { Job } from "../../model/job.ts";
 import { clusterToProto } from "../../proto/converters-cluster.ts";
 import { jobToProto } from "../../proto/converters-job.ts";
+import { transferToProto } from "../../proto/converters-transfer-view.ts";
+import { viewOf } from "../support/scripted-transfers.ts";
 import { stage } from "../unit/client-stage.ts";
 
 const checkout = resolve(import.meta.dirname, "../..");
@@ -28,6 +30,7 @@ const methods = {
   clusters: {
     status: async () => ({ clusters: [demo, { ...demo, name: "dev" }].map(clusterToProto) }),
   },
+  transfers: { list: async () => ({ transfers: [transferToProto(viewOf())] }) },
   jobs: { listJobs: async () => ({ jobs: [job, { ...job, id: 71 }].map(jobToProto) }) },
 };
 
@@ -54,6 +57,13 @@ const cases: readonly (readonly [words: readonly string[], offered: readonly str
   ],
   [["launch", "--idle-m"], ["--idle-minutes-to-autostop"]],
   [["launch", "--dock"], []],
+  [
+    ["cp", "--solver", "s"],
+    ["src_one_sided", "spider", "steiner"],
+  ],
+  [["cp", "--resume", ""], ["7"]],
+  [["transfers", "c"], ["cancel"]],
+  [["transfers", "cancel", "7"], ["7"]],
   [
     ["logs", "demo", "7"],
     ["7", "71"],

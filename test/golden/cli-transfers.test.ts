@@ -28,15 +28,15 @@ const checkout = resolve(import.meta.dirname, "../..");
 const bucket = "s3://bucket/data";
 
 const tree = planOf({
-  ...{ solver: "multicast_ilp", source: "home", stripes: 2 },
+  ...{ solver: "multicast_ilp", source: "home/this-machine", stripes: 2 },
   destinations: ["aws:us-east-1", "gcp:us-central1"],
   sites: [
-    { id: "home", gateways: 1 },
+    { id: "home/this-machine", gateways: 1 },
     { id: "demo/head", gateways: 2 },
   ],
   edges: [
     {
-      ...{ from: "home", to: "demo/head", gbps: 0.9, connections: 32 },
+      ...{ from: "home/this-machine", to: "demo/head", gbps: 0.9, connections: 32 },
       ...{ pricePerGb: 0, stripes: [0, 1] },
     },
     {
@@ -199,8 +199,8 @@ test("a source that cannot be read starts nothing", async (t) => {
 
 test("a dry run, a list, one with its failures, a grid: for people and for programs", async (t) => {
   const links = [
-    { from: "home", to: "demo/head", gbps: 0.9, measuredAt: 1_000 },
-    { from: "demo/head", to: "home", gbps: 1.25, measuredAt: 2_000 },
+    { from: "home/this-machine", to: "demo/head", gbps: 0.9, measuredAt: 1_000 },
+    { from: "demo/head", to: "home/this-machine", gbps: 1.25, measuredAt: 2_000 },
   ];
   const views = [failedView, viewOf({ id: 6, status: "SUCCEEDED", endedAt: 4_000 })];
   const { text, asked } = await printed(t, { preview, views, links, failures: [failure] }, [

@@ -110,11 +110,17 @@ export function countsOf(over: Partial<TransferCounts> = {}): TransferCounts {
 
 export function planOf(over: Partial<Plan> = {}): Plan {
   return {
-    ...{ solver: "direct", source: "home", destinations: ["aws:us-east-1"] },
-    sites: [{ id: "home", gateways: 1 }],
+    ...{ solver: "direct", source: "home/this-machine", destinations: ["aws:us-east-1"] },
+    sites: [{ id: "home/this-machine", gateways: 1 }],
     edges: [
       {
-        ...{ from: "home", to: "aws:us-east-1", gbps: 0.8, connections: 32, pricePerGb: 0 },
+        ...{
+          from: "home/this-machine",
+          to: "aws:us-east-1",
+          gbps: 0.8,
+          connections: 32,
+          pricePerGb: 0,
+        },
         stripes: [0],
       },
     ],

@@ -34,7 +34,17 @@ const heavy =
 const heavyFiles =
   /^(client\/task-|client\/problem|client\/cli\/(entry|launch|doctor)|clouds\/|catalog\/)/;
 
-for (const name of ["status", "queue", "logs", "cancel", "cost-report", "check"]) {
+for (const name of [
+  "status",
+  "queue",
+  "logs",
+  "cancel",
+  "cost-report",
+  "check",
+  "cp",
+  "transfers",
+  "profile",
+]) {
   test(`sky ${name} loads no parser, no prompt and no cloud`, () => {
     const paths = [...program, ...connecting, `client/cli/${name}.ts`];
     const loaded = new Set(paths.flatMap((path) => [...loadedBy(path)]));
