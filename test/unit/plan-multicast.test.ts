@@ -228,3 +228,108 @@ test("several destinations get trees by themselves, one copy from the source", a
   const fast = request.sites.map((s) => ({ ...s, egressGbps: s.id === "a" ? 9 : 1 }));
   assert.equal((await planUsual({ ...request, sites: fast }, solver)).solver, "direct");
 });
+
+test("the program's trees keep all limits, and cost what the cheapest tree costs", async () => {
+  const drawn = fc.record({
+    request: requests({ sites: 6, gatewaysMax: 2, destinations: 3 }),
+    stripes: fc.integer({ min: 1, max: 4 }),
+    onceFromSource: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(drawn, async ({ request, stripes, onceFromSource }) => {
+      // So slow that every tree carries it.
+      const goal = { kind: "floor", gbps: 0.1 } as const;
+      const sites = request.sites.map((one) => ({ ...one, gatewayPrice: 0 }));
+      const asked = { ...request, sites, goal, stripes, onceFromSource };
+      const plan = await planTransfer({ ...asked, solver: "multicast_ilp" }, solver);
+      checkTrees(plan);
+      checkPlan(plan, asked, false);
+      assert.equal(plan.stripes, stripes);
+      const cheapest = await planTransfer({ ...asked, solver: "steiner" }, solver);
+      near(plan.pricePerGb, cheapest.pricePerGb, 1e-3);
+      if (onceFromSource) assert.equal(sends(plan), 1);
+    }),
+    { numRuns: 6 },
+  );
+});
+
+test("the cheapest trees at a rate are those that trying every pair of trees finds", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      requests({ sites: 4, gatewaysMax: 1, destinations: 2 }),
+      fc.integer({ min: 2, max: 24 }),
+      async (request, quarters) => {
+        const rate = quarters / 4;
+        const sites = request.sites.map((one) => ({ ...one, gatewayPrice: 0 }));
+        const goal = { kind: "floor", gbps: rate } as const;
+        const asked = { ...request, sites, goal, stripes: 2, solver: "multicast_ilp" } as const;
+        const best = cheapestPair(asked, rate);
+        const plan = await planOrWhy(asked);
+        assert.equal(plan === undefined, best === undefined);
+        if (plan === undefined || best === undefined) return;
+        assert.ok(plan.gbps >= rate * (1 - 1e-6));
+        near(plan.pricePerGb, best, 2e-3);
+      },
+    ),
+    { numRuns: 20 },
+  );
+});
+
+/** Each stripe takes any tree over any relays, as long as links and gateways carry both. */
+function cheapestPair(request: PlanRequest, rate: number): number | undefined {
+  const network = networkOf(request);
+  const trees = everyTree(network);
+  let best: number | undefined;
+  for (const one of trees) {
+    for (const other of trees) {
+      const all = [...one, ...other];
+      const load = (test: (hop: Hop) => boolean) => (all.filter(test).length * rate) / 2;
+      const fits = all.every(({ from, to }) => {
+        const link = load((h) => h.from === from && h.to === to) <= (network.link(from, to) ?? 0);
+        const out = load((h) => h.from === from) <= network.egress(from);
+        return link && out && load((h) => h.to === to) <= network.ingress(to);
+      });
+      const price = all.reduce((sum, h) => sum + network.price(h.from, h.to) / 2, 0);
+      if (fits) best = Math.min(best ?? price, price);
+    }
+  }
+  return best;
+}
+
+function everyTree(network: ReturnType<typeof networkOf>): readonly (readonly Hop[])[] {
+  const hops = usableHops(network, network.relays);
+  return subsets(network.relays).flatMap((relays) => {
+    const heads = [...network.destinations, ...relays];
+    const parents = heads.reduce<readonly (readonly Hop[])[]>(
+      (all, to) =>
+        all.flatMap((some) => {
+          const into = hops.filter(
+            (h) => h.to === to && [network.source, ...heads].includes(h.from),
+          );
+          return into.map((hop) => [...some, hop]);
+        }),
+      [[]],
+    );
+    return parents.filter((tree) => reachedFrom(network.source, tree).size === heads.length + 1);
+  });
+}
+
+test("larger multicasts use their approximations, say so, and beat the star", async () => {
+  const drawn = requests({ sites: 12, gatewaysMax: 2, destinations: 3 });
+  await fc.assert(
+    fc.asyncProperty(drawn, fc.boolean(), async (request, isCheap) => {
+      const asked = { ...request, stripes: 4, solver: "multicast_ilp" } as const;
+      const fast = await planTransfer(asked, solver);
+      checkTrees(fast);
+      checkPlan(fast, asked, false);
+      assert.match(fast.notes.join(), /stripe by stripe|without the program/);
+      const star = await planTransfer({ ...asked, solver: "direct" }, solver);
+      assert.ok(fast.gbps >= star.gbps * (1 - 1e-2), `${fast.gbps} ${star.gbps}`);
+      if (!isCheap) return;
+      const pricePerGb = (fast.cost / 50) * 0.9;
+      const under = await planOrWhy({ ...asked, goal: { kind: "ceiling", pricePerGb } });
+      assert.ok(under === undefined || under.cost / 50 <= pricePerGb * (1 + 2e-5));
+    }),
+    { numRuns: 4 },
+  );
+});

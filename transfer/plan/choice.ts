@@ -51,7 +51,7 @@ function alternativeTo(request: OpenRequest): Solver | undefined {
   const { source, destinations, relays } = network;
   const [target] = destinations;
   if (target === undefined) return undefined;
-  if (destinations.length > 1) return "spider";
+  if (destinations.length > 1) return request.goal.kind === "fastest" ? "spider" : "multicast_ilp";
   const isKnown = relays.length > 0 && request.grid.gbps(source, target) !== undefined;
   return isKnown ? "ilp" : undefined;
 }

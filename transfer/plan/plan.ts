@@ -9,6 +9,7 @@ import type { Plan, PlanRequest, Solver } from "../../model/transfer-plan.ts";
 import { directDraft } from "./direct.ts";
 import { planOf } from "./finish.ts";
 import { mdstPlan } from "./mdst.ts";
+import { multicastPlan } from "./multicast.ts";
 import { type Network, networkOf } from "./network.ts";
 import { overlayPlan } from "./overlay.ts";
 import { ronPlan } from "./ron.ts";
@@ -47,7 +48,7 @@ function plannerOf(name: Solver): Planner {
       return steinerPlan;
     case "spider":
       return spiderPlan;
-    default:
-      throw new SkyError("request/invalid", { field: "solver", why: `${name} is not there yet` });
+    case "multicast_ilp":
+      return multicastPlan;
   }
 }

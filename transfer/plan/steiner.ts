@@ -24,16 +24,26 @@ const exactMax = 8;
 
 /** @throws SkyError `plan/infeasible`. */
 export function steinerPlan(network: Network): Plan {
-  const hops = usableHops(network, network.relays);
-  const isExact = network.destinations.length <= exactMax;
-  const build = isExact ? exactTree : nearestFirst;
-  const once = network.request.onceFromSource === true;
-  const tree = (once ? build(network, hops, true) : undefined) ?? build(network, hops, false);
+  const tree = steinerTree(network);
   if (tree === undefined) throw infeasible(`${network.source} does not reach all destinations`);
   const count = network.destinations.length;
-  const notes = isExact ? [] : [`nearest destinations first; the best may cost 1/${count} of it`];
+  const notes = isExact(network)
+    ? []
+    : [`nearest destinations first; the best may cost 1/${count} of it`];
   const shape = shapeOfTrees("steiner", [tree]);
   return planOf(network, settled(network, shape), [...notes, ...onceNotes(network, [tree])]);
+}
+
+/** `undefined` = a destination is not reached. */
+export function steinerTree(network: Network): Tree | undefined {
+  const hops = usableHops(network, network.relays);
+  const build = isExact(network) ? exactTree : nearestFirst;
+  const once = network.request.onceFromSource === true;
+  return (once ? build(network, hops, true) : undefined) ?? build(network, hops, false);
+}
+
+function isExact({ destinations }: Network): boolean {
+  return destinations.length <= exactMax;
 }
 
 /** How the cheapest tree from a site to a set begins: with a hop, or as two for its halves. */
