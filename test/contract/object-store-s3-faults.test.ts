@@ -209,6 +209,9 @@ check("requester pays is said with every call", async ({ emulator, open }) => {
   for (const { call, headers } of emulator.seen) {
     assert.equal(headers["x-amz-request-payer"], "requester", call);
   }
+  // Stores of other makers demand it, and know no newer sum.
+  const deletion = emulator.seen.find(({ call }) => call === "DeleteObjects");
+  assert.ok(deletion?.headers["content-md5"] !== undefined);
 });
 
 check("no more requests are under way than connections", async ({ emulator, open }) => {

@@ -8,6 +8,7 @@
 //
 // Source: docs.aws.amazon.com/AWSJavaScriptSDK/v3, S3Client and NodeHttpHandler.
 
+import { createHash } from "node:crypto";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { S3Client, S3ClientConfig } from "@aws-sdk/client-s3";
@@ -95,11 +96,14 @@ function credentialsOf(given: StoreCredentials): S3ClientConfig {
 function setHeaders(client: S3Client, { requesterPays }: OpenStore): void {
   client.middlewareStack.add(
     (next) => async (args) => {
-      const headers = headersOf(args.request);
+      const request = args.request as Request;
+      const { headers, body } = request;
       // The body is bound by its Content-MD5; hashing it once more for the signature is not needed.
-      if (headers !== undefined) {
-        headers["x-amz-content-sha256"] ??= "UNSIGNED-PAYLOAD";
-        if (requesterPays === true) headers["x-amz-request-payer"] = "requester";
+      headers["x-amz-content-sha256"] ??= "UNSIGNED-PAYLOAD";
+      if (requesterPays === true) headers["x-amz-request-payer"] = "requester";
+      // The SDK's own XML: stores of other makers know no newer sum.
+      if (typeof body === "string" && body !== "") {
+        headers["content-md5"] ??= createHash("md5").update(body).digest("base64");
       }
       return next(args);
     },
@@ -107,9 +111,9 @@ function setHeaders(client: S3Client, { requesterPays }: OpenStore): void {
   );
 }
 
-function headersOf(request: unknown): Record<string, string> | undefined {
-  if (typeof request !== "object" || request === null || !("headers" in request)) return undefined;
-  return request.headers as Record<string, string>;
+interface Request {
+  readonly headers: Record<string, string>;
+  readonly body?: unknown;
 }
 
 /**

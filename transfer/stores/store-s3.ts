@@ -158,14 +158,21 @@ class S3ObjectStore implements ObjectStore {
         (found.Body as { destroy?: () => void } | undefined)?.destroy?.();
         throw this.#calls.wrong("objects/changed", key, problem);
       }
-      return this.#read(key, found);
+      return this.#read(key, found, range?.bytes);
     };
     return this.#calls.send({ key, signal, run });
   }
 
   /** The bytes of an answer, compared with its ETag where they are all of the object's. */
-  async #read(key: string, found: GetObjectCommandOutput): Promise<Uint8Array> {
-    const length = found.ContentLength ?? 0;
+  async #read(
+    key: string,
+    found: GetObjectCommandOutput,
+    asked: number | undefined,
+  ): Promise<Uint8Array> {
+    const length = found.ContentLength ?? asked;
+    if (length === undefined) {
+      throw this.#calls.wrong("objects/failed", key, "the store does not say how long it is");
+    }
     const tag = bareTag(found.ETag);
     const isWhole =
       found.ContentRange === undefined || found.ContentRange.endsWith(`-${length - 1}/${length}`);
@@ -331,8 +338,8 @@ function whatChanged(
   found: GetObjectCommandOutput,
   { range, ifMatch }: { range: GetRequest["range"]; ifMatch: string | undefined },
 ): string | undefined {
-  const length = found.ContentLength ?? 0;
-  if (range !== undefined && length !== range.bytes) {
+  const length = found.ContentLength;
+  if (range !== undefined && length !== undefined && length !== range.bytes) {
     return `${length} bytes are there where ${range.bytes} were`;
   }
   const isOther = ifMatch !== undefined && bareTag(found.ETag) !== ifMatch;
