@@ -22,6 +22,11 @@ export interface AdmissionShare {
   readonly waiting: number;
   /** Resolves with what gives the bytes back. Rejects with the signal's reason. */
   take(bytes: number, signal: AbortSignal): Promise<() => void>;
+  /**
+   * Room for what counts for itself (a window of the wire): as much as may be taken now, at most
+   * `bytesMax`, and never less than `bytesMin`. It is given back when the transfer leaves.
+   */
+  reserve(bytesMin: number, bytesMax: number): number;
   /** Nothing is taken any more; what is held may still be given back. */
   leave(): void;
 }
@@ -59,7 +64,7 @@ export class Admission {
       moved: (bytes) => {
         this.#bytes += bytes;
       },
-      fits: (held, bytes) => held + bytes <= Math.min(bytesMax, this.#halfOfRest(held)),
+      most: (held) => Math.min(bytesMax, this.#halfOfRest(held)),
       left: (one) => this.#leave(one),
     });
     this.#shares.push(share);
@@ -68,8 +73,7 @@ export class Admission {
 
   #halfOfRest(held: number): number {
     const others = this.#bytes - held;
-    const isAlone = this.#shares.length === 1;
-    return (this.#bytesMax - others) / (isAlone ? 1 : 2);
+    return (this.#bytesMax - others) / 2;
   }
 
   /** Turn by turn, until nobody who waits can be served. */
@@ -99,7 +103,8 @@ interface ShareHost {
   readonly weight: number;
   readonly serve: () => void;
   readonly moved: (bytes: number) => void;
-  readonly fits: (held: number, bytes: number) => boolean;
+  /** What a share that holds so much may hold. */
+  readonly most: (held: number) => number;
   readonly left: (share: Share) => void;
 }
 
@@ -112,6 +117,7 @@ class Share implements AdmissionShare {
   readonly #host: ShareHost;
   readonly #line = new Fifo<Waiter>();
   #bytes = 0;
+  #reserved = 0;
   #waiting = 0;
   /** What is left of its turn, if it could not use it up. */
   #credit = 0;
@@ -157,7 +163,8 @@ class Share implements AdmissionShare {
     this.#credit += quantum * this.#host.weight;
     for (let first = this.#first(); first !== undefined; first = this.#first()) {
       const isAlone = this.#bytes === 0;
-      if (!isAlone && !this.#host.fits(this.#bytes, first.bytes)) break;
+      const most = this.#host.most(this.#bytes);
+      if (!isAlone && this.#bytes + first.bytes > most) break;
       if (served && first.bytes > this.#credit) break;
       this.#line.shift();
       this.#waiting -= 1;
@@ -173,7 +180,17 @@ class Share implements AdmissionShare {
     return served;
   }
 
+  reserve(bytesMin: number, bytesMax: number): number {
+    const most = this.#host.most(this.#bytes) - this.#bytes;
+    const bytes = Math.max(bytesMin, Math.min(bytesMax, Math.floor(most)));
+    this.#reserved += bytes;
+    this.#move(bytes);
+    return bytes;
+  }
+
   leave(): void {
+    this.#move(-this.#reserved);
+    this.#reserved = 0;
     this.#host.left(this);
   }
 

@@ -4,7 +4,7 @@
 
 import type { ChunkJournal } from "../chunks/journal.ts";
 import type { PlaceJournal } from "../chunks/object-place.ts";
-import type { ObjectTarget } from "../chunks/receive.ts";
+import type { ObjectTarget } from "../chunks/object-target.ts";
 import { manifestIndex } from "../chunks/seal.ts";
 import type { Meter } from "./meters.ts";
 import type { GatewayObject, WrittenObject } from "./orders.ts";

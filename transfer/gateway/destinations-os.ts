@@ -7,14 +7,14 @@
 
 import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { SkyError } from "../../model/errors.ts";
+import { isSkyError, SkyError } from "../../model/errors.ts";
 import { makeFolders, missingAbove } from "../../runtime/folders-os.ts";
 import { noRoom } from "../../runtime/room-os.ts";
+import type { CutRule } from "../chunks/cut.ts";
 import { openChunkJournal } from "../chunks/journal-os.ts";
-import { holdsObject } from "../chunks/object-bytes-os.ts";
-import type { FileAttributes, ObjectFile } from "../chunks/object-file-os.ts";
-import { openObjectFile } from "../chunks/object-file-os.ts";
-import type { ObjectTarget } from "../chunks/receive.ts";
+import type { FileAttributes } from "../chunks/object-file-os.ts";
+import type { ObjectTarget } from "../chunks/object-target.ts";
+import { fileToReceive } from "../chunks/receive-os.ts";
 import { fileFactsOf } from "../stores/file-attributes.ts";
 import { fileError } from "../stores/file-errors.ts";
 import { pathWithin } from "../stores/file-keys.ts";
@@ -24,6 +24,7 @@ import type { Leftovers } from "./leftovers-os.ts";
 import type { Meter } from "./meters.ts";
 import type { GatewayObject } from "./orders.ts";
 import type { Discard, WriteLocal } from "./program.ts";
+import { metered, nothing, nowhere } from "./writing.ts";
 
 export interface DestinationPorts {
   /** Of this transfer at this gateway: journals are in it. */
@@ -34,9 +35,8 @@ export interface DestinationPorts {
   readonly meter: Meter;
   /** Reads each file once more before it has its name. */
   readonly isProven: boolean;
+  readonly cut: CutRule | undefined;
 }
-
-type Target = ObjectTarget & { readonly attributes?: FileAttributes };
 
 /** @throws SkyError `objects/refused`, `objects/denied`: nothing can be written there. */
 export async function openLocalDestination(
@@ -49,7 +49,9 @@ export async function openLocalDestination(
   return {
     ...{ handle, destination, meter: ports.meter, journal },
     proof: ports.isProven ? "read" : "none",
-    target: (object) => files.target(object, object.targets[destination] ?? ""),
+    target: async (object) => {
+      return metered(await files.target(object, object.targets[destination] ?? ""), ports.meter);
+    },
     close: () => journal.close(),
   };
 }
@@ -62,11 +64,7 @@ export async function openDiscard(
   const journal = await journalOf(destination, ports);
   return {
     ...{ handle, destination, meter: ports.meter, journal, proof: "none" },
-    target: async ({ bytes }) => ({
-      bytes,
-      open: async () => nowhere(),
-      holds: async () => false,
-    }),
+    target: async ({ bytes }) => metered({ ...nowhere(bytes), cut: ports.cut }, ports.meter),
     close: () => journal.close(),
   };
 }
@@ -87,34 +85,34 @@ class FileTargets {
     this.#ports = ports;
   }
 
-  async target(object: GatewayObject, key: string): Promise<Target> {
+  async target(object: GatewayObject, key: string): Promise<ObjectTarget> {
     const path = pathWithin(this.#folder, key);
-    try {
+    return await told(path, async () => {
       this.#root ??= this.#makeRoot();
       await this.#root;
       if (key.endsWith("/")) return folderTarget(this.#folder, path, object);
       await this.#makeWay(path);
       if (object.bytes > 0) await this.#ports.leftovers.partial(path);
       return this.#file(object, path);
-    } catch (error) {
-      throw fileError(error, path, (cause) => noRoom(path, cause));
-    }
+    });
   }
 
-  #file(object: GatewayObject, path: string): Target {
-    const { transfer, locks, isProven: proveAtEnd } = this.#ports;
+  #file(object: GatewayObject, path: string): ObjectTarget {
+    const { transfer, locks, cut, isProven: proveAtEnd } = this.#ports;
+    const attributes = attributesOf(object);
     const { bytes } = object;
-    const file = { path, bytes, transfer, locks, proveAtEnd };
+    const target = fileToReceive({ path, bytes, transfer, locks, attributes, cut, proveAtEnd });
     return {
-      ...{ bytes, attributes: attributesOf(object) },
+      ...target,
       open: async (journal) => {
-        try {
-          return await openObjectFile({ ...file, openJournal: async () => journal });
-        } catch (error) {
-          throw fileError(error, path, (cause) => noRoom(path, cause));
-        }
+        const file = await told(path, () => target.open(journal));
+        return {
+          ...{ known: file.known, missing: (manifest) => file.missing(manifest) },
+          put: (place, bytes) => told(path, () => file.put(place, bytes)),
+          finish: (manifest, its) => told(path, () => file.finish(manifest, its)),
+          ...{ abort: () => file.abort(), close: () => file.close() },
+        };
       },
-      holds: (manifest) => holdsObject(path, manifest),
     };
   }
 
@@ -143,6 +141,17 @@ class FileTargets {
   }
 }
 
+/** What the system refused, in the words of a store: whether it may pass, follows from that. */
+async function told<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const isSystems = isSkyError(error, "process/failed") && error.cause !== undefined;
+    const cause = isSystems ? error.cause : error;
+    throw fileError(cause, path, (full) => noRoom(path, full));
+  }
+}
+
 const folderMode = 0o777;
 /** Folders that are remembered as made; then they are looked at again. */
 export const waysMax = 65_536;
@@ -160,7 +169,7 @@ function attributesOf(object: GatewayObject): FileAttributes {
 const permissionBits = 0o777;
 
 /** A key that ends in `/` becomes a folder: it has no bytes. */
-function folderTarget(root: string, path: string, { bytes }: GatewayObject): Target {
+function folderTarget(root: string, path: string, { bytes }: GatewayObject): ObjectTarget {
   if (bytes > 0) {
     const why = `a folder cannot have its ${bytes} bytes`;
     throw new SkyError("objects/refused", { object: path, why });
@@ -168,18 +177,7 @@ function folderTarget(root: string, path: string, { bytes }: GatewayObject): Tar
   const folder = path.replace(/\/$/, "");
   return {
     bytes,
-    open: async () => ({ ...nowhere(), finish: () => makeFolderAt(root, folder) }),
+    open: async () => ({ ...nothing(), finish: () => makeFolderAt(root, folder) }),
     holds: async () => (await stat(folder)).isDirectory(),
-  };
-}
-
-function nowhere(): ObjectFile {
-  return {
-    known: new Map(),
-    put: async () => {},
-    missing: () => [],
-    finish: async () => {},
-    abort: async () => {},
-    close: async () => {},
   };
 }

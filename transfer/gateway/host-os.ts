@@ -20,10 +20,16 @@ import type { ObjectStore, OpenStore } from "../stores/object-store.ts";
 import { Admission } from "./admission.ts";
 import type { GatewayHost } from "./doors.ts";
 import { serveList, serveRemove } from "./listing-os.ts";
-import { type GatewayOrder, gatewayHeader, listHeader, removeHeader } from "./orders.ts";
+import {
+  type Begin,
+  type GatewayOrder,
+  gatewayHeader,
+  listHeader,
+  removeHeader,
+} from "./orders.ts";
 import { orderParser, wordedError } from "./orders-codec.ts";
 import type { GatewayId } from "./program.ts";
-import { type Begin, Round } from "./round-os.ts";
+import { Round } from "./round-os.ts";
 import { type Words, wordsTo } from "./words.ts";
 
 export interface GatewayHostOptions {
@@ -138,9 +144,9 @@ class Host implements GatewayHost {
     if (served !== undefined) throw new SkyError("stream/protocol", { why: "a second begin" });
     const { transfer, limits } = begin;
     await this.#rounds.get(transfer)?.stop("keep");
-    const { gateway, home, dir, work, clock, random, log, openStore } = this.#options;
+    const { gateway, addresses, home, dir, work, clock, random, log, openStore } = this.#options;
     const round = new Round(begin, {
-      ...{ gateway, home, work, clock, random, log, openStore, locks: this.#locks },
+      ...{ gateway, addresses, home, work, clock, random, log, openStore, locks: this.#locks },
       ...{ dir: join(dir, transfer), say: (word) => words.say(word) },
       admission: this.#admission.share({ bytesMax: limits.memoryBytes }),
     });

@@ -126,19 +126,21 @@ const pass = object({
   ...{ peer: id, authority: secretText, certificate: secretText, key: secretText },
 });
 
+const cut = object({}, { bytesMin: count(), chunksMax: count() });
+
 const limits = object({ memoryBytes: count(), diskBytes: count() }, { bytesPerSecond: finite });
 
 export const orderShape: Shape = oneOf("kind", {
   begin: object(
     {
       ...{ kind, transfer: text(32, /^[0-9a-f]{32}$/), round: count(), program, pass, limits },
-      peers: list(object({ peer: id, dial: flag }), peersMax),
+      peers: list(object({ peer: id, dial: flag }, { connections: count(1_024) }), peersMax),
       stores: list(openStore, 1_024),
       verify: exactly(...verifications),
       multipart: flag,
       folders: list(orNull(text(65_536)), destinationsMax),
     },
-    { key: text(64, /^[A-Za-z0-9+/]{43}=$/), multipartBytes: count() },
+    { key: text(64, /^[A-Za-z0-9+/]{43}=$/), multipartBytes: count(), cut },
   ),
   peer: object({ kind, peer: id, target }),
   objects: object({ kind, objects: list(transferObject, listMax) }),

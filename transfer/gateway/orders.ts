@@ -19,6 +19,7 @@ import type { Verification } from "../../model/transfer.ts";
 import type { TransferPass } from "../../runtime/certificates-transfer-os.ts";
 import type { StreamTarget } from "../../runtime/stream.ts";
 import type { Digest } from "../chunks/chunk.ts";
+import type { CutRule } from "../chunks/cut.ts";
 import type { ListedObject, ObjectAttributes, OpenStore, Upload } from "../stores/object-store.ts";
 import type { GatewayId, Handle, Program } from "./program.ts";
 
@@ -43,6 +44,8 @@ export interface GatewayPeer {
   readonly peer: GatewayId;
   /** We dial it, and wait until we are told where; otherwise it dials us. */
   readonly dial: boolean;
+  /** That carry the session with it, 1 to 16. */
+  readonly connections?: number;
 }
 
 export interface GatewayLimits {
@@ -50,7 +53,7 @@ export interface GatewayLimits {
   readonly memoryBytes: number;
   /** Of a relay's spool. */
   readonly diskBytes: number;
-  /** Bytes a second that this gateway reads or takes. Absent = as fast as it goes. */
+  /** Bytes a second that this gateway reads. Absent = as fast as it goes. */
   readonly bytesPerSecond?: number;
 }
 
@@ -70,6 +73,8 @@ export type GatewayOrder =
       readonly verify: Verification;
       readonly multipart: boolean;
       readonly multipartBytes?: number;
+      /** What the destinations demand of the cut; all rounds of a transfer have the same. */
+      readonly cut?: CutRule;
       /** Where writers make their files: a destination's path stays below it. */
       readonly folders: readonly (string | null)[];
     }
@@ -80,6 +85,8 @@ export type GatewayOrder =
   | { readonly kind: "forget"; readonly objects: readonly number[] }
   /** `remove`: uploads are aborted and partial files go; `keep`: they wait for the next round. */
   | { readonly kind: "stop"; readonly leave: "keep" | "remove" };
+
+export type Begin = Extract<GatewayOrder, { readonly kind: "begin" }>;
 
 export type GatewayWord =
   | { readonly kind: "listening"; readonly target: StreamTarget }

@@ -6,6 +6,7 @@
 // What must always hold: over any length of time no more than rate × time + `burstSeconds` of it.
 
 import type { Clock } from "../../runtime/clock.ts";
+import type { SentObject } from "../chunks/send.ts";
 
 const burstSeconds = 0.25;
 /** At least a chunk of the usual size would else never fit; it is paid for afterwards. */
@@ -47,6 +48,27 @@ export function paceOf(bytesPerSecond: number | undefined, clock: Clock): Pace {
       const ms = bucket.take(bytes, clock.now().monoMs);
       if (ms > 0) await pause(clock, ms, signal);
     },
+  };
+}
+
+/** The same object, read no faster than that. */
+export function paced(source: SentObject, pace: Pace): SentObject {
+  const { readInto } = source;
+  return {
+    ...{ object: source.object, bytes: source.bytes, cut: source.cut },
+    read: async (range, signal) => {
+      await pace.wait(range.bytes, signal);
+      return await source.read(range, signal);
+    },
+    ...(readInto === undefined
+      ? {}
+      : {
+          readInto: async (range, target, signal) => {
+            await pace.wait(range.bytes, signal);
+            await readInto.call(source, range, target, signal);
+          },
+        }),
+    close: async () => await source.close?.(),
   };
 }
 

@@ -18,25 +18,18 @@ import type { AdmissionShare } from "./admission.ts";
 import { type Destination, placesOf } from "./destination.ts";
 import type { Meter } from "./meters.ts";
 import type { GatewayObject } from "./orders.ts";
-import type { Pace } from "./pace.ts";
 import type { Handle } from "./program.ts";
-import type { Tally } from "./tally.ts";
-
-/** Something to read, for as long as it is open. */
-export interface OpenSource extends SentObject {
-  close?(): Promise<void>;
-}
+import type { Failure, Tally } from "./tally.ts";
 
 export interface PumpOptions {
   readonly handle: Handle;
   readonly meter: Meter;
   readonly objects: AsyncIterable<GatewayObject>;
-  readonly open: (object: GatewayObject, signal: AbortSignal) => Promise<OpenSource>;
+  readonly open: (object: GatewayObject, signal: AbortSignal) => Promise<SentObject>;
   readonly destinations: readonly Destination[];
   readonly tally: Tally;
   readonly work: ChunkWork;
   readonly admission: AdmissionShare;
-  readonly pace: Pace;
   /** Objects that are copied at a time. */
   readonly sideBySide: number;
 }
@@ -82,7 +75,7 @@ class Copy {
 
   async run(): Promise<void> {
     const { tally, handle, meter, open } = this.#options;
-    let source: OpenSource | undefined;
+    let source: SentObject | undefined;
     try {
       source = await open(this.#object, this.#signal);
       await this.#openWays();
@@ -113,7 +106,7 @@ class Copy {
         try {
           const target = await to.target(this.#object, this.#signal);
           const file = await target.open(placesOf(to.journal, object));
-          this.#ways.push({ to, file, attributes: attributesOf(target), failed: false });
+          this.#ways.push({ to, file, attributes: target.attributes, failed: false });
         } catch (error) {
           this.#fail(to, error);
         }
@@ -122,9 +115,9 @@ class Copy {
   }
 
   /** `undefined` if nobody is left who wants it. */
-  async #move(source: OpenSource): Promise<EncodedManifest | undefined> {
+  async #move(source: SentObject): Promise<EncodedManifest | undefined> {
     const builder = new ManifestBuilder();
-    const places = cutBySize(this.#object.bytes).entries();
+    const places = cutBySize(this.#object.bytes, source.cut).entries();
     const movers = Array.from({ length: chunksMax }, async () => {
       for (const [index, range] of places) {
         if (!this.#isWanted()) return;
@@ -136,14 +129,13 @@ class Copy {
   }
 
   async #moveChunk(
-    source: OpenSource,
+    source: SentObject,
     chunk: { readonly index: number; readonly range: ByteRange; readonly builder: ManifestBuilder },
   ): Promise<void> {
-    const { admission, pace, work, meter } = this.#options;
+    const { admission, work, meter } = this.#options;
     const { index, range, builder } = chunk;
     const giveBack = await admission.take(range.bytes, this.#signal);
     try {
-      await pace.wait(range.bytes, this.#signal);
       const read = await source.read(range, this.#signal);
       const { ref, bytes } = await work.name(read);
       meter.bytes += range.bytes;
@@ -157,24 +149,17 @@ class Copy {
   }
 
   async #put(way: Way, place: PlacedChunk, bytes: Uint8Array): Promise<void> {
-    const isHere = way.file.known.get(place.index)?.ref.digest === place.ref.digest;
-    if (way.failed || isHere) return;
-    const { meter } = way.to;
-    meter.waiting += 1;
+    if (way.failed) return;
     try {
       await way.file.put(place, bytes);
-      meter.bytes += bytes.length;
-      meter.chunks += 1;
     } catch (error) {
       if (way.failed) return;
       await this.#leave(way, error);
       this.#fail(way.to, error);
-    } finally {
-      meter.waiting -= 1;
     }
   }
 
-  async #finish(way: Way, encoded: EncodedManifest, source: OpenSource | undefined): Promise<void> {
+  async #finish(way: Way, encoded: EncodedManifest, source: SentObject | undefined): Promise<void> {
     if (way.failed) return;
     const { to } = way;
     const { object } = this.#object;
@@ -190,7 +175,7 @@ class Copy {
     }
   }
 
-  async #name(way: Way, encoded: EncodedManifest, source: OpenSource | undefined): Promise<void> {
+  async #name(way: Way, encoded: EncodedManifest, source: SentObject | undefined): Promise<void> {
     for (let mended = 0; ; mended += 1) {
       try {
         await way.file.finish(encoded.manifest, way.attributes);
@@ -206,7 +191,7 @@ class Copy {
   async #mend(
     { file }: Way,
     { manifest }: EncodedManifest,
-    source: OpenSource | undefined,
+    source: SentObject | undefined,
   ): Promise<void> {
     for (const place of file.missing(manifest)) {
       const range = { at: place.offset, bytes: place.ref.bytes };
@@ -232,17 +217,15 @@ class Copy {
   #fail(to: Destination, error: unknown): void {
     if (this.#signal.aborted) return;
     to.meter.failures += 1;
-    const { handle, destination } = to;
-    const isOfAll = isSkyError(error, "disk/full") || isSkyError(error, "objects/no-bucket");
-    const object = isOfAll ? {} : { object: this.#object.object };
-    this.#options.tally.failed({ handle, destination, ...object, error });
+    this.#options.tally.failed(failureOf(to, this.#object.object, error));
   }
 }
 
-function attributesOf(target: object): Parameters<ObjectFile["finish"]>[1] {
-  return "attributes" in target
-    ? (target.attributes as Parameters<ObjectFile["finish"]>[1])
-    : undefined;
+/** Of one object there, or of all that is left to it. */
+export function failureOf(to: Destination, object: number, error: unknown): Failure {
+  const { handle, destination } = to;
+  const isOfAll = isSkyError(error, "disk/full") || isSkyError(error, "objects/no-bucket");
+  return { handle, destination, error, ...(isOfAll ? {} : { object }) };
 }
 
 /** All of them end before the first failure is thrown. */

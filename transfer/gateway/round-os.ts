@@ -14,6 +14,10 @@ import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Random } from "../../runtime/random.ts";
+import type { TransferName } from "../chunks/chunk-form.ts";
+import type { Receiver } from "../chunks/receive.ts";
+import type { TransferSecret } from "../chunks/seal.ts";
+import type { SentObject } from "../chunks/send.ts";
 import type { ChunkWork } from "../chunks/work.ts";
 import type { ObjectStore, OpenStore } from "../stores/object-store.ts";
 import type { AdmissionShare } from "./admission.ts";
@@ -21,20 +25,26 @@ import type { Destination } from "./destination.ts";
 import { openDiscard, openLocalDestination } from "./destinations-os.ts";
 import { Feed } from "./feed.ts";
 import { type Leftovers, openLeftovers } from "./leftovers-os.ts";
+import { Links, type LinksOptions } from "./links-os.ts";
 import { Meters } from "./meters.ts";
-import type { GatewayObject, GatewayOrder, GatewayWord } from "./orders.ts";
-import { paceOf } from "./pace.ts";
-import type { GatewayId, Leaf, Root } from "./program.ts";
-import { type OpenSource, pumpObjects } from "./pump.ts";
-import { madeSource, nodePath, openFileSource } from "./sources-os.ts";
+import type { Begin, GatewayObject, GatewayOrder, GatewayWord } from "./orders.ts";
+import { outletsOf, type Writer } from "./outlets.ts";
+import { type Pace, paced, paceOf } from "./pace.ts";
+import type { GatewayId, Root } from "./program.ts";
+import { pumpObjects } from "./pump.ts";
+import { Receiving } from "./receiving-os.ts";
+import { Retries } from "./retries.ts";
+import { type HopPorts, sendAll } from "./sending.ts";
+import { fileSource, madeSource, nodePath } from "./sources-os.ts";
 import { objectsToldMax, Tally } from "./tally.ts";
 import { isReading, operatorsOf, validateProgram } from "./validate.ts";
-
-export type Begin = Extract<GatewayOrder, { readonly kind: "begin" }>;
+import { receiverFor, tellWhole } from "./writing.ts";
 
 export interface RoundPorts {
   readonly gateway: GatewayId;
   readonly say: (word: GatewayWord) => void;
+  /** Where this node may listen. */
+  readonly addresses: readonly string[];
   /** HOME of the node. */
   readonly home: string;
   /** Of this transfer at this gateway. */
@@ -50,6 +60,10 @@ export interface RoundPorts {
 
 /** Objects that are copied at a time within the gateway. */
 export const sideBySideMax = 32;
+/** Of the wire: chunks that are sealed or asked for, at each of its ends here. */
+export const windowBytesMin = 32 * 1024 * 1024;
+/** Tries to reach a peer, in a row, that moved nothing. */
+export const hopTriesMax = 8;
 /** Words for the user's progress are not worth more. */
 const metricsMs = 250;
 const privateMode = 0o700;
@@ -60,10 +74,14 @@ export class Round {
   readonly #stopping = new AbortController();
   readonly #meters: Meters;
   readonly #tally: Tally;
+  readonly #pace: Pace;
   readonly #feed = new Feed<GatewayObject>();
   readonly #leftovers: Leftovers;
-  readonly #destinations: Destination[] = [];
+  readonly #destinations = new Map<number, Destination>();
+  readonly #receivers = new Map<number, Receiver>();
   readonly #running = new Set<Promise<void>>();
+  readonly #links: Links;
+  #receiving: Receiving | undefined;
   #cancelMetrics: () => void = () => {};
   #isFailed = false;
 
@@ -81,7 +99,13 @@ export class Round {
     this.#meters = new Meters(program);
     const destinations = this.#writers().map(({ destination }) => destination);
     this.#tally = new Tally({ reads: this.#source() !== undefined, destinations, say, clock });
+    this.#pace = paceOf(begin.limits.bytesPerSecond, clock);
     this.#leftovers = openLeftovers(join(ports.dir, "leftovers"), begin.transfer);
+    const onChannel: LinksOptions["onChannel"] = (session, channel) => {
+      if (this.#receiving !== undefined) this.#receiving.take(session, channel);
+      else channel.abort("nothing is received here");
+    };
+    this.#links = new Links({ ...ports, begin, onChannel });
   }
 
   /** Opens what it needs, and says that it has begun. What fails is told. */
@@ -89,8 +113,11 @@ export class Round {
     const { dir, say } = this.#ports;
     mkdirSync(dir, { recursive: true, mode: privateMode });
     try {
-      for (const leaf of this.#writers())
-        this.#destinations.push(await this.#openDestination(leaf));
+      for (const writer of this.#writers()) {
+        this.#destinations.set(writer.destination, await this.#openDestination(writer));
+      }
+      await this.#receive();
+      await this.#links.start();
       this.#run();
     } catch (error) {
       this.#fail("gateway", error);
@@ -102,19 +129,25 @@ export class Round {
 
   /** @throws SkyError `stream/protocol` for what may not be said now. */
   order(order: Exclude<GatewayOrder, { readonly kind: "begin" | "stop" }>): void {
-    if (order.kind === "objects") {
-      this.#tally.tell(order.objects);
-      if (this.#source() !== undefined && !this.#isFailed) {
-        for (const object of order.objects) this.#feed.add(object);
-      }
-    } else if (order.kind === "objects-end") {
-      this.#feed.end();
-      this.#tally.end();
-    } else if (order.kind === "forget") this.#tally.drop(order.objects);
+    switch (order.kind) {
+      case "peer":
+        this.#links.told(order.peer, order.target);
+        return;
+      case "objects":
+        this.#told(order.objects);
+        return;
+      case "objects-end":
+        this.#feed.end();
+        this.#tally.end();
+        return;
+      case "forget":
+        this.#forget(order.objects);
+    }
   }
 
   counts(): { readonly memoryBytes: number; readonly diskBytes: number } {
-    return { memoryBytes: this.#ports.admission.bytes, diskBytes: 0 };
+    const diskBytes = this.#receiving?.diskBytes ?? 0;
+    return { memoryBytes: this.#ports.admission.bytes, diskBytes };
   }
 
   async stop(leave: "keep" | "remove"): Promise<void> {
@@ -122,8 +155,11 @@ export class Round {
     this.#stopping.abort(new SkyError("core/cancelled", { what: "the round" }));
     this.#feed.end();
     this.#cancelMetrics();
+    await this.#links.close();
     await Promise.all(this.#running);
-    for (const one of this.#destinations.splice(0)) await one.close();
+    await this.#receiving?.close();
+    for (const receiver of this.#receivers.values()) await receiver.close();
+    for (const destination of this.#destinations.values()) await destination.close();
     this.#tally.flush();
     admission.leave();
     if (leave === "keep") {
@@ -135,6 +171,25 @@ export class Round {
       return Promise.resolve();
     });
     rmSync(dir, { recursive: true, force: true });
+  }
+
+  // ---- objects
+
+  #told(objects: readonly GatewayObject[]): void {
+    this.#tally.tell(objects);
+    const numbers = objects.map(({ object }) => object);
+    for (const [destination, to] of this.#destinations) {
+      if (this.#receivers.has(destination)) tellWhole(to, numbers, this.#tally);
+    }
+    if (this.#source() === undefined || this.#isFailed) return;
+    for (const object of objects) this.#feed.add(object);
+  }
+
+  #forget(objects: readonly number[]): void {
+    this.#tally.drop(objects);
+    for (const receiver of this.#receivers.values()) {
+      for (const object of objects) this.#watch("gateway", receiver.discard(object));
+    }
   }
 
   // ---- what the program says
@@ -157,19 +212,77 @@ export class Round {
     return [...writers.values()];
   }
 
-  async #openDestination(leaf: Writer): Promise<Destination> {
+  /** Whether what is read goes over the wire too. */
+  #isSending(): boolean {
+    const outlets = this.#roots()
+      .filter(isReading)
+      .flatMap((root) => root.children.flatMap(outletsOf));
+    return outlets.some(({ kind }) => kind === "send");
+  }
+
+  // ---- what it opens
+
+  async #openDestination(writer: Writer): Promise<Destination> {
     const { dir, locks, home } = this.#ports;
-    const { transfer, verify, folders } = this.#begin;
-    const meter = this.#meters.of(leaf.handle);
+    const { transfer, verify, folders, cut } = this.#begin;
+    const meter = this.#meters.of(writer.handle);
     const isProven = verify === "digest";
-    const ports = { dir, locks, transfer, leftovers: this.#leftovers, meter, isProven };
-    if (leaf.op === "discard") return await openDiscard(leaf, ports);
-    const folder = folders[leaf.destination];
-    if (leaf.op === "write_local" && typeof folder === "string") {
-      return await openLocalDestination(leaf, nodePath(home, folder), ports);
+    const ports = { dir, locks, transfer, leftovers: this.#leftovers, meter, isProven, cut };
+    if (writer.op === "discard") return await openDiscard(writer, ports);
+    const folder = folders[writer.destination];
+    if (writer.op === "write_local" && typeof folder === "string") {
+      return await openLocalDestination(writer, nodePath(home, folder), ports);
     }
-    const why = `${leaf.handle}: it has no folder`;
+    const why = `${writer.handle}: it has no folder`;
     throw new SkyError("program/invalid", { gateway: this.#ports.gateway, why });
+  }
+
+  #receiverOf(destination: number): Receiver {
+    const known = this.#receivers.get(destination);
+    if (known !== undefined) return known;
+    const to = this.#destinations.get(destination);
+    if (to === undefined) throw new SkyError("core/broken-invariant", { what: "no destination" });
+    const { work } = this.#ports;
+    const receiver = receiverFor(to, { secret: this.#secret(), work, tally: this.#tally });
+    this.#receivers.set(destination, receiver);
+    return receiver;
+  }
+
+  #secret(): TransferSecret | TransferName {
+    const { transfer, key } = this.#begin;
+    const name = Buffer.from(transfer, "hex");
+    return key === undefined
+      ? { transfer: name }
+      : { transfer: name, key: Buffer.from(key, "base64") };
+  }
+
+  async #receive(): Promise<void> {
+    const { program, limits } = this.#begin;
+    if (!program.partitions.some(({ root }) => root.op === "receive")) return;
+    const { dir, locks, work, log, admission } = this.#ports;
+    this.#receiving = new Receiving({
+      ...{ ...this.#hops(), program, work, log, dir, locks },
+      inFlightBytesMax: admission.reserve(windowBytesMin, limits.memoryBytes),
+      diskBytesMax: limits.diskBytes,
+      receiverOf: (destination) => this.#receiverOf(destination),
+      watch: (handle, task) => this.#watch(handle, task),
+      signal: this.#stopping.signal,
+    });
+    await this.#receiving.start();
+  }
+
+  #hops(): HopPorts {
+    const { clock, random } = this.#ports;
+    const retries = new Retries({ clock, random });
+    return {
+      transfer: this.#begin.transfer,
+      meters: this.#meters,
+      session: (peer, signal) => this.#links.session(peer, signal),
+      pause: async (peer, failures, signal) => {
+        if (failures < hopTriesMax) return await retries.pause(failures, signal);
+        throw new SkyError("stream/closed", { why: `${peer} takes nothing` });
+      },
+    };
   }
 
   // ---- what runs
@@ -177,23 +290,34 @@ export class Round {
   #run(): void {
     const source = this.#source();
     if (source === undefined) return;
-    const { work, admission, clock } = this.#ports;
-    const pumping = pumpObjects(
-      {
-        ...{ handle: source.handle, meter: this.#meters.of(source.handle), objects: this.#feed },
-        open: (object) => this.#openSource(source, object),
-        ...{ destinations: this.#destinations, tally: this.#tally, work, admission },
-        pace: paceOf(this.#begin.limits.bytesPerSecond, clock),
-        sideBySide: sideBySideMax,
-      },
-      this.#stopping.signal,
-    );
-    this.#watch(source.handle, pumping);
+    const { signal } = this.#stopping;
+    const { work, admission } = this.#ports;
+    const { program, limits } = this.#begin;
+    const usual = { objects: this.#feed, tally: this.#tally, work };
+    const open = (object: GatewayObject) => this.#openSource(source, object);
+    if (this.#isSending()) {
+      const sealedBytesMax = admission.reserve(windowBytesMin, limits.memoryBytes);
+      const sinkOf = (destination: number) => this.#receiverOf(destination);
+      const sending = { ...this.#hops(), ...usual, program, source, open, sealedBytesMax, sinkOf };
+      this.#watch(source.handle, sendAll({ ...sending, secret: this.#secret() }, signal));
+      return;
+    }
+    const { handle } = source;
+    const pumping = {
+      ...{ ...usual, handle, meter: this.#meters.of(handle), open, admission },
+      ...{ destinations: [...this.#destinations.values()], sideBySide: sideBySideMax },
+    };
+    this.#watch(handle, pumpObjects(pumping, signal));
   }
 
-  async #openSource(source: Root, object: GatewayObject): Promise<OpenSource> {
-    if (source.op === "gen_data") return madeSource(object, source.compressible);
-    return await openFileSource(object, nodePath(this.#ports.home, object.source));
+  async #openSource(source: Root, object: GatewayObject): Promise<SentObject> {
+    const { cut } = this.#begin;
+    if (source.op === "gen_data") {
+      return paced(madeSource(object, source.compressible, cut), this.#pace);
+    }
+    const file = fileSource(object, nodePath(this.#ports.home, object.source), cut);
+    if (object.bytes === 0) await file.look();
+    return paced(file, this.#pace);
   }
 
   /** Whatever runs ends in `stop`, and what it throws before that is told. */
@@ -222,5 +346,3 @@ export class Round {
     this.#cancelMetrics = clock.after(metricsMs, () => this.#metrics());
   }
 }
-
-type Writer = Extract<Leaf, { readonly destination: number }>;

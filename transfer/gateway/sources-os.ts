@@ -10,11 +10,11 @@ import { type FileHandle, open } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import { SkyError } from "../../model/errors.ts";
 import { noRoom } from "../../runtime/room-os.ts";
-import type { ByteRange } from "../chunks/cut.ts";
+import type { ByteRange, CutRule } from "../chunks/cut.ts";
+import type { SentObject } from "../chunks/send.ts";
 import { fileError } from "../stores/file-errors.ts";
 import { fileVersion } from "../stores/file-version.ts";
 import type { GatewayObject } from "./orders.ts";
-import type { OpenSource } from "./pump.ts";
 
 const exact = { bigint: true } as const;
 
@@ -24,45 +24,54 @@ export function nodePath(home: string, path: string): string {
 }
 
 /**
- * The file of an object, open. It is looked at before and after each read.
- * @throws SkyError `objects/no-object`, `objects/denied`, `objects/changed`, `objects/refused`.
+ * The file of an object, opened when it is first read, and looked at before and after each read.
+ * Reading throws SkyError `objects/no-object`, `objects/denied`, `objects/changed`,
+ * `objects/refused`.
  */
-export async function openFileSource(object: GatewayObject, path: string): Promise<OpenSource> {
-  // A pipe would wait for a writer.
-  const flags = constants.O_RDONLY | constants.O_NONBLOCK;
-  const file = await told(path, () => open(path, flags));
-  const source = new FileSource(object, path, file);
-  try {
-    await source.begin();
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
-  return source;
+export function fileSource(object: GatewayObject, path: string, cut?: CutRule): FileSource {
+  return new FileSource(object, path, cut);
 }
 
-class FileSource implements OpenSource {
+interface OpenFile {
+  readonly file: FileHandle;
+  readonly begun: BigIntStats;
+}
+
+export class FileSource implements SentObject {
   readonly object: number;
   readonly bytes: number;
+  readonly cut: CutRule | undefined;
   readonly #version: string | undefined;
   readonly #path: string;
-  readonly #file: FileHandle;
-  #begun: BigIntStats | undefined;
+  #opening: Promise<OpenFile> | undefined;
+  #isClosed = false;
 
-  constructor({ object, bytes, version }: GatewayObject, path: string, file: FileHandle) {
+  constructor({ object, bytes, version }: GatewayObject, path: string, cut: CutRule | undefined) {
     this.object = object;
     this.bytes = bytes;
+    this.cut = cut;
     this.#version = version;
     this.#path = path;
-    this.#file = file;
   }
 
-  async begin(): Promise<void> {
-    const found = await this.#file.stat(exact);
+  async #open(): Promise<OpenFile> {
+    if (this.#isClosed) throw new SkyError("core/cancelled", { what: `reading ${this.#path}` });
+    // A pipe would wait for a writer.
+    const file = await open(this.#path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const begun = await file.stat(exact);
+      this.#demand(begun);
+      return { file, begun };
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  #demand(found: BigIntStats): void {
     if (!found.isFile()) {
       throw new SkyError("objects/refused", { object: this.#path, why: "it is no file" });
     }
-    this.#begun = found;
     if (Number(found.size) !== this.bytes) {
       throw this.#changed(`it has ${found.size} bytes, and had ${this.bytes}`);
     }
@@ -79,19 +88,31 @@ class FileSource implements OpenSource {
   async readInto({ at, bytes }: ByteRange, target: Uint8Array, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await told(this.#path, async () => {
+      this.#opening ??= this.#open();
+      const { file, begun } = await this.#opening;
       for (let filled = 0; filled < bytes; ) {
-        const { bytesRead } = await this.#file.read(target, filled, bytes - filled, at + filled);
+        const { bytesRead } = await file.read(target, filled, bytes - filled, at + filled);
         if (bytesRead === 0) throw this.#changed(`it ends at byte ${at + filled}`);
         filled += bytesRead;
       }
-      const found = await this.#file.stat(exact);
-      const isSame = found.mtimeNs === this.#begun?.mtimeNs && found.size === this.#begun.size;
+      const found = await file.stat(exact);
+      const isSame = found.mtimeNs === begun.mtimeNs && found.size === begun.size;
       if (!isSame) throw this.#changed("it was written to while it was read");
     });
   }
 
-  close(): Promise<void> {
-    return this.#file.close();
+  /** An object without bytes is looked at too, before it counts as read. */
+  async look(): Promise<void> {
+    await told(this.#path, async () => {
+      this.#opening ??= this.#open();
+      await this.#opening;
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const [opened] = await Promise.allSettled([this.#opening]);
+    if (opened.status === "fulfilled") await opened.value?.file.close();
   }
 
   #changed(why: string): SkyError {
@@ -110,7 +131,11 @@ async function told<T>(path: string, work: () => Promise<T>): Promise<T> {
 const patternBytes = 64 * 1024;
 
 /** Bytes that follow from the object and the place alone; they compress well, or not at all. */
-export function madeSource({ object, bytes }: GatewayObject, compressible: boolean): OpenSource {
+export function madeSource(
+  { object, bytes }: GatewayObject,
+  compressible: boolean,
+  cut?: CutRule,
+): SentObject {
   const readInto = async ({ at, bytes: length }: ByteRange, target: Uint8Array): Promise<void> => {
     if (compressible) {
       target.fill(0, 0, length);
@@ -122,7 +147,7 @@ export function madeSource({ object, bytes }: GatewayObject, compressible: boole
     target.set(noise(object, at, length));
   };
   return {
-    ...{ object, bytes },
+    ...{ object, bytes, cut },
     read: async (range) => {
       const out = Buffer.allocUnsafeSlow(range.bytes);
       await readInto(range, out);

@@ -123,6 +123,11 @@ export class Tally {
     }
   }
 
+  /** Of one that is not done. */
+  bytesOf(object: number): number | undefined {
+    return this.#told.get(object)?.object.bytes;
+  }
+
   /** Whether it has yet to be written there. */
   isOpen(object: number, destination: number): boolean {
     return this.#told.get(object)?.open.has(destination) === true;
@@ -135,6 +140,14 @@ export class Tally {
     this.#read.push({ object, digest });
     this.#settle(told);
     this.#gather();
+  }
+
+  /** No destination takes it, and each has said why where it is written. */
+  refused(object: number): void {
+    const told = this.#told.get(object);
+    if (told === undefined) return;
+    told.isRead = true;
+    this.#settle(told);
   }
 
   wrote(written: WrittenObject): void {
