@@ -24,7 +24,7 @@ export const noCounts: TransferCounts = {
 export function viewOf(state: TransferState, lively: Lively): TransferView {
   const { id, order, submittedAt, startedAt, plan, rounds, why } = state.facts;
   const isEnded = state.phase === "ended";
-  const counts = isEnded ? state.counts : { ...lively.counts, rounds };
+  const counts = { ...(isEnded ? state.counts : lively.counts), rounds };
   return {
     ...{ id, status: statusOf(state), verb: order.verb, submittedAt, counts },
     source: transferPathText(order.source),

@@ -119,7 +119,8 @@ const keyWithSteps = fc.array(anyKey, { minLength: 1, maxLength: 4 }).map((all) 
 
 test("two keys of a tree never become the same, and all are below the destination", () => {
   fc.assert(
-    fc.property(keyWithSteps, keyWithSteps, keyWithSteps, keyWithSteps, (p, q, a, b) => {
+    fc.property(fc.tuple(keyWithSteps, keyWithSteps, keyWithSteps, keyWithSteps), (drawn) => {
+      const [p, q, a, b] = drawn;
       const [one, two] = [tree(p, treePrefix(p) + a, keys(q)), tree(p, treePrefix(p) + b, keys(q))];
       assert.ok(one?.startsWith(treePrefix(q)));
       if (a !== b) assert.notEqual(one, two);

@@ -10,6 +10,7 @@ import { SkyError } from "../../model/errors.ts";
 import type { TransferOrder, TransferView } from "../../model/transfer.ts";
 import { isEnded } from "../../model/transfer.ts";
 import { createBusHub } from "../../runtime/bus-memory.ts";
+import type { Clock } from "../../runtime/clock.ts";
 import { createOsClock } from "../../runtime/clock-os.ts";
 import { silentLog } from "../../runtime/log.ts";
 import { createOsRandom } from "../../runtime/random-os.ts";
@@ -53,6 +54,11 @@ export const never = new AbortController().signal;
 
 export interface StageOptions {
   readonly nodes?: readonly string[];
+  /** Of the head; the machine's, if absent. */
+  readonly clock?: Clock;
+  readonly cloud?: MemoryCloud;
+  /** What serves a gateway, instead of a real one. */
+  readonly hostOf?: (gateway: GatewayId) => GatewayHost;
   /** What a bucket does before each request. */
   readonly before?: MemoryBefore;
 }
@@ -65,8 +71,8 @@ export async function stage(options: StageOptions = {}): Promise<Stage> {
 
 class TestHome implements Stage {
   readonly dir = mkdtempSync(join(tmpdir(), "sky-transfers-"));
-  readonly cloud = new MemoryCloud();
-  readonly #clock = createOsClock();
+  readonly cloud: MemoryCloud;
+  readonly #clock: Clock;
   readonly #random = createOsRandom();
   readonly #disk = createMemoryDisk();
   readonly #hosts = new Map<GatewayId, GatewayHost>();
@@ -77,12 +83,16 @@ class TestHome implements Stage {
   #lives = 0;
   #orders = 0;
 
-  constructor({ nodes = [], before }: StageOptions) {
-    const { cloud } = this;
+  constructor({ nodes = [], before, hostOf, ...given }: StageOptions) {
+    const { clock = createOsClock(), cloud = new MemoryCloud() } = given;
+    this.#clock = clock;
+    this.cloud = cloud;
     this.#openStore = async ({ bucket }) =>
       createMemoryObjectStore({ bucket, cloud, ...(before && { before }) });
     const gateways = [homeGateway, ...nodes];
-    for (const gateway of gateways) this.#host(gateway);
+    for (const gateway of gateways) {
+      this.#hosts.set(gateway, hostOf?.(gateway) ?? this.#realHost(gateway));
+    }
     this.#doors = doorsTo(this.#hosts, gateways);
   }
 
@@ -153,15 +163,14 @@ class TestHome implements Stage {
     rmSync(this.dir, { recursive: true, force: true });
   }
 
-  #host(gateway: GatewayId): void {
+  #realHost(gateway: GatewayId): GatewayHost {
     const home = this.homeOf(gateway);
     mkdirSync(home, { recursive: true });
-    const host = createGatewayHost({
+    return createGatewayHost({
       ...{ gateway, addresses: ["127.0.0.1"], home, log: silentLog, work: createInlineWork() },
       ...{ clock: this.#clock, random: this.#random, openStore: this.#openStore },
       dir: join(this.dir, `state-${gateway.replace("/", "-")}`),
     });
-    this.#hosts.set(gateway, host);
   }
 }
 
