@@ -10,22 +10,26 @@ export type Group = "Run" | "Copy" | "Look" | "Clusters and jobs" | "This machin
 export interface Entry {
   readonly group: Group;
   load(): Promise<CliCommand>;
-  /** Its exit code is the outcome of a job. */
-  readonly followsJob?: boolean;
+  /** Its exit code is the outcome of a job, or of a transfer. */
+  readonly follows?: "job" | "transfer";
 }
 
 export const commands = {
   launch: {
     group: "Run",
-    followsJob: true,
+    follows: "job",
     load: async () => (await import("./launch.ts")).launch,
   },
-  exec: { group: "Run", followsJob: true, load: async () => (await import("./exec.ts")).exec },
+  exec: { group: "Run", follows: "job", load: async () => (await import("./exec.ts")).exec },
   cpunode: { group: "Run", load: async () => (await import("./nodes.ts")).cpunode },
   gpunode: { group: "Run", load: async () => (await import("./nodes.ts")).gpunode },
   tpunode: { group: "Run", load: async () => (await import("./nodes.ts")).tpunode },
-  cp: { group: "Copy", load: async () => (await import("./cp.ts")).cp },
-  sync: { group: "Copy", load: async () => (await import("./sync.ts")).sync },
+  cp: { group: "Copy", follows: "transfer", load: async () => (await import("./cp.ts")).cp },
+  sync: {
+    group: "Copy",
+    follows: "transfer",
+    load: async () => (await import("./sync.ts")).sync,
+  },
   transfers: {
     group: "Copy",
     load: async () => (await import("./transfers.ts")).transfers,
@@ -33,7 +37,7 @@ export const commands = {
   profile: { group: "Copy", load: async () => (await import("./profile.ts")).profile },
   status: { group: "Look", load: async () => (await import("./status.ts")).status },
   queue: { group: "Look", load: async () => (await import("./queue.ts")).queue },
-  logs: { group: "Look", followsJob: true, load: async () => (await import("./logs.ts")).logs },
+  logs: { group: "Look", follows: "job", load: async () => (await import("./logs.ts")).logs },
   why: { group: "Look", load: async () => (await import("./why.ts")).why },
   "cost-report": {
     group: "Look",

@@ -32,6 +32,14 @@ export const outcomeTexts: readonly (readonly [number, string])[] = [
   [exitCodes.interrupted, "Ctrl-C: the job runs on"],
 ];
 
+/** The same for commands whose outcome is that of a transfer. */
+export const transferOutcomes: readonly (readonly [number, string])[] = [
+  [exitCodes.done, "everything arrived and was proven, or there was nothing to do"],
+  [exitCodes.refused, "something failed, or the transfer was cancelled or could not be started"],
+  [exitCodes.wrongUse, "wrong use: nothing was started"],
+  [exitCodes.interrupted, "Ctrl-C: the transfer runs on"],
+];
+
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 const byStatus = {

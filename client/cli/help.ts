@@ -4,7 +4,7 @@
 import { Command } from "commander";
 import type { CliCommand } from "./command.ts";
 import { allCommands, type CommandName, type Entry, entryOf } from "./commands.ts";
-import { outcomeTexts } from "./exit-codes.ts";
+import { outcomeTexts, transferOutcomes } from "./exit-codes.ts";
 import { applySpec } from "./flags.ts";
 
 /** Columns of a help text. */
@@ -26,7 +26,7 @@ export async function overviewText(): Promise<string> {
   return [
     "Usage: sky COMMAND [OPTIONS]",
     "",
-    "Runs multi-node jobs on any machines.",
+    "Runs multi-node jobs on any machines, and copies between them and object stores.",
     ...groups.flatMap((group) => [
       "",
       `${group}:`,
@@ -66,15 +66,16 @@ export function commanderOf(entry: Entry, spec: CliCommand): Command {
   return command;
 }
 
+const outcomesOf = { job: outcomeTexts, transfer: transferOutcomes } as const;
+
 /** What follows the flags. */
-function tailText(entry: Entry, { examples }: CliCommand): string {
+function tailText({ follows }: Entry, { examples }: CliCommand): string {
+  const outcomes = follows === undefined ? undefined : outcomesOf[follows];
   const lines = [
     ...(examples.length === 0 ? [] : ["", "Examples:"]),
     ...examples.map((line) => `  ${line}`),
-    ...(entry.followsJob === true ? ["", "Exit codes:"] : []),
-    ...(entry.followsJob === true
-      ? outcomeTexts.map(([code, text]) => `  ${String(code).padEnd(3)}  ${text}`)
-      : []),
+    ...(outcomes === undefined ? [] : ["", "Exit codes:"]),
+    ...(outcomes ?? []).map(([code, text]) => `  ${String(code).padEnd(3)}  ${text}`),
   ];
   return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
 }
