@@ -39,6 +39,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   logs: async () => [await logsReport("embedded"), await logsReport("process")],
   tail: async () => [await tailReport()],
   placement: async () => [placementReport()],
+  plan: async () => (await import("./plan.ts")).planReports(),
   // Loaded when it is their turn: what they prepare would burden the collector in all others.
   chunks: async () => [await (await import("./chunk-work.ts")).chunksReport()],
   content: async () => [await (await import("./content-store.ts")).contentReport()],

@@ -61,7 +61,7 @@ export function placementReport(): Report {
 }
 
 /** The same numbers in every run. Source: mulberry32, public domain. */
-function seeded(seed: number): () => number {
+export function seeded(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

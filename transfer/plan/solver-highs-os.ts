@@ -31,6 +31,8 @@ export interface HighsOptions {
 }
 
 const idleUsualMs = 30_000;
+/** A plan waits for each of its programs: so many transfers are being planned. */
+const programsMax = 256;
 /** Loading, and what HiGHS does between two looks at its clock. */
 const graceMs = 10_000;
 
@@ -64,6 +66,9 @@ class ThreadedSolver {
 
   solve(program: string, options: SolveOptions): Promise<MilpAnswer> {
     if (this.#closed) return Promise.resolve({ kind: "failed", why: "the solver is closed" });
+    if (this.#waiting.length >= programsMax) {
+      return Promise.resolve({ kind: "failed", why: `${programsMax} programs wait already` });
+    }
     const { promise, resolve } = Promise.withResolvers<MilpAnswer>();
     this.#asked += 1;
     this.#waiting.push({ id: this.#asked, program, options, resolve });
