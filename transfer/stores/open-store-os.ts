@@ -21,4 +21,5 @@ const adapters: Partial<Record<StoreKind, Adapter>> = {
   r2: openS3,
   cos: openS3,
   gs: async (open) => (await import("./store-gcs.ts")).openGcsStore(open),
+  azure: async (open) => (await import("./store-azblob.ts")).openAzureStore(open),
 };
