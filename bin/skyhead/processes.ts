@@ -104,12 +104,12 @@ function laneOf(parts: Parts, desk: JoinDesk): Lane {
   return {
     headBus: bus.connect,
     startNode: async (node) => {
-      const { cluster, id, capacity } = node;
+      const { cluster, id, capacity, ip } = node;
       const token = desk.issue(cluster, id);
       const { root } = node.home;
       starts += 1;
       const incarnation = skyletIncarnation(options.incarnation, starts);
-      const about = { cluster, node: id, capacity, root, host };
+      const about = { cluster, node: id, capacity, root, host: ip };
       const chunkBytes = config.chunks.bytes;
       const orders = { ...about, socket, token, incarnation, chunkBytes };
       const skylet = await startSkylet(node, orders);

@@ -15,11 +15,11 @@ export interface DirectCable {
 
 const device = "direct0";
 
-/** Until a host is halted. */
+/** Until a host is halted. Limits are those of who sends: nothing that left is dropped later. */
 export async function directCable(
   first: Host,
   second: Host,
-  bytesPerSecond: number,
+  rates: { readonly direct: number; readonly bridge: number },
 ): Promise<DirectCable> {
   await inside(first, [
     "ip",
@@ -31,22 +31,28 @@ export async function directCable(
     [second, first],
   ] as const) {
     await inside(host, ["ip", "link", "set", device, "up"]);
-    await inside(host, [
-      "tc",
-      "qdisc",
-      "add",
-      "dev",
-      device,
-      "root",
-      "tbf",
-      ...limitsOf(bytesPerSecond),
-    ]);
+    await limit(host, device, rates.direct);
     await inside(host, ["ip", "route", "add", `${other.address}/32`, "dev", device]);
+    await limit(host, "eth0", rates.bridge);
   }
   return {
     sentBytes: () => bytesSent(`/proc/${first.pid}/net/dev`, device),
     sentOverBridge: () => first.sentBytes(),
   };
+}
+
+/** What a host sends by one of its links, in bytes a second. */
+export async function limit(host: Host, link: string, bytesPerSecond: number): Promise<void> {
+  await inside(host, [
+    "tc",
+    "qdisc",
+    "add",
+    "dev",
+    link,
+    "root",
+    "tbf",
+    ...limitsOf(bytesPerSecond),
+  ]);
 }
 
 async function inside(host: Host, command: readonly string[]): Promise<void> {
