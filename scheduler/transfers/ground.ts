@@ -6,6 +6,7 @@
 
 import { SkyError } from "../../model/errors.ts";
 import type { TransferOrder } from "../../model/transfer.ts";
+import { type CutRule, cutRuleOf } from "../../transfer/chunks/cut.ts";
 import type { GatewaySite } from "../../transfer/gateway/doors.ts";
 import { type Ends, endsOf, type Place, rootOf } from "../../transfer/job/ends.ts";
 import { sieveOf } from "../../transfer/job/filters.ts";
@@ -145,6 +146,15 @@ export class Ground {
       return { mapping, limits: (await this.stores.get(place.store)).limits };
     });
     return await Promise.all(listed);
+  }
+
+  /** How objects are cut so that every store among the destinations takes them. */
+  async cut(): Promise<CutRule | undefined> {
+    const written = this.ends.destinations.flatMap(({ place }) =>
+      place.kind === "store" ? [place.store] : [],
+    );
+    const stores = await Promise.all([...new Set(written)].map((one) => this.stores.get(one)));
+    return cutRuleOf(stores.map(({ limits }) => limits));
   }
 
   /** Lists all destinations of a sync into the ledger. What filters leave out is not looked at. */

@@ -70,7 +70,7 @@ const texts = {
   todoCopies: "SELECT destination, target, state FROM copies WHERE number = ? ORDER BY destination",
   failures: `SELECT c.number, c.destination, c.why, c.retry, o.source, o.rest
     FROM copies c JOIN objects o USING (number)
-    WHERE c.state = 3 AND c.number > ? ORDER BY c.number, c.destination LIMIT ?`,
+    WHERE c.state = 3 ORDER BY c.number, c.destination LIMIT ? OFFSET ?`,
   sums: `SELECT c.destination, c.state, count(*) AS count, sum(o.bytes) AS bytes,
     sum(c.tries) AS tries FROM copies c JOIN objects o USING (number) GROUP BY 1, 2`,
   skipDone: "UPDATE copies SET state = 2 WHERE state = 1",
@@ -152,7 +152,7 @@ class SqliteLedger implements Ledger {
   }
 
   failures(after: number, countMax: number): readonly FailedCopy[] {
-    return this.#statements.failures.all(after, countMax).map((row) => ({
+    return this.#statements.failures.all(countMax, after).map((row) => ({
       number: Number(row["number"]),
       destination: Number(row["destination"]),
       source: String(row["source"]),

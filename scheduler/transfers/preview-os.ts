@@ -40,7 +40,7 @@ export async function previewTransfer(
     };
     await runListing({ ...listing, onNote }, signal);
     const { todo, listedBytes, failed } = ledger.counts();
-    if (failed > 0) notes.push(`${failed} cannot be copied: ${ledger.failures(-1, 1)[0]?.why}`);
+    if (failed > 0) notes.push(`${failed} cannot be copied: ${ledger.failures(0, 1)[0]?.why}`);
     const stores = await ground.stores.all();
     const regions = await Promise.all(stores.map((store) => store.region(signal)));
     const { plan } = await planRound({

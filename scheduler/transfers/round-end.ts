@@ -10,7 +10,7 @@ import type { RoundEnd } from "../../transfer/job/transfer-machine.ts";
 /** How it stands when nothing is to do any more. */
 export function wholeOf(ledger: Ledger): RoundEnd {
   const { failed } = ledger.counts();
-  const first = failed === 0 ? [] : ledger.failures(-1, failuresLookedAt);
+  const first = failed === 0 ? [] : ledger.failures(0, failuresLookedAt);
   const mayPass = first.filter(({ retry }) => retry).length;
   const why = failed === 0 ? "" : `${failed} did not arrive; the first: ${first[0]?.why ?? ""}`;
   return { kind: "whole", failed, mayPass, why };

@@ -22,6 +22,7 @@ import {
 } from "../../transfer/gateway/orders.ts";
 import type { GatewayId } from "../../transfer/gateway/program.ts";
 import { addressFor, dialling } from "../../transfer/gateway/reach.ts";
+import { operatorsOf } from "../../transfer/gateway/validate.ts";
 import { Bell } from "../../transfer/job/bell.ts";
 import type { Ledger, LedgerObject } from "../../transfer/job/ledger.ts";
 import type { Part } from "../../transfer/job/programs.ts";
@@ -57,6 +58,8 @@ export interface RoundOptions {
 
 /** Objects that are asked for at a time. */
 const batchMax = 256;
+/** Of a session: what `StreamDialOptions` takes. */
+const lanesMax = 16;
 /** All gateways have begun within that time, or the round is over. */
 const beginMsMax = 60_000;
 
@@ -148,8 +151,23 @@ class Round {
     const pass = this.#options.passes.get(gateway);
     if (pass === undefined) throw new SkyError("core/broken-invariant", { what: "no pass" });
     const others = [...new Set([...part.to, ...part.from])];
-    const peers = others.map((peer) => ({ peer, dial: this.#dials(gateway, peer, part) }));
+    const peers = others.map((peer) => ({
+      ...{ peer, dial: this.#dials(gateway, peer, part) },
+      connections: this.#lanesOf(gateway, peer),
+    }));
     return { kind: "begin", ...this.#options.begin(part), peers, pass };
+  }
+
+  /** Connections of all sends between two: whoever dials has to know. */
+  #lanesOf(one: GatewayId, other: GatewayId): number {
+    const sends = this.#options.parts.flatMap(({ program }) => {
+      const to = program.gateway === one ? other : program.gateway === other ? one : undefined;
+      return program.partitions
+        .flatMap(({ root }) => [...operatorsOf(root)])
+        .flatMap((operator) => (operator.op === "send" && operator.to === to ? [operator] : []));
+    });
+    const sum = sends.reduce((all, { connections }) => all + connections, 0);
+    return Math.max(1, Math.min(lanesMax, sum));
   }
 
   /** Between two that send to each other, the one whose name is less is taken as the sender. */

@@ -256,10 +256,12 @@ export class TransferRun {
     );
     const { verify, multipart, multipartBytes, bandwidth } = order.options;
     const folders = ground.roots();
+    const cut = await ground.cut();
     const begin = (part: Part): Omit<Begin, "kind" | "peers" | "pass"> => ({
       ...{ transfer, round: rounds, program: part.program, verify, multipart, folders },
       stores: part.stores.flatMap((store) => stores[store] ?? []),
       ...(key !== undefined && isEnd(part) ? { key } : {}),
+      ...(cut === undefined ? {} : { cut }),
       ...(multipartBytes === undefined ? {} : { multipartBytes }),
       limits: {
         ...{ memoryBytes, diskBytes },

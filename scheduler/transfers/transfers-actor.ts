@@ -295,7 +295,7 @@ class TransferTable implements Transfers {
     const { dir, log, system } = this.#options;
     const { key, id } = entry.state.facts;
     entry.stopTick?.();
-    entry.failures = this.#failuresOf(entry, -1, viewFailuresMax);
+    entry.failures = this.#failuresOf(entry, 0, viewFailuresMax);
     const { run } = entry;
     entry.run = undefined;
     entry.env = {};
@@ -337,14 +337,14 @@ class TransferTable implements Transfers {
   // ---- what is seen
 
   #view(entry: Entry): TransferView {
-    const failures = this.#failuresOf(entry, -1, viewFailuresMax);
+    const failures = this.#failuresOf(entry, 0, viewFailuresMax);
     return viewOf(entry.state, { ...livelyOf(entry), failures });
   }
 
   #failuresOf(entry: Entry, after: number, countMax: number): readonly ObjectFailure[] {
     const { run, state, failures } = entry;
     if (run !== undefined) return run.failures(after, countMax);
-    const isFirst = after < 0 && countMax <= viewFailuresMax;
+    const isFirst = after <= 0 && countMax <= viewFailuresMax;
     if (isFirst && failures !== undefined) return failures;
     const hasNone = state.phase !== "ended" || state.counts.failed === 0;
     if (hasNone || entry.resumedBy !== undefined) return [];

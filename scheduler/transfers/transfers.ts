@@ -72,6 +72,7 @@ export interface Transfers {
 }
 
 export interface FailurePage {
+  /** So many are known: those after them are wanted. */
   readonly after: number;
   readonly countMax: number;
 }

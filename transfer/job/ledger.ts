@@ -109,6 +109,7 @@ export interface Ledger {
   todo(after: number, countMax: number): readonly LedgerObject[];
   /** Gives what each came to; one that was settled before is left out. */
   record(changes: readonly CopyChange[]): readonly CopySettled[];
+  /** In the order of their numbers, without the first `after` of them. */
   failures(after: number, countMax: number): readonly FailedCopy[];
   counts(): LedgerCounts;
   /** Done, failed and tried again begins anew; what is there is skipped. For a transfer resumed. */
