@@ -1,10 +1,10 @@
 // Transfers of a home end to end, with real gateways in this process and buckets in memory.
 
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type Stage, stage } from "./transfers-stage.ts";
+import { never, type Stage, stage } from "./transfers-stage.ts";
 
 test("a folder is copied on this machine, and nothing is left beside it", async (t) => {
   const world = await stage();
@@ -21,6 +21,69 @@ test("a folder is copied on this machine, and nothing is left beside it", async 
   assert.equal(view.counts.done, 3);
   assert.deepEqual(readdirSync(join(world.dir, "transfers")), []);
 });
+
+test("a sync of files deletes files, and nothing when something failed", async (t) => {
+  const world = await stage();
+  t.after(() => world.close());
+  const source = folderOf(world, { a: "1", "d/b": "2" });
+  const target = join(world.dir, "out");
+  mkdirSync(target);
+  writeFileSync(join(target, "old"), "x");
+  const order = { recursive: true, verb: "sync", options: { delete: true } } as const;
+  symlinkSync("nowhere", join(source, "broken"));
+
+  const failed = await world.run(world.order(source, target, order));
+  assert.equal(failed.status, "FAILED");
+  assert.match(failed.failures[0]?.object ?? "", /broken$/);
+  assert.deepEqual(readdirSync(target).sort(), ["a", "d", "old"]);
+
+  rmSync(join(source, "broken"));
+  const view = await world.run(world.order(source, target, order));
+  assert.equal(view.status, "SUCCEEDED", view.why);
+  assert.deepEqual(readdirSync(target).sort(), ["a", "d"]);
+});
+
+test("what is not there fails at once, and says what it is", async (t) => {
+  const world = await stage();
+  t.after(() => world.close());
+  world.cloud.add("b");
+  const source = folderOf(world, { a: "1" });
+  for (const [from, to, why] of [
+    [source, "s3://nosuch/p", /s3:\/\/nosuch does not exist/],
+    [join(world.dir, "nosuch"), "s3://b", /nothing at .*nosuch/],
+    ["s3://b/nosuch", join(world.dir, "x"), /nothing at s3:\/\/b\/nosuch/],
+    [source, "nocluster:x", /Cluster nocluster not found/],
+    [source, source, /is the source itself/],
+    [source, join(source, "in"), /is within the source/],
+  ] as const) {
+    const view = await world.run(world.order(from, to, { recursive: true }));
+    assert.equal(view.status, "FAILED");
+    assert.match(view.why, why);
+  }
+  const folder = await world.run(world.order(source, "s3://b"));
+  assert.match(folder.why, /a folder: use --recursive/);
+});
+
+test("a preview tells what becomes what, and starts nothing", async (t) => {
+  const world = await stage();
+  t.after(() => world.close());
+  world.cloud.add("b");
+  const source = folderOf(world, { a: "123", "d/b": "4" });
+  const order = world.order(source, "s3://b/p", { recursive: true });
+  const preview = await world.transfers().preview(order, { signal: never });
+  assert.deepEqual([preview.objects, preview.bytes, preview.isPart], [2, 4, false]);
+  assert.deepEqual([...preview.sample].map(({ from, to }) => [from, to]).sort(), [
+    [join(source, "a"), "s3://b/p/a"],
+    [join(source, "d/b"), "s3://b/p/d/b"],
+  ]);
+  assert.deepEqual(preview.plan.destinations, ["s3://b"]);
+  assert.equal(world.transfers().running(), 0);
+  assert.deepEqual(keysOf(world, "b"), []);
+});
+
+function keysOf(world: Stage, bucket: string): readonly string[] {
+  return [...(world.cloud.buckets.get(bucket)?.objects.keys() ?? [])].sort();
+}
 
 /** A folder of this machine with these files. */
 function folderOf(world: Stage, files: Readonly<Record<string, string>>): string {
