@@ -13,6 +13,8 @@ import { failureText, outcomeText, progressLines } from "./transfer-text.ts";
 
 /** Failures that are said as they happen; all of them are on record. */
 const failuresSaidMax = 20;
+/** How often progress is a line for a program while nothing moves. */
+const stillMs = 5_000;
 
 export interface Look {
   /** Events as lines of JSON on stdout; otherwise talk. */
@@ -73,6 +75,8 @@ class Screen {
   readonly #shell: Shell;
   readonly #look: Look;
   view: TransferView | undefined;
+  #moved = "";
+  #movedAt = 0;
   /** Failures that were told. */
   readonly said = new Set<string>();
 
@@ -83,8 +87,19 @@ class Screen {
 
   take(event: TransferEvent): void {
     if (event.kind === "state") this.view = event.view;
-    if (this.#look.json) this.#shell.print(JSON.stringify(event));
-    else this.#tell(event);
+    if (!this.#look.json) this.#tell(event);
+    else if (this.#isNews(event)) this.#shell.print(JSON.stringify(event));
+  }
+
+  /** Progress in which nothing has changed is a sign of life, and needs no line each time. */
+  #isNews(event: TransferEvent): boolean {
+    if (event.kind !== "progress") return true;
+    const now = this.#shell.now();
+    const moved = JSON.stringify([event.counts, event.destinations]);
+    if (moved === this.#moved && now - this.#movedAt < stillMs) return false;
+    this.#moved = moved;
+    this.#movedAt = now;
+    return true;
   }
 
   #tell(event: TransferEvent): void {

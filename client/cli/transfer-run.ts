@@ -1,7 +1,7 @@
 // What `sky cp` and `sky sync` share: say what would be done and at what price, ask, start, follow.
 //
-// Nothing is started before the plan was shown. In a pipe every line on stdout is one JSON object:
-// `{"kind":"preview",…}`, `{"kind":"started",…}`, and then the transfer's events.
+// Nothing is started before the plan was shown: on stderr, for people. In a pipe every line on
+// stdout is one JSON object: `{"kind":"preview",…}`, `{"kind":"started",…}`, then the events.
 
 import { randomUUID } from "node:crypto";
 import { SkyError } from "../../model/errors.ts";
@@ -46,7 +46,7 @@ export async function runTransfer(shell: Shell, parsed: Parsed, verb: Verb): Pro
     return exitCodes.done;
   }
   demandCost(order, preview);
-  if (!look.json) for (const line of previewLines(order, preview)) shell.say(line);
+  for (const line of previewLines(order, preview)) shell.say(line);
   await consent(shell, yesOf(parsed), { question: "Continue?", exact: isExact(order, preview) });
   const id = await started(shell, () => head.startTransfer(asked, shell.interrupt));
   return go(shell, parsed, { id, look });

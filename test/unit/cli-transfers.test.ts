@@ -114,6 +114,27 @@ test("one that nobody knows is found before any is cancelled", async () => {
   assert.deepEqual([cancelled, on.printed], [[7], ["Transfer 7 cancelled."]]);
 });
 
+test("progress without a change is a line every five seconds at most", async () => {
+  const { counts } = viewOf();
+  const still = { kind: "progress", counts, bytesPerSecond: 0, destinations: [] } as const;
+  const moved = { ...still, counts: { ...counts, doneBytes: 1 } };
+  let now = 10_000;
+  const { head } = headOf({
+    watchTransfer: async function* () {
+      for (const event of [still, still, moved, moved]) yield event;
+      now += 5_000;
+      yield { ...moved, bytesPerSecond: 7 };
+      yield ended;
+    },
+  });
+  const on = stage({ head });
+  const shell = { ...on.shell, now: () => now };
+  assert.equal(await commandLine(shell, ["cp", "a", "s3://b"]), 0);
+  const lines = on.printed.map((line) => JSON.parse(line) as TransferEvent);
+  const progress = lines.filter(({ kind }) => kind === "progress");
+  assert.deepEqual(progress, [still, moved, { ...moved, bytesPerSecond: 7 }]);
+});
+
 test("failures are said once, and no more than twenty of them", async () => {
   const failures = Array.from({ length: 25 }, (_, index) => ({
     ...{ object: `/data/${index}`, destination: "s3://b/x", why: "denied" },
