@@ -198,14 +198,25 @@ test("among equals of unknown limits trees chain, each sends everything once", a
   near(star.gbps, 1 / 3);
 });
 
-test("edges that two trees use carry the stripes of both", async () => {
-  // b and c are each fed at 1; c gets half of its stripes by way of b, and the other way round.
-  const rates: Record<string, number> = { "a>b": 1, "a>c": 1, "b>c": 1, "c>b": 1 };
-  const request = clique(["a", "b", "c"], (from, to) => rates[`${from}>${to}`]);
+test("an edge that two trees use carries the stripes of both", async () => {
+  const rates: Record<string, number> = { "a>r": 2, "r>b": 1, "r>c": 1, "b>c": 1, "c>b": 1 };
+  const request = clique(["a", "b", "c", "r"], (from, to) => rates[`${from}>${to}`] ?? 0);
   const sites = request.sites.map((site) => ({ ...site, egressGbps: 2, ingressGbps: 4 }));
-  const plan = await planTransfer({ ...request, sites, solver: "spider", stripes: 4 }, solver);
+  const asked = { ...request, sites, destinations: ["b", "c"], solver: "spider" } as const;
+  const plan = await planTransfer({ ...asked, stripes: 4 }, solver);
   checkTrees(plan);
-  assert.ok(plan.gbps >= 1);
+  // Half of it goes by way of b, the other half by way of c; r alone could do no more than 1.
+  near(plan.gbps, 2);
+  const stripesOf = (from: string, to: string) =>
+    plan.edges.find((edge) => edge.from === from && edge.to === to)?.stripes;
+  assert.deepEqual(stripesOf("a", "r"), [0, 1, 2, 3]);
+  assert.deepEqual(
+    [stripesOf("r", "b"), stripesOf("r", "c")],
+    [
+      [0, 1],
+      [2, 3],
+    ],
+  );
 });
 
 test("a destination without gateways is written by its neighbours and relays nothing", async () => {

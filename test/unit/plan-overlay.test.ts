@@ -214,7 +214,7 @@ test("a relay five times as fast is taken by itself", async () => {
 
 test("a relay that gains little, or over links that nobody measured, is not", async () => {
   for (const rates of [
-    { "a>b": 0.5, "a>r": 0.51, "r>b": 0.9 },
+    { "a>b": 0.5, "a>r": 0.54, "r>b": 0.54 },
     { "a>r": 5, "r>b": 5 },
   ]) {
     const plan = await planUsual(triangle(rates), solver);
@@ -224,6 +224,23 @@ test("a relay that gains little, or over links that nobody measured, is not", as
       ["b"],
     );
   }
+});
+
+test("between two stores all gateways that help take part", async () => {
+  const rates: Record<string, number> = { "a>r": 2, "r>b": 1, "a>q": 1, "q>b": 3 };
+  const asked = triangle(rates);
+  const ends = asked.sites.map((site) => ({ ...site, gatewaysMax: site.id === "r" ? 1 : 0 }));
+  const sites = [...ends, { id: "q", region: "local", gatewaysMax: 1, gatewayPrice: 0 }];
+  const plan = await planTransfer({ ...asked, sites }, solver);
+  near(plan.gbps, 2, 1e-4);
+  assert.deepEqual(plan.sites.map(({ id }) => id).sort(), ["q", "r"]);
+  assert.equal(plan.edges.length, 4);
+});
+
+test("where the ends allow no more than the straight way, no program is solved", async () => {
+  const never = { solve: () => assert.fail("a program") };
+  const plan = await planUsual(triangle({ "a>b": 4, "a>r": 4, "r>b": 9 }), never);
+  assert.equal(plan.solver, "direct");
 });
 
 test("a solver that fails leaves the straight way, and a word about it", async () => {

@@ -15,7 +15,7 @@ import type { MilpSolver } from "./solver.ts";
 export type OpenRequest = Omit<PlanRequest, "solver">;
 
 /** By so much a plan over relays must be faster, or cheaper where a rate was asked for. */
-const worth = 1.05;
+const worth = 1.1;
 
 /** What `sky cp` takes by itself. @throws SkyError `plan/infeasible`, `request/invalid`. */
 export async function planUsual(request: OpenRequest, solver: MilpSolver): Promise<Plan> {
@@ -23,6 +23,7 @@ export async function planUsual(request: OpenRequest, solver: MilpSolver): Promi
   const other = alternativeTo(request);
   if (other === undefined) return planTransfer({ ...request, solver: usual }, solver);
   const straight = await tried(request, { name: usual, solver });
+  if ("plan" in straight && isAsGoodAsAny(request, straight.plan)) return straight.plan;
   const better = await tried(request, { name: other, solver });
   if ("why" in straight) {
     if ("why" in better) throw better.error;
@@ -54,6 +55,23 @@ function alternativeTo(request: OpenRequest): Solver | undefined {
   if (destinations.length > 1) return request.goal.kind === "fastest" ? "spider" : "multicast_ilp";
   const isKnown = relays.length > 0 && request.grid.gbps(source, target) !== undefined;
   return isKnown ? "ilp" : undefined;
+}
+
+/** What its ends send and take bounds every plan: none could be worth it. */
+function isAsGoodAsAny(request: OpenRequest, { gbps }: Plan): boolean {
+  const network = networkOf({ ...request, solver: "ilp" });
+  const { source, destinations, relays } = network;
+  const [target] = destinations;
+  if (target === undefined || destinations.length > 1 || request.goal.kind === "floor")
+    return false;
+  const leaving = [target, ...relays].map((to) => network.link(source, to) ?? 0);
+  const coming = [source, ...relays].map((from) => network.link(from, target) ?? 0);
+  const side = (id: string, own: number, links: readonly number[]) =>
+    network.isStore(id)
+      ? Number.POSITIVE_INFINITY
+      : network.site(id).gatewaysMax * Math.min(own, Math.max(...links));
+  const sends = side(source, network.egress(source), leaving);
+  return Math.min(sends, side(target, network.ingress(target), coming)) <= gbps * worth;
 }
 
 function isWorth(request: OpenRequest, better: Plan, straight: Plan): boolean {
