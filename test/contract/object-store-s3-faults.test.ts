@@ -100,6 +100,13 @@ for (const [kind, expected, retry] of putFaults) {
   });
 }
 
+check("a refusal that breaks off in its middle may pass", async ({ emulator, store }) => {
+  for (const kind of ["cut-page", "reset-mid-body"] as const) {
+    emulator.faults.add({ kind, call: "GetObject" });
+    await assert.rejects(store.get({ key: "none" }, signal), code("objects/failed", true), kind);
+  }
+});
+
 check("what rotted in the store is found by who reads it whole", async ({ emulator, store }) => {
   emulator.faults.add({ kind: "corrupt-stored", call: "PutObject" });
   await store.put("k", content(4_000), { signal });

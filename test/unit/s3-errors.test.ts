@@ -31,6 +31,7 @@ const meanings: readonly (readonly [code: string, status: number | undefined, is
   ["Unheard", 500, "failed"],
   ["Unheard", 429, "failed"],
   ["ECONNRESET", undefined, "failed"],
+  ["ECONNRESET", 400, "failed"],
   ["TimeoutError", undefined, "failed"],
   ["PreconditionFailed", 412, "changed"],
   ["InvalidRange", 416, "changed"],
@@ -63,6 +64,12 @@ test("an error names its object, says what the store said, and no secret", () =>
   assert.equal(error.message, "s3://b/k: access denied: AccessDenied (403): no … for you");
   assert.equal(error.cause, undefined);
   assert.equal(s3Error(failure("NoSuchBucket", 404), place).message, "s3://b does not exist");
+  const broken = failure(
+    "SyntaxError",
+    400,
+    "no end\n Deserialization error: see {error}.$response",
+  );
+  assert.equal(s3Error(broken, place).message, "s3://b/k: SyntaxError (400): no end");
   const gone = s3Error(failure("NoSuchUpload", 404), place);
   assert.equal(gone.message, "the upload of s3://b/k does not exist");
   const long = s3Error(failure("SlowDown", 503, "x".repeat(5_000)), place);

@@ -82,10 +82,12 @@ const statuses: Readonly<Record<number, Meaning>> = {
   507: "objects/refused",
 };
 
-export function s3Meaning({ code, status }: S3Failure): Meaning {
+export function s3Meaning({ code, status, message }: S3Failure): Meaning {
   const known = meanings.get(code);
   if (known !== undefined) return known;
-  if (status === undefined) return "objects/failed";
+  // The connection broke, or the answer in its middle: what it began to say is not known.
+  const isBroken = /^E[A-Z_]+$/.test(code) || message.includes(sdkNote);
+  if (status === undefined || isBroken) return "objects/failed";
   const meaning = statuses[status];
   if (meaning !== undefined) return meaning;
   return status >= 300 && status < 500 ? "objects/refused" : "objects/failed";
@@ -113,6 +115,9 @@ export function s3Error(failure: S3Failure, place: S3Place): SkyError {
 
 const whyCharsMax = 300;
 
+/** The SDK adds it to whatever it could not read. */
+const sdkNote = "Deserialization error";
+
 /** What a user can do about a code whose own message does not say it. */
 const hints: Readonly<Record<string, string>> = {
   ExpiredToken: "get new credentials, then --resume",
@@ -123,7 +128,8 @@ const hints: Readonly<Record<string, string>> = {
 };
 
 function s3Why({ code, status, message }: S3Failure, secrets: readonly string[]): string {
-  let text = message === "" || message === code ? "" : `: ${message.replace(/\s+/g, " ")}`;
+  const said = message.split(sdkNote)[0]?.replace(/\s+/g, " ").trim() ?? "";
+  let text = said === "" || said === code ? "" : `: ${said}`;
   for (const secret of secrets) {
     if (secret !== "") text = text.replaceAll(secret, "…");
   }
