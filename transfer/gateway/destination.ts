@@ -3,6 +3,7 @@
 // What must always hold: what an object's target is given, is proven by whoever gives it.
 
 import type { ChunkJournal } from "../chunks/journal.ts";
+import type { ObjectFile } from "../chunks/object-file-os.ts";
 import type { PlaceJournal } from "../chunks/object-place.ts";
 import type { ObjectTarget } from "../chunks/object-target.ts";
 import { manifestIndex } from "../chunks/seal.ts";
@@ -33,6 +34,18 @@ export function placesOf(journal: ChunkJournal, object: number): PlaceJournal {
           ...{ place: { object, index }, ref, offset, state: "delivered" as const },
         })),
       ),
+    close: async () => {},
+  };
+}
+
+/** A file that takes all and keeps nothing. */
+export function nothing(): ObjectFile {
+  return {
+    known: new Map(),
+    put: async () => {},
+    missing: () => [],
+    finish: async () => {},
+    abort: async () => {},
     close: async () => {},
   };
 }

@@ -19,18 +19,21 @@ import { fileFactsOf } from "../stores/file-attributes.ts";
 import { fileError } from "../stores/file-errors.ts";
 import { pathWithin } from "../stores/file-keys.ts";
 import { makeFolderAt, makeWay } from "../stores/folder-way-os.ts";
-import type { Destination } from "./destination.ts";
-import type { Leftovers } from "./leftovers-os.ts";
+import { type Destination, nothing } from "./destination.ts";
+import type { Leftovers } from "./leftovers.ts";
 import type { Meter } from "./meters.ts";
 import type { GatewayObject } from "./orders.ts";
 import type { Discard, WriteLocal } from "./program.ts";
-import { metered, nothing, nowhere } from "./writing.ts";
+import { metered, nowhere } from "./writing.ts";
 
-export interface DestinationPorts {
+export interface JournalPorts {
   /** Of this transfer at this gateway: journals are in it. */
   readonly dir: string;
   readonly locks: string;
   readonly transfer: string;
+}
+
+export interface DestinationPorts extends JournalPorts {
   readonly leftovers: Leftovers;
   readonly meter: Meter;
   /** Reads each file once more before it has its name. */
@@ -69,7 +72,7 @@ export async function openDiscard(
   };
 }
 
-function journalOf(destination: number, { dir, locks, transfer }: DestinationPorts) {
+export function journalOf(destination: number, { dir, locks, transfer }: JournalPorts) {
   return openChunkJournal({ path: join(dir, `write-${destination}.journal`), transfer, locks });
 }
 

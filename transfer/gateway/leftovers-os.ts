@@ -11,21 +11,13 @@ import { type FileHandle, open, readFile, rm } from "node:fs/promises";
 import { objectNames } from "../chunks/object-place.ts";
 import { removeWay } from "../stores/folder-way-os.ts";
 import type { Upload } from "../stores/object-store.ts";
-
-export interface Leftovers {
-  /** Before the first byte of it is on the disk. */
-  partial(path: string): Promise<void>;
-  folders(made: readonly string[]): Promise<void>;
-  upload(destination: number, upload: Upload): Promise<void>;
-  /** Takes all of it away; `abort` gives up an upload. */
-  remove(abort: (destination: number, upload: Upload) => Promise<void>): Promise<void>;
-  close(): Promise<void>;
-}
+import type { Leftovers } from "./leftovers.ts";
 
 type Left =
   | { readonly partial: string }
   | { readonly folders: readonly string[] }
-  | { readonly destination: number; readonly upload: Upload };
+  | { readonly destination: number; readonly upload: Upload }
+  | { readonly destination: number; readonly over: Upload };
 
 /** The file is made with the first that is told. */
 export function openLeftovers(path: string, transfer: string): Leftovers {
@@ -38,6 +30,8 @@ class LeftoversFile implements Leftovers {
   #opening: Promise<FileHandle> | undefined;
   #writing: Promise<unknown> = Promise.resolve();
   #next: { text: string; done: Promise<void> } | undefined;
+  /** Uploads that are not over, by destination and key. */
+  readonly #uploads = new Map<string, { destination: number; upload: Upload }>();
 
   constructor(path: string, transfer: string) {
     this.#path = path;
@@ -52,18 +46,32 @@ class LeftoversFile implements Leftovers {
     if (made.length > 0) await this.#tell({ folders: made });
   }
 
+  async open(): Promise<void> {
+    for (const left of await this.#read()) this.#note(left);
+  }
+
   upload(destination: number, upload: Upload): Promise<void> {
     return this.#tell({ destination, upload });
+  }
+
+  over(destination: number, upload: Upload): Promise<void> {
+    return this.#tell({ destination, over: upload });
+  }
+
+  uploadTo(destination: number, key: string): Upload | undefined {
+    return this.#uploads.get(nameOf(destination, key))?.upload;
   }
 
   async remove(abort: (destination: number, upload: Upload) => Promise<void>): Promise<void> {
     await this.close();
     const folders: string[] = [];
+    this.#uploads.clear();
     for (const left of await this.#read()) {
+      this.#note(left);
       if ("partial" in left) await this.#removePartial(left.partial);
-      else if ("upload" in left) await abort(left.destination, left.upload);
-      else folders.push(...left.folders);
+      else if ("folders" in left) folders.push(...left.folders);
     }
+    for (const { destination, upload } of this.#uploads.values()) await abort(destination, upload);
     // The innermost first, whoever made them when.
     for (const folder of [...new Set(folders)].sort((a, b) => b.length - a.length)) {
       await removeWay([folder]);
@@ -90,6 +98,7 @@ class LeftoversFile implements Leftovers {
 
   /** Many that are told at a time are written at once. */
   #tell(left: Left): Promise<void> {
+    this.#note(left);
     const line = `${JSON.stringify(left)}\n`;
     if (this.#next !== undefined) {
       this.#next.text += line;
@@ -99,6 +108,13 @@ class LeftoversFile implements Leftovers {
     this.#next = next;
     this.#writing = Promise.allSettled([next.done]);
     return next.done;
+  }
+
+  #note(left: Left): void {
+    if ("upload" in left) this.#uploads.set(nameOf(left.destination, left.upload.key), left);
+    if (!("over" in left)) return;
+    const name = nameOf(left.destination, left.over.key);
+    if (this.#uploads.get(name)?.upload.id === left.over.id) this.#uploads.delete(name);
   }
 
   async #write(): Promise<void> {
@@ -116,6 +132,10 @@ class LeftoversFile implements Leftovers {
     });
     return text.split("\n").flatMap((line) => leftIn(line) ?? []);
   }
+}
+
+function nameOf(destination: number, key: string): string {
+  return `${destination} ${key}`;
 }
 
 function leftIn(line: string): Left | undefined {

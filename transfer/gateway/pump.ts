@@ -8,14 +8,15 @@
 // failed for good leaves nothing there, and what may be tried again keeps what it has.
 
 import { isSkyError } from "../../model/errors.ts";
-import { type ByteRange, cutBySize } from "../chunks/cut.ts";
+import { type ByteRange, cutBySize, isOneChunk } from "../chunks/cut.ts";
 import { type EncodedManifest, ManifestBuilder } from "../chunks/manifest.ts";
 import type { ObjectFile } from "../chunks/object-file-os.ts";
 import type { PlacedChunk } from "../chunks/object-place.ts";
+import type { ObjectTarget } from "../chunks/object-target.ts";
 import type { SentObject } from "../chunks/send.ts";
 import type { ChunkWork } from "../chunks/work.ts";
 import type { AdmissionShare } from "./admission.ts";
-import { type Destination, placesOf } from "./destination.ts";
+import { type Destination, nothing, placesOf } from "./destination.ts";
 import type { Meter } from "./meters.ts";
 import type { GatewayObject } from "./orders.ts";
 import type { Handle } from "./program.ts";
@@ -105,7 +106,7 @@ class Copy {
       wanted.map(async (to) => {
         try {
           const target = await to.target(this.#object, this.#signal);
-          const file = await target.open(placesOf(to.journal, object));
+          const file = wholeOf(target) ?? (await target.open(placesOf(to.journal, object)));
           this.#ways.push({ to, file, attributes: target.attributes, failed: false });
         } catch (error) {
           this.#fail(to, error);
@@ -219,6 +220,21 @@ class Copy {
     to.meter.failures += 1;
     this.#options.tally.failed(failureOf(to, this.#object.object, error));
   }
+}
+
+/** Of an object of one chunk or none, where its target takes it at once: by `finish`. */
+function wholeOf(target: ObjectTarget): ObjectFile | undefined {
+  const { putWhole } = target;
+  if (putWhole === undefined || !isOneChunk(target.bytes, target.cut)) return undefined;
+  let content = new Uint8Array();
+  return {
+    ...nothing(),
+    // The others have the same bytes.
+    put: async (_, bytes) => {
+      content = Uint8Array.from(bytes);
+    },
+    finish: () => putWhole.call(target, content),
+  };
 }
 
 /** Of one object there, or of all that is left to it. */

@@ -14,31 +14,25 @@ import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Random } from "../../runtime/random.ts";
-import type { TransferName } from "../chunks/chunk-form.ts";
-import type { Receiver } from "../chunks/receive.ts";
-import type { TransferSecret } from "../chunks/seal.ts";
-import type { SentObject } from "../chunks/send.ts";
 import type { ChunkWork } from "../chunks/work.ts";
 import type { ObjectStore, OpenStore } from "../stores/object-store.ts";
 import type { AdmissionShare } from "./admission.ts";
-import type { Destination } from "./destination.ts";
-import { openDiscard, openLocalDestination } from "./destinations-os.ts";
+import { Ends } from "./ends-os.ts";
 import { Feed } from "./feed.ts";
-import { type Leftovers, openLeftovers } from "./leftovers-os.ts";
+import type { Leftovers } from "./leftovers.ts";
+import { openLeftovers } from "./leftovers-os.ts";
 import { Links, type LinksOptions } from "./links-os.ts";
 import { Meters } from "./meters.ts";
 import type { Begin, GatewayObject, GatewayOrder, GatewayWord } from "./orders.ts";
 import { outletsOf, type Writer } from "./outlets.ts";
-import { type Pace, paced, paceOf } from "./pace.ts";
+import { paceOf } from "./pace.ts";
 import type { GatewayId, Root } from "./program.ts";
 import { pumpObjects } from "./pump.ts";
 import { Receiving } from "./receiving-os.ts";
 import { Retries } from "./retries.ts";
 import { type HopPorts, sendAll } from "./sending.ts";
-import { fileSource, madeSource, nodePath } from "./sources-os.ts";
 import { objectsToldMax, Tally } from "./tally.ts";
 import { isReading, operatorsOf, validateProgram } from "./validate.ts";
-import { receiverFor, tellWhole } from "./writing.ts";
 
 export interface RoundPorts {
   readonly gateway: GatewayId;
@@ -66,6 +60,8 @@ export const windowBytesMin = 32 * 1024 * 1024;
 export const hopTriesMax = 8;
 /** Words for the user's progress are not worth more. */
 const metricsMs = 250;
+/** Of a store that is asked to give up uploads. */
+const removeMs = 30_000;
 const privateMode = 0o700;
 
 export class Round {
@@ -74,11 +70,9 @@ export class Round {
   readonly #stopping = new AbortController();
   readonly #meters: Meters;
   readonly #tally: Tally;
-  readonly #pace: Pace;
+  readonly #ends: Ends;
   readonly #feed = new Feed<GatewayObject>();
   readonly #leftovers: Leftovers;
-  readonly #destinations = new Map<number, Destination>();
-  readonly #receivers = new Map<number, Receiver>();
   readonly #running = new Set<Promise<void>>();
   readonly #links: Links;
   #receiving: Receiving | undefined;
@@ -97,10 +91,16 @@ export class Round {
     this.#begin = begin;
     this.#ports = ports;
     this.#meters = new Meters(program);
-    const destinations = this.#writers().map(({ destination }) => destination);
-    this.#tally = new Tally({ reads: this.#source() !== undefined, destinations, say, clock });
-    this.#pace = paceOf(begin.limits.bytesPerSecond, clock);
+    const source = this.#source();
+    const writers = this.#writers();
+    const destinations = writers.map(({ destination }) => destination);
+    this.#tally = new Tally({ reads: source !== undefined, destinations, say, clock });
     this.#leftovers = openLeftovers(join(ports.dir, "leftovers"), begin.transfer);
+    this.#ends = new Ends({
+      ...{ ...ports, begin, source, writers, meters: this.#meters, tally: this.#tally },
+      ...{ leftovers: this.#leftovers, pace: paceOf(begin.limits.bytesPerSecond, clock) },
+      signal: this.#stopping.signal,
+    });
     const onChannel: LinksOptions["onChannel"] = (session, channel) => {
       if (this.#receiving !== undefined) this.#receiving.take(session, channel);
       else channel.abort("nothing is received here");
@@ -112,15 +112,18 @@ export class Round {
   async start(): Promise<void> {
     const { dir, say } = this.#ports;
     mkdirSync(dir, { recursive: true, mode: privateMode });
+    let opening = "gateway";
     try {
-      for (const writer of this.#writers()) {
-        this.#destinations.set(writer.destination, await this.#openDestination(writer));
-      }
+      await this.#leftovers.open();
+      await this.#ends.open((handle) => {
+        opening = handle;
+      });
+      opening = "gateway";
       await this.#receive();
       await this.#links.start();
       this.#run();
     } catch (error) {
-      this.#fail("gateway", error);
+      this.#fail(opening, error);
     }
     say({ kind: "begun" });
     say({ kind: "credit", objects: objectsToldMax });
@@ -151,45 +154,51 @@ export class Round {
   }
 
   async stop(leave: "keep" | "remove"): Promise<void> {
-    const { log, dir, admission } = this.#ports;
+    const { admission } = this.#ports;
     this.#stopping.abort(new SkyError("core/cancelled", { what: "the round" }));
     this.#feed.end();
     this.#cancelMetrics();
     await this.#links.close();
     await Promise.all(this.#running);
     await this.#receiving?.close();
-    for (const receiver of this.#receivers.values()) await receiver.close();
-    for (const destination of this.#destinations.values()) await destination.close();
+    await this.#ends.close();
     this.#tally.flush();
     admission.leave();
-    if (leave === "keep") {
-      await this.#leftovers.close();
-      return;
+    if (leave === "remove") await this.#remove();
+    await this.#leftovers.close();
+    await this.#ends.closeStores();
+  }
+
+  /** What cannot be taken away now is told, and still on record here. */
+  async #remove(): Promise<void> {
+    const over = new AbortController();
+    const cancel = this.#ports.clock.after(removeMs, () =>
+      over.abort(new SkyError("stream/closed", { why: "the store does not answer" })),
+    );
+    try {
+      await this.#leftovers.remove((destination, upload) =>
+        this.#ends.abort(destination, upload, over.signal),
+      );
+      rmSync(this.#ports.dir, { recursive: true, force: true });
+    } catch (error) {
+      this.#fail("gateway", error);
+    } finally {
+      cancel();
     }
-    await this.#leftovers.remove((_, upload) => {
-      log.warn("an upload is left", { key: upload.key });
-      return Promise.resolve();
-    });
-    rmSync(dir, { recursive: true, force: true });
   }
 
   // ---- objects
 
   #told(objects: readonly GatewayObject[]): void {
     this.#tally.tell(objects);
-    const numbers = objects.map(({ object }) => object);
-    for (const [destination, to] of this.#destinations) {
-      if (this.#receivers.has(destination)) tellWhole(to, numbers, this.#tally);
-    }
+    this.#ends.tellWhole(objects);
     if (this.#source() === undefined || this.#isFailed) return;
     for (const object of objects) this.#feed.add(object);
   }
 
   #forget(objects: readonly number[]): void {
     this.#tally.drop(objects);
-    for (const receiver of this.#receivers.values()) {
-      for (const object of objects) this.#watch("gateway", receiver.discard(object));
-    }
+    this.#watch("gateway", this.#ends.discard(objects));
   }
 
   // ---- what the program says
@@ -222,40 +231,6 @@ export class Round {
 
   // ---- what it opens
 
-  async #openDestination(writer: Writer): Promise<Destination> {
-    const { dir, locks, home } = this.#ports;
-    const { transfer, verify, folders, cut } = this.#begin;
-    const meter = this.#meters.of(writer.handle);
-    const isProven = verify === "digest";
-    const ports = { dir, locks, transfer, leftovers: this.#leftovers, meter, isProven, cut };
-    if (writer.op === "discard") return await openDiscard(writer, ports);
-    const folder = folders[writer.destination];
-    if (writer.op === "write_local" && typeof folder === "string") {
-      return await openLocalDestination(writer, nodePath(home, folder), ports);
-    }
-    const why = `${writer.handle}: it has no folder`;
-    throw new SkyError("program/invalid", { gateway: this.#ports.gateway, why });
-  }
-
-  #receiverOf(destination: number): Receiver {
-    const known = this.#receivers.get(destination);
-    if (known !== undefined) return known;
-    const to = this.#destinations.get(destination);
-    if (to === undefined) throw new SkyError("core/broken-invariant", { what: "no destination" });
-    const { work } = this.#ports;
-    const receiver = receiverFor(to, { secret: this.#secret(), work, tally: this.#tally });
-    this.#receivers.set(destination, receiver);
-    return receiver;
-  }
-
-  #secret(): TransferSecret | TransferName {
-    const { transfer, key } = this.#begin;
-    const name = Buffer.from(transfer, "hex");
-    return key === undefined
-      ? { transfer: name }
-      : { transfer: name, key: Buffer.from(key, "base64") };
-  }
-
   async #receive(): Promise<void> {
     const { program, limits } = this.#begin;
     if (!program.partitions.some(({ root }) => root.op === "receive")) return;
@@ -264,7 +239,7 @@ export class Round {
       ...{ ...this.#hops(), program, work, log, dir, locks },
       inFlightBytesMax: admission.reserve(windowBytesMin, limits.memoryBytes),
       diskBytesMax: limits.diskBytes,
-      receiverOf: (destination) => this.#receiverOf(destination),
+      receiverOf: (destination) => this.#ends.receiverOf(destination),
       watch: (handle, task) => this.#watch(handle, task),
       signal: this.#stopping.signal,
     });
@@ -294,30 +269,20 @@ export class Round {
     const { work, admission } = this.#ports;
     const { program, limits } = this.#begin;
     const usual = { objects: this.#feed, tally: this.#tally, work };
-    const open = (object: GatewayObject) => this.#openSource(source, object);
+    const open = (object: GatewayObject) => this.#ends.source(object);
     if (this.#isSending()) {
       const sealedBytesMax = admission.reserve(windowBytesMin, limits.memoryBytes);
-      const sinkOf = (destination: number) => this.#receiverOf(destination);
+      const sinkOf = (destination: number) => this.#ends.receiverOf(destination);
       const sending = { ...this.#hops(), ...usual, program, source, open, sealedBytesMax, sinkOf };
-      this.#watch(source.handle, sendAll({ ...sending, secret: this.#secret() }, signal));
+      this.#watch(source.handle, sendAll({ ...sending, secret: this.#ends.secret }, signal));
       return;
     }
     const { handle } = source;
     const pumping = {
       ...{ ...usual, handle, meter: this.#meters.of(handle), open, admission },
-      ...{ destinations: [...this.#destinations.values()], sideBySide: sideBySideMax },
+      ...{ destinations: this.#ends.destinations, sideBySide: sideBySideMax },
     };
     this.#watch(handle, pumpObjects(pumping, signal));
-  }
-
-  async #openSource(source: Root, object: GatewayObject): Promise<SentObject> {
-    const { cut } = this.#begin;
-    if (source.op === "gen_data") {
-      return paced(madeSource(object, source.compressible, cut), this.#pace);
-    }
-    const file = fileSource(object, nodePath(this.#ports.home, object.source), cut);
-    if (object.bytes === 0) await file.look();
-    return paced(file, this.#pace);
   }
 
   /** Whatever runs ends in `stop`, and what it throws before that is told. */

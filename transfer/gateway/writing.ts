@@ -10,7 +10,7 @@ import type { ObjectTarget } from "../chunks/object-target.ts";
 import { createReceiver, type Receiver } from "../chunks/receive.ts";
 import { manifestIndex, type TransferSecret } from "../chunks/seal.ts";
 import type { ChunkWork } from "../chunks/work.ts";
-import type { Destination } from "./destination.ts";
+import { type Destination, nothing } from "./destination.ts";
 import type { Meter } from "./meters.ts";
 import { failureOf } from "./pump.ts";
 import type { Tally } from "./tally.ts";
@@ -59,17 +59,6 @@ export function tellWhole(to: Destination, objects: Iterable<number>, tally: Tal
 /** What takes all and keeps nothing. */
 export function nowhere(bytes: number): ObjectTarget {
   return { bytes, open: async () => nothing(), holds: async () => false };
-}
-
-export function nothing(): ObjectFile {
-  return {
-    known: new Map(),
-    put: async () => {},
-    missing: () => [],
-    finish: async () => {},
-    abort: async () => {},
-    close: async () => {},
-  };
 }
 
 /** The same target, whose bytes are counted. */
