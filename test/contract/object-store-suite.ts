@@ -176,6 +176,21 @@ function objects(check: Check): void {
     });
   });
 
+  check("memory that was given is the store's no longer, nor the reader's", async (world) => {
+    await using(world, async (store) => {
+      const given = Buffer.from(content(5_000, 5));
+      await store.put("m", given, { signal });
+      given.fill(1);
+      const first = await store.get({ key: "m" }, signal);
+      same(first, content(5_000, 5), "what was put");
+      first.fill(2);
+      const range = await store.get({ key: "m", range: { at: 0, bytes: 5_000 } }, signal);
+      same(range, content(5_000, 5), "what was put, again");
+      range.fill(3);
+      same(await store.get({ key: "m" }, signal), content(5_000, 5), "and again");
+    });
+  });
+
   check("another version is told apart, and refused by ifMatch", async (world) => {
     await using(world, async (store) => {
       const first = await store.put("v", content(10, 1), { signal });

@@ -144,14 +144,14 @@ class MemoryObjectStore implements ObjectStore {
     }
     const { at, bytes } = range ?? { at: 0, bytes: object.bytes.length };
     if (at + bytes > object.bytes.length) throw changed("it is shorter than it was");
-    return object.bytes.slice(at, at + bytes);
+    return copyOf(object.bytes.subarray(at, at + bytes));
   }
 
   async put(key: string, bytes: Uint8Array, options: Written): Promise<string> {
     const place = await this.#enter("put", key, options.signal);
     this.#demand(key, options.attributes);
     if (bytes.length > this.limits.putBytesMax) throw this.#refused(key, "it is too large");
-    return this.#keep(place, key, { bytes: bytes.slice(), attributes: options.attributes ?? {} });
+    return this.#keep(place, key, { bytes: copyOf(bytes), attributes: options.attributes ?? {} });
   }
 
   async begin(key: string, options: Written): Promise<Upload> {
@@ -172,7 +172,7 @@ class MemoryObjectStore implements ObjectStore {
     if (number < 1 || number > this.limits.partsMax || part.bytes.length > this.limits.partBytesMax)
       throw this.#refused(upload.key, `part ${number} of ${part.bytes.length} bytes`);
     if (this.#options.cloud.full) throw this.#refused(upload.key, "the store is full");
-    const bytes = part.bytes.slice();
+    const bytes = copyOf(part.bytes);
     const tag = md5Of(bytes);
     parts.set(number, { bytes, tag });
     return { number, bytes: bytes.length, tag };
@@ -282,6 +282,11 @@ class MemoryObjectStore implements ObjectStore {
 
 function listed(key: string, { bytes, modifiedMs, version }: MemoryObject): ListedObject {
   return { key, bytes: bytes.length, modifiedMs, version };
+}
+
+/** A Buffer's own `slice` would share its memory. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
 }
 
 function md5Of(bytes: Uint8Array): string {
