@@ -107,13 +107,17 @@ export function outcomeText(view: TransferView): string {
   return `Transfer ${id} ${status}: ${arrived}; ${said}`;
 }
 
+/** The rate of less than that says nothing. */
+const ratedBytesMin = 1_000_000;
+
 /** ` in 12s (112.0 MB/s, 0.90 Gbit/s)`: what was moved, over all the time that it took. */
 function speedText({ startedAt, endedAt, counts: { doneBytes } }: TransferView): string {
   if (startedAt === undefined || endedAt === undefined || endedAt <= startedAt) return "";
   const seconds = (endedAt - startedAt) / 1_000;
   const rate = doneBytes / seconds;
-  const speed = doneBytes > 0 ? ` (${rateText(rate)}, ${gbpsText((rate * 8) / 1e9)})` : "";
-  return ` in ${secondsText(seconds)}${speed}`;
+  const rates = `${rateText(rate)}, ${gbpsText((rate * 8) / 1e9)}`;
+  const speed = doneBytes >= ratedBytesMin ? ` (${rates})` : "";
+  return ` in ${seconds < 0.1 ? "less than 0.1s" : secondsText(seconds)}${speed}`;
 }
 
 /** `79 done (2.6 GB), 0 there already, 2 failed, 3 retries, 2 rounds`. */
