@@ -13,7 +13,7 @@ import type { Ledger, ToldUpload } from "../../transfer/job/ledger.ts";
 import { deletesBarred } from "../../transfer/job/sync.ts";
 import type { TransferEnd } from "../../transfer/job/transfer-machine.ts";
 import { removeFiles } from "./file-trees.ts";
-import type { Ground } from "./ground.ts";
+import type { Ground } from "./ground-os.ts";
 import { listedFact } from "./listing.ts";
 import type { RunPorts } from "./run-ports.ts";
 

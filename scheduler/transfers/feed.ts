@@ -11,8 +11,8 @@ import { Bell } from "../../transfer/job/bell.ts";
 import type { Ledger, LedgerObject } from "../../transfer/job/ledger.ts";
 import { startedFact, uploadsBeforeFact } from "./clearing.ts";
 import { describe } from "./described.ts";
-import type { Ground } from "./ground.ts";
-import { listedFact, runListing } from "./listing.ts";
+import type { Ground } from "./ground-os.ts";
+import { type ListingOptions, listedFact, runListing } from "./listing.ts";
 
 export interface FeedOptions {
   readonly order: TransferOrder;
@@ -50,7 +50,9 @@ export class Feed {
       onCounts();
     };
     this.#error = undefined;
-    const options = { order, source, destinations, ledger, onAdded, onNote };
+    const checksums: ListingOptions["checksums"] = (name, there) =>
+      ground.checksums(name, there, signal);
+    const options = { order, source, destinations, ledger, checksums, onAdded, onNote };
     this.#listing = runListing(options, signal)
       .catch((error: unknown) => {
         this.#error = error;
@@ -73,9 +75,13 @@ export class Feed {
     if (!isEnough()) throw this.#broken();
   }
 
-  /** For one round: the next objects, at most so many; none: there are no more. */
+  /**
+   * For one round: the next objects, at most so many; none: there are no more. Without what goes
+   * to destinations that are `absent`.
+   */
   supply(
     ground: Ground,
+    absent: ReadonlySet<number>,
     signal: AbortSignal,
   ): (countMax: number) => Promise<readonly LedgerObject[]> {
     let after = -1;
@@ -84,8 +90,10 @@ export class Feed {
     return async (countMax) => {
       for (;;) {
         const wasListed = this.isListed;
-        const objects = this.#options.ledger.todo(after, countMax);
-        after = objects.at(-1)?.number ?? after;
+        const all = this.#options.ledger.todo(after, countMax);
+        after = all.at(-1)?.number ?? after;
+        const objects = presentOf(all, absent);
+        if (all.length > 0 && objects.length === 0) continue;
         if (objects.length > 0) {
           const from = source.kind === "store" ? await ground.stores.get(source.store) : undefined;
           return await describe(objects, { toStores, ...(from && { store: from }) }, signal);
@@ -117,4 +125,17 @@ export class Feed {
     }
     this.#options.ledger.setFact(uploadsBeforeFact, JSON.stringify(before));
   }
+}
+
+function presentOf(
+  objects: readonly LedgerObject[],
+  absent: ReadonlySet<number>,
+): readonly LedgerObject[] {
+  if (absent.size === 0) return objects;
+  return objects
+    .map(({ targets, ...object }) => ({
+      ...object,
+      targets: targets.map((target, at) => (absent.has(at) ? null : target)),
+    }))
+    .filter(({ targets }) => targets.some((target) => target !== null));
 }

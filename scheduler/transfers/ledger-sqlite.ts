@@ -71,6 +71,7 @@ const texts = {
   failures: `SELECT c.number, c.destination, c.why, c.retry, o.source, o.rest
     FROM copies c JOIN objects o USING (number)
     WHERE c.state = 3 ORDER BY c.number, c.destination LIMIT ? OFFSET ?`,
+  todoAt: "SELECT destination, count(*) AS count FROM copies WHERE state = 0 GROUP BY destination",
   sums: `SELECT c.destination, c.state, count(*) AS count, sum(o.bytes) AS bytes,
     sum(c.tries) AS tries FROM copies c JOIN objects o USING (number) GROUP BY 1, 2`,
   skipDone: "UPDATE copies SET state = 2 WHERE state = 1",
@@ -145,6 +146,11 @@ class SqliteLedger implements Ledger {
       const row = todoObject.get(Number(number)) ?? {};
       return ledgerObject(row, todoCopies.all(Number(number)));
     });
+  }
+
+  todoAt(): ReadonlyMap<number, number> {
+    const rows = this.#statements.todoAt.all();
+    return new Map(rows.map((row) => [Number(row["destination"]), Number(row["count"])]));
   }
 
   record(changes: readonly CopyChange[]): readonly CopySettled[] {

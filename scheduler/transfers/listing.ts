@@ -12,7 +12,7 @@ import type { Ledger, NewCopy, NewObject } from "../../transfer/job/ledger.ts";
 import { type Destination, targetOf } from "../../transfer/job/mapping.ts";
 import { syncDecision } from "../../transfer/job/sync.ts";
 import { demandKey } from "../../transfer/stores/limits.ts";
-import type { StoreLimits } from "../../transfer/stores/object-store.ts";
+import type { Checksum, StoreLimits } from "../../transfer/stores/object-store.ts";
 import type { OpenSource, SourceObject } from "./sources.ts";
 
 export interface ListingOptions {
@@ -21,6 +21,11 @@ export interface ListingOptions {
   readonly ledger: Ledger;
   /** In the order of the destinations. */
   readonly destinations: readonly ListedDestination[];
+  /** Of an object of the source and of what a destination has: where both have one. */
+  readonly checksums: (
+    source: string,
+    there: { readonly destination: number; readonly target: string },
+  ) => Promise<Checksums | undefined>;
   /** There is more in the ledger. */
   readonly onAdded: () => void;
   /** What was found and is no object, to be told. */
@@ -33,6 +38,10 @@ export interface ListedDestination {
   readonly limits?: StoreLimits;
 }
 
+export type Checksums = readonly [ours: Checksum, theirs: Checksum];
+
+/** Pairs that are looked at together. */
+const comparedMax = 16;
 export const listedFact = "listed";
 
 /** Resolves when all of the source is in the ledger. @throws what the listing throws. */
@@ -45,6 +54,7 @@ export async function runListing(options: ListingOptions, signal: AbortSignal): 
       signal.throwIfAborted();
       const meant = objects.filter(({ rest }) => isMeant(rest));
       seen.leftOut(objects.filter(({ rest }) => !isMeant(rest)));
+      await seen.compare(meant);
       ledger.add([...meant.map((object) => seen.take(object)), ...faultsOf(notes, options)]);
       seen.record();
       tellNotes(notes, onNote);
@@ -65,10 +75,33 @@ function tellNotes(notes: readonly ListedNote[], onNote: (note: ListedNote) => v
 class Seen {
   readonly #options: ListingOptions;
   readonly #kept: string[][];
+  /** By source and destination. */
+  readonly #checksums = new Map<string, Checksums>();
 
   constructor(options: ListingOptions) {
     this.#options = options;
     this.#kept = options.destinations.map(() => []);
+  }
+
+  /** Looks at pairs of the same size, where the digest is to decide. */
+  async compare(objects: readonly SourceObject[]): Promise<void> {
+    const { order, ledger, destinations, checksums } = this.#options;
+    this.#checksums.clear();
+    if (order.verb !== "sync" || order.options.compare !== "digest") return;
+    const pairs = objects.flatMap((object) =>
+      [...destinations.keys()].flatMap((at) => {
+        const named = this.#named(object, at);
+        const there = typeof named === "object" ? ledger.there(at, named.target) : undefined;
+        return there?.bytes === object.bytes ? [{ object, at, target: there.key }] : [];
+      }),
+    );
+    for (let from = 0; from < pairs.length; from += comparedMax) {
+      const some = pairs.slice(from, from + comparedMax).map(async ({ object, at, target }) => {
+        const found = await checksums(object.source, { destination: at, target });
+        if (found !== undefined) this.#checksums.set(`${at} ${object.source}`, found);
+      });
+      await Promise.all(some);
+    }
   }
 
   take(object: SourceObject): NewObject {
@@ -98,7 +131,13 @@ class Seen {
     const { target } = named;
     if (order.verb === "copy") return { kind: "todo", target };
     const { compare } = order.options;
-    const decision = syncDecision(compare, object, ledger.there(at, target));
+    const there = ledger.there(at, target);
+    const [ours, theirs] = this.#checksums.get(`${at} ${object.source}`) ?? [];
+    const decision = syncDecision(
+      compare,
+      { ...object, ...(ours && { checksum: ours }) },
+      there && { ...there, ...(theirs && { checksum: theirs }) },
+    );
     return decision.copy ? { kind: "todo", target } : { kind: "skip" };
   }
 

@@ -7,9 +7,9 @@ import type { TransferOrder, TransferPreview } from "../../model/transfer.ts";
 import { homeGateway } from "../../transfer/gateway/program.ts";
 import { planRound } from "../../transfer/job/planning.ts";
 import { bucketText, transferPathText } from "../../transfer/stores/paths.ts";
-import { findGround, type Ground, type GroundOptions } from "./ground.ts";
+import { findGround, type Ground, type GroundOptions } from "./ground-os.ts";
 import { openLedger } from "./ledger-sqlite.ts";
-import { runListing } from "./listing.ts";
+import { type ListingOptions, runListing } from "./listing.ts";
 import type { RunPorts } from "./run-ports.ts";
 import type { OpenSource, SourcePage } from "./sources.ts";
 import type { TransferCall } from "./transfers.ts";
@@ -34,7 +34,9 @@ export async function previewTransfer(
     const source = cutOff(await ground.openSource(signal));
     if (order.verb === "sync") await ground.listThere(signal);
     const destinations = await ground.listed();
-    const listing = { order, source, ledger, destinations, onAdded: () => {} };
+    const checksums: ListingOptions["checksums"] = (name, there) =>
+      ground.checksums(name, there, signal);
+    const listing = { order, source, ledger, destinations, checksums, onAdded: () => {} };
     const onNote = ({ path, why }: { readonly path: string; readonly why: string }): void => {
       if (notes.length < notesMax) notes.push(`${path} is left out: ${why}`);
     };
@@ -46,7 +48,7 @@ export async function previewTransfer(
     const { plan } = await planRound({
       ...{ ends: ground.ends, sites, options: order.options, regions, bytes: listedBytes },
       ...{ grid: await ports.grid(order.options), prices: ports.prices, plan: ports.plan },
-      avoided: new Set(),
+      ...{ avoided: new Set(), absent: new Set() },
     });
     const isPart = source.isCut();
     const isDeleting = order.verb === "sync" && order.options.delete && !isPart;

@@ -51,6 +51,8 @@ export interface RoundOptions {
   readonly onReleased: (gateway: GatewayId, leave: "keep" | "remove") => void;
   /** It broke the round off. */
   readonly onLost: (gateway: GatewayId) => void;
+  /** Why something may be left when all is done that this round was for; or empty. */
+  readonly leftWhy: string;
   readonly onSettled: (settled: readonly Settled[]) => void;
   /** Bytes that all writers have written in this round. */
   readonly onWritten: (bytes: number) => void;
@@ -355,7 +357,12 @@ class Round {
       return this.#end.kind === "again" ? { ...this.#end, hasMoved } : this.#end;
     }
     const { todo } = this.#options.ledger.counts();
-    if (todo > 0) return { kind: "again", why: lastWhy || `${todo} are left`, hasMoved };
+    if (todo > 0)
+      return {
+        kind: "again",
+        why: lastWhy || this.#options.leftWhy || `${todo} are left`,
+        hasMoved,
+      };
     return wholeOf(this.#options.ledger);
   }
 

@@ -22,9 +22,10 @@ import type { RoundEnd, TransferEnd, TransferFacts } from "../../transfer/job/tr
 import { clearUp, deletedFact, startedFact } from "./clearing.ts";
 import { Feed } from "./feed.ts";
 import { type Begun, clearGateways, clearingPart } from "./gateway-clearing.ts";
-import { findGround, foundIn, type Ground, isSingleIn } from "./ground.ts";
+import { findGround, foundIn, type Ground, isSingleIn } from "./ground-os.ts";
 import { openLedger } from "./ledger-sqlite.ts";
 import { listedFact } from "./listing.ts";
+import { absentText, demandReading, demandWriting } from "./reached.ts";
 import { type Begin, runRound } from "./round.ts";
 import { endOf, leaveOf, wholeOf } from "./round-end.ts";
 import type { Settled } from "./round-record.ts";
@@ -59,6 +60,8 @@ export class TransferRun {
   readonly #feed: Feed;
   /** Gateways that broke a round off: no relays any more while there are others. */
   readonly #lost = new Set<GatewayId>();
+  /** In the last round. */
+  readonly #lostNow = new Set<GatewayId>();
   #round: { readonly ended: Promise<RoundEnd>; readonly stop: AbortController } | undefined;
   /** Written in this round, of objects that may not be done. */
   #written = 0;
@@ -160,13 +163,15 @@ export class TransferRun {
     hooks.onEvent({ kind: "round", round: facts.rounds, why: facts.why });
     const sites = await ports.doors.sites(signal);
     const ground = await this.#groundOf(sites, signal);
-    demandUp(ground, sites);
+    demandReading(ground, sites);
     await this.#feed.begin(ground);
     await this.#feed.whenSome(facts.order.options.costMax !== undefined, signal);
     if (this.#feed.isListed && this.#ledger.counts().todo === 0) return wholeOf(this.#ledger);
-    const planned = await this.#plan(facts, ground, sites);
+    const absent = this.#absent(ground, sites);
+    const planned = await this.#plan(facts, { ground, sites, absent });
     hooks.onPlan(planned.plan);
     const parts = this.#partsOf(facts, planned);
+    this.#lostNow.clear();
     const orders = await this.#ordersOf(facts, ground, parts);
     this.#remember(parts);
     return await runRound(
@@ -174,10 +179,14 @@ export class TransferRun {
         ...{ parts, sites: new Map(sites.map((site) => [site.gateway, site])), ...orders },
         ...{ doors: ports.doors, clock: ports.clock, ledger: this.#ledger },
         verify: facts.order.options.verify,
-        next: this.#feed.supply(ground, signal),
+        next: this.#feed.supply(ground, absent, signal),
+        leftWhy: absent.size === 0 ? "" : absentText(ground, absent),
         leaveOf: (end) => (end.kind === "again" ? this.#leave : leaveOf(end)),
         onReleased: (gateway, leave) => leave === "remove" && this.#forget(gateway),
-        onLost: (gateway) => this.#lost.add(gateway),
+        onLost: (gateway) => {
+          this.#lost.add(gateway);
+          this.#lostNow.add(gateway);
+        },
         onSettled: (settled) => this.#settled(settled, planned.plan.pricePerGb),
         onWritten: (bytes) => {
           this.#written = bytes;
@@ -195,6 +204,20 @@ export class TransferRun {
     return this.#ground;
   }
 
+  /** Destinations that are left out of a round, because there is something to do for others. */
+  #absent(ground: Ground, sites: readonly GatewaySite[]): ReadonlySet<number> {
+    const isAway = (gateway: GatewayId): boolean =>
+      this.#lostNow.has(gateway) || !sites.some((site) => site.gateway === gateway);
+    const away = ground.ends.destinations.flatMap(({ place }, at) =>
+      place.kind === "files" && isAway(place.gateway) ? [at] : [],
+    );
+    const absent = new Set(away);
+    const isLeft = [...this.#ledger.todoAt().keys()].some((at) => !absent.has(at));
+    if (absent.size === 0 || isLeft) return absent;
+    demandWriting(ground, sites);
+    return new Set();
+  }
+
   /** Without looking for anything; `undefined`: it was never found. */
   async #knownGround(): Promise<Ground | undefined> {
     if (this.#ground !== undefined) return this.#ground;
@@ -202,11 +225,7 @@ export class TransferRun {
     return await this.#groundOf([], this.#stop.signal);
   }
 
-  async #plan(
-    { order }: TransferFacts,
-    ground: Ground,
-    sites: readonly GatewaySite[],
-  ): Promise<Planned> {
+  async #plan({ order }: TransferFacts, { ground, sites, absent }: Stand): Promise<Planned> {
     const { ports } = this.#options;
     const { listedBytes, doneBytes } = this.#ledger.counts();
     const signal = this.#stop.signal;
@@ -215,7 +234,7 @@ export class TransferRun {
     const planned = await planRound({
       ...{ ends: ground.ends, sites, options: order.options, regions },
       ...{ bytes: listedBytes - doneBytes, grid: await ports.grid(order.options) },
-      ...{ prices: ports.prices, avoided: this.#lost, plan: ports.plan },
+      ...{ prices: ports.prices, avoided: this.#lost, absent, plan: ports.plan },
     });
     const { costMax = Number.POSITIVE_INFINITY } = order.options;
     const cost = this.cost() + planned.plan.cost;
@@ -231,11 +250,11 @@ export class TransferRun {
       ...(connections === undefined ? {} : { connections }),
       storeConnections: connections ?? storeConnectionsUsual,
     });
+    // A round that leaves a destination out is right, and not whole.
+    if (writing.includes(undefined)) return parts;
     const stores = Math.max(0, ...parts.map((part) => part.stores.length));
-    validateRound(
-      parts.map(({ program }) => program),
-      { stores, destinations: writing.length },
-    );
+    const programs = parts.map(({ program }) => program);
+    validateRound(programs, { stores, destinations: writing.length });
     return parts;
   }
 
@@ -343,16 +362,11 @@ export class TransferRun {
   }
 }
 
-/** All that bytes come from or go to is up. */
-function demandUp({ ends }: Ground, sites: readonly GatewaySite[]): void {
-  const places = [ends.source, ...ends.destinations.map(({ place }) => place)];
-  for (const place of places) {
-    if (place.kind === "store") continue;
-    if (sites.some(({ gateway }) => gateway === place.gateway)) continue;
-    const [name = ""] = place.gateway.split("/");
-    const what = `The transfer from or to ${place.gateway} is`;
-    throw new SkyError("cluster/not-up", { what, name, status: "not reached" });
-  }
+/** What a round is planned over. */
+interface Stand {
+  readonly ground: Ground;
+  readonly sites: readonly GatewaySite[];
+  readonly absent: ReadonlySet<number>;
 }
 
 /** Those on record in a ledger, also of a transfer that has ended. */

@@ -41,6 +41,8 @@ export class ScriptedWorld {
   readonly failOnce = new Map<string, { readonly code: string; readonly retry: boolean }>();
   /** Gives a digest that is not the right one, once for each. */
   readonly damageOnce = new Set<string>();
+  /** They let nobody begin. */
+  readonly dead = new Set<GatewayId>();
   readonly alive = new Map<GatewayId, Speaker>();
 
   constructor(options: ScriptedOptions) {
@@ -51,6 +53,7 @@ export class ScriptedWorld {
     return {
       serve: async (channel) => {
         if (Buffer.from(channel.header).toString() !== gatewayHeader) return this.#list(channel);
+        if (this.dead.has(gateway)) return channel.abort("nobody is here");
         const speaker = new Speaker(this, gateway, channel);
         this.alive.set(gateway, speaker);
         await speaker.serve();

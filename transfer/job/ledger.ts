@@ -109,6 +109,8 @@ export interface Ledger {
   todo(after: number, countMax: number): readonly LedgerObject[];
   /** Gives what each came to; one that was settled before is left out. */
   record(changes: readonly CopyChange[]): readonly CopySettled[];
+  /** How much is to do at each destination. */
+  todoAt(): ReadonlyMap<number, number>;
   /** In the order of their numbers, without the first `after` of them. */
   failures(after: number, countMax: number): readonly FailedCopy[];
   counts(): LedgerCounts;

@@ -26,6 +26,8 @@ export interface PlanningOptions {
   readonly bytes: number;
   readonly grid: Grid;
   readonly prices: Prices;
+  /** Destinations that cannot be reached just now: the others go on without them. */
+  readonly absent: ReadonlySet<number>;
   /** Relays that were lost in earlier rounds. */
   readonly avoided: ReadonlySet<GatewayId>;
   readonly plan: (request: PlanRequest, isUsual: boolean) => Promise<Plan>;
@@ -35,7 +37,7 @@ export interface Planned {
   /** To show: with the stores. */
   readonly plan: Plan;
   readonly reading: ReadingEnd;
-  readonly writing: readonly WritingEnd[];
+  readonly writing: readonly (WritingEnd | undefined)[];
   /** Of gateways alone; absent: nothing leaves the reading one. */
   readonly between: Plan | undefined;
 }
@@ -48,19 +50,22 @@ const assumedGbps = 1;
 export async function planRound(options: PlanningOptions): Promise<Planned> {
   const { ends } = options;
   const reading = readingEnd(options);
-  const writing = ends.destinations.map(({ place }) => writingEnd(place, reading, options));
-  const away = [...new Set(writing.map(({ gateway }) => gateway))].filter(
-    (gateway) => gateway !== reading.gateway,
+  const writing = ends.destinations.map(({ place }, at) =>
+    options.absent.has(at) ? undefined : writingEnd(place, reading, options),
   );
+  const gateways = writing.flatMap((end) => end?.gateway ?? []);
+  const away = [...new Set(gateways)].filter((gateway) => gateway !== reading.gateway);
   const between = away.length === 0 ? undefined : await planBetween(reading, away, options);
   return { plan: withStores({ reading, writing, between, options }), reading, writing, between };
 }
 
-function readingEnd({ ends, sites, options }: PlanningOptions): ReadingEnd {
+function readingEnd({ ends, sites, options, absent }: PlanningOptions): ReadingEnd {
   const { source, destinations, buckets } = ends;
   if (source.kind === "files") return { gateway: source.gateway };
   const { store } = source;
-  const files = destinations.flatMap(({ place }) => (place.kind === "files" ? [place] : []));
+  const files = destinations.flatMap(({ place }, at) =>
+    place.kind === "files" && !absent.has(at) ? [place] : [],
+  );
   const wanted = [
     ...files.map(({ gateway }) => gateway),
     ...(options.via ?? []).flatMap((cluster) => gatewaysOf(cluster, sites)),
@@ -128,7 +133,7 @@ function planSite({ gateway, region }: GatewaySite): Site {
 
 interface Drawn {
   readonly reading: ReadingEnd;
-  readonly writing: readonly WritingEnd[];
+  readonly writing: readonly (WritingEnd | undefined)[];
   readonly between: Plan | undefined;
   readonly options: PlanningOptions;
 }
@@ -181,12 +186,14 @@ function readEdges({ gateway, store }: ReadingEnd, options: PlanningOptions): re
 }
 
 function writeEdges(
-  writing: readonly WritingEnd[],
+  writing: readonly (WritingEnd | undefined)[],
   options: PlanningOptions,
 ): readonly StoreEdge[] {
-  return writing.flatMap(({ gateway, store }) =>
-    store === undefined ? [] : [storeEdge({ gateway, store, isRead: false }, options)],
-  );
+  return writing.flatMap((end) => {
+    const { gateway, store } = end ?? {};
+    if (gateway === undefined || store === undefined) return [];
+    return [storeEdge({ gateway, store, isRead: false }, options)];
+  });
 }
 
 function storeEdge(

@@ -38,8 +38,8 @@ export interface Layout {
   /** Of gateways alone: its sites are their ids. Absent: nothing leaves the reading one. */
   readonly plan?: Plan;
   readonly reading: ReadingEnd;
-  /** In the order of the destinations. */
-  readonly writing: readonly WritingEnd[];
+  /** In the order of the destinations; absent ones get nothing. */
+  readonly writing: readonly (WritingEnd | undefined)[];
   /** Requests to a store at a time. */
   readonly storeConnections: number;
   /** At most, on each hop; absent = those of the plan. */
@@ -66,7 +66,7 @@ const connectionsMax = 64;
 export function partsOf(layout: Layout): readonly Part[] {
   const { plan, reading, writing } = layout;
   const stripes = plan?.stripes ?? 1;
-  const ends = [...new Set(writing.map(({ gateway }) => gateway))];
+  const ends = [...new Set(writing.flatMap((end) => end?.gateway ?? []))];
   const away = ends.filter((gateway) => gateway !== reading.gateway);
   const flows = Array.from({ length: stripes }, (_, stripe) =>
     plan === undefined ? [] : edgesOf({ plan, stripe, from: reading.gateway, away }),
@@ -155,14 +155,15 @@ function withoutDeadEnds(
 
 function partOf(gateway: GatewayId, flows: readonly (readonly PlanEdge[])[], layout: Layout): Part {
   const reads = gateway === layout.reading.gateway;
-  const writes = layout.writing.flatMap((end, index) => (end.gateway === gateway ? [index] : []));
+  const writes = layout.writing.flatMap((end, index) => (end?.gateway === gateway ? [index] : []));
   const wanted = [
     ...(reads ? [layout.reading.store] : []),
     ...writes.map((index) => layout.writing[index]?.store),
   ];
   const stores = [...new Set(wanted.filter((store) => store !== undefined))];
-  const away = layout.writing.filter((end) => end.gateway !== layout.reading.gateway);
-  const isTree = new Set(away.map((end) => end.gateway)).size > 1;
+  const ends = new Set(layout.writing.flatMap((end) => end?.gateway ?? []));
+  ends.delete(layout.reading.gateway);
+  const isTree = ends.size > 1;
   const partitions = flows.flatMap((edges, stripe) => {
     const about = { gateway, stripe, edges, layout, stores, writes, reads, isTree };
     return partitionOf(about) ?? [];

@@ -96,7 +96,7 @@ type In<P> = Extract<TransferState, { readonly phase: P }>;
 type Of<K> = Extract<TransferEvent, { readonly kind: K }>;
 
 /** Rounds one after the other that bring nothing, before it is given up. */
-export const idleRoundsMax = 8;
+export const idleRoundsMax = 12;
 
 export const transferTable: Table<TransferState, TransferEvent, TransferEffect> = {
   pending: {

@@ -13,8 +13,9 @@ import { sieveOf } from "../../transfer/job/filters.ts";
 import type { Ledger, ThereObject } from "../../transfer/job/ledger.ts";
 import { type Destination, restOf, treePrefix } from "../../transfer/job/mapping.ts";
 import { bucketText } from "../../transfer/stores/paths.ts";
+import { checksumsOf } from "./checksums-os.ts";
 import { kindAt, listFiles } from "./file-trees.ts";
-import type { ListedDestination } from "./listing.ts";
+import type { Checksums, ListedDestination } from "./listing.ts";
 import type { RunPorts } from "./run-ports.ts";
 import { type OpenSource, openSource } from "./sources.ts";
 import { Stores } from "./stores.ts";
@@ -146,6 +147,23 @@ export class Ground {
       return { mapping, limits: (await this.stores.get(place.store)).limits };
     });
     return await Promise.all(listed);
+  }
+
+  /** Where both have one of the same kind. */
+  async checksums(
+    source: string,
+    { destination, target }: { readonly destination: number; readonly target: string },
+    signal: AbortSignal,
+  ): Promise<Checksums | undefined> {
+    const place = this.ends.destinations[destination]?.place;
+    if (place === undefined) return undefined;
+    const root = this.roots()[destination];
+    const name = typeof root === "string" ? `${root}/${target}` : target;
+    const pair = [
+      { place: this.ends.source, name: source },
+      { place, name },
+    ] as const;
+    return await checksumsOf({ storeOf: (store) => this.stores.get(store) }, pair, signal);
   }
 
   /** How objects are cut so that every store among the destinations takes them. */
