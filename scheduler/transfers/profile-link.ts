@@ -121,7 +121,7 @@ class Link {
     const dialler = dialling(from, to) === "first" ? from : to;
     return {
       ...{ kind: "begin", round: 1, ...about },
-      peers: [{ peer, dial: site === dialler }],
+      peers: [{ peer, dial: site === dialler, connections }],
       ...{ stores: [], limits: { memoryBytes, diskBytes: 0 }, verify: "none", multipart: false },
       folders: [null],
     };

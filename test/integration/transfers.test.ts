@@ -94,10 +94,10 @@ test("it goes on whatever is killed on the way", async (t) => {
   const source = join(here.folder, "source");
   const large = Array.from(
     { length: 6 },
-    (_, i) => [`f${i}`, plain(noise(i, 8 * mebibyte))] as const,
+    (_, i) => [`f${i}`, plain(noise(i, 4 * mebibyte))] as const,
   );
   sow(source, [...odd, ...large]);
-  const args = ["cp", "-r", "-y", "--bandwidth", "12MB/s", source, "demo:there"];
+  const args = ["cp", "-r", "-y", "--bandwidth", "8MB/s", source, "demo:there"];
   const client = here.start(args);
   await until("bytes have come", () => existsSync(join(head, "there")));
   client.signal("SIGKILL");
@@ -116,4 +116,24 @@ test("it goes on whatever is killed on the way", async (t) => {
     deadlineMs: 60_000,
   });
   assert.deepEqual(filesIn(join(head, "there")), filesIn(source));
+});
+
+test("a head stays for a transfer, and its cluster is not idle meanwhile", async (t) => {
+  const here = place(t, { config: "idle_exit_seconds: 0.5\n" });
+  const source = join(here.folder, "source");
+  sow(source, [["large", plain(noise("stays", 4 * mebibyte))]]);
+  const slowly = ["cp", "-d", "-y", "--bandwidth", "2MB/s", join(source, "large")];
+  // Nobody asks it anything until it is there.
+  await ok(here, [...slowly, join(here.folder, "copy")]);
+  await until("it has arrived", () => existsSync(join(here.folder, "copy")));
+  const [head = ""] = await cluster(here, 1);
+  await ok(here, ["autostop", "demo", "-y", "-i", "60"]);
+  await ok(here, [...slowly, "demo:large"]);
+  await until("its cluster is busy with it", async () =>
+    /not idle: a transfer uses its nodes/.test(await ok(here, ["why", "demo"])),
+  );
+  await until("it has arrived", () => existsSync(join(head, "large")));
+  await until("its cluster is idle again", async () => {
+    return /autostop: idle for/.test(await ok(here, ["why", "demo"]));
+  });
 });
