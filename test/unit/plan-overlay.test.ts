@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { isSkyError } from "../../model/errors.ts";
-import type { Plan, PlanRequest } from "../../model/transfer-plan.ts";
+import type { Plan, PlanRequest, Site } from "../../model/transfer-plan.ts";
 import { planUsual } from "../../transfer/plan/choice.ts";
 import { bundlesOf } from "../../transfer/plan/connections.ts";
 import { edgesOf, pathsOf } from "../../transfer/plan/flow.ts";
@@ -241,6 +241,25 @@ test("where the ends allow no more than the straight way, no program is solved",
   const never = { solve: () => assert.fail("a program") };
   const plan = await planUsual(triangle({ "a>b": 4, "a>r": 4, "r>b": 9 }), never);
   assert.equal(plan.solver, "direct");
+});
+
+test("a ceiling holds where splitting makes every GB dearer", async () => {
+  // The first 10 GB of an edge out of a cost twice as much as those that follow.
+  const perGb = (from: Site, _: Site, before: number) => {
+    if (from.id !== "a") return 0;
+    return before < 10 ? 0.1 : 0.05;
+  };
+  const asked = { ...triangle({ "a>b": 1, "a>r": 2, "r>b": 2 }), prices: { perGb }, bytes: 20e9 };
+  const sites = asked.sites.map((site) => ({ ...site, gatewaysMax: site.id === "r" ? 1 : 2 }));
+  const under = (pricePerGb: number) => {
+    return planTransfer({ ...asked, sites, goal: { kind: "ceiling", pricePerGb } }, solver);
+  };
+  const split = await under(0.11);
+  assert.equal(split.edges.length, 3);
+  const alone = await under(0.08);
+  near(alone.pricePerGb, 0.075, 1e-3);
+  assert.match(alone.notes.join(), /one way alone/);
+  await assert.rejects(under(0.07), /\$0.07 a GB are asked for/);
 });
 
 test("a solver that fails leaves the straight way, and a word about it", async () => {

@@ -5,9 +5,10 @@
 // if it can. A relay is a machine more that may fail, and costs what it costs; a few per cent of
 // rate are not worth it.
 
-import { errorText, isSkyError } from "../../model/errors.ts";
+import { errorText } from "../../model/errors.ts";
 import type { Plan, PlanRequest, Solver } from "../../model/transfer-plan.ts";
 import { networkOf } from "./network.ts";
+import { type Outcome, outcomeOf } from "./outcome.ts";
 import { planTransfer } from "./plan.ts";
 import type { MilpSolver } from "./solver.ts";
 
@@ -23,14 +24,15 @@ export async function planUsual(request: OpenRequest, solver: MilpSolver): Promi
   const other = alternativeTo(request);
   if (other === undefined) return planTransfer({ ...request, solver: usual }, solver);
   const straight = await tried(request, { name: usual, solver });
-  if ("plan" in straight && isAsGoodAsAny(request, straight.plan)) return straight.plan;
+  if (straight.plan !== undefined && isAsGoodAsAny(request, straight.plan)) return straight.plan;
   const better = await tried(request, { name: other, solver });
-  if ("why" in straight) {
-    if ("why" in better) throw better.error;
+  if (straight.plan === undefined) {
+    if (better.plan === undefined) throw better.refusal;
     return better.plan;
   }
-  if ("why" in better) {
-    return { ...straight.plan, notes: [...straight.plan.notes, `no relays: ${better.why}`] };
+  if (better.plan === undefined) {
+    const note = `no relays: ${errorText(better.refusal)}`;
+    return { ...straight.plan, notes: [...straight.plan.notes, note] };
   }
   return isWorth(request, better.plan, straight.plan) ? better.plan : straight.plan;
 }
@@ -80,16 +82,9 @@ function isWorth(request: OpenRequest, better: Plan, straight: Plan): boolean {
   return better.gbps > straight.gbps * worth;
 }
 
-type Tried = { readonly plan: Plan } | { readonly why: string; readonly error: unknown };
-
-async function tried(
+function tried(
   request: OpenRequest,
   { name, solver }: { readonly name: Solver; readonly solver: MilpSolver },
-): Promise<Tried> {
-  try {
-    return { plan: await planTransfer({ ...request, solver: name }, solver) };
-  } catch (error) {
-    if (!isSkyError(error, "plan/infeasible")) throw error;
-    return { why: errorText(error), error };
-  }
+): Promise<Outcome> {
+  return outcomeOf(planTransfer({ ...request, solver: name }, solver));
 }

@@ -7,7 +7,6 @@
 // were used. A rate that is asked for is tried as it is; the highest is looked for between what
 // trees packed by width reach (`spider.ts`) and what the ends could do.
 
-import { isSkyError, type SkyError } from "../../model/errors.ts";
 import type { Plan } from "../../model/transfer-plan.ts";
 import { distinctRelays } from "./clusters.ts";
 import { planOf } from "./finish.ts";
@@ -18,6 +17,7 @@ import {
   stripesSolution,
 } from "./multicast-model.ts";
 import type { Network } from "./network.ts";
+import { type Outcome, outcomeNow } from "./outcome.ts";
 import { infeasible, settled, textOfRate } from "./shape.ts";
 import type { MilpSolver } from "./solver.ts";
 import { spiderTrees, stripesUsual } from "./spider.ts";
@@ -44,10 +44,6 @@ export async function multicastPlan(network: Network, solver: MilpSolver): Promi
 function emptyShape() {
   return shapeOfTrees("multicast_ilp", []);
 }
-
-type Outcome =
-  | { readonly plan: Plan; readonly refusal?: undefined }
-  | { readonly plan?: undefined; readonly refusal: SkyError };
 
 class Stripes {
   readonly #network: Network;
@@ -120,12 +116,7 @@ class Stripes {
   }
 
   #outcome(trees: readonly Tree[], notes: readonly string[]): Outcome {
-    try {
-      return { plan: this.#planOf(trees, notes) };
-    } catch (refusal) {
-      if (!isSkyError(refusal, "plan/infeasible")) throw refusal;
-      return { refusal };
-    }
+    return outcomeNow(() => this.#planOf(trees, notes));
   }
 
   #planOf(trees: readonly Tree[], notes: readonly string[]): Plan {

@@ -8,14 +8,15 @@
 //
 // Prices that fall with the volume: edges are weighed with what they cost if all data goes there.
 // Where a plan that splits is dearer than that by so much that its ceiling is broken, it is made
-// again with the price of the first GB, which no volume is above.
+// again with the price of the first GB, which no volume is above; and if that is above the ceiling,
+// the best way that does not split is taken.
 
-import { isSkyError } from "../../model/errors.ts";
 import type { Plan } from "../../model/transfer-plan.ts";
 import { connectionsOf } from "./connections.ts";
 import { planOf } from "./finish.ts";
 import { edgesOf, pathsOf } from "./flow.ts";
 import type { Network } from "./network.ts";
+import { outcomeNow, outcomeOf } from "./outcome.ts";
 import {
   type OverlayAsk,
   type OverlayGraph,
@@ -26,6 +27,7 @@ import {
   type PriceOf,
 } from "./overlay-model.ts";
 import { whyInfeasible } from "./overlay-why.ts";
+import { ronPlan } from "./ron.ts";
 import { type Draft, enough, type Gateways, infeasible, rateOf, type Shape } from "./shape.ts";
 import type { MilpAnswer, MilpSolver } from "./solver.ts";
 
@@ -47,13 +49,15 @@ export async function overlayPlan(network: Network, solver: MilpSolver): Promise
     const { draft, notes } = await overlay.plan(target);
     return planOf(network, draft, notes);
   };
-  try {
-    return await planned(network.price);
-  } catch (error) {
-    const isDear = network.request.goal.kind === "ceiling" && isSkyError(error, "plan/infeasible");
-    if (!isDear || !hasTiers(network)) throw error;
-    return await planned(firstPrice(network));
-  }
+  const whole = await outcomeOf(planned(network.price));
+  if (whole.plan !== undefined) return whole.plan;
+  if (network.request.goal.kind !== "ceiling" || !hasTiers(network)) throw whole.refusal;
+  const first = await outcomeOf(planned(firstPrice(network)));
+  if (first.plan !== undefined) return first.plan;
+  const unsplit = outcomeNow(() => ronPlan(network));
+  if (unsplit.plan === undefined) throw whole.refusal;
+  const note = "what is split costs more by the GB: one way alone is under the ceiling";
+  return { ...unsplit.plan, solver: "ilp", notes: [...unsplit.plan.notes, note] };
 }
 
 class Overlay {
