@@ -26,6 +26,7 @@ import { createOsFiles } from "../../runtime/files-os.ts";
 import { createMemoryLog } from "../../runtime/log-memory.ts";
 import { createMetrics } from "../../runtime/metrics.ts";
 import { createMemoryStore } from "../../runtime/store-memory.ts";
+import { createStreamHub } from "../../runtime/stream-memory.ts";
 import { createHeads } from "../../scheduler/heads-os.ts";
 import { createSourceMemory } from "../../scheduler/source-memory.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
@@ -139,4 +140,20 @@ test("half a list beside a workdir's copy keeps no head from opening", async (co
   await heads.open(record);
   assert.ok(heads.get("demo"));
   assert.equal(log.lines.filter(({ level }) => level === "warn").length, 1);
+});
+
+test("only the home of a cluster is joined to its nodes", async (context) => {
+  const { heads } = stage(context);
+  await heads.open(record);
+  const hub = createStreamHub();
+  const target = { host: "head", port: 0 };
+  await hub.connect("sky/skyhead").listen({ target, onSession: (session) => heads.take(session) });
+  const asks = async (peer: string): Promise<void> => {
+    const session = await hub.connect(peer).dial(target, new AbortController().signal);
+    const channel = session.open(Buffer.from("to head list 1"));
+    await channel[Symbol.asyncIterator]().next();
+  };
+  await assert.rejects(asks("demo/worker1"), /header to head list 1/);
+  // What it is told is of the node, which is not there.
+  await assert.rejects(asks("demo/_home"), /head of demo is absent/);
 });
