@@ -66,7 +66,10 @@ function destinationsProblem(count: number): FieldProblem | undefined {
 }
 
 function pathProblem(field: string, path: TransferPath): FieldProblem | undefined {
-  if (path.kind === "store") return lengthProblem(field, path.key, pathBytesMax);
+  if (path.kind === "store") {
+    const { endpoint } = path.bucket;
+    return endpointProblem(field, endpoint) ?? lengthProblem(field, path.key, pathBytesMax);
+  }
   if (path.kind === "node") {
     const named = clusterNameProblem(path.cluster);
     if (named !== undefined) return { field, why: named.why };
@@ -75,6 +78,17 @@ function pathProblem(field: string, path: TransferPath): FieldProblem | undefine
   }
   if (path.path.includes("\0")) return { field, why: "a path has no byte 0" };
   return lengthProblem(field, path.path, pathBytesMax);
+}
+
+/** An endpoint is kept and shown: one with a password in it is refused, and not repeated. */
+function endpointProblem(field: string, endpoint: string | undefined): FieldProblem | undefined {
+  if (endpoint === undefined) return undefined;
+  if (!URL.canParse(endpoint) || !/^https?:\/\//i.test(endpoint)) {
+    return { field, why: "its endpoint is no http(s) URL" };
+  }
+  const { username, password } = new URL(endpoint);
+  if (username === "" && password === "") return undefined;
+  return { field, why: "its endpoint has credentials in it: they go into variables or files" };
 }
 
 function verbProblem({ verb, source, options }: TransferOrder): FieldProblem | undefined {

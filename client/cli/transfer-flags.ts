@@ -155,7 +155,11 @@ function bandwidthOf(parsed: Parsed): number | undefined {
 function urlOf(parsed: Parsed, name: string, flag: string): string | undefined {
   const text = textFlag(parsed, name);
   if (text === undefined) return undefined;
-  if (URL.canParse(text) && /^https?:\/\//i.test(text)) return text;
+  const url = /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && `${url.username}${url.password}` !== "") {
+    throw new WrongUse(`${flag}: credentials have no place in a URL: see docs/transfers.md`);
+  }
+  if (url !== undefined) return text;
   throw new WrongUse(`${flag} should be a URL such as https://minio.example:9000, not '${text}'`);
 }
 

@@ -175,6 +175,7 @@ test("what cannot be done says so, and nothing is started", async (t) => {
     ["cp", "a", "b", "--bandwidth", "fast"],
     ["cp", "a", "b", "--solver", "best"],
     ["cp", "a", "b", "--endpoint", "minio:9000"],
+    ["cp", "a", "b", "--source-endpoint", "https://id:secret@minio"],
     ["cp", "a", "b", "--profile", "nowhere.csv"],
     ["cp", "a", "b", "--max-cost", "1"],
     ["cp", "a", "b", "-t", "1", "--max-price", "1"],

@@ -123,6 +123,14 @@ test("what is wrong with the form of an order is told by its field", () => {
   assert.equal(fieldOf({ destinations: [{ ...from, cluster: "No" }] }), "destinations[0]");
   assert.equal(fieldOf({ destinations: [from] }), undefined, "all nodes are a destination");
   assert.equal(withOptions({ delete: true }), "delete");
+  const at = (endpoint: string) =>
+    orderProblem({
+      ...order,
+      destinations: [{ kind: "store", bucket: { store: "s3", bucket: "b", endpoint }, key: "" }],
+    })?.why;
+  assert.equal(at("http://minio:9000"), undefined);
+  assert.match(at("minio:9000") ?? "", /no http/);
+  assert.match(at("https://id:secret@minio") ?? "", /^its endpoint has credentials in it/);
   assert.equal(withOptions({ gbps: 0 }), "gbps");
   assert.equal(withOptions({ bandwidth: Number.NaN }), "bandwidth");
   assert.equal(withOptions({ connections: 0 }), "connections");
