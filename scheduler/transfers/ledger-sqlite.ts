@@ -71,7 +71,8 @@ const texts = {
   failures: `SELECT c.number, c.destination, c.why, c.retry, o.source, o.rest
     FROM copies c JOIN objects o USING (number)
     WHERE c.state = 3 ORDER BY c.number, c.destination LIMIT ? OFFSET ?`,
-  todoAt: "SELECT destination, count(*) AS count FROM copies WHERE state = 0 GROUP BY destination",
+  todoAt: `SELECT c.destination, count(*) AS count, sum(o.bytes) AS bytes
+    FROM copies c JOIN objects o USING (number) WHERE c.state = 0 GROUP BY 1`,
   sums: `SELECT c.destination, c.state, count(*) AS count, sum(o.bytes) AS bytes,
     sum(c.tries) AS tries FROM copies c JOIN objects o USING (number) GROUP BY 1, 2`,
   skipDone: "UPDATE copies SET state = 2 WHERE state = 1",
@@ -148,9 +149,14 @@ class SqliteLedger implements Ledger {
     });
   }
 
-  todoAt(): ReadonlyMap<number, number> {
+  todoAt(): ReturnType<Ledger["todoAt"]> {
     const rows = this.#statements.todoAt.all();
-    return new Map(rows.map((row) => [Number(row["destination"]), Number(row["count"])]));
+    return new Map(
+      rows.map(({ destination, count, bytes }) => [
+        Number(destination),
+        { count: Number(count), bytes: Number(bytes) },
+      ]),
+    );
   }
 
   record(changes: readonly CopyChange[]): readonly CopySettled[] {

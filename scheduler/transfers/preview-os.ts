@@ -5,7 +5,7 @@
 
 import type { TransferOrder, TransferPreview } from "../../model/transfer.ts";
 import { homeGateway } from "../../transfer/gateway/program.ts";
-import { planRound } from "../../transfer/job/planning.ts";
+import { bytesToPlan, planRound } from "../../transfer/job/planning.ts";
 import { bucketText, transferPathText } from "../../transfer/stores/paths.ts";
 import { findGround, type Ground, type GroundOptions } from "./ground-os.ts";
 import { openLedger } from "./ledger-sqlite.ts";
@@ -46,7 +46,8 @@ export async function previewTransfer(
     const stores = await ground.stores.all();
     const regions = await Promise.all(stores.map((store) => store.region(signal)));
     const { plan } = await planRound({
-      ...{ ends: ground.ends, sites, options: order.options, regions, bytes: listedBytes },
+      ...{ ends: ground.ends, sites, options: order.options, regions },
+      bytes: bytesToPlan(ledger),
       ...{ grid: await ports.grid(order.options), prices: ports.prices, plan: ports.plan },
       ...{ avoided: new Set(), absent: new Set() },
     });

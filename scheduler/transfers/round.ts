@@ -30,6 +30,7 @@ import type { RoundEnd } from "../../transfer/job/transfer-machine.ts";
 import { GatewayLine } from "./gateway-line.ts";
 import { again, endOf, fatal, wholeOf } from "./round-end.ts";
 import { RoundRecord, type Settled } from "./round-record.ts";
+import { sumOf, type Written, writtenIn } from "./written.ts";
 
 export type Begin = Extract<GatewayOrder, { readonly kind: "begin" }>;
 
@@ -54,8 +55,8 @@ export interface RoundOptions {
   /** Why something may be left when all is done that this round was for; or empty. */
   readonly leftWhy: string;
   readonly onSettled: (settled: readonly Settled[]) => void;
-  /** Bytes that all writers have written in this round. */
-  readonly onWritten: (bytes: number) => void;
+  /** Bytes that were written in this round, by destination. */
+  readonly onWritten: (bytes: readonly number[]) => void;
 }
 
 /** Objects that are asked for at a time. */
@@ -79,8 +80,8 @@ interface Member {
   hasBegun: boolean;
   isDone: boolean;
   target: StreamTarget | undefined;
-  /** By the handles of its writers. */
-  written: number;
+  /** By destination. */
+  written: Written;
 }
 
 class Round {
@@ -101,7 +102,7 @@ class Round {
       onBroken: (error) => this.#finish(endOf(error, "the ledger: ")),
     });
     this.#members = options.parts.map((part) => ({
-      ...{ part, line: undefined, credit: 0, written: 0 },
+      ...{ part, line: undefined, credit: 0, written: new Map() },
       ...{ hasBegun: false, isDone: false, target: undefined },
     }));
   }
@@ -248,9 +249,8 @@ class Round {
         this.#failed(member, word);
         return;
       case "metrics": {
-        const writers = word.metrics.operators.filter(({ handle }) => handle.startsWith("write-"));
-        member.written = writers.reduce((sum, { bytes }) => sum + bytes, 0);
-        this.#options.onWritten(this.#members.reduce((sum, one) => sum + one.written, 0));
+        member.written = writtenIn(word.metrics);
+        this.#options.onWritten(sumOf(this.#members.map(({ written }) => written)));
         return;
       }
       case "done":

@@ -16,13 +16,19 @@ import type { GatewaySite } from "../../transfer/gateway/doors.ts";
 import type { GatewayId } from "../../transfer/gateway/program.ts";
 import { validateRound } from "../../transfer/gateway/validate-round.ts";
 import type { Ledger } from "../../transfer/job/ledger.ts";
-import { type Planned, planRound, storeConnectionsUsual } from "../../transfer/job/planning.ts";
+import {
+  bytesToPlan,
+  type Planned,
+  planRound,
+  storeConnectionsUsual,
+} from "../../transfer/job/planning.ts";
 import { hasRelay, isEnd, type Part, partsOf } from "../../transfer/job/programs.ts";
 import type { RoundEnd, TransferEnd, TransferFacts } from "../../transfer/job/transfer-machine.ts";
 import { clearUp, deletedFact, startedFact } from "./clearing.ts";
+import { failuresOf, ledgerIn } from "./failures-os.ts";
 import { Feed } from "./feed.ts";
 import { type Begun, clearGateways, clearingPart } from "./gateway-clearing.ts";
-import { findGround, foundIn, type Ground, isSingleIn } from "./ground-os.ts";
+import { findGround, foundIn, type Ground } from "./ground-os.ts";
 import { openLedger } from "./ledger-sqlite.ts";
 import { listedFact } from "./listing.ts";
 import { absentText, demandReading, demandWriting } from "./reached.ts";
@@ -30,8 +36,7 @@ import { type Begin, runRound } from "./round.ts";
 import { endOf, leaveOf, wholeOf } from "./round-end.ts";
 import type { Settled } from "./round-record.ts";
 import type { RunHooks, RunPorts } from "./run-ports.ts";
-import { destinationText, failureText, type Known, objectText } from "./texts.ts";
-import type { FailurePage } from "./transfers.ts";
+import { destinationText, type Known, objectText } from "./texts.ts";
 
 export interface RunOptions {
   readonly ports: RunPorts;
@@ -63,9 +68,9 @@ export class TransferRun {
   /** In the last round. */
   readonly #lostNow = new Set<GatewayId>();
   #round: { readonly ended: Promise<RoundEnd>; readonly stop: AbortController } | undefined;
-  /** Written in this round, of objects that may not be done. */
-  #written = 0;
-  #doneBefore = 0;
+  /** Written in this round at each destination, also of objects that are not done. */
+  #written: readonly number[] = [];
+  #doneBefore: readonly number[] = [];
   #leave: "keep" | "remove" = "keep";
 
   constructor(options: RunOptions, facts: TransferFacts) {
@@ -84,13 +89,13 @@ export class TransferRun {
   async round(facts: TransferFacts): Promise<RoundEnd> {
     const stop = new AbortController();
     const signal = AbortSignal.any([stop.signal, this.#stop.signal]);
-    this.#doneBefore = this.#ledger.counts().doneBytes;
-    this.#written = 0;
+    this.#doneBefore = this.#ledger.counts().destinations.map(({ doneBytes }) => doneBytes);
+    this.#written = [];
     const ended = this.#roundOf(facts, signal).catch((error: unknown) => endOf(error));
     this.#round = { ended, stop };
     const end = await ended;
     this.#round = undefined;
-    this.#written = 0;
+    this.#written = [];
     return end;
   }
 
@@ -111,20 +116,28 @@ export class TransferRun {
   }
 
   counts(): TransferCounts {
-    const { todo: _, destinations: _all, ...counts } = this.#ledger.counts();
-    const moved = counts.doneBytes - this.#doneBefore;
+    const { todo: _, destinations: all, ...counts } = this.#ledger.counts();
     return {
       ...counts,
       isListed: this.#ledger.fact(listedFact) !== undefined,
-      movingBytes: Math.max(0, this.#written - moved),
+      movingBytes: all.reduce((sum, one, at) => sum + this.#movingAt(one, at), 0),
       deleted: Number(this.#ledger.fact(deletedFact) ?? 0),
       rounds: this.#facts.rounds,
     };
   }
 
-  /** Of each of the order's destinations. */
+  /** Written, of objects that are not done. */
+  #movingAt({ doneBytes }: { readonly doneBytes: number }, at: number): number {
+    const done = doneBytes - (this.#doneBefore[at] ?? 0);
+    return Math.max(0, (this.#written[at] ?? 0) - done);
+  }
+
+  /** Of each of the order's destinations, with what is on its way into objects. */
   destinations(): readonly { readonly done: number; readonly doneBytes: number }[] {
-    const { destinations } = this.#ledger.counts();
+    const destinations = this.#ledger.counts().destinations.map((one, at) => ({
+      done: one.done,
+      doneBytes: one.doneBytes + this.#movingAt(one, at),
+    }));
     return this.#facts.order.destinations.map((_, order) => {
       const ends = this.#ground?.ends.destinations;
       const its = destinations.filter((_one, at) => (ends?.[at]?.order ?? at) === order);
@@ -188,8 +201,8 @@ export class TransferRun {
           this.#lostNow.add(gateway);
         },
         onSettled: (settled) => this.#settled(settled, planned.plan.pricePerGb),
-        onWritten: (bytes) => {
-          this.#written = bytes;
+        onWritten: (written) => {
+          this.#written = written;
           hooks.onCounts();
         },
       },
@@ -227,13 +240,12 @@ export class TransferRun {
 
   async #plan({ order }: TransferFacts, { ground, sites, absent }: Stand): Promise<Planned> {
     const { ports } = this.#options;
-    const { listedBytes, doneBytes } = this.#ledger.counts();
     const signal = this.#stop.signal;
     const stores = await ground.stores.all();
     const regions = await Promise.all(stores.map((store) => store.region(signal)));
     const planned = await planRound({
       ...{ ends: ground.ends, sites, options: order.options, regions },
-      ...{ bytes: listedBytes - doneBytes, grid: await ports.grid(order.options) },
+      ...{ bytes: bytesToPlan(this.#ledger), grid: await ports.grid(order.options) },
       ...{ prices: ports.prices, avoided: this.#lost, absent, plan: ports.plan },
     });
     const { costMax = Number.POSITIVE_INFINITY } = order.options;
@@ -367,33 +379,4 @@ interface Stand {
   readonly ground: Ground;
   readonly sites: readonly GatewaySite[];
   readonly absent: ReadonlySet<number>;
-}
-
-/** Those on record in a ledger, also of a transfer that has ended. */
-export function failuresOf(
-  ledger: Ledger,
-  { order }: TransferFacts,
-  { after, countMax }: FailurePage,
-): readonly ObjectFailure[] {
-  const known = { order, ends: foundIn(ledger)?.ends, isSingle: isSingleIn(ledger) };
-  return ledger.failures(after, countMax).map((failure) => failureText(known, failure));
-}
-
-/** Of a transfer that nobody is at work with. */
-export function failuresIn(
-  folder: string,
-  facts: TransferFacts,
-  page: FailurePage,
-): readonly ObjectFailure[] {
-  if (!existsSync(ledgerIn(folder))) return [];
-  const ledger = openLedger(ledgerIn(folder));
-  try {
-    return failuresOf(ledger, facts, page);
-  } finally {
-    ledger.close();
-  }
-}
-
-function ledgerIn(folder: string): string {
-  return `${folder}/ledger.db`;
 }

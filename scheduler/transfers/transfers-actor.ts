@@ -27,6 +27,7 @@ import type {
   TransferFacts,
   TransferState,
 } from "../../transfer/job/transfer-machine.ts";
+import { failuresIn } from "./failures-os.ts";
 import { previewTransfer } from "./preview-os.ts";
 import type { Profiler } from "./profile.ts";
 import type { RunHooks, RunPorts } from "./run-ports.ts";
@@ -38,7 +39,7 @@ import {
   transferRecordKey,
 } from "./transfer-actor.ts";
 import { folderOfTransfer, removeFolder, strangersIn } from "./transfer-folders-os.ts";
-import { failuresIn, type RunOptions, TransferRun } from "./transfer-run-os.ts";
+import { type RunOptions, TransferRun } from "./transfer-run-os.ts";
 import { noCounts, viewOf } from "./transfer-view.ts";
 import type { FailurePage, ProfileRequest, TransferCall, Transfers } from "./transfers.ts";
 import { Watchers } from "./watchers.ts";

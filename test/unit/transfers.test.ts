@@ -1,10 +1,20 @@
 // Transfers of a home end to end, with real gateways in this process and buckets in memory.
 
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { never, type Stage, stage } from "./transfers-stage.ts";
+import { never, type OrderParts, type Stage, stage } from "./transfers-stage.ts";
 
 test("a folder is copied on this machine, and nothing is left beside it", async (t) => {
   const world = await stage();
@@ -20,6 +30,59 @@ test("a folder is copied on this machine, and nothing is left beside it", async 
   assert.equal(readFileSync(join(target, "empty"), "utf8"), "");
   assert.equal(view.counts.done, 3);
   assert.deepEqual(readdirSync(join(world.dir, "transfers")), []);
+});
+
+test("to a bucket and back: bytes, types, modes and times are what they were", async (t) => {
+  const world = await stage();
+  t.after(() => world.close());
+  world.cloud.add("b");
+  const source = folderOf(world, { "a.json": "{}", "sub/run.sh": "#!/bin/sh", empty: "" });
+  chmodSync(join(source, "sub/run.sh"), 0o750);
+  utimesSync(join(source, "sub/run.sh"), 1_000, 1_234);
+
+  const up = await world.run(world.order(source, "s3://b/p", { recursive: true }));
+  assert.equal(up.status, "SUCCEEDED", up.why);
+  assert.deepEqual(keysOf(world, "b"), ["p/a.json", "p/empty", "p/sub/run.sh"]);
+  const type = world.cloud.buckets.get("b")?.objects.get("p/a.json")?.attributes.contentType;
+  assert.equal(type, "application/json");
+
+  const back = join(world.dir, "back");
+  const down = await world.run(world.order("s3://b/p", back, { recursive: true }));
+  assert.equal(down.status, "SUCCEEDED", down.why);
+  const found = statSync(join(back, "sub/run.sh"));
+  assert.equal(found.mode & 0o777, 0o750);
+  assert.equal(found.mtimeMs, 1_234_000);
+  assert.equal(readFileSync(join(back, "a.json"), "utf8"), "{}");
+  assert.deepEqual(uploadsOf(world, "b"), []);
+});
+
+test("a sync copies what differs, and deletes only where it is asked to", async (t) => {
+  const world = await stage();
+  t.after(() => world.close());
+  world.cloud.add("b");
+  const source = folderOf(world, { a: "1", b: "2", "keep.log": "x" });
+  const sync = (options: OrderParts["options"] = {}) =>
+    world.run(world.order(source, "s3://b/p/p", { recursive: true, verb: "sync", options }));
+
+  const first = await sync();
+  assert.equal(first.status, "SUCCEEDED", first.why);
+  assert.equal(first.counts.done, 3);
+
+  const second = await sync();
+  assert.equal(second.status, "SUCCEEDED", second.why);
+  assert.deepEqual([second.counts.done, second.counts.skipped], [0, 3]);
+
+  writeFileSync(join(source, "a"), "longer");
+  for (const gone of ["b", "keep.log"]) rmSync(join(source, gone));
+  const third = await sync();
+  assert.deepEqual([third.counts.done, third.counts.deleted], [1, 0]);
+  assert.deepEqual(keysOf(world, "b"), ["p/p/a", "p/p/b", "p/p/keep.log"]);
+
+  const filters = [{ verb: "exclude", pattern: "*.log" }] as const;
+  const fourth = await sync({ delete: true, filters });
+  assert.equal(fourth.status, "SUCCEEDED", fourth.why);
+  assert.equal(fourth.counts.deleted, 1);
+  assert.deepEqual(keysOf(world, "b"), ["p/p/a", "p/p/keep.log"]);
 });
 
 test("a sync of files deletes files, and nothing when something failed", async (t) => {
@@ -85,12 +148,18 @@ function keysOf(world: Stage, bucket: string): readonly string[] {
   return [...(world.cloud.buckets.get(bucket)?.objects.keys() ?? [])].sort();
 }
 
+function uploadsOf(world: Stage, bucket: string): readonly string[] {
+  return [...(world.cloud.buckets.get(bucket)?.uploads.keys() ?? [])];
+}
+
 /** A folder of this machine with these files. */
 function folderOf(world: Stage, files: Readonly<Record<string, string>>): string {
   const root = join(world.dir, "source");
   for (const [name, content] of Object.entries(files)) {
     mkdirSync(join(root, name, ".."), { recursive: true });
     writeFileSync(join(root, name), content);
+    // Long ago: older than what a bucket in memory says of its objects.
+    utimesSync(join(root, name), 0, 0);
   }
   return root;
 }

@@ -110,7 +110,7 @@ export interface Ledger {
   /** Gives what each came to; one that was settled before is left out. */
   record(changes: readonly CopyChange[]): readonly CopySettled[];
   /** How much is to do at each destination. */
-  todoAt(): ReadonlyMap<number, number>;
+  todoAt(): ReadonlyMap<number, { readonly count: number; readonly bytes: number }>;
   /** In the order of their numbers, without the first `after` of them. */
   failures(after: number, countMax: number): readonly FailedCopy[];
   counts(): LedgerCounts;

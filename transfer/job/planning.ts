@@ -15,6 +15,7 @@ import { isHere, isLoopback } from "../gateway/reach.ts";
 import { averagePrice } from "../plan/tariff.ts";
 import { bucketText } from "../stores/paths.ts";
 import type { Ends, Place } from "./ends.ts";
+import type { Ledger } from "./ledger.ts";
 import type { ReadingEnd, WritingEnd } from "./programs.ts";
 
 export interface PlanningOptions {
@@ -40,6 +41,11 @@ export interface Planned {
   readonly writing: readonly (WritingEnd | undefined)[];
   /** Of gateways alone; absent: nothing leaves the reading one. */
   readonly between: Plan | undefined;
+}
+
+/** What is read for all that is to do: the same bytes may go to several destinations. */
+export function bytesToPlan(ledger: Pick<Ledger, "todoAt">): number {
+  return Math.max(0, ...[...ledger.todoAt().values()].map(({ bytes }) => bytes));
 }
 
 const bytesPerGb = 1e9;
