@@ -90,7 +90,7 @@ function checkSite(site: Site, { plan, request, counts, shares }: Checked): void
   for (const edges of [out, into]) {
     const need = sum(edges.map((e) => e.gbps / (request.grid.gbps(e.from, e.to) ?? 1)));
     assert.ok(need <= count * slack, `the connections of ${site.id}`);
-    assert.ok(sum(edges.map((e) => e.connections)) <= Math.max(64 * count, edges.length));
+    assert.ok(sum(edges.map((e) => e.connections)) <= Math.max(16 * count, edges.length));
   }
 }
 

@@ -56,7 +56,7 @@ test("a direct plan says rate, price, time and cost of its edge and gateways", a
     { id: "b", gateways: 2 },
   ]);
   assert.deepEqual(plan.edges, [
-    { from: "a", to: "b", gbps: 8, connections: 128, pricePerGb: 0.09, stripes: [0] },
+    { from: "a", to: "b", gbps: 8, connections: 32, pricePerGb: 0.09, stripes: [0] },
   ]);
   assert.equal(plan.gbps, 8);
   assert.equal(plan.seconds, 10);

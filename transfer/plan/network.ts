@@ -7,14 +7,18 @@
 
 import { SkyError } from "../../model/errors.ts";
 import type { PlanRequest, Site } from "../../model/transfer-plan.ts";
+import { lanesMax } from "../../runtime/lane-join.ts";
 import { averagePrice } from "./tariff.ts";
 
 /** Gbit/s of a link between ends that nobody measured. */
 export const assumedGbps = 1;
 /** A GB is 1e9 bytes, as in every price list. */
 export const bytesPerGb = 1e9;
-/** Of one gateway to all peers together in a region's plan. Source: Skyplane, NSDI 2023, §4.2. */
-export const gatewayConnections = 64;
+/**
+ * Of one gateway to its peers: what the wire opens at most. Skyplane had 64; the number cancels out
+ * of every rate, since a link was measured with all of them.
+ */
+export const gatewayConnections = lanesMax;
 
 /**
  * What a provider lets one gateway send and take, Gbit/s.
