@@ -1,9 +1,9 @@
 // How many bytes of chunks the transfers of a process may hold at a time, and who is next.
 //
-// A transfer may grow to half of what the others leave, so there is always room for one that comes
-// later, and transfers that all want more come to have about the same. Whoever waits is served by
-// turns: each transfer gets so many bytes by its weight and then the next one does, however many
-// chunks of the first have waited for longer.
+// A transfer may grow to half of what the others leave (three quarters, if its weight is three), so
+// there is always room for one that comes later, and transfers that all want more come to have as
+// much as their weights say. Whoever waits is served by turns: a transfer gets so many bytes, then
+// the next one does, however many chunks of the first have waited for longer.
 //
 // What must always hold: all together hold at most `bytesMax`, but that each transfer may hold one
 // chunk whatever the others do, or a slow one could stop all; what was taken is given back once.
@@ -12,7 +12,7 @@
 import { assert } from "../../model/errors.ts";
 import { Fifo } from "../../runtime/fifo.ts";
 
-/** What a transfer is served in its turn, for each unit of its weight. */
+/** What a transfer is served in its turn; one chunk at least. */
 const turnBytes = 4 * 1024 * 1024;
 
 export interface AdmissionShare {
@@ -32,7 +32,7 @@ export interface AdmissionShare {
 }
 
 export interface ShareOptions {
-  /** 1, or more to be served more often. */
+  /** 1, or what part it may have of all, beside others. */
   readonly weight?: number;
   /** Of this transfer alone. */
   readonly bytesMax?: number;
@@ -59,21 +59,20 @@ export class Admission {
   share({ weight = 1, bytesMax = this.#bytesMax }: ShareOptions = {}): AdmissionShare {
     assert(weight > 0, "a weight is more than nothing");
     const share = new Share({
-      weight,
       serve: () => this.#serve(),
       moved: (bytes) => {
         this.#bytes += bytes;
       },
-      most: (held) => Math.min(bytesMax, this.#halfOfRest(held)),
+      most: (held) => Math.min(bytesMax, this.#partOfRest(held, weight)),
       left: (one) => this.#leave(one),
     });
     this.#shares.push(share);
     return share;
   }
 
-  #halfOfRest(held: number): number {
+  #partOfRest(held: number, weight: number): number {
     const others = this.#bytes - held;
-    return (this.#bytesMax - others) / 2;
+    return ((this.#bytesMax - others) * weight) / (weight + 1);
   }
 
   /** Turn by turn, until nobody who waits can be served. */
@@ -100,7 +99,6 @@ export class Admission {
 }
 
 interface ShareHost {
-  readonly weight: number;
   readonly serve: () => void;
   readonly moved: (bytes: number) => void;
   /** What a share that holds so much may hold. */
@@ -119,8 +117,6 @@ class Share implements AdmissionShare {
   #bytes = 0;
   #reserved = 0;
   #waiting = 0;
-  /** What is left of its turn, if it could not use it up. */
-  #credit = 0;
 
   constructor(host: ShareHost) {
     this.#host = host;
@@ -159,25 +155,20 @@ class Share implements AdmissionShare {
 
   /** Its turn. Gives whether anybody got in. */
   serve(quantum: number): boolean {
-    let served = false;
-    this.#credit += quantum * this.#host.weight;
+    let served = 0;
     for (let first = this.#first(); first !== undefined; first = this.#first()) {
       const isAlone = this.#bytes === 0;
       const most = this.#host.most(this.#bytes);
       if (!isAlone && this.#bytes + first.bytes > most) break;
-      if (served && first.bytes > this.#credit) break;
+      if (served > 0 && served + first.bytes > quantum) break;
       this.#line.shift();
       this.#waiting -= 1;
-      this.#credit -= first.bytes;
       this.#move(first.bytes);
       first.enter?.();
       first.enter = undefined;
-      served = true;
+      served += first.bytes;
     }
-    // Who waits for nothing saves up nothing, and nobody saves more than a turn.
-    const most = this.#waiting === 0 ? 0 : quantum * this.#host.weight;
-    this.#credit = Math.min(this.#credit, most);
-    return served;
+    return served > 0;
   }
 
   reserve(bytesMin: number, bytesMax: number): number {
