@@ -22,6 +22,8 @@ export interface ObjectWorld {
   skips?(key: string): boolean;
   /** It keeps files: nothing beside their bytes but mode and time. */
   readonly bytesOnly?: boolean;
+  /** What it is opened at is there or not; buckets are neither made nor deleted. */
+  readonly noBuckets?: boolean;
   /** From now on everything is denied. Absent where that cannot be. */
   deny?(): void | Promise<void>;
   /** Flips a bit of an object where it is kept. Absent where that cannot be. */
@@ -97,6 +99,7 @@ async function listedKeys(store: ObjectStore, prefix = ""): Promise<readonly str
 
 function buckets(check: Check): void {
   check("a bucket that is not there is said by every call", async (world) => {
+    if (world.noBuckets === true) return;
     await using(
       world,
       async (store) => {
@@ -112,6 +115,7 @@ function buckets(check: Check): void {
   });
 
   check("a bucket is made, and goes when it is empty", async (world) => {
+    if (world.noBuckets === true) return;
     await using(
       world,
       async (store) => {
