@@ -12,3 +12,9 @@ export function ownsBuffer({ buffer, byteLength }: Uint8Array): boolean {
 export function letGo(bytes: Uint8Array): void {
   if (ownsBuffer(bytes) && bytes.buffer instanceof ArrayBuffer) bytes.buffer.transfer(0);
 }
+
+/** The same for bytes that are most of their buffer, the rest of which nobody reads any more. */
+export function letGoAll({ buffer, byteLength }: Uint8Array): void {
+  if (!(buffer instanceof ArrayBuffer) || byteLength * 2 <= buffer.byteLength) return;
+  buffer.transfer(0);
+}

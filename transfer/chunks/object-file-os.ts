@@ -5,23 +5,24 @@
 // (`put` resolves). After a crash the journal says what should be there: each of these is read and
 // hashed before it counts, so a torn or damaged partial file costs chunks and never an object.
 //
-// `finish` reads all once more before it gives the file its name: what a disk or a stray writer
-// changed after the acknowledgement shows nowhere else. That costs one read, mostly of cached
-// pages, at the speed of SHA-256, beside a transfer that has hashed every byte already.
+// Every byte was proven in memory just before it was written, or read and proven when the file was
+// opened. `finish` reads all once more before it gives the file its name, unless the file system
+// says that nobody else has written to it meanwhile (`write-watch-os.ts`): what a stray writer
+// changed after the acknowledgement shows nowhere else. It reads cached pages, so it says nothing
+// of the disk beneath: for that there is no proof but to read on another day.
 //
 // What must always hold: under the final name is what was there before, or the whole object; what
 // was acknowledged survives `kill -9` and a power cut; one writer for a final name at a time.
 
 import { constants } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { basename, dirname } from "node:path";
-import { assert, errorText, isSkyError, SkyError } from "../../model/errors.ts";
+import { dirname } from "node:path";
+import { assert, SkyError } from "../../model/errors.ts";
 import type { HomeLock } from "../../runtime/home-lock-sqlite.ts";
-import { freeBytes, isNoRoom } from "../../runtime/room-os.ts";
-import { bytesText } from "../../runtime/store-room.ts";
 import { syncEntry } from "../../runtime/tree-os.ts";
 import type { Manifest } from "./chunk.ts";
 import { lookAt, proofsOf, writeAll } from "./object-bytes-os.ts";
+import { damagedAt, demandRoom, invalid, missingAt, named } from "./object-file-errors-os.ts";
 import { takeObjectLock } from "./object-lock-sqlite.ts";
 import {
   fill,
@@ -32,6 +33,7 @@ import {
   type PlaceJournal,
   placesOf,
 } from "./object-place.ts";
+import { tellsWritesApart, WriteWatch } from "./write-watch-os.ts";
 
 export interface ObjectFileOptions {
   /** The final name. Its folder must be there; a symbolic link is replaced, not followed. */
@@ -39,8 +41,11 @@ export interface ObjectFileOptions {
   readonly transfer: string;
   /** The object's length where it is known: room for it is looked for at once. */
   readonly bytes?: number;
-  /** A folder for the locks of writers, the same for all writers of a home. */
-  readonly locks: string;
+  /**
+   * A folder for the locks of writers, the same for all writers of a home. Without it the caller
+   * sees to it that nobody else writes this object of this transfer.
+   */
+  readonly locks?: string | undefined;
   readonly openJournal: (path: string) => Promise<PlaceJournal>;
   /** Off: for a disk that proves what it reads by itself. */
   readonly proveAtEnd?: boolean;
@@ -91,7 +96,9 @@ export async function openObjectFile(options: ObjectFileOptions): Promise<Object
   return await named(names, async () => {
     if ((await lookAt(dirname(path))) === undefined) throw invalid(`${path} is in no folder`);
     if ((await lookAt(path))?.isDirectory()) throw invalid(`${path} is a folder`);
-    const file = new PartialFile(options, names, takeObjectLock(options.locks, path));
+    const { locks } = options;
+    const lock = locks === undefined ? undefined : takeObjectLock(locks, path);
+    const file = new PartialFile(options, names, lock);
     try {
       await file.open();
     } catch (error) {
@@ -106,7 +113,7 @@ class PartialFile implements ObjectFile {
   readonly known = new Map<number, PlacedChunk>();
   readonly #options: ObjectFileOptions;
   readonly #names: ObjectNames;
-  readonly #lock: HomeLock;
+  readonly #lock: HomeLock | undefined;
   #file: FileHandle | undefined;
   #journal: PlaceJournal | undefined;
   /** By index, those that are on their way to be safe. */
@@ -115,12 +122,13 @@ class PartialFile implements ObjectFile {
   #written: Written[] = [];
   #flushing: Promise<void> | undefined;
   #failure: unknown;
+  #watch: WriteWatch | undefined;
   #phase: "open" | "renamed" | "closed" = "open";
   #begun: Promise<unknown> | undefined;
   /** Settles when `finish` has, whatever became of it. */
   #finishing: Promise<unknown> | undefined;
 
-  constructor(options: ObjectFileOptions, names: ObjectNames, lock: HomeLock) {
+  constructor(options: ObjectFileOptions, names: ObjectNames, lock: HomeLock | undefined) {
     this.#options = options;
     this.#names = names;
     this.#lock = lock;
@@ -138,12 +146,14 @@ class PartialFile implements ObjectFile {
     if (bytes === undefined) return;
     const { blocks } = await file.stat();
     demandRoom(this.#names, bytes - blocks * diskBlockBytes);
-    await file.truncate(bytes);
+    await this.#watched(() => file.truncate(bytes));
   }
 
   async #openPartial(): Promise<FileHandle> {
     const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
     this.#file = await open(this.#names.partial, O_RDWR | O_CREAT | O_NOFOLLOW, modePartial);
+    this.#watch = new WriteWatch(this.#file, tellsWritesApart(this.#names.partial));
+    await this.#watch.begin();
     // Its name must be as safe as what is acknowledged of it.
     await syncEntry(dirname(this.#options.path));
     return this.#file;
@@ -195,8 +205,13 @@ class PartialFile implements ObjectFile {
     this.#demandOpen();
     await this.#beginAnew();
     this.known.delete(place.index);
-    await writeAll(this.#openFile(), bytes, place.offset);
+    await this.#watched(() => writeAll(this.#openFile(), bytes, place.offset));
     await this.#safe(place);
+  }
+
+  async #watched(write: () => Promise<void>): Promise<void> {
+    assert(this.#watch !== undefined, "what is written to is watched");
+    await this.#watch.write(write);
   }
 
   /** Resolves when what was written is flushed and recorded, with all that waits beside it. */
@@ -264,8 +279,9 @@ class PartialFile implements ObjectFile {
   async #rename(manifest: Manifest, { mode, mtimeMs }: FileAttributes): Promise<void> {
     const { path, proveAtEnd = true } = this.#options;
     const file = this.#openFile();
+    const isUntouched = (await this.#watch?.isUntouched()) ?? false;
     await file.truncate(manifest.bytes);
-    if (proveAtEnd) await this.#proveAll(manifest);
+    if (proveAtEnd && !isUntouched) await this.#proveAll(manifest);
     await file.chmod(mode ?? modeUsual);
     if (mtimeMs !== undefined) await file.utimes(mtimeMs / 1_000, mtimeMs / 1_000);
     await file.sync();
@@ -288,7 +304,7 @@ class PartialFile implements ObjectFile {
   async #leave(): Promise<void> {
     await this.#closeFiles();
     await rm(this.#names.journal, { force: true });
-    this.#lock.release();
+    this.#lock?.release();
   }
 
   async abort(): Promise<void> {
@@ -297,7 +313,7 @@ class PartialFile implements ObjectFile {
     await this.#closeFiles();
     await rm(this.#names.partial, { force: true });
     await rm(this.#names.journal, { force: true });
-    this.#lock.release();
+    this.#lock?.release();
     await syncEntry(dirname(this.#options.path));
   }
 
@@ -305,7 +321,7 @@ class PartialFile implements ObjectFile {
     if (this.#phase === "closed") return;
     await this.#settled();
     await this.#closeFiles();
-    this.#lock.release();
+    this.#lock?.release();
   }
 
   /** If a file was found under the final name: it is of an earlier object after all. */
@@ -348,40 +364,4 @@ interface Written {
   readonly place: PlacedChunk;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
-}
-
-// ---- what went wrong
-
-function demandRoom({ partial }: ObjectNames, moreBytes: number): void {
-  if (moreBytes > 0 && freeBytes(partial) < moreBytes) throw noRoomFor(partial, undefined);
-}
-
-function noRoomFor(partial: string, cause: unknown): SkyError<"disk/full"> {
-  const hint = `Make room to go on; to give up what has come, remove ${partial}`;
-  const free = bytesText(freeBytes(dirname(partial)));
-  return new SkyError("disk/full", { path: dirname(partial), free, hint }, { cause });
-}
-
-function invalid(why: string): SkyError<"request/invalid"> {
-  return new SkyError("request/invalid", { field: "path", why });
-}
-
-function missingAt({ index, ref }: PlacedChunk, path: string): SkyError<"chunk/missing"> {
-  return new SkyError("chunk/missing", { digest: ref.digest, where: `${path}, chunk ${index}` });
-}
-
-function damagedAt({ index, offset, ref }: PlacedChunk, where: string): SkyError<"chunk/damaged"> {
-  const why = `chunk ${index}, from byte ${offset}, changed on this disk after it was written`;
-  return new SkyError("chunk/damaged", { digest: ref.digest, where, why });
-}
-
-async function named<T>({ partial }: ObjectNames, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (isSkyError(error)) throw error;
-    if (isNoRoom(error)) throw noRoomFor(partial, error);
-    const params = { what: `write ${basename(partial)}`, why: errorText(error) };
-    throw new SkyError("process/failed", params, { cause: error });
-  }
 }

@@ -73,6 +73,11 @@ export function openPlain(
   throw new SkyError("codec/invalid", { what: "a plain chunk", why: `it is of transfer ${its}` });
 }
 
+/** How much a plain chunk says that it comes to. */
+export function plainContentBytes(plain: Uint8Array): number {
+  return plain.length < plainHeaderBytes ? 0 : viewOf(plain).readUInt32BE(32);
+}
+
 function openNamed(plain: Uint8Array, name: Digest): OpenedChunk {
   const view = viewOf(plain);
   if (view.length <= plainHeaderBytes) throw new Error(`it ends after ${view.length} bytes`);

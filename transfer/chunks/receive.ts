@@ -16,6 +16,7 @@
 // its final name only if every chunk of its manifest was proven in its place.
 
 import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
+import { letGoAll } from "./buffers.ts";
 import type { ChunkRef, Digest, Manifest } from "./chunk.ts";
 import { type ChunkForm, chunkForm, type TransferName } from "./chunk-form.ts";
 import { chunkBytesFor, isOneChunk } from "./cut.ts";
@@ -167,6 +168,7 @@ class ObjectReceiver implements Receiver {
     if (this.#failed.has(object)) return "refused";
     try {
       await this.#putOpened({ ...opened, sealedRef });
+      letGoAll(opened.bytes);
       return undefined;
     } catch (error) {
       return await this.#fail(object, error);

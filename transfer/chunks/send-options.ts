@@ -1,4 +1,7 @@
 // What a send is asked for: objects, the form in which they travel, and the ways that they go.
+// `send.ts` does it; who composes a gateway needs no more than this.
+//
+// What must always hold: an object says the same of itself in every round of its transfer.
 
 import type { SkyError } from "../../model/errors.ts";
 import type { StreamSession } from "../../runtime/stream.ts";
@@ -7,7 +10,7 @@ import type { TransferName } from "./chunk-form.ts";
 import type { PinName } from "./content-store.ts";
 import type { ByteRange, CutRule } from "./cut.ts";
 import type { ChunkJournal } from "./journal.ts";
-import type { Place, TransferSecret } from "./seal.ts";
+import type { Place, SealedChunk, TransferSecret } from "./seal.ts";
 import type { SendWay } from "./send-ways.ts";
 import type { ChunkWork } from "./work.ts";
 
@@ -22,8 +25,29 @@ export interface SentObject {
   read(range: ByteRange, signal: AbortSignal): Promise<Uint8Array>;
   /** The same into memory of the caller's, where that saves a copy. */
   readInto?(range: ByteRange, target: Uint8Array, signal: AbortSignal): Promise<void>;
+  /** Where it is, if it is a file: one of a single chunk is then read by `smallReads`. */
+  readonly file?: SmallFileSource;
   /** Nothing more is read of it, whatever became of it. */
   close?(): Promise<void>;
+}
+
+export interface SmallFileSource {
+  readonly path: string;
+  /** As `stores/file-version.ts` has it, where it must be that one. */
+  readonly version?: string | undefined;
+}
+
+/** Reads and packs files of one chunk. `small-reads-os.ts` does it. */
+export interface SmallReads {
+  pack(
+    file: SmallFileSource,
+    request: {
+      readonly bytes: number;
+      readonly secret: TransferSecret | TransferName;
+      readonly place: Place;
+      readonly compress: boolean;
+    },
+  ): Promise<SealedChunk>;
 }
 
 interface SendBase {
@@ -38,6 +62,7 @@ interface SendBase {
   /** Chunks that are sealed and not yet safe at the next hop. */
   readonly sealedBytesMax?: number;
   readonly compress?: boolean;
+  readonly smallReads?: SmallReads;
   /** Hears of each chunk's own name, not of what travels for it. */
   readonly onSafe?: (place: Place, ref: ChunkRef) => void;
   readonly onDelivered?: (place: Place, ref: ChunkRef) => void;

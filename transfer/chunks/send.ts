@@ -12,13 +12,14 @@
 // The journal is for the next life: what it knows of an object is offered again without being
 // read. It is up to the destination to say what it has.
 
-import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
+import { SkyError } from "../../model/errors.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
 import { type ChunkForm, chunkForm } from "./chunk-form.ts";
 import { type ByteRange, cutBySize } from "./cut.ts";
 import type { ExchangeResult } from "./exchange.ts";
 import { type EncodedManifest, ManifestBuilder } from "./manifest.ts";
 import { manifestIndex, type Place, type SealedChunk } from "./seal.ts";
+import { asSkyError, changed, missing } from "./send-errors.ts";
 import { iteratorOf, type SendOptions, type SentObject, waysOf, withRoom } from "./send-options.ts";
 import { SendRecords } from "./send-records.ts";
 import { pushAlong, type SendWay, type Settled, type WayPush } from "./send-ways.ts";
@@ -32,6 +33,8 @@ export const objectsOpenMax = 64;
 export const objectsBegunMax = 4_096;
 /** Chunks that are read and sealed at a time. */
 export const packsMax = 16;
+/** The same while objects of one chunk are begun: they are read together. */
+export const smallPacksMax = 512;
 
 /**
  * Sends all objects, until each is whole at the destination. What was delivered before is known.
@@ -174,7 +177,8 @@ class Send {
       const ripe = this.#ripe.shift();
       const open = ripe ?? this.#current;
       if (open === undefined) return;
-      if (ripe === undefined && (this.#isFull() || this.#packs.size >= packsMax)) return;
+      if (ripe === undefined && (this.#isFull() || this.#packs.size >= this.#packsMax(open)))
+        return;
       const index = ripe === undefined ? open.next++ : manifestIndex;
       if (ripe !== undefined) open.manifest = open.builder.finish();
       if (this.#current !== undefined && this.#current.next >= this.#current.ranges.length) {
@@ -188,6 +192,10 @@ class Send {
         });
       this.#packs.add(packing);
     }
+  }
+
+  #packsMax({ ranges }: OpenObject): number {
+    return ranges.length === 1 ? smallPacksMax : packsMax;
   }
 
   #isFull(): boolean {
@@ -255,6 +263,11 @@ class Send {
   async #pack(open: OpenObject, place: Place): Promise<SealedChunk> {
     const range = open.ranges[place.index];
     const { roomBytes } = this.#form;
+    const { smallReads, secret, compress = true } = this.#options;
+    const { file, bytes } = open.source;
+    if (smallReads !== undefined && file !== undefined && open.ranges.length === 1) {
+      return await smallReads.pack(file, { bytes, secret, place, compress });
+    }
     const memory =
       range === undefined
         ? withRoom(open.manifest?.encoded ?? new Uint8Array(), roomBytes)
@@ -380,19 +393,4 @@ class Send {
       .then(() => void this.#closing.delete(closing));
     this.#closing.add(closing);
   }
-}
-
-function asSkyError(error: unknown): SkyError {
-  if (isSkyError(error)) return error;
-  const params = { what: "reading an object", why: errorText(error) };
-  return new SkyError("process/failed", params, { cause: error });
-}
-
-function changed({ object, index }: Place): SkyError {
-  const what = `chunk ${index} of object ${object}`;
-  return new SkyError("process/failed", { what, why: "it has changed since it was offered" });
-}
-
-function missing(digest: Digest, cause?: unknown): SkyError {
-  return new SkyError("chunk/missing", { digest, where: "what is sent" }, { cause });
 }

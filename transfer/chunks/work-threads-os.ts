@@ -12,6 +12,7 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { assert, errorText, SkyError, skyErrorFrom } from "../../model/errors.ts";
 import { ownsBuffer } from "./buffers.ts";
+import { plainContentBytes } from "./plain.ts";
 import {
   type ChunkWork,
   type WorkAnswers,
@@ -29,6 +30,8 @@ const threadCallsMax = 2;
 export const workCallsMax = 16_384;
 /** So little is done sooner than sent to a thread, which takes about 25 µs there and back. */
 const inlineBytesMax = 32 * 1024;
+/** Plain chunks are only hashed: so many times more of them is little. */
+const plainBytesFactor = 4;
 const idleUsualMs = 10_000;
 
 export interface ThreadWorkOptions {
@@ -208,7 +211,9 @@ function errorOf({ code, params, text }: WorkFailure): SkyError {
 
 /** How much is gone through. What a seal unfolds to is not known before it is opened. */
 function bytesWorked(request: WorkRequest): number {
-  if (request.kind === "open" || request.kind === "unpack") return Number.POSITIVE_INFINITY;
+  if (request.kind === "open") return Number.POSITIVE_INFINITY;
+  if (request.kind === "unpack") return plainContentBytes(request.bytes) / plainBytesFactor;
+  if (request.kind === "pack") return request.bytes.length / plainBytesFactor;
   return Math.max(request.bytes.length, "ref" in request ? request.ref.bytes : 0);
 }
 
