@@ -23,6 +23,7 @@ export interface ClearingOptions {
   readonly ledger: Ledger;
   readonly ground: Ground;
   readonly end: TransferEnd;
+  readonly rounds: number;
   /** Gateways that were begun with and have not said that nothing is left. Ends them. */
   readonly clearGateways: (signal: AbortSignal) => Promise<readonly string[]>;
 }
@@ -54,7 +55,11 @@ export async function clearUp(
   const left = await options.clearGateways(signal);
   if (end.outcome !== "succeeded") wrong.push(...left);
   if (ledger.fact(startedFact) === undefined) return wrong;
+  const before = wrong.length;
   await attempt("uploads may be left", () => abortUploads(options, signal));
+  if (end.outcome !== "succeeded") return wrong;
+  // Everything arrived all the same: an operator may look.
+  for (const why of wrong.splice(before)) options.ports.log.warn("after a transfer", { why });
   return wrong;
 }
 
@@ -90,8 +95,10 @@ async function deleteSurplus(options: ClearingOptions, signal: AbortSignal): Pro
 }
 
 async function abortUploads(options: ClearingOptions, signal: AbortSignal): Promise<void> {
-  const { ledger, ground } = options;
+  const { ledger, ground, end } = options;
   const told = ledger.uploadsOpen();
+  // All that were told of are complete, and no gateway died before it could tell of one.
+  if (end.outcome === "succeeded" && told.length === 0 && options.rounds <= 1) return;
   for (const one of [...told, ...(await strays(options, signal))]) {
     const place = ground.ends.destinations[one.destination]?.place;
     if (place?.kind !== "store") continue;
@@ -105,16 +112,26 @@ async function strays(
   { ledger, ground }: ClearingOptions,
   signal: AbortSignal,
 ): Promise<readonly ToldUpload[]> {
-  const before = new Set(JSON.parse(ledger.fact(uploadsBeforeFact) ?? "[]") as string[]);
+  const known = ledger.fact(uploadsBeforeFact);
+  if (known === undefined) return [];
+  const before = new Set(JSON.parse(known) as string[]);
+  const all = await uploadsAt(ground, signal);
+  return all.filter(
+    ({ destination, upload }) => !before.has(upload.id) && ledger.isTarget(destination, upload.key),
+  );
+}
+
+/** All that are under way where the destinations are, of whoever. */
+export async function uploadsAt(
+  ground: Ground,
+  signal: AbortSignal,
+): Promise<readonly ToldUpload[]> {
   const found: ToldUpload[] = [];
   for (const [destination, { place }] of ground.ends.destinations.entries()) {
     if (place.kind !== "store") continue;
     const store = await ground.stores.get(place.store);
     const uploads = (await store.uploads?.(place.key, signal)) ?? [];
-    for (const upload of uploads) {
-      if (before.has(upload.id) || !ledger.isTarget(destination, upload.key)) continue;
-      found.push({ destination, upload });
-    }
+    found.push(...uploads.map((upload) => ({ destination, upload })));
   }
   return found;
 }

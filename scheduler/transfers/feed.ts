@@ -4,12 +4,12 @@
 // begun anew by the next round. A round takes objects from the ledger as they are added, in the
 // order of their numbers, until the listing is whole.
 
-import { SkyError } from "../../model/errors.ts";
+import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { TransferOrder } from "../../model/transfer.ts";
 import type { ListedNote } from "../../transfer/gateway/orders.ts";
 import { Bell } from "../../transfer/job/bell.ts";
 import type { Ledger, LedgerObject } from "../../transfer/job/ledger.ts";
-import { startedFact, uploadsBeforeFact } from "./clearing.ts";
+import { startedFact, uploadsAt, uploadsBeforeFact } from "./clearing.ts";
 import { describe } from "./described.ts";
 import type { Ground } from "./ground-os.ts";
 import { type ListingOptions, listedFact, runListing } from "./listing.ts";
@@ -115,15 +115,15 @@ export class Feed {
     return this.#error ?? new SkyError("core/cancelled", { what: "the listing" });
   }
 
-  /** Uploads that are there before us are somebody else's. */
+  /** Uploads that are there before us are somebody else's. Who may not list them sweeps none. */
   async #noteUploads(ground: Ground, signal: AbortSignal): Promise<void> {
-    const before: string[] = [];
-    for (const { place } of ground.ends.destinations) {
-      if (place.kind !== "store") continue;
-      const store = await ground.stores.get(place.store);
-      before.push(...((await store.uploads?.(place.key, signal)) ?? []).map(({ id }) => id));
+    try {
+      const before = await uploadsAt(ground, signal);
+      const ids = before.map(({ upload }) => upload.id);
+      this.#options.ledger.setFact(uploadsBeforeFact, JSON.stringify(ids));
+    } catch (error) {
+      if (isSkyError(error) && error.remedy === "retry") throw error;
     }
-    this.#options.ledger.setFact(uploadsBeforeFact, JSON.stringify(before));
   }
 }
 

@@ -4,7 +4,7 @@
 // and which destinations were folders before the transfer made any. Buckets are looked for before
 // anything moves, so that one that is not there fails the transfer at once and by name.
 
-import { SkyError } from "../../model/errors.ts";
+import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { TransferOrder } from "../../model/transfer.ts";
 import { type CutRule, cutRuleOf } from "../../transfer/chunks/cut.ts";
 import type { GatewaySite } from "../../transfer/gateway/doors.ts";
@@ -12,6 +12,7 @@ import { type Ends, endsOf, type Place, rootOf } from "../../transfer/job/ends.t
 import { sieveOf } from "../../transfer/job/filters.ts";
 import type { Ledger, ThereObject } from "../../transfer/job/ledger.ts";
 import { type Destination, restOf, treePrefix } from "../../transfer/job/mapping.ts";
+import type { ObjectStore } from "../../transfer/stores/object-store.ts";
 import { bucketText } from "../../transfer/stores/paths.ts";
 import { checksumsOf } from "./checksums-os.ts";
 import { kindAt, listFiles } from "./file-trees.ts";
@@ -147,6 +148,20 @@ export class Ground {
       return { mapping, limits: (await this.stores.get(place.store)).limits };
     });
     return await Promise.all(listed);
+  }
+
+  /** Of each store. Who may not ask where a bucket is can use it all the same. */
+  async regions(signal: AbortSignal): Promise<readonly string[]> {
+    const stores = await this.stores.all();
+    const regionOf = async (store: ObjectStore): Promise<string> => {
+      try {
+        return await store.region(signal);
+      } catch (error) {
+        if (isSkyError(error, "objects/denied")) return "unknown";
+        throw error;
+      }
+    };
+    return await Promise.all(stores.map(regionOf));
   }
 
   /** Where both have one of the same kind. */

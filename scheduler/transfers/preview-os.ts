@@ -43,8 +43,7 @@ export async function previewTransfer(
     await runListing({ ...listing, onNote }, signal);
     const { todo, listedBytes, failed } = ledger.counts();
     if (failed > 0) notes.push(`${failed} cannot be copied: ${ledger.failures(0, 1)[0]?.why}`);
-    const stores = await ground.stores.all();
-    const regions = await Promise.all(stores.map((store) => store.region(signal)));
+    const regions = await ground.regions(signal);
     const { plan } = await planRound({
       ...{ ends: ground.ends, sites, options: order.options, regions },
       bytes: bytesToPlan(ledger),
@@ -106,7 +105,8 @@ function targetText(ground: Ground, at: number, target: string): string {
     return bucket === undefined ? target : `${bucketText(bucket)}/${target}`;
   }
   const root = ground.roots()[at] ?? "";
-  const name = root.endsWith("/") ? root + target : `${root}/${target}`;
+  const below = root.endsWith("/") ? root + target : `${root}/${target}`;
+  const name = root === "." ? target : below;
   const [cluster, node] = place?.gateway.split("/") ?? [];
   return place?.gateway === homeGateway ? name : `${cluster}/${node}:${name}`;
 }

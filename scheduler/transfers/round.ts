@@ -25,6 +25,7 @@ import { addressFor, dialling } from "../../transfer/gateway/reach.ts";
 import { operatorsOf } from "../../transfer/gateway/validate.ts";
 import { Bell } from "../../transfer/job/bell.ts";
 import type { Ledger, LedgerObject } from "../../transfer/job/ledger.ts";
+import { lanesMax } from "../../transfer/job/planning.ts";
 import type { Part } from "../../transfer/job/programs.ts";
 import type { RoundEnd } from "../../transfer/job/transfer-machine.ts";
 import { GatewayLine } from "./gateway-line.ts";
@@ -61,8 +62,6 @@ export interface RoundOptions {
 
 /** Objects that are asked for at a time. */
 const batchMax = 256;
-/** Of a session: what `StreamDialOptions` takes. */
-const lanesMax = 16;
 /** All gateways have begun within that time, or the round is over. */
 const beginMsMax = 60_000;
 

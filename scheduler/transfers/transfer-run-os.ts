@@ -100,7 +100,7 @@ export class TransferRun {
   }
 
   /** Ends the round that is under way. What could not be done, a sentence each. */
-  async clear(end: TransferEnd): Promise<readonly string[]> {
+  async clear({ rounds }: TransferFacts, end: TransferEnd): Promise<readonly string[]> {
     this.#leave = end.leave;
     this.#round?.stop.abort();
     await this.#round?.ended;
@@ -111,7 +111,7 @@ export class TransferRun {
     const ground = await this.#knownGround();
     if (ground === undefined) return [];
     const clearGateways = (signal: AbortSignal) => this.#clearGateways(ground, signal);
-    const options = { ports, order, ledger: this.#ledger, ground, end, clearGateways };
+    const options = { ports, order, ledger: this.#ledger, ground, end, rounds, clearGateways };
     return await clearUp(options, this.#stop.signal);
   }
 
@@ -241,8 +241,7 @@ export class TransferRun {
   async #plan({ order }: TransferFacts, { ground, sites, absent }: Stand): Promise<Planned> {
     const { ports } = this.#options;
     const signal = this.#stop.signal;
-    const stores = await ground.stores.all();
-    const regions = await Promise.all(stores.map((store) => store.region(signal)));
+    const regions = await ground.regions(signal);
     const planned = await planRound({
       ...{ ends: ground.ends, sites, options: order.options, regions },
       ...{ bytes: bytesToPlan(this.#ledger), grid: await ports.grid(order.options) },

@@ -51,12 +51,16 @@ export interface TransfersOptions extends RunPorts {
   /** Of the home: a folder for each transfer is made in it. */
   readonly dir: string;
   readonly profiler: Pick<Profiler, "measure">;
+  /** Those that ended, of which something is kept. */
+  readonly endedMax?: number;
   /** One has begun, or ended. */
   readonly onRunning?: () => void;
 }
 
 /** Transfers that have ended, of which something is kept. */
 export const endedMax = 1_000;
+/** Transfers that have not ended. */
+export const runningMax = 256;
 /** Those of a view: the first. */
 const viewFailuresMax = 10;
 const keyBytes = 16;
@@ -193,6 +197,10 @@ class TransferTable implements Transfers {
     about: Pick<TransferFacts, "key" | "order" | "resumes">,
     env: Readonly<Record<string, string>>,
   ): Promise<number> {
+    if (this.running() >= runningMax) {
+      const why = `${runningMax} transfers run already, which is the limit`;
+      throw new SkyError("request/invalid", { field: "transfers", why });
+    }
     this.#last += 1;
     const id = this.#last;
     const submittedAt = this.#options.clock.now().wallMs;
@@ -211,7 +219,7 @@ class TransferTable implements Transfers {
     const actor = transferActor(addressOf(id), {
       random: this.#options.random,
       round: (facts) => this.#runOf(id, facts).round(facts),
-      clear: (facts, end) => this.#clear(this.#runOf(id, facts), end),
+      clear: (facts, end) => this.#clear(this.#runOf(id, facts), facts, end),
       onState: (next) => this.#onState(id, next),
     });
     const ref = isOver ? undefined : { ...addressOf(id) };
@@ -274,8 +282,8 @@ class TransferTable implements Transfers {
     return { ports: this.#options, hooks, folder, env: entry.env };
   }
 
-  async #clear(run: TransferRun, end: TransferEnd): Promise<Cleared> {
-    const wrong = await run.clear(end).catch((error: unknown) => [errorText(error)]);
+  async #clear(run: TransferRun, facts: TransferFacts, end: TransferEnd): Promise<Cleared> {
+    const wrong = await run.clear(facts, end).catch((error: unknown) => [errorText(error)]);
     return { why: wrong.join("; "), counts: run.counts(), cost: run.cost() };
   }
 
@@ -308,9 +316,9 @@ class TransferTable implements Transfers {
   }
 
   #forgetOldest(): void {
-    const { dir, log, store } = this.#options;
+    const { dir, log, store, endedMax: keptMax = endedMax } = this.#options;
     const ended = [...this.#entries.values()].filter(({ state }) => state.phase === "ended");
-    for (const entry of ended.slice(0, Math.max(0, ended.length - endedMax))) {
+    for (const entry of ended.slice(0, Math.max(0, ended.length - keptMax))) {
       const { facts } = entry.state;
       this.#entries.delete(facts.id);
       this.#byKey.delete(facts.order.idempotencyKey);
@@ -331,7 +339,7 @@ class TransferTable implements Transfers {
     const { state } = entry;
     if (state.phase !== "ended" || state.end.leave !== "keep") return;
     const run = this.#runOf(state.facts.id, state.facts);
-    await run.clear({ ...state.end, leave: "remove" }).catch(() => []);
+    await run.clear(state.facts, { ...state.end, leave: "remove" }).catch(() => []);
     await run.close();
   }
 

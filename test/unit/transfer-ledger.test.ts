@@ -142,6 +142,6 @@ test("its counts are those of its copies, whatever happens and whenever it is op
         ledger.close();
       }),
     ),
-    { numRuns: 40 },
+    { numRuns: 15 },
   );
 });

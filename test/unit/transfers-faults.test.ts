@@ -2,6 +2,8 @@
 // was on record, and no upload is left.
 
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { createMemoryClock, type MemoryClock } from "../../runtime/clock-memory.ts";
 import { createMemoryObjectStore, MemoryCloud } from "../../transfer/stores/store-memory.ts";
@@ -17,7 +19,15 @@ interface Scene {
   close(): Promise<void>;
 }
 
-async function scene({ nodes = ["n/head"], pace = 40 } = {}): Promise<Scene> {
+interface SceneOptions {
+  readonly nodes?: readonly string[];
+  /** Milliseconds that pass in each of the machine's. */
+  readonly pace?: number;
+  readonly endedMax?: number;
+}
+
+async function scene(options: SceneOptions = {}): Promise<Scene> {
+  const { nodes = ["n/head"], pace = 40, endedMax = 100 } = options;
   const cloud = new MemoryCloud();
   cloud.add("dst");
   const world = new ScriptedWorld({
@@ -27,7 +37,7 @@ async function scene({ nodes = ["n/head"], pace = 40 } = {}): Promise<Scene> {
   const clock = createMemoryClock();
   const stop = flowing(clock, pace);
   const hostOf = (gateway: string) => world.hostOf(gateway);
-  const home = await stage({ nodes, clock, hostOf, cloud });
+  const home = await stage({ nodes, endedMax, clock, hostOf, cloud });
   const close = async (): Promise<void> => {
     await home.close();
     stop();
@@ -161,6 +171,45 @@ test("a destination that is gone keeps nothing from the others, and is done late
     assert.ok(world.standing.has(`m/head ${file}`));
     assert.equal(world.told.get(`0 ${file}`), told.get(`0 ${file}`));
   }
+  await close();
+});
+
+test("what a caller passes to prove who it is stays in memory", async () => {
+  const { home, world, close } = await scene();
+  world.failOnce.set("p/f1", { code: "objects/refused", retry: false });
+  const secret = "hunter2-is-no-secret";
+  const order = home.order("/src", "s3://dst/p", { recursive: true });
+  const id = await home.transfers().start(order, { signal: never, env: { SECRET: secret } });
+  const view = await home.ended(id);
+  assert.equal(view.status, "FAILED");
+  const files = readdirSync(home.dir, { recursive: true, encoding: "utf8" })
+    .map((name) => join(home.dir, name))
+    .filter((path) => statSync(path).isFile());
+  assert.ok(files.some((path) => path.endsWith("ledger.db")));
+  for (const path of files) assert.ok(!readFileSync(path).includes(secret), path);
+  assert.ok(world.begins.some((begin) => JSON.stringify(begin).includes(secret)));
+  assert.ok(!home.journal().includes(secret));
+  assert.ok(!JSON.stringify(view).includes(secret));
+  await close();
+});
+
+test("of those that ended so many are kept, and nothing of the others", async () => {
+  const { home, close } = await scene({ endedMax: 2 });
+  const ids: number[] = [];
+  for (let count = 0; count < 4; count += 1) {
+    const view = await home.run(home.order("/src", "s3://nosuch", { recursive: true }));
+    assert.equal(view.status, "FAILED");
+    ids.push(view.id);
+  }
+  await home.restart();
+  assert.deepEqual(
+    home
+      .transfers()
+      .list()
+      .map(({ id }) => id),
+    ids.slice(2).reverse(),
+  );
+  assert.equal(readdirSync(join(home.dir, "transfers")).length, 2);
   await close();
 });
 

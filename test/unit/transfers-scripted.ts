@@ -43,6 +43,8 @@ export class ScriptedWorld {
   readonly damageOnce = new Set<string>();
   /** They let nobody begin. */
   readonly dead = new Set<GatewayId>();
+  /** Orders to begin, as they came. */
+  readonly begins: Begin[] = [];
   readonly alive = new Map<GatewayId, Speaker>();
 
   constructor(options: ScriptedOptions) {
@@ -132,6 +134,7 @@ export class Speaker {
   async #take(order: GatewayOrder): Promise<void> {
     if (order.kind === "begin") {
       this.#begin = order;
+      this.#world.begins.push(order);
       const target = { host: "127.0.0.1", port: 1 };
       if (order.peers.some(({ dial }) => !dial)) await this.#say({ kind: "listening", target });
       await this.#say({ kind: "begun" });

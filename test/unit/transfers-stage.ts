@@ -33,6 +33,8 @@ export interface Stage {
   readonly dir: string;
   readonly cloud: MemoryCloud;
   transfers(): Transfers;
+  /** All that is on record, as text. */
+  journal(): string;
   /** The HOME of a gateway. */
   homeOf(gateway: GatewayId): string;
   /** A new head on the same disk; the old one says nothing more. */
@@ -57,6 +59,7 @@ export interface StageOptions {
   /** Of the head; the machine's, if absent. */
   readonly clock?: Clock;
   readonly cloud?: MemoryCloud;
+  readonly endedMax?: number;
   /** What serves a gateway, instead of a real one. */
   readonly hostOf?: (gateway: GatewayId) => GatewayHost;
   /** What a bucket does before each request. */
@@ -76,6 +79,7 @@ class TestHome implements Stage {
   readonly #random = createOsRandom();
   readonly #disk = createMemoryDisk();
   readonly #hosts = new Map<GatewayId, GatewayHost>();
+  readonly #endedMax: number | undefined;
   readonly #doors: GatewayDoors;
   readonly #openStore: OpenMemory;
   #transfers: Transfers | undefined;
@@ -87,6 +91,7 @@ class TestHome implements Stage {
     const { clock = createOsClock(), cloud = new MemoryCloud() } = given;
     this.#clock = clock;
     this.cloud = cloud;
+    this.#endedMax = given.endedMax;
     this.#openStore = async ({ bucket }) =>
       createMemoryObjectStore({ bucket, cloud, ...(before && { before }) });
     const gateways = [homeGateway, ...nodes];
@@ -99,6 +104,10 @@ class TestHome implements Stage {
   transfers(): Transfers {
     if (this.#transfers === undefined) throw new Error("it has not started");
     return this.#transfers;
+  }
+
+  journal(): string {
+    return JSON.stringify([[...this.#disk.records], this.#disk.events]);
   }
 
   homeOf(gateway: GatewayId): string {
@@ -116,8 +125,12 @@ class TestHome implements Stage {
     const table = createTransfers({
       ...{ system, store, doors: this.#doors, clock, random, log, environment: {} },
       dir: join(this.dir, "transfers"),
+      ...(this.#endedMax === undefined ? {} : { endedMax: this.#endedMax }),
       stores: {
-        resolve: async (bucket) => ({ bucket, credentials: {} }),
+        resolve: async (bucket, { SECRET }) => ({
+          bucket,
+          credentials: SECRET === undefined ? {} : { secretAccessKey: SECRET },
+        }),
         open: this.#openStore,
       },
       plan: (request) => planTransfer(request, noSolver),

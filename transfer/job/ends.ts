@@ -35,9 +35,13 @@ export interface Ends {
 
 /**
  * @throws SkyError `cluster/not-found`, `cluster/not-up` for nodes that no gateway is at;
- *   `request/invalid` if something would be copied onto itself.
+ *   of `--via`, too; `request/invalid` if something would be copied onto itself.
  */
 export function endsOf(order: TransferOrder, sites: readonly GatewaySite[]): Ends {
+  for (const name of order.options.via ?? []) {
+    if (sites.some(({ gateway }) => gateway.startsWith(`${name}/`))) continue;
+    throw new SkyError("cluster/not-found", { name, hint: " It is named with --via." });
+  }
   const buckets: Bucket[] = [];
   const storeOf = (bucket: Bucket): number => {
     const found = buckets.findIndex((known) => isSameBucket(known, bucket));

@@ -49,6 +49,8 @@ export function bytesToPlan(ledger: Pick<Ledger, "todoAt">): number {
 }
 
 const bytesPerGb = 1e9;
+/** Connections of one session; source: `StreamDialOptions`. */
+export const lanesMax = 16;
 /** Where nobody measured: what planners assume, too. */
 const assumedGbps = 1;
 
@@ -166,7 +168,11 @@ function withStores({ reading, writing, between, options }: Drawn): Plan {
         ...edge,
         stripes: Array.from({ length: stripes }, (_, at) => at),
       })),
-      ...(between?.edges ?? []),
+      // What the wire opens at most for a hop.
+      ...(between?.edges ?? []).map((edge) => ({
+        ...edge,
+        connections: Math.min(edge.connections, options.options.connections ?? lanesMax, lanesMax),
+      })),
     ],
     stripes,
     gbps: rate,
