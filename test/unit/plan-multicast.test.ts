@@ -219,6 +219,23 @@ test("an edge that two trees use carries the stripes of both", async () => {
   );
 });
 
+test("sixty-four destinations are planned without a program, and each is fed", async () => {
+  const ids = Array.from({ length: 65 }, (_, i) => `n${i}`);
+  const never = { solve: () => assert.fail("a program") };
+  for (const name of ["spider", "mdst", "steiner", "multicast_ilp"] as const) {
+    const asked = { ...clique(ids, () => 4), solver: name, onceFromSource: true };
+    const plan = await planTransfer(asked, never);
+    checkTrees(plan);
+    assert.equal(sends(plan), 1);
+  }
+});
+
+test("a floor that no trees reach says what the ends allow", async () => {
+  const asked = { ...clique(["a", "b", "c"], () => 2), solver: "multicast_ilp" } as const;
+  const floor = { ...asked, goal: { kind: "floor", gbps: 50 } } as const;
+  await assert.rejects(planTransfer(floor, solver), /50 Gbit\/s .* the ends allow 2 Gbit\/s/);
+});
+
 test("a destination without gateways is written by its neighbours and relays nothing", async () => {
   const request = clique(["a", "b", "s"], () => undefined);
   const sites = request.sites.map((s) => ({ ...s, gatewaysMax: s.id === "s" ? 0 : 1 }));

@@ -190,7 +190,7 @@ function checkBundles({ edges, sites }: Plan): void {
 
 function triangle(rates: Readonly<Record<string, number>>): PlanRequest {
   const sites = ["a", "b", "r"].map((id) => {
-    return { id, region: "local", gatewaysMax: 1, gatewayPrice: 0 };
+    return { id, region: "ssh:lab", gatewaysMax: 1, gatewayPrice: 0 };
   });
   return {
     ...{ sites, source: "a", destinations: ["b"], bytes: 1e9, solver: "ilp" },
@@ -214,7 +214,7 @@ test("a relay five times as fast is taken by itself", async () => {
 
 test("a relay that gains little, or over links that nobody measured, is not", async () => {
   for (const rates of [
-    { "a>b": 0.5, "a>r": 0.54, "r>b": 0.54 },
+    { "a>b": 0.5, "a>r": 0.59, "r>b": 0.59 },
     { "a>r": 5, "r>b": 5 },
   ]) {
     const plan = await planUsual(triangle(rates), solver);
@@ -260,6 +260,14 @@ test("a ceiling holds where splitting makes every GB dearer", async () => {
   near(alone.pricePerGb, 0.075, 1e-3);
   assert.match(alone.notes.join(), /one way alone/);
   await assert.rejects(under(0.07), /\$0.07 a GB are asked for/);
+});
+
+test("a node of this machine is no relay for another one", async () => {
+  const asked = triangle({ "a>b": 1, "a>r": 5, "r>b": 5 });
+  const sites = asked.sites.map((site) => ({ ...site, region: "local" }));
+  assert.equal((await planUsual({ ...asked, sites }, solver)).edges.length, 1);
+  const far = sites.map((site) => (site.id === "r" ? { ...site, region: "ssh:lab" } : site));
+  assert.equal((await planUsual({ ...asked, sites: far }, solver)).edges.length, 2);
 });
 
 test("a solver that fails leaves the straight way, and a word about it", async () => {

@@ -6,7 +6,7 @@
 // rate are not worth it.
 
 import { errorText } from "../../model/errors.ts";
-import type { Plan, PlanRequest, Solver } from "../../model/transfer-plan.ts";
+import type { Plan, PlanRequest, Site, Solver } from "../../model/transfer-plan.ts";
 import { networkOf } from "./network.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import { planTransfer } from "./plan.ts";
@@ -16,10 +16,11 @@ import type { MilpSolver } from "./solver.ts";
 export type OpenRequest = Omit<PlanRequest, "solver">;
 
 /** By so much a plan over relays must be faster, or cheaper where a rate was asked for. */
-const worth = 1.1;
+const worth = 1.2;
 
 /** What `sky cp` takes by itself. @throws SkyError `plan/infeasible`, `request/invalid`. */
-export async function planUsual(request: OpenRequest, solver: MilpSolver): Promise<Plan> {
+export async function planUsual(asked: OpenRequest, solver: MilpSolver): Promise<Plan> {
+  const request = withoutNeighbours(asked);
   const usual = chooseSolver(request);
   const other = alternativeTo(request);
   if (other === undefined) return planTransfer({ ...request, solver: usual }, solver);
@@ -46,6 +47,20 @@ export function chooseSolver(request: OpenRequest): Solver {
   if (destinations.length > 1) return "direct";
   // Two stores need a gateway of somebody's between them.
   return isStore(source) && destinations.some(isStore) ? "ron" : "direct";
+}
+
+/**
+ * Nodes of this machine have one network: what goes over one of them to or from another is no
+ * faster for it, whatever was measured.
+ */
+function withoutNeighbours(request: OpenRequest): OpenRequest {
+  const ends = [request.source, ...request.destinations];
+  const isEnd = ({ id }: Site): boolean => ends.includes(id);
+  const isHere = ({ region }: Site): boolean => region === "local";
+  if (!request.sites.some((site) => isEnd(site) && isHere(site) && site.gatewaysMax > 0)) {
+    return request;
+  }
+  return { ...request, sites: request.sites.filter((site) => isEnd(site) || !isHere(site)) };
 }
 
 /** Trees for several destinations; for one whose own link was measured, an overlay. */

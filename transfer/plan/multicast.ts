@@ -34,6 +34,8 @@ const relaysMin = 4;
 const secondsMax = 2;
 const gap = 1e-3;
 const ratesMax = 6;
+/** Hops times destinations: a program for more would take too long. */
+const flowsMax = 12_000;
 
 /** @throws SkyError `plan/infeasible`. */
 export async function multicastPlan(network: Network, solver: MilpSolver): Promise<Plan> {
@@ -63,13 +65,15 @@ class Stripes {
     const { goal } = this.#network.request;
     if (goal.kind === "floor") return this.#planAt(goal.gbps);
     const known = this.#withoutProgram();
-    const found = await this.#fastest(known.plan?.gbps ?? 0);
+    const found = this.#isTooLarge() ? undefined : await this.#fastest(known.plan?.gbps ?? 0);
     if (known.plan === undefined) {
       if (found !== undefined) return found;
       throw known.refusal;
     }
     if (found !== undefined && found.gbps >= known.plan.gbps * (1 - gap)) return found;
-    const note = "trees found without the program were faster than its own";
+    const note = this.#isTooLarge()
+      ? "too many destinations for a program: the best of a packing of trees and the cheapest tree"
+      : "trees found without the program were faster than its own";
     return { ...known.plan, notes: [...known.plan.notes, note] };
   }
 
@@ -86,7 +90,14 @@ class Stripes {
     return outcomes.reduce((a, b) => ((b.plan?.gbps ?? 0) >= (a.plan?.gbps ?? 0) ? b : a));
   }
 
+  #isTooLarge(): boolean {
+    return this.#hops.length * this.#network.destinations.length > flowsMax;
+  }
+
   async #planAt(rate: number): Promise<Plan> {
+    const known = this.#isTooLarge() ? this.#withoutProgram() : undefined;
+    if (known?.refusal !== undefined) throw known.refusal;
+    if (known !== undefined) return known.plan;
     const trees = await this.#treesAt(rate);
     if (trees !== undefined) return this.#planOf(trees, this.#notes);
     throw infeasible(
@@ -165,17 +176,21 @@ class Stripes {
 
   /** What the ends alone allow: the source sends everything once, each destination takes it. */
   #most(): number {
-    const { source, destinations } = this.#network;
-    const sides = [
-      this.#side(source, "from", this.#network.egress(source)),
-      ...destinations.map((id) => this.#side(id, "to", this.#network.ingress(id))),
-    ];
-    return Math.min(...sides);
+    const { source, destinations, relays } = this.#network;
+    const sites = [source, ...destinations, ...relays];
+    const leaving = sites.map((to) => ({ from: source, to }));
+    return Math.min(
+      this.#side(source, leaving, this.#network.egress(source)),
+      ...destinations.map((to) => {
+        const coming = sites.map((from) => ({ from, to }));
+        return this.#side(to, coming, this.#network.ingress(to));
+      }),
+    );
   }
 
-  #side(id: string, side: keyof Hop, gbps: number): number {
-    const hops = this.#hops.filter((hop) => hop[side] === id);
-    const links = hops.reduce((sum, hop) => sum + carries(this.#network, hop), 0);
+  #side(id: string, hops: readonly Hop[], gbps: number): number {
+    const open = hops.filter(({ from, to }) => this.#network.link(from, to) !== undefined);
+    const links = open.reduce((sum, hop) => sum + carries(this.#network, hop), 0);
     const own = this.#network.isStore(id) ? Infinity : gbps * this.#network.site(id).gatewaysMax;
     return Math.min(links, own);
   }

@@ -93,17 +93,22 @@ class Room {
   readonly #hops = new Map<string, number>();
   readonly #out = new Map<string, number>();
   readonly #into = new Map<string, number>();
-  readonly hops: readonly Hop[];
+  readonly #from: ReadonlyMap<string, readonly Hop[]>;
 
   constructor(network: Network) {
-    this.hops = usableHops(network, network.relays);
-    for (const hop of this.hops) this.#hops.set(keyOf(hop), carries(network, hop));
+    const hops = usableHops(network, network.relays);
+    this.#from = Map.groupBy(hops, ({ from }) => from);
+    for (const hop of hops) this.#hops.set(keyOf(hop), carries(network, hop));
     for (const id of [network.source, ...network.destinations, ...network.relays]) {
       if (network.isStore(id)) continue;
       const count = network.site(id).gatewaysMax;
       this.#out.set(id, network.egress(id) * count);
       this.#into.set(id, network.ingress(id) * count);
     }
+  }
+
+  hopsFrom(id: string): readonly Hop[] {
+    return this.#from.get(id) ?? [];
   }
 
   hop(hop: Hop): number {
@@ -179,8 +184,8 @@ class Growth {
       if (first === undefined) return known;
       const [at, reach] = open.reduce((a, b) => (isBetter(b[1], a[1]) ? b : a), first);
       done.add(at);
-      for (const hop of this.#room.hops) {
-        if (hop.from !== at || reached.has(hop.to) || done.has(hop.to)) continue;
+      for (const hop of this.#room.hopsFrom(at)) {
+        if (reached.has(hop.to) || done.has(hop.to)) continue;
         const next = this.#extended(reach, hop);
         const old = known.get(hop.to);
         if (next.width > 1e-9 && (old === undefined || isBetter(next, old)))

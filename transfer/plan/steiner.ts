@@ -132,6 +132,7 @@ export function nearestFirst(
   once: boolean,
 ): Tree | undefined {
   const { source, destinations } = network;
+  const hopsFrom = Map.groupBy(hops, ({ from }) => from);
   const tree: Hop[] = [];
   for (;;) {
     const inTree = new Set([source, ...tree.map(({ to }) => to)]);
@@ -139,14 +140,14 @@ export function nearestFirst(
     if (left.length === 0) return treeWithin(network, tree);
     const starts =
       once && tree.length > 0 ? [...inTree].filter((id) => id !== source) : [...inTree];
-    const path = nearestPath(network, { hops, starts, inTree, targets: left });
+    const path = nearestPath(network, { hopsFrom, starts, inTree, targets: left });
     if (path === undefined) return undefined;
     tree.push(...path);
   }
 }
 
 interface Search {
-  readonly hops: readonly Hop[];
+  readonly hopsFrom: ReadonlyMap<string, readonly Hop[]>;
   readonly starts: readonly string[];
   readonly inTree: ReadonlySet<string>;
   readonly targets: readonly string[];
@@ -163,9 +164,9 @@ function nearestPath(network: Network, search: Search): readonly Hop[] | undefin
     const [at, cost] = next;
     done.add(at);
     if (search.targets.includes(at)) return wayTo(at, before);
-    for (const hop of search.hops) {
+    for (const hop of search.hopsFrom.get(at) ?? []) {
       const reached = cost + weightOf(network, hop);
-      const isOpen = hop.from === at && !search.inTree.has(hop.to);
+      const isOpen = !search.inTree.has(hop.to);
       if (!isOpen || reached >= (costs.get(hop.to) ?? Infinity)) continue;
       costs.set(hop.to, reached);
       before.set(hop.to, hop);
