@@ -100,9 +100,13 @@ atEmulator("putting together is gone on with where it was cut off", async (emula
 });
 
 atEmulator("an abort and a failed put leave no file of theirs", async (emulator, store) => {
-  const upload = await store.begin("x", { signal });
-  await store.putPart(upload, { number: 1, bytes: content(3) }, signal);
-  await store.abort(upload, signal);
+  for (const key of ["x", "new/deep/x"]) {
+    const upload = await store.begin(key, { signal });
+    await store.putPart(upload, { number: 1, bytes: content(3) }, signal);
+    await store.abort(upload, signal);
+    await store.abort(upload, signal);
+    assert.deepEqual(emulator.paths(), []);
+  }
   await store.put("file", content(1), { signal });
   await assert.rejects(store.put("file/below", content(1), { signal }), is("objects/refused"));
   emulator.cutNext("RENAME");

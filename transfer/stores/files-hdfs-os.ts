@@ -4,6 +4,7 @@
 // and only with the length that was written; its version is looked at before, as others may write
 // next.
 
+import { dirname } from "node:path/posix";
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { HdfsClient } from "./client-hdfs-os.ts";
 import { fileFactsOf } from "./file-attributes.ts";
@@ -76,6 +77,38 @@ export async function remove(
     await client.ask({ method: "DELETE", op: "DELETE", path, query, object }, signal);
   } catch (error) {
     if (!isSkyError(error, "objects/no-object")) throw error;
+  }
+}
+
+/** The folders above it that are not there, the innermost first. */
+export async function missingAbove(
+  client: HdfsClient,
+  { path, object }: HdfsFile,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const missing: string[] = [];
+  for (let at = dirname(path); at !== "/"; at = dirname(at)) {
+    if ((await statusOf(client, { path: at, object }, signal)) !== undefined) break;
+    missing.push(at);
+  }
+  return missing;
+}
+
+/** So many of the folders above it, from the innermost on, as far as nothing is in them. */
+export async function removeEmpty(
+  client: HdfsClient,
+  { path, object, count }: HdfsFile & { readonly count: number },
+  signal: AbortSignal,
+): Promise<void> {
+  let at = path;
+  try {
+    for (let left = count; left > 0; left -= 1) {
+      at = dirname(at);
+      await remove(client, { path: at, object, recursive: false }, signal);
+    }
+  } catch (error) {
+    // Somebody has put something there: it stays.
+    if (!isSkyError(error, "objects/refused")) throw error;
   }
 }
 

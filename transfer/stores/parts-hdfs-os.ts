@@ -17,8 +17,10 @@ import {
   type HdfsFile,
   json,
   makeFolder,
+  missingAbove,
   place,
   remove,
+  removeEmpty,
   renameOver,
   statusOf,
 } from "./files-hdfs-os.ts";
@@ -40,7 +42,9 @@ export function hdfsParts(client: HdfsClient): Parts {
         const why = "it ends in `/`, so it is a folder and has no parts";
         throw new SkyError("objects/refused", { object: key, why });
       }
-      const id = randomUUID();
+      // How many folders above were not there: what an abort takes away with it.
+      const made = (await missingAbove(client, { path, object: key }, signal)).length;
+      const id = `${randomUUID()}-${made}`;
       const folder = { path: objectNames(path, id).partial, object: key };
       await makeFolder(client, folder, signal);
       return { key, id };
@@ -49,7 +53,12 @@ export function hdfsParts(client: HdfsClient): Parts {
       putPart(client, { upload, number, bytes }, signal),
     parts: async (upload, signal) => (await filesOf(client, upload, signal)).parts,
     complete: (upload, parts, options) => complete(client, { upload, parts, ...options }),
-    abort: (upload, signal) => remove(client, { ...folderOf(upload), recursive: true }, signal),
+    abort: async (upload, signal) => {
+      await remove(client, { ...folderOf(upload), recursive: true }, signal);
+      const made = Number(/-(\d+)$/.exec(upload.id)?.[1] ?? 0);
+      const path = hdfsPath(upload.key);
+      await removeEmpty(client, { path, object: upload.key, count: made }, signal);
+    },
   };
 }
 
