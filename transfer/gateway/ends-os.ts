@@ -91,7 +91,7 @@ export class Ends {
       return paced(madeSource(object, source.compressible, cut), pace);
     }
     if (this.#sourceStore !== undefined) {
-      return paced(storeSource(this.#sourceStore, object, cut), pace);
+      return paced(storeSource(this.#sourceStore, object, begin), pace);
     }
     const file = fileSource(object, nodePath(home, object.source), cut);
     if (object.bytes === 0) await file.look();

@@ -3,6 +3,7 @@
 // What must always hold: an upload is on this gateway's disk, and told to the head, before its
 // first part goes out; one that was completed or aborted is not given up again.
 
+import type { Verification } from "../../model/transfer.ts";
 import type { CutRule } from "../chunks/cut.ts";
 import type { ChunkJournal } from "../chunks/journal.ts";
 import { storeToReceive, storeToSend } from "../chunks/object-store-target.ts";
@@ -10,6 +11,7 @@ import type { ObjectTarget } from "../chunks/object-target.ts";
 import type { SentObject } from "../chunks/send.ts";
 import { attributesOfFile } from "../stores/file-attributes.ts";
 import type { ObjectAttributes, Upload } from "../stores/object-store.ts";
+import { provenReads } from "../stores/whole-proof.ts";
 import type { Destination } from "./destination.ts";
 import type { Leftovers } from "./leftovers.ts";
 import type { Meter } from "./meters.ts";
@@ -18,17 +20,19 @@ import type { WriteObjectStore } from "./program.ts";
 import type { OperatorStore } from "./stores.ts";
 import { metered } from "./writing.ts";
 
-/** An object that is read by ranges, as many at a time as the operator may. */
+/**
+ * An object that is read by ranges, as many at a time as the operator may; where its digest is
+ * asked for, what was read is what the store says that it has.
+ */
 export function storeSource(
   { store, slots }: OperatorStore,
   { object, source: key, bytes, version }: GatewayObject,
-  cut: CutRule | undefined,
+  { cut, verify }: { readonly cut?: CutRule | undefined; readonly verify: Verification },
 ): SentObject {
   const source = storeToSend({ object, store, key, bytes, version, cut });
-  return {
-    ...source,
-    read: (range, signal) => slots.use(() => source.read(range, signal)),
-  };
+  const read: SentObject["read"] = (range, signal) => slots.use(() => source.read(range, signal));
+  const isProven = verify === "digest";
+  return { ...source, read: isProven ? provenReads({ store, key, bytes, version }, read) : read };
 }
 
 export interface StoreDestinationPorts {

@@ -131,14 +131,17 @@ class S3ObjectStore implements ObjectStore {
     }
     const version = bareTag(found.ETag);
     const bytes = found.ContentLength ?? 0;
-    const partBytes = isComposite(version) ? await this.#partBytes(key, signal) : undefined;
+    const isOfParts = isComposite(version) && this.#calls.hasPlainTags(found);
+    const partBytes = isOfParts
+      ? await this.#partBytes({ key, version, bytes }, signal)
+      : undefined;
     return {
       ...{ key, bytes, version, modifiedMs: found.LastModified?.getTime() ?? 0 },
       attributes: attributesOf(found),
       ...(this.#calls.provesBy(version, found)
         ? { checksum: { algorithm: "md5" as const, value: version } }
         : {}),
-      ...(partBytes === undefined || partBytes >= bytes ? {} : { partBytes }),
+      ...(partBytes === undefined ? {} : { partBytes }),
     };
   }
 
@@ -324,12 +327,22 @@ class S3ObjectStore implements ObjectStore {
     };
   }
 
-  /** Of an object in parts; a store that does not know parts gives the whole. */
-  async #partBytes(key: string, signal: AbortSignal): Promise<number | undefined> {
-    const command = new this.#sdk.HeadObjectCommand({ ...this.#named, Key: key, PartNumber: 1 });
-    const run: S3Call<HeadObjectCommandOutput>["run"] = (client, options) =>
-      client.send(command, options);
-    return (await this.#calls.sendOrMiss({ key, signal, run }))?.ContentLength;
+  /** Of an object whose ETag is of parts that have one size, the last aside. */
+  async #partBytes(
+    { key, version, bytes }: Pick<ListedObject, "key" | "version" | "bytes">,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const count = Number(/-(\d+)$/.exec(version)?.[1] ?? 0);
+    const sizeOf = async (PartNumber: number): Promise<number | undefined> => {
+      const command = new this.#sdk.HeadObjectCommand({ ...this.#named, Key: key, PartNumber });
+      const run: S3Call<HeadObjectCommandOutput>["run"] = (client, options) =>
+        client.send(command, options);
+      const part = await this.#calls.sendOrMiss({ key, signal, run });
+      return bareTag(part?.ETag) === version ? part?.ContentLength : undefined;
+    };
+    const [first = 0, last = 0] = await Promise.all([sizeOf(1), sizeOf(count)]);
+    // A store that does not know parts gives the whole, whichever is asked for.
+    return first > 0 && first * (count - 1) + last === bytes ? first : undefined;
   }
 }
 
