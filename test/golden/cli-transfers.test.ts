@@ -207,6 +207,7 @@ test("a dry run, a list, one with its failures, a grid: for people and for progr
   const { text, asked } = await printed(t, { preview, views, links, failures: [failure] }, [
     ["cp", "-r", "/data", bucket, "gs://mirror/data", "--dry-run"],
     ["cp", "-r", "/data", bucket, "--dry-run", "-o", "json"],
+    ["transfers", "-a"],
     ["transfers", "7"],
     ["transfers", "7", "--failures"],
     ["transfers", "cancel", "6"],
