@@ -151,6 +151,8 @@ export class Links {
       return;
     }
     session.onChannel((channel) => this.#options.onChannel(session, channel));
+    // Who dials again has lost the one before, and we may not have heard of it yet.
+    link.session?.close();
     link.session = session;
     link.changed.resolve();
     link.changed = Promise.withResolvers();
