@@ -67,7 +67,7 @@ test("a destination that stands still bounds the relay, and holds the source bac
     },
   });
   await round.begin();
-  const bytes = 184 * mib;
+  const bytes = 144 * mib;
   await round.tell([{ object: 0, source: "", bytes, targets: ["k"] }]);
   await standsStill(round);
   const held = relay.host.counts();

@@ -91,7 +91,7 @@ test("files of a node become files of it, proven and with their modes", async (t
   assert.equal(wrote.length, sizes.length);
   assert.deepEqual(digestsOf(wrote), read);
   assert.ok(
-    wrote.every(({ proof, bytes: size, object }) => proof === "read" && size === sizes[object]),
+    wrote.every(({ proof, bytes: size, object }) => proof === "file" && size === sizes[object]),
   );
   for (const [object, content] of bytes.entries()) {
     const path = join(gateway.home, "to/here/a", `b ${object}`);

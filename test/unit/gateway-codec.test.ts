@@ -67,7 +67,7 @@ const words: readonly GatewayWord[] = [
   { kind: "begun" },
   { kind: "credit", objects: 3 },
   { kind: "read", objects: [{ object: 1, digest }] },
-  { kind: "wrote", objects: [{ object: 1, destination: 0, bytes: 1, digest, proof: "read" }] },
+  { kind: "wrote", objects: [{ object: 1, destination: 0, bytes: 1, digest, proof: "file" }] },
   { kind: "upload", object: 1, destination: 0, upload: { key: "k", id: "u" } },
   { kind: "failed", handle: "w", object: 1, destination: 0, error: wordedError(new Error("x")) },
   { kind: "metrics", metrics: { operators: [], memoryBytes: 0, diskBytes: 0 } },

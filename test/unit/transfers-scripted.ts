@@ -184,7 +184,7 @@ export class Speaker {
     const digest = digestOf(isDamaged ? "other" : source);
     if (to.store === undefined) this.#world.standing.set(`${this.#gateway} ${target}`, digest);
     else if (!(await this.#upload(object, { ...to, store: to.store }))) return;
-    const written = { object, destination, bytes, digest, proof: "read" } as const;
+    const written = { object, destination, bytes, digest, proof: "file" } as const;
     await this.#say({ kind: "wrote", objects: [written] });
   }
 

@@ -15,6 +15,7 @@ import { openChunkJournal } from "../chunks/journal-os.ts";
 import type { FileAttributes } from "../chunks/object-file-os.ts";
 import type { ObjectTarget } from "../chunks/object-target.ts";
 import { fileToReceive } from "../chunks/receive-os.ts";
+import type { SmallFiles } from "../chunks/small-files-os.ts";
 import { fileFactsOf } from "../stores/file-attributes.ts";
 import { fileError } from "../stores/file-errors.ts";
 import { pathWithin } from "../stores/file-keys.ts";
@@ -39,6 +40,8 @@ export interface DestinationPorts extends JournalPorts {
   /** Reads each file once more before it has its name. */
   readonly isProven: boolean;
   readonly cut: CutRule | undefined;
+  /** Of the node. */
+  readonly group: SmallFiles | undefined;
 }
 
 /** @throws SkyError `objects/refused`, `objects/denied`: nothing can be written there. */
@@ -51,7 +54,7 @@ export async function openLocalDestination(
   const files = new FileTargets(folder, ports);
   return {
     ...{ handle, destination, meter: ports.meter, journal },
-    proof: ports.isProven ? "read" : "none",
+    proof: ports.isProven ? "file" : "none",
     target: async (object) => {
       return metered(await files.target(object, object.targets[destination] ?? ""), ports.meter);
     },
@@ -101,10 +104,9 @@ class FileTargets {
   }
 
   #file(object: GatewayObject, path: string): ObjectTarget {
-    const { transfer, locks, cut, isProven: proveAtEnd } = this.#ports;
-    const attributes = attributesOf(object);
-    const { bytes } = object;
-    const target = fileToReceive({ path, bytes, transfer, locks, attributes, cut, proveAtEnd });
+    const { transfer, locks, cut, group, isProven: proveAtEnd } = this.#ports;
+    const its = { attributes: attributesOf(object), bytes: object.bytes };
+    const target = fileToReceive({ ...its, path, transfer, locks, cut, group, proveAtEnd });
     return {
       ...target,
       open: async (journal) => {
@@ -112,7 +114,7 @@ class FileTargets {
         return {
           ...{ known: file.known, missing: (manifest) => file.missing(manifest) },
           put: (place, bytes) => told(path, () => file.put(place, bytes)),
-          finish: (manifest, its) => told(path, () => file.finish(manifest, its)),
+          finish: (manifest, how) => told(path, () => file.finish(manifest, how)),
           ...{ abort: () => file.abort(), close: () => file.close() },
         };
       },

@@ -11,6 +11,7 @@ import type { TransferName } from "../chunks/chunk-form.ts";
 import type { Receiver } from "../chunks/receive.ts";
 import type { TransferSecret } from "../chunks/seal.ts";
 import type { SentObject } from "../chunks/send.ts";
+import type { SmallFiles } from "../chunks/small-files-os.ts";
 import type { ChunkWork } from "../chunks/work.ts";
 import type { ObjectStore, OpenStore, Upload } from "../stores/object-store.ts";
 import type { Destination } from "./destination.ts";
@@ -40,6 +41,8 @@ export interface EndsOptions {
   readonly home: string;
   readonly dir: string;
   readonly locks: string;
+  /** Small files of the node are written and read together. */
+  readonly smallFiles: SmallFiles | undefined;
   readonly openStore: (open: OpenStore) => Promise<ObjectStore>;
   readonly work: ChunkWork;
   readonly clock: Clock;
@@ -48,7 +51,7 @@ export interface EndsOptions {
   readonly meters: Meters;
   readonly tally: Tally;
   readonly leftovers: Leftovers;
-  readonly pace: Pace;
+  readonly pace: Pace | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -161,7 +164,8 @@ export class Ends {
     const { transfer, verify, folders, cut } = begin;
     const meter = meters.of(writer.handle);
     const isProven = verify === "digest";
-    const ports = { dir, locks, transfer, leftovers, meter, isProven, cut };
+    const group = this.#options.smallFiles;
+    const ports = { dir, locks, transfer, leftovers, meter, isProven, cut, group };
     if (writer.op === "discard") return await openDiscard(writer, ports);
     if (writer.op === "write_object_store") return await this.#openStoreEnd(writer, ports);
     const folder = folders[writer.destination];

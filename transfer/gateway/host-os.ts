@@ -15,6 +15,8 @@ import type { Log } from "../../runtime/log.ts";
 import type { Random } from "../../runtime/random.ts";
 import type { StreamChannel } from "../../runtime/stream.ts";
 import { sweepObjectLocks } from "../chunks/object-lock-sqlite.ts";
+import { createSmallFiles, type SmallFiles } from "../chunks/small-files-os.ts";
+import { createSmallReads } from "../chunks/small-reads-os.ts";
 import type { ChunkWork } from "../chunks/work.ts";
 import type { ObjectStore, OpenStore } from "../stores/object-store.ts";
 import { Admission } from "./admission.ts";
@@ -60,6 +62,9 @@ class Host implements GatewayHost {
   readonly #admission: Admission;
   /** By transfer. */
   readonly #rounds = new Map<string, Served>();
+  /** Threads, which begin with the first round. */
+  #smallFiles: SmallFiles | undefined;
+  #smallReads: ReturnType<typeof createSmallReads> | undefined;
   readonly #serving = new Set<Promise<void>>();
   readonly #closing = new AbortController();
 
@@ -96,6 +101,8 @@ class Host implements GatewayHost {
   async close(): Promise<void> {
     this.#closing.abort(new SkyError("stream/closed", { why: "the gateway ends" }));
     await Promise.all(this.#serving);
+    await this.#smallFiles?.close();
+    await this.#smallReads?.close();
   }
 
   async #serve(channel: StreamChannel, signal: AbortSignal): Promise<void> {
@@ -145,8 +152,11 @@ class Host implements GatewayHost {
     const { transfer, limits } = begin;
     await this.#rounds.get(transfer)?.stop("keep");
     const { gateway, addresses, home, dir, work, clock, random, log, openStore } = this.#options;
+    this.#smallFiles ??= createSmallFiles();
+    this.#smallReads ??= createSmallReads();
     const round = new Round(begin, {
       ...{ gateway, addresses, home, work, clock, random, log, openStore, locks: this.#locks },
+      ...{ smallFiles: this.#smallFiles, smallReads: this.#smallReads },
       ...{ dir: join(dir, transfer), say: (word) => words.say(word) },
       admission: this.#admission.share({ bytesMax: limits.memoryBytes }),
     });

@@ -156,7 +156,7 @@ const error = object({ code: text(64), text: text(65_536), retry: flag });
 const read = object({ object: count(objectsMax), digest });
 const written = object({
   ...{ object: count(objectsMax), destination: count(destinationsMax), bytes: count(), digest },
-  proof: exactly("store", "read", "none"),
+  proof: exactly("store", "file", "none"),
 });
 
 const operatorMetrics = object({

@@ -119,8 +119,11 @@ export interface WrittenObject {
   readonly destination: number;
   readonly bytes: number;
   readonly digest: Digest;
-  /** How that was proven: what the store says of it, or reading it again. */
-  readonly proof: "store" | "read" | "none";
+  /**
+   * How that was proven. `store`: it has checked each part, and the whole. `file`: each byte was
+   * proven before it was written and flushed, and what others may have touched was read again.
+   */
+  readonly proof: "store" | "file" | "none";
 }
 
 export interface GatewayMetrics {

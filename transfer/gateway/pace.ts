@@ -40,8 +40,7 @@ export interface Pace {
   wait(bytes: number, signal: AbortSignal): Promise<void>;
 }
 
-export function paceOf(bytesPerSecond: number | undefined, clock: Clock): Pace {
-  if (bytesPerSecond === undefined) return { wait: async () => {} };
+export function paceOf(bytesPerSecond: number, clock: Clock): Pace {
   const bucket = new TokenBucket(bytesPerSecond, clock.now().monoMs);
   return {
     wait: async (bytes, signal) => {
@@ -51,9 +50,10 @@ export function paceOf(bytesPerSecond: number | undefined, clock: Clock): Pace {
   };
 }
 
-/** The same object, read no faster than that. */
-export function paced(source: SentObject, pace: Pace): SentObject {
+/** The same object, read no faster than that, and by nobody else then. */
+export function paced(source: SentObject, pace: Pace | undefined): SentObject {
   const { readInto } = source;
+  if (pace === undefined) return source;
   return {
     ...{ object: source.object, bytes: source.bytes, cut: source.cut },
     read: async (range, signal) => {

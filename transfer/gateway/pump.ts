@@ -8,12 +8,13 @@
 // failed for good leaves nothing there, and what may be tried again keeps what it has.
 
 import { isSkyError } from "../../model/errors.ts";
-import { type ByteRange, cutBySize, isOneChunk } from "../chunks/cut.ts";
+import { type ByteRange, type CutRule, cutBySize, isOneChunk } from "../chunks/cut.ts";
 import { type EncodedManifest, ManifestBuilder } from "../chunks/manifest.ts";
 import type { ObjectFile } from "../chunks/object-file-os.ts";
 import type { PlacedChunk } from "../chunks/object-place.ts";
 import type { ObjectTarget } from "../chunks/object-target.ts";
 import type { SentObject } from "../chunks/send.ts";
+import { Slots } from "../chunks/slots.ts";
 import type { ChunkWork } from "../chunks/work.ts";
 import type { AdmissionShare } from "./admission.ts";
 import { type Destination, nothing, placesOf } from "./destination.ts";
@@ -31,8 +32,10 @@ export interface PumpOptions {
   readonly tally: Tally;
   readonly work: ChunkWork;
   readonly admission: AdmissionShare;
-  /** Objects that are copied at a time. */
-  readonly sideBySide: number;
+  readonly cut: CutRule | undefined;
+  /** Objects of several chunks that are copied at a time, and objects in all. */
+  readonly largeMax: number;
+  readonly sideBySideMax: number;
 }
 
 /** Chunks of one object that are on their way at a time, at most. */
@@ -43,12 +46,15 @@ const mendsMax = 3;
 /** Resolves when there are no more objects; what fails is told to the tally. */
 export async function pumpObjects(options: PumpOptions, signal: AbortSignal): Promise<void> {
   const waiting = options.objects[Symbol.asyncIterator]();
-  const workers = Array.from({ length: options.sideBySide }, async () => {
+  const large = new Slots(options.largeMax);
+  const workers = Array.from({ length: options.sideBySideMax }, async () => {
     for (;;) {
       const next = await waiting.next();
       if (next.done === true) return;
       signal.throwIfAborted();
-      await new Copy(options, next.value, signal).run();
+      const copy = new Copy(options, next.value, signal);
+      const isSmall = isOneChunk(next.value.bytes, options.cut);
+      await (isSmall ? copy.run() : large.use(() => copy.run()));
     }
   });
   await Promise.all(workers);

@@ -14,6 +14,8 @@ import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Random } from "../../runtime/random.ts";
+import type { SmallReads } from "../chunks/send-options.ts";
+import type { SmallFiles } from "../chunks/small-files-os.ts";
 import type { ChunkWork } from "../chunks/work.ts";
 import type { ObjectStore, OpenStore } from "../stores/object-store.ts";
 import type { AdmissionShare } from "./admission.ts";
@@ -25,7 +27,7 @@ import { Links, type LinksOptions } from "./links-os.ts";
 import { Meters } from "./meters.ts";
 import type { Begin, GatewayObject, GatewayOrder, GatewayWord } from "./orders.ts";
 import { outletsOf, type Writer } from "./outlets.ts";
-import { paceOf } from "./pace.ts";
+import { type Pace, paceOf } from "./pace.ts";
 import type { GatewayId, Root } from "./program.ts";
 import { pumpObjects } from "./pump.ts";
 import { Receiving } from "./receiving-os.ts";
@@ -44,6 +46,8 @@ export interface RoundPorts {
   /** Of this transfer at this gateway. */
   readonly dir: string;
   readonly locks: string;
+  readonly smallFiles: SmallFiles | undefined;
+  readonly smallReads: SmallReads | undefined;
   readonly openStore: (open: OpenStore) => Promise<ObjectStore>;
   readonly admission: AdmissionShare;
   readonly work: ChunkWork;
@@ -52,8 +56,9 @@ export interface RoundPorts {
   readonly log: Log;
 }
 
-/** Objects that are copied at a time within the gateway. */
-export const sideBySideMax = 32;
+/** Objects that are copied at a time within the gateway, and those of several chunks among them. */
+export const sideBySideMax = 256;
+export const largeMax = 32;
 /** Of the wire: chunks that are sealed or asked for, at each of its ends here. */
 export const windowBytesMin = 32 * 1024 * 1024;
 /** Tries to reach a peer, in a row, that moved nothing. */
@@ -63,6 +68,10 @@ const metricsMs = 250;
 /** Of a store that is asked to give up uploads. */
 const removeMs = 30_000;
 const privateMode = 0o700;
+
+function paceIn({ limits: { bytesPerSecond } }: Begin, clock: Clock): Pace | undefined {
+  return bytesPerSecond === undefined ? undefined : paceOf(bytesPerSecond, clock);
+}
 
 export class Round {
   readonly #begin: Begin;
@@ -98,7 +107,7 @@ export class Round {
     this.#leftovers = openLeftovers(join(ports.dir, "leftovers"), begin.transfer);
     this.#ends = new Ends({
       ...{ ...ports, begin, source, writers, meters: this.#meters, tally: this.#tally },
-      ...{ leftovers: this.#leftovers, pace: paceOf(begin.limits.bytesPerSecond, clock) },
+      ...{ leftovers: this.#leftovers, pace: paceIn(begin, clock) },
       signal: this.#stopping.signal,
     });
     const onChannel: LinksOptions["onChannel"] = (session, channel) => {
@@ -266,21 +275,31 @@ export class Round {
     const source = this.#source();
     if (source === undefined) return;
     const { signal } = this.#stopping;
-    const { work, admission } = this.#ports;
+    const { work, admission, smallReads } = this.#ports;
     const { program, limits } = this.#begin;
     const usual = { objects: this.#feed, tally: this.#tally, work };
     const open = (object: GatewayObject) => this.#ends.source(object);
     if (this.#isSending()) {
       const sealedBytesMax = admission.reserve(windowBytesMin, limits.memoryBytes);
       const sinkOf = (destination: number) => this.#ends.receiverOf(destination);
-      const sending = { ...this.#hops(), ...usual, program, source, open, sealedBytesMax, sinkOf };
+      const sending = {
+        ...this.#hops(),
+        ...usual,
+        program,
+        source,
+        open,
+        sealedBytesMax,
+        sinkOf,
+        smallReads,
+      };
       this.#watch(source.handle, sendAll({ ...sending, secret: this.#ends.secret }, signal));
       return;
     }
     const { handle } = source;
     const pumping = {
       ...{ ...usual, handle, meter: this.#meters.of(handle), open, admission },
-      ...{ destinations: this.#ends.destinations, sideBySide: sideBySideMax },
+      ...{ destinations: this.#ends.destinations, largeMax, sideBySideMax },
+      cut: this.#begin.cut,
     };
     this.#watch(handle, pumpObjects(pumping, signal));
   }

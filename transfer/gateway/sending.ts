@@ -9,6 +9,7 @@ import type { ChunkSink } from "../chunks/exchange.ts";
 import type { SendHop } from "../chunks/push-hops.ts";
 import type { TransferSecret } from "../chunks/seal.ts";
 import { type SentObject, sendObjects } from "../chunks/send.ts";
+import type { SmallReads } from "../chunks/send-options.ts";
 import type { SendWay } from "../chunks/send-ways.ts";
 import type { ChunkWork } from "../chunks/work.ts";
 import type { Meter, Meters } from "./meters.ts";
@@ -34,6 +35,7 @@ export interface SendingOptions extends HopPorts {
   readonly secret: TransferSecret | TransferName;
   readonly work: ChunkWork;
   readonly sealedBytesMax: number;
+  readonly smallReads: SmallReads | undefined;
   /** What writes a destination here. */
   readonly sinkOf: (destination: number) => ChunkSink;
   readonly tally: Tally;
@@ -41,12 +43,13 @@ export interface SendingOptions extends HopPorts {
 
 /** Resolves when all objects are delivered or failed. @throws SkyError when a way has no hops. */
 export async function sendAll(options: SendingOptions, signal: AbortSignal): Promise<void> {
-  const { program, source, secret, work, sealedBytesMax, tally } = options;
+  const { program, source, secret, work, sealedBytesMax, smallReads, tally } = options;
   const ways = waysOf(options);
   const meter = options.meters.of(source.handle);
   await sendObjects({
     ...{ ways, secret, work, sealedBytesMax, signal },
     objects: sentOf(options),
+    ...(smallReads === undefined ? {} : { smallReads }),
     compress: compresses(program),
     onSafe: (_, { bytes }) => {
       meter.bytes += bytes;

@@ -12,6 +12,7 @@ import { SkyError } from "../../model/errors.ts";
 import { noRoom } from "../../runtime/room-os.ts";
 import type { ByteRange, CutRule } from "../chunks/cut.ts";
 import type { SentObject } from "../chunks/send.ts";
+import type { SmallFileSource } from "../chunks/send-options.ts";
 import { fileError } from "../stores/file-errors.ts";
 import { fileVersion } from "../stores/file-version.ts";
 import type { GatewayObject } from "./orders.ts";
@@ -41,6 +42,7 @@ export class FileSource implements SentObject {
   readonly object: number;
   readonly bytes: number;
   readonly cut: CutRule | undefined;
+  readonly file: SmallFileSource;
   readonly #version: string | undefined;
   readonly #path: string;
   #opening: Promise<OpenFile> | undefined;
@@ -50,6 +52,7 @@ export class FileSource implements SentObject {
     this.object = object;
     this.bytes = bytes;
     this.cut = cut;
+    this.file = { path, version };
     this.#version = version;
     this.#path = path;
   }
