@@ -6,8 +6,9 @@
 
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { TransferOrder } from "../../model/transfer.ts";
-import { type CutRule, cutRuleOf } from "../../transfer/chunks/cut.ts";
+import type { CutRule } from "../../transfer/chunks/cut.ts";
 import type { GatewaySite } from "../../transfer/gateway/doors.ts";
+import { cutRuleFor } from "../../transfer/job/cut-rule.ts";
 import { type Ends, endsOf, type Place, rootOf } from "../../transfer/job/ends.ts";
 import { sieveOf } from "../../transfer/job/filters.ts";
 import type { Ledger, ThereObject } from "../../transfer/job/ledger.ts";
@@ -187,7 +188,8 @@ export class Ground {
       place.kind === "store" ? [place.store] : [],
     );
     const stores = await Promise.all([...new Set(written)].map((one) => this.stores.get(one)));
-    return cutRuleOf(stores.map(({ limits }) => limits));
+    const limits = stores.map((store) => store.limits);
+    return cutRuleFor(this.#options.order.options, limits);
   }
 
   /** Lists all destinations of a sync into the ledger. What filters leave out is not looked at. */

@@ -7,6 +7,7 @@
 import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
 import type { TransferOrder } from "../../model/transfer.ts";
 import type { ListedNote } from "../../transfer/gateway/orders.ts";
+import { largestFor } from "../../transfer/job/cut-rule.ts";
 import { sieveOf } from "../../transfer/job/filters.ts";
 import type { Ledger, NewCopy, NewObject } from "../../transfer/job/ledger.ts";
 import { type Destination, targetOf } from "../../transfer/job/mapping.ts";
@@ -167,12 +168,10 @@ function demandFits(
   { options }: TransferOrder,
 ): void {
   demandKey(target, limits);
-  const { objectBytesMax, putBytesMax } = limits;
-  const max = options.multipart ? objectBytesMax : putBytesMax;
-  if (bytes <= max) return;
-  const what = options.multipart ? "an object" : "one put";
-  const why = `it has ${bytes} bytes, and ${what} has at most`;
-  throw new SkyError("objects/refused", { object: source, why: `${why} ${max}` });
+  const largest = largestFor(options, limits);
+  if (bytes <= largest.bytes) return;
+  const why = `it has ${bytes} bytes, and ${largest.why}`;
+  throw new SkyError("objects/refused", { object: source, why });
 }
 
 /** Files that should have been listed and could not: they failed, at every destination. */

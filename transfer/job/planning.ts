@@ -12,6 +12,7 @@ import type { Grid, Plan, PlanEdge, PlanRequest, Prices, Site } from "../../mode
 import type { GatewaySite } from "../gateway/doors.ts";
 import { type GatewayId, homeGateway } from "../gateway/program.ts";
 import { isHere, isLoopback } from "../gateway/reach.ts";
+import { gridByRegion } from "../plan/grid.ts";
 import { averagePrice } from "../plan/tariff.ts";
 import { bucketText } from "../stores/paths.ts";
 import type { Ends, Place } from "./ends.ts";
@@ -116,17 +117,39 @@ async function planBetween(
     const { via } = options;
     return via === undefined || via.some((cluster) => gateway.startsWith(`${cluster}/`));
   };
-  const used = sites.filter((site) => ends.includes(site.gateway) || mayRelay(site));
+  const relays = someOfEach(
+    sites.filter((site) => !ends.includes(site.gateway) && mayRelay(site)),
+    options.instancesMax,
+  );
+  const used = sites.filter((site) => ends.includes(site.gateway) || relays.has(site.gateway));
+  const regions = new Map(sites.map(({ gateway, region }) => [gateway, region]));
   const { solver = "direct" } = options;
   const isSided = solver === "src_one_sided" || solver === "dst_one_sided";
   const request: PlanRequest = {
-    ...{ sites: used.map(planSite), grid, prices, bytes },
+    ...{ sites: used.map(planSite), prices, bytes },
+    // A user's grid may name regions.
+    grid: gridByRegion(grid, (id) => regions.get(id)),
     ...{ source: reading.gateway, destinations: away, goal: goalOf(options) },
     // Both ends have gateways of their own here.
     solver: isSided ? "direct" : solver,
     ...(away.length > 1 ? { onceFromSource: true } : {}),
   };
   return await plan(request, options.solver === undefined);
+}
+
+/** Relays: at most so many of each region, the first of them. */
+function someOfEach(
+  relays: readonly GatewaySite[],
+  max = Number.POSITIVE_INFINITY,
+): ReadonlySet<GatewayId> {
+  const counts = new Map<string, number>();
+  const chosen = new Set<GatewayId>();
+  for (const { gateway, region } of relays) {
+    const count = counts.get(region) ?? 0;
+    if (count < max) chosen.add(gateway);
+    counts.set(region, count + 1);
+  }
+  return chosen;
 }
 
 function goalOf({ gbps, pricePerGb }: TransferOptions): PlanRequest["goal"] {
