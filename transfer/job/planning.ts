@@ -8,7 +8,15 @@
 
 import type { TransferOptions } from "../../model/transfer.ts";
 import type { Bucket } from "../../model/transfer-path.ts";
-import type { Grid, Plan, PlanEdge, PlanRequest, Prices, Site } from "../../model/transfer-plan.ts";
+import type {
+  Grid,
+  Plan,
+  PlanEdge,
+  PlanRequest,
+  Prices,
+  Site,
+  Solver,
+} from "../../model/transfer-plan.ts";
 import type { GatewaySite } from "../gateway/doors.ts";
 import { type GatewayId, homeGateway } from "../gateway/program.ts";
 import { isHere, isLoopback } from "../gateway/reach.ts";
@@ -58,6 +66,8 @@ const assumedGbps = 1;
 /** @throws SkyError `plan/infeasible`. */
 export async function planRound(options: PlanningOptions): Promise<Planned> {
   const { ends } = options;
+  const overlay = await planOverStore(options);
+  if (overlay !== undefined) return overlay;
   const reading = readingEnd(options);
   const writing = ends.destinations.map(({ place }, at) =>
     options.absent.has(at) ? undefined : writingEnd(place, reading, options),
@@ -66,6 +76,52 @@ export async function planRound(options: PlanningOptions): Promise<Planned> {
   const away = [...new Set(gateways)].filter((gateway) => gateway !== reading.gateway);
   const between = away.length === 0 ? undefined : await planBetween(reading, away, options);
   return { plan: withStores({ reading, writing, between, options }), reading, writing, between };
+}
+
+/**
+ * From a file to a store or back, where something is known of links to stores, or a planner is
+ * named: the relay that is nearest to the store may then read or write it.
+ */
+async function planOverStore(options: PlanningOptions): Promise<Planned | undefined> {
+  const { ends, regions, options: asked } = options;
+  const [only, ...others] = ends.destinations;
+  if (only === undefined || others.length > 0) return undefined;
+  const isToStore = only.place.kind === "store";
+  const place = isToStore ? only.place : ends.source;
+  const files = isToStore ? ends.source : only.place;
+  if (place.kind !== "store" || files.kind !== "files" || isLocalBucket(options, place.store)) {
+    return undefined;
+  }
+  if (asked.profile === undefined && asked.solver === undefined) return undefined;
+  const store = nameOf(place, ends.buckets);
+  const region = regions[place.store] ?? "unknown";
+  const site: Site = { id: store, region, gatewaysMax: 0, gatewayPrice: 0 };
+  const [source, destination] = isToStore ? [files.gateway, store] : [store, files.gateway];
+  const sides: Solver = isToStore ? "src_one_sided" : "dst_one_sided";
+  const solver = asked.solver === undefined || asked.solver === "direct" ? sides : asked.solver;
+  const request = requestOf(options, { source, destinations: [destination], stores: [site] });
+  const plan = await options.plan({ ...request, solver }, asked.solver === undefined);
+  const isAtStore = ({ from, to }: PlanEdge): boolean => from === store || to === store;
+  const near = plan.edges.filter(isAtStore).map(({ from, to }) => (isToStore ? from : to));
+  // One gateway reads or writes it: where the planner takes several, straight is as good.
+  if (new Set(near).size !== 1 || near[0] === undefined) return undefined;
+  const end = { gateway: near[0], store: place.store };
+  const [reading, writing] = isToStore
+    ? [{ gateway: files.gateway }, [end]]
+    : [end, [{ gateway: files.gateway }]];
+  const edges = plan.edges.filter((edge) => !isAtStore(edge));
+  const between = edges.length === 0 ? undefined : { ...plan, edges };
+  return { plan, reading, writing, between };
+}
+
+/** It is served at an address of this machine. */
+function isLocalBucket({ ends }: PlanningOptions, store: number): boolean {
+  const endpoint = ends.buckets[store]?.endpoint;
+  return endpoint !== undefined && isLoopback(hostOf(endpoint));
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, "") : "";
 }
 
 function readingEnd({ ends, sites, options, absent }: PlanningOptions): ReadingEnd {
@@ -100,8 +156,7 @@ function reaches(
   sites: readonly GatewaySite[],
 ): boolean {
   const address = bucket?.store === "hdfs" ? `http://${bucket.bucket}` : bucket?.endpoint;
-  if (address === undefined || !URL.canParse(address)) return true;
-  if (!isLoopback(new URL(address).hostname.replace(/^\[|\]$/g, ""))) return true;
+  if (address === undefined || !isLoopback(hostOf(address))) return true;
   const site = sites.find((one) => one.gateway === gateway);
   return site === undefined || isHere(site);
 }
@@ -109,9 +164,27 @@ function reaches(
 async function planBetween(
   reading: ReadingEnd,
   away: readonly GatewayId[],
-  { sites, options, bytes, grid, prices, avoided, plan }: PlanningOptions,
+  options: PlanningOptions,
 ): Promise<Plan> {
-  const ends = [reading.gateway, ...away];
+  const { solver = "direct" } = options.options;
+  const isSided = solver === "src_one_sided" || solver === "dst_one_sided";
+  const ends = { source: reading.gateway, destinations: away, stores: [] };
+  // Both ends have gateways of their own here.
+  const request = { ...requestOf(options, ends), solver: isSided ? "direct" : solver } as const;
+  return await options.plan(request, options.options.solver === undefined);
+}
+
+interface Asked {
+  readonly source: string;
+  readonly destinations: readonly string[];
+  readonly stores: readonly Site[];
+}
+
+function requestOf(
+  { sites, options, bytes, grid, prices, avoided }: PlanningOptions,
+  { source, destinations, stores }: Asked,
+): Omit<PlanRequest, "solver"> {
+  const ends = [source, ...destinations];
   const mayRelay = ({ gateway }: GatewaySite): boolean => {
     if (gateway === homeGateway || avoided.has(gateway)) return false;
     const { via } = options;
@@ -122,19 +195,14 @@ async function planBetween(
     options.instancesMax,
   );
   const used = sites.filter((site) => ends.includes(site.gateway) || relays.has(site.gateway));
-  const regions = new Map(sites.map(({ gateway, region }) => [gateway, region]));
-  const { solver = "direct" } = options;
-  const isSided = solver === "src_one_sided" || solver === "dst_one_sided";
-  const request: PlanRequest = {
-    ...{ sites: used.map(planSite), prices, bytes },
+  const all = [...used.map(planSite), ...stores];
+  const regions = new Map(all.map(({ id, region }) => [id, region]));
+  return {
+    ...{ sites: all, prices, bytes, source, destinations, goal: goalOf(options) },
     // A user's grid may name regions.
     grid: gridByRegion(grid, (id) => regions.get(id)),
-    ...{ source: reading.gateway, destinations: away, goal: goalOf(options) },
-    // Both ends have gateways of their own here.
-    solver: isSided ? "direct" : solver,
-    ...(away.length > 1 ? { onceFromSource: true } : {}),
+    ...(destinations.length > 1 ? { onceFromSource: true } : {}),
   };
-  return await plan(request, options.solver === undefined);
 }
 
 /** Relays: at most so many of each region, the first of them. */
