@@ -122,7 +122,7 @@ class Link {
     return {
       ...{ kind: "begin", round: 1, ...about },
       peers: [{ peer, dial: site === dialler, connections }],
-      ...{ stores: [], limits: { memoryBytes, diskBytes: 0 }, verify: "none", multipart: false },
+      ...{ stores: [], limits: { memoryBytes, diskBytes: 0 }, verify: "none" },
       folders: [null],
     };
   }

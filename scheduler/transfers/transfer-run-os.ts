@@ -284,15 +284,14 @@ export class TransferRun {
     const stores = await Promise.all(
       ground.ends.buckets.map((_, store) => ground.stores.orderOf(store)),
     );
-    const { verify, multipart, multipartBytes, bandwidth } = order.options;
+    const { verify, bandwidth } = order.options;
     const folders = ground.roots();
     const cut = await ground.cut();
     const begin = (part: Part): Omit<Begin, "kind" | "peers" | "pass"> => ({
-      ...{ transfer, round: rounds, program: part.program, verify, multipart, folders },
+      ...{ transfer, round: rounds, program: part.program, verify, folders },
       stores: part.stores.flatMap((store) => stores[store] ?? []),
       ...(key !== undefined && isEnd(part) ? { key } : {}),
       ...(cut === undefined ? {} : { cut }),
-      ...(multipartBytes === undefined ? {} : { multipartBytes }),
       limits: {
         ...{ memoryBytes, diskBytes },
         ...(bandwidth === undefined || !part.reads ? {} : { bytesPerSecond: bandwidth }),

@@ -153,7 +153,7 @@ export async function beginsOf(
   return (gateway, program) => ({
     ...{ kind: "begin", transfer, round: 1, program, peers: [], pass: passOf(passes, gateway) },
     ...{ stores: [], limits: { memoryBytes: 64 * 1024 ** 2, diskBytes: 64 * 1024 ** 2 } },
-    ...{ verify: "digest", multipart: true, folders: [] },
+    ...{ verify: "digest", folders: [] },
     ...more,
   });
 }

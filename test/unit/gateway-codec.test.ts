@@ -45,7 +45,7 @@ const begin: GatewayOrder = {
   key: Buffer.alloc(32, 7).toString("base64"),
   stores: [{ bucket: { store: "s3", bucket: "x" }, credentials: { secretAccessKey: secret } }],
   limits: { memoryBytes: 1, diskBytes: 2, bytesPerSecond: 0.5 },
-  ...{ verify: "digest", multipart: true, folders: ["data", null] },
+  ...{ verify: "digest", folders: ["data", null] },
 };
 
 const object: GatewayObject = {

@@ -126,7 +126,7 @@ const pass = object({
   ...{ peer: id, authority: secretText, certificate: secretText, key: secretText },
 });
 
-const cut = object({}, { bytesMin: count(), chunksMax: count() });
+const cut = object({}, { bytes: count(), bytesMin: count(), chunksMax: count() });
 
 const limits = object({ memoryBytes: count(), diskBytes: count() }, { bytesPerSecond: finite });
 
@@ -137,10 +137,9 @@ export const orderShape: Shape = oneOf("kind", {
       peers: list(object({ peer: id, dial: flag }, { connections: count(1_024) }), peersMax),
       stores: list(openStore, 1_024),
       verify: exactly(...verifications),
-      multipart: flag,
       folders: list(orNull(text(65_536)), destinationsMax),
     },
-    { key: text(64, /^[A-Za-z0-9+/]{43}=$/), multipartBytes: count(), cut },
+    { key: text(64, /^[A-Za-z0-9+/]{43}=$/), cut },
   ),
   peer: object({ kind, peer: id, target }),
   objects: object({ kind, objects: list(transferObject, listMax) }),

@@ -71,8 +71,6 @@ export type GatewayOrder =
       readonly stores: readonly OpenStore[];
       readonly limits: GatewayLimits;
       readonly verify: Verification;
-      readonly multipart: boolean;
-      readonly multipartBytes?: number;
       /** What the destinations demand of the cut; all rounds of a transfer have the same. */
       readonly cut?: CutRule;
       /** Where writers make their files: a destination's path stays below it. */

@@ -5,11 +5,11 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { cutRuleOf } from "../../transfer/chunks/cut.ts";
-import type { Program } from "../../transfer/gateway/program.ts";
-import { storeLimits } from "../../transfer/stores/limits.ts";
-import type { OpenStore } from "../../transfer/stores/object-store.ts";
-import { createMemoryObjectStore, MemoryCloud } from "../../transfer/stores/store-memory.ts";
+import { cutRuleOf } from "../../../transfer/chunks/cut.ts";
+import type { Program } from "../../../transfer/gateway/program.ts";
+import { storeLimits } from "../../../transfer/stores/limits.ts";
+import type { OpenStore } from "../../../transfer/stores/object-store.ts";
+import { createMemoryObjectStore, MemoryCloud } from "../../../transfer/stores/store-memory.ts";
 import {
   makeFiles,
   program,
@@ -18,9 +18,9 @@ import {
   send,
   TestRound,
   write,
-} from "../support/gateway-rounds.ts";
-import { startGateway, type TestGateway, temporaryFolder } from "../support/gateways.ts";
-import { until } from "../support/until.ts";
+} from "../../support/gateway-rounds.ts";
+import { startGateway, type TestGateway, temporaryFolder } from "../../support/gateways.ts";
+import { until } from "../../support/until.ts";
 
 const mib = 1024 ** 2;
 const [a, b, c] = ["t/a", "t/b", "t/c"] as const;

@@ -6,13 +6,13 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { SkyError } from "../../model/errors.ts";
-import { cutRuleOf } from "../../transfer/chunks/cut.ts";
-import type { GatewayObject } from "../../transfer/gateway/orders.ts";
-import type { Branch, Leaf, Root } from "../../transfer/gateway/program.ts";
-import { storeLimits } from "../../transfer/stores/limits.ts";
-import type { OpenStore } from "../../transfer/stores/object-store.ts";
-import { createMemoryObjectStore, MemoryCloud } from "../../transfer/stores/store-memory.ts";
+import { SkyError } from "../../../model/errors.ts";
+import { cutRuleOf } from "../../../transfer/chunks/cut.ts";
+import type { GatewayObject } from "../../../transfer/gateway/orders.ts";
+import type { Branch, Leaf, Root } from "../../../transfer/gateway/program.ts";
+import { storeLimits } from "../../../transfer/stores/limits.ts";
+import type { OpenStore } from "../../../transfer/stores/object-store.ts";
+import { createMemoryObjectStore, MemoryCloud } from "../../../transfer/stores/store-memory.ts";
 import {
   makeFiles,
   program,
@@ -21,8 +21,13 @@ import {
   send,
   TestRound,
   write,
-} from "../support/gateway-rounds.ts";
-import { digestsOf, startGateway, type TestGateway, temporaryFolder } from "../support/gateways.ts";
+} from "../../support/gateway-rounds.ts";
+import {
+  digestsOf,
+  startGateway,
+  type TestGateway,
+  temporaryFolder,
+} from "../../support/gateways.ts";
 
 const mib = 1024 ** 2;
 const [a, b] = ["t/a", "t/b"] as const;

@@ -15,9 +15,9 @@ import {
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { GatewayObject } from "../../transfer/gateway/orders.ts";
-import type { Program } from "../../transfer/gateway/program.ts";
-import { fileVersion } from "../../transfer/stores/file-version.ts";
+import type { GatewayObject } from "../../../transfer/gateway/orders.ts";
+import type { Program } from "../../../transfer/gateway/program.ts";
+import { fileVersion } from "../../../transfer/stores/file-version.ts";
 import {
   beginsOf,
   ControlledGateway,
@@ -25,7 +25,7 @@ import {
   startGateway,
   type TestGateway,
   temporaryFolder,
-} from "../support/gateways.ts";
+} from "../../support/gateways.ts";
 
 const name = "alone/n0";
 const copying: Program = {

@@ -23,8 +23,13 @@ import {
   send,
   TestRound,
   write,
-} from "../support/gateway-rounds.ts";
-import { digestsOf, startGateway, type TestGateway, temporaryFolder } from "../support/gateways.ts";
+} from "../../support/gateway-rounds.ts";
+import {
+  digestsOf,
+  startGateway,
+  type TestGateway,
+  temporaryFolder,
+} from "../../support/gateways.ts";
 
 const mib = 1024 ** 2;
 const [a, b, c, d] = ["t/a", "t/b", "t/c", "t/d"] as const;
