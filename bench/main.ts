@@ -47,6 +47,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   exchange: async () => (await import("./exchange.ts")).exchangeReports(),
   fanout: async () => (await import("./fanout.ts")).fanOutReports(),
   wire: async () => (await import("./wire.ts")).wireReports(isLong ? 60 : 10),
+  overlay: async () => [await (await import("./overlay.ts")).overlayReport()],
   idle: async () => [await idleReport("embedded"), await idleReport("process")],
 };
 

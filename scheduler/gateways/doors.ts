@@ -60,7 +60,18 @@ async function sitesOf(
   const board = heads.get(record.name)?.board;
   if (board === undefined) return [];
   const phases = new Map(record.nodes.map(({ id }) => [id, board.nodePhase(id)]));
-  return aliveSites(record, phases, localRegion);
+  return aliveSites(record, phases);
+}
+
+/** Of a gateway, whether it is up or not; `undefined` if there is none of that name. */
+export function regionOf({ record }: Pick<Fleets, "record">, gateway: string): string | undefined {
+  if (gateway === homeGateway) return localRegion;
+  const known = record(parsePeer(gateway)?.cluster ?? "");
+  return known === undefined ? undefined : regionOfCluster(known);
+}
+
+function regionOfCluster({ cloud, region }: ClusterRecord): string {
+  return region === undefined ? cloud : `${cloud}:${region}`;
 }
 
 async function sitesElsewhere(
@@ -75,14 +86,15 @@ async function sitesElsewhere(
   const view = heard.status === "rejected" ? undefined : head.view();
   if (view === undefined) return [];
   const phases = new Map(view.nodes.map(({ id, phase }) => [id, phase]));
-  return aliveSites(record, phases, `${record.cloud}:${record.region ?? ""}`);
+  return aliveSites(record, phases);
 }
 
 function aliveSites(
-  { name, nodes }: ClusterRecord,
+  record: ClusterRecord,
   phases: ReadonlyMap<string, NodePhase>,
-  region: string,
 ): readonly GatewaySite[] {
+  const { name, nodes } = record;
+  const region = regionOfCluster(record);
   return nodes
     .filter(({ id }) => phases.get(id) === "alive")
     .map(({ id, ip }) => ({
