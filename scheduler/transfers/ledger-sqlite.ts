@@ -16,7 +16,7 @@ import {
   type NewObject,
   type ThereObject,
   type ToldUpload,
-  triesMax,
+  triesMaxOf,
 } from "../../transfer/job/ledger.ts";
 
 const schemaVersion = 1;
@@ -297,7 +297,7 @@ class SqliteLedger implements Ledger {
       return { object, destination, rest, bytes, outcome: "done", why: "" };
     }
     const { retry, why } = change;
-    const again = retry && tries < triesMax;
+    const again = retry && tries < triesMaxOf(change.code);
     this.#setCopy(change, { of: again ? state.todo : state.failed, tries, retry, why });
     if (again) this.#sums.retries += 1;
     else this.#move(destination, state.failed, bytes);

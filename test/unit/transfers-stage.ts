@@ -9,6 +9,7 @@ import { headNode } from "../../model/address.ts";
 import { SkyError } from "../../model/errors.ts";
 import type { TransferOrder, TransferView } from "../../model/transfer.ts";
 import { isEnded } from "../../model/transfer.ts";
+import type { Prices } from "../../model/transfer-plan.ts";
 import { createBusHub } from "../../runtime/bus-memory.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { createOsClock } from "../../runtime/clock-os.ts";
@@ -60,6 +61,8 @@ export interface StageOptions {
   readonly clock?: Clock;
   readonly cloud?: MemoryCloud;
   readonly endedMax?: number;
+  /** Of every byte that leaves a gateway or a store; list prices, if absent. */
+  readonly pricePerGb?: number;
   /** What serves a gateway, instead of a real one. */
   readonly hostOf?: (gateway: GatewayId) => GatewayHost;
   /** What a bucket does before each request. */
@@ -80,6 +83,7 @@ class TestHome implements Stage {
   readonly #disk = createMemoryDisk();
   readonly #hosts = new Map<GatewayId, GatewayHost>();
   readonly #endedMax: number | undefined;
+  readonly #prices: Prices;
   readonly #doors: GatewayDoors;
   readonly #openStore: OpenMemory;
   #transfers: Transfers | undefined;
@@ -92,6 +96,8 @@ class TestHome implements Stage {
     this.#clock = clock;
     this.cloud = cloud;
     this.#endedMax = given.endedMax;
+    const { pricePerGb } = given;
+    this.#prices = pricePerGb === undefined ? listPrices() : { perGb: () => pricePerGb };
     this.#openStore = async ({ bucket }) =>
       createMemoryObjectStore({ bucket, cloud, ...(before && { before }) });
     const gateways = [homeGateway, ...nodes];
@@ -135,7 +141,7 @@ class TestHome implements Stage {
       },
       plan: (request) => planTransfer(request, noSolver),
       grid: async () => noGrid,
-      prices: listPrices(),
+      prices: this.#prices,
       profiler: { measure: async function* () {} },
     });
     this.#transfers = table;

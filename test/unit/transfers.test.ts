@@ -14,6 +14,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { SkyError } from "../../model/errors.ts";
+import { createMemoryObjectStore } from "../../transfer/stores/store-memory.ts";
 import { never, type OrderParts, type Stage, stage } from "./transfers-stage.ts";
 
 test("a folder is copied on this machine, and nothing is left beside it", async (t) => {
@@ -125,6 +127,48 @@ test("what is not there fails at once, and says what it is", async (t) => {
   }
   const folder = await world.run(world.order(source, "s3://b"));
   assert.match(folder.why, /a folder: use --recursive/);
+});
+
+test("a listing that breaks off is begun again, and all arrives once", async (t) => {
+  let lists = 0;
+  const world = await stage({
+    before: (call) => {
+      lists += call === "list" ? 1 : 0;
+      if (call !== "list" || lists > 2) return;
+      throw new SkyError("objects/failed", { object: "s3://b", why: "503" });
+    },
+  });
+  t.after(() => world.close());
+  world.cloud.add("b");
+  const store = createMemoryObjectStore({
+    bucket: { store: "s3", bucket: "b" },
+    cloud: world.cloud,
+  });
+  for (const key of ["p/a", "p/b", "p/c"]) {
+    await store.put(key, Buffer.from(key), { signal: never });
+  }
+  const target = join(world.dir, "out");
+  const view = await world.run(world.order("s3://b/p", target, { recursive: true }));
+  assert.equal(view.status, "SUCCEEDED", view.why);
+  assert.deepEqual([view.counts.done, view.counts.listed], [3, 3]);
+  assert.ok(lists >= 3);
+  assert.equal(readFileSync(join(target, "c"), "utf8"), "p/c");
+});
+
+test("what would cost more than it may is not begun", async (t) => {
+  const world = await stage({ pricePerGb: 90 });
+  t.after(() => world.close());
+  world.cloud.add("b");
+  const source = folderOf(world, { a: "x".repeat(1_000_000) });
+  const copy = (costMax: number) =>
+    world.run(world.order(source, "s3://b", { recursive: true, options: { costMax } }));
+  const refused = await copy(0.01);
+  assert.equal(refused.status, "FAILED");
+  assert.match(refused.why, /would cost about 0.09 USD; the limit is 0.01/);
+  assert.deepEqual(keysOf(world, "b"), []);
+  const taken = await copy(0.1);
+  assert.equal(taken.status, "SUCCEEDED", taken.why);
+  assert.equal(taken.cost, 0.09);
 });
 
 test("a preview tells what becomes what, and starts nothing", async (t) => {

@@ -93,6 +93,12 @@ export interface ToldUpload {
 
 /** How often a copy is tried whose failure may pass. */
 export const triesMax = 5;
+/** Of one that came damaged: what rots where it lies does not get better. */
+export const damagedTriesMax = 3;
+
+export function triesMaxOf(code: string): number {
+  return code === "objects/damaged" ? damagedTriesMax : triesMax;
+}
 
 export type LedgerCounts = Omit<
   TransferCounts,
