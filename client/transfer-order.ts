@@ -21,12 +21,13 @@ export interface TransferChoice {
   readonly pricePerGb?: number;
   /** Nothing is started above that estimate, in USD. */
   readonly costMax?: number;
-  /** Gateways in each region. */
+  /** Relays of each region, at most. */
   readonly instancesMax?: number;
   /** To each store, and on each hop. */
   readonly connections?: number;
-  /** Large objects in parts. Default true. */
+  /** Large objects in parts. Default true; if not, what is larger than 15 MiB is refused. */
   readonly multipart?: boolean;
+  /** Parts at least so large; none is larger than 15 MiB. */
   readonly multipartBytes?: number;
   /** How it is proven that an object arrived. Default `digest`. */
   readonly verify?: Verification;

@@ -73,13 +73,13 @@ export const transferFlags: readonly Flag[] = [
   { usage: "-t, --tput <GBPS>", about: "The cheapest plan that is so fast, in Gbit/s." },
   { usage: "--max-price <USD>", about: "The fastest plan at no more than that for a GB." },
   { usage: "--max-cost <USD>", about: "Start nothing that is estimated to cost more." },
-  { usage: "-n, --max-instances <N>", about: "Gateways in each region." },
+  { usage: "-n, --max-instances <N>", about: "Relays of each region, at most." },
   { usage: "--max-connections <N>", about: "Connections to each store, and on each hop." },
   { usage: "--via <CLUSTER>", about: "Relay over nodes of it only. Repeatable.", repeated: true },
   { usage: "--profile <FILE>", about: "A grid of rates (CSV) instead of what was measured." },
   { usage: "--multipart", about: "Large objects in parts. The default." },
-  { usage: "--no-multipart", about: "Every object in one piece, where the store takes it." },
-  { usage: "--part-size <SIZE>", about: "Of parts: 64MiB." },
+  { usage: "--no-multipart", about: "Every object in one put; more than 15 MiB is refused." },
+  { usage: "--part-size <SIZE>", about: "Parts at least so large, at most 15MiB: 8MiB." },
   { usage: "--no-compress", about: "Send bytes as they are." },
   { usage: "--endpoint <URL>", about: "Where the stores are served: anything that speaks S3." },
   { usage: "--region <REGION>", about: "Of the buckets, where a store does not tell." },
@@ -141,7 +141,7 @@ function sizeOf(parsed: Parsed): number | undefined {
   }
   const bytes = bytesIn(text);
   if (bytes !== undefined && bytes > 0) return bytes;
-  throw new WrongUse(`--part-size should be a size such as 64MiB or 100MB, not '${text}'`);
+  throw new WrongUse(`--part-size should be a size such as 8MiB or 10MB, not '${text}'`);
 }
 
 function bandwidthOf(parsed: Parsed): number | undefined {
