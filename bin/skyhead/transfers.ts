@@ -15,7 +15,7 @@ import { createOsFiles } from "../../runtime/files-os.ts";
 import { hexToken } from "../../runtime/random.ts";
 import type { Store } from "../../runtime/store.ts";
 import type { ActorSystem } from "../../runtime/system-actor.ts";
-import { createGatewayDoors, regionOf } from "../../scheduler/gateways/doors.ts";
+import { createGatewayDoors } from "../../scheduler/gateways/doors.ts";
 import { type OwnGateway, ownGateway } from "../../scheduler/gateways/own-gateway.ts";
 import type { Heads } from "../../scheduler/heads-os.ts";
 import { gatewayReach } from "../../scheduler/remote/gateway-reach-ssh.ts";
@@ -26,7 +26,7 @@ import { createTransfers } from "../../scheduler/transfers/transfers-actor.ts";
 import type { GatewayDoors } from "../../transfer/gateway/doors.ts";
 import { homeGateway } from "../../transfer/gateway/program.ts";
 import { planUsual } from "../../transfer/plan/choice.ts";
-import { gridByRegion, gridOfLinks, gridOver, parseGrid } from "../../transfer/plan/grid.ts";
+import { gridOfLinks, gridOver, parseGrid } from "../../transfer/plan/grid.ts";
 import { planTransfer } from "../../transfer/plan/plan.ts";
 import { listPrices } from "../../transfer/plan/prices.ts";
 import { createHighsSolver, type HighsSolver } from "../../transfer/plan/solver-highs-os.ts";
@@ -136,17 +136,11 @@ function transfersOf(
     },
     plan: (request, isUsual) =>
       isUsual ? planUsual(request, solver) : planTransfer(request, solver),
-    grid: async (asked) =>
-      gridOver(...givenGrid(options, asked), gridOfLinks(await profiler.links())),
+    grid: async (asked) => gridOver(...givenGrid(asked), gridOfLinks(await profiler.links())),
     prices: listPrices(),
   });
 }
 
-/** It may name gateways, and regions. */
-function givenGrid(
-  { fleets }: HomeTransfersOptions,
-  { profile }: TransferOptions,
-): readonly Grid[] {
-  if (profile === undefined) return [];
-  return [gridByRegion(parseGrid(profile), (gateway) => regionOf(fleets, gateway))];
+function givenGrid({ profile }: TransferOptions): readonly Grid[] {
+  return profile === undefined ? [] : [parseGrid(profile)];
 }

@@ -63,13 +63,6 @@ async function sitesOf(
   return aliveSites(record, phases);
 }
 
-/** Of a gateway, whether it is up or not; `undefined` if there is none of that name. */
-export function regionOf({ record }: Pick<Fleets, "record">, gateway: string): string | undefined {
-  if (gateway === homeGateway) return localRegion;
-  const known = record(parsePeer(gateway)?.cluster ?? "");
-  return known === undefined ? undefined : regionOfCluster(known);
-}
-
 function regionOfCluster({ cloud, region }: ClusterRecord): string {
   return region === undefined ? cloud : `${cloud}:${region}`;
 }

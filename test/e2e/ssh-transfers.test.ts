@@ -7,15 +7,15 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
 import { noise } from "../support/noise.ts";
-import type { Place } from "../support/programs.ts";
+import { type Place, until } from "../support/programs.ts";
 import { sow } from "../support/trees.ts";
 import { type Host, type Lab, labProblem } from "./lab.ts";
 import { type Moved, type OverlayStage, overlayStage } from "./overlay-stage.ts";
-import { ok } from "./ssh-clusters.ts";
+import { headLog, ok, roles, strike } from "./ssh-clusters.ts";
 
 describe("transfers between hosts", { skip: labProblem() ?? false }, () => {
   let stage: OverlayStage;
@@ -60,6 +60,18 @@ describe("transfers between hosts", { skip: labProblem() ?? false }, () => {
     assert.ok(direct.alongCable > bytes && direct.overBridge < 0.1 * bytes, JSON.stringify(direct));
   });
 
+  test("it goes on when the head on a host and both skylets are killed", async () => {
+    const words = ["--solver", "direct", "demo/worker1:data", "demo/worker2:killed"];
+    const said = await ok(here, ["cp", "-r", "-y", "-d", "-o", "text", ...words]);
+    const id = /Transfer (\d+)/.exec(said)?.[1] ?? "";
+    await until("bytes have come", () => existsSync(homePath(lab.host(2), "killed")));
+    assert.ok(strike(lab.host(0), roles.head) > 0);
+    for (const host of [lab.host(1), lab.host(2)]) assert.ok(strike(host, roles.skylet) > 0);
+    const ended = async (): Promise<boolean> => /SUCCEEDED/.test(await ok(here, ["transfers", id]));
+    await until("it has ended", ended, { deadlineMs: 90_000, describe: () => headLog(here) });
+    assert.deepEqual(sums(lab.host(2), "killed"), sums(lab.host(1), "data"));
+  });
+
   test("what goes to several leaves its source once", async () => {
     const destinations = ["demo/head:copy", "demo/worker2:copy", join(here.folder, "copy")];
     const { alongCable, overBridge } = await stage.moved(destinations);
@@ -82,9 +94,13 @@ function tell(
   t.diagnostic(`on the wire: ${fast} Mbit/s by itself, ${slow} direct: ${gain} times`);
 }
 
+function homePath(host: Host, folder: string): string {
+  return host.path(`${host.home}/${folder}`);
+}
+
 /** Of the files in a folder of a host's home, by name. */
 function sums(host: Host, folder: string): ReadonlyMap<string, string> {
-  return sumsHere(host.path(`${host.home}/${folder}`));
+  return sumsHere(homePath(host, folder));
 }
 
 function sumsHere(folder: string): ReadonlyMap<string, string> {
