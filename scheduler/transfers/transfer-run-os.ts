@@ -8,7 +8,7 @@
 // begins before its ledger is on disk.
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { SkyError } from "../../model/errors.ts";
+import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
 import type { ObjectFailure, TransferCounts } from "../../model/transfer.ts";
 import { createTransferPasses } from "../../runtime/certificates-transfer-os.ts";
 import { makeFolders } from "../../runtime/folders-os.ts";
@@ -33,7 +33,7 @@ import { openLedger } from "./ledger-sqlite.ts";
 import { listedFact } from "./listing.ts";
 import { absentText, demandReading, demandWriting } from "./reached.ts";
 import { type Begin, runRound } from "./round.ts";
-import { endOf, leaveOf, wholeOf } from "./round-end.ts";
+import { again, endOf, leaveOf, wholeOf } from "./round-end.ts";
 import type { Settled } from "./round-record.ts";
 import type { RunHooks, RunPorts } from "./run-ports.ts";
 import { destinationText, type Known, objectText } from "./texts.ts";
@@ -91,7 +91,12 @@ export class TransferRun {
     const signal = AbortSignal.any([stop.signal, this.#stop.signal]);
     this.#doneBefore = this.#ledger.counts().destinations.map(({ doneBytes }) => doneBytes);
     this.#written = [];
-    const ended = this.#roundOf(facts, signal).catch((error: unknown) => endOf(error));
+    const ended = this.#roundOf(facts, signal).catch((error: unknown) =>
+      // It was there once: a head that has just started may not have found its nodes yet.
+      facts.rounds > 1 && isSkyError(error, "cluster/not-found")
+        ? again(errorText(error))
+        : endOf(error),
+    );
     this.#round = { ended, stop };
     const end = await ended;
     this.#round = undefined;

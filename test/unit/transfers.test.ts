@@ -87,6 +87,27 @@ test("a sync copies what differs, and deletes only where it is asked to", async 
   assert.deepEqual(keysOf(world, "b"), ["p/p/a", "p/p/keep.log"]);
 });
 
+test("a sync by digest finds what size and time do not tell", async (t) => {
+  const world = await stage();
+  t.after(() => world.close());
+  world.cloud.add("b");
+  const source = folderOf(world, { a: "one", b: "same" });
+  const sync = (compare: "usual" | "digest") =>
+    world.run(
+      world.order(source, "s3://b", { recursive: true, verb: "sync", options: { compare } }),
+    );
+  assert.equal((await sync("usual")).counts.done, 2);
+  writeFileSync(join(source, "a"), "two");
+  utimesSync(join(source, "a"), 0, 0);
+  assert.equal((await sync("usual")).counts.done, 0);
+  const view = await sync("digest");
+  assert.deepEqual([view.counts.done, view.counts.skipped], [1, 1]);
+  assert.equal(
+    Buffer.from(world.cloud.buckets.get("b")?.objects.get("a")?.bytes ?? []).toString(),
+    "two",
+  );
+});
+
 test("a sync of files deletes files, and nothing when something failed", async (t) => {
   const world = await stage();
   t.after(() => world.close());
