@@ -5,8 +5,8 @@
 // everything; under `mux_or` each chunk goes to one of the children, whichever has room. An
 // operator with several children that is no mux is refused: say which you mean.
 //
-// `docs/transfers.md` has the shapes that are valid; `validate.ts` refuses all others and names the
-// operator.
+// `docs/decisions/gateways.md` has the shapes that are valid; `validate.ts` refuses all others, and
+// names the operator.
 
 /** Names an operator within its program, for metrics and errors: `write-2`. */
 export type Handle = string;

@@ -17,6 +17,8 @@ import { pause } from "./pace.ts";
 
 /** The first included. */
 export const triesMax = 6;
+/** Of bytes that are wrong: what is wrong on the way is right the next time, a bad object never. */
+export const damagedTriesMax = 3;
 /** Further tries that an operator may have ahead of its successes. */
 export const budgetMax = 64;
 const earnedPerSuccess = 0.1;
@@ -51,7 +53,7 @@ export class Retries {
         return result;
       } catch (error) {
         signal.throwIfAborted();
-        if (tried >= triesMax || !this.#mayRetry(error)) throw error;
+        if (tried >= mostTries(error) || !this.#mayRetry(error)) throw error;
         this.#onRetry(error);
         await this.pause(tried, signal);
       }
@@ -70,6 +72,10 @@ export class Retries {
     this.#budget -= 1;
     return true;
   }
+}
+
+function mostTries(error: unknown): number {
+  return isSkyError(error, "objects/damaged") ? damagedTriesMax : triesMax;
 }
 
 /** The store, whose calls are tried again within the budget. A listing is not: it has state. */

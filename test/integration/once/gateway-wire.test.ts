@@ -159,6 +159,37 @@ test("a tree: what a gateway writes it also sends on, and the source sends it on
   await round.stop("remove");
 });
 
+test("one gateway writes two destinations, and measures with a third", async (t) => {
+  const [source, sink] = await gateways(t, [a, b]);
+  assert.ok(source && sink);
+  const { objects, bytes } = await makeFiles(source, sizes, 3);
+  const [skipped] = objects;
+  assert.ok(skipped);
+  const gone = { op: "discard", handle: "gone", destination: 2 } as const;
+  const round = new TestRound({
+    ...{ t, gateways: [source, sink] },
+    programs: [
+      program(a, read("read", send("send", b))),
+      program(b, receive("in", [a], and("all", write("w", 0), write("v", 1), gone))),
+    ],
+    begin: { folders: ["to", "other", null] },
+  });
+  await round.begin();
+  // One of them has the first object already.
+  await round.tell([{ ...skipped, targets: ["a/b 0", null, ""] }, ...objects.slice(1)]);
+  await round.done();
+  assert.deepEqual(round.failed, []);
+  assert.equal(round.wrote.length, 3 * objects.length - 1);
+  demandWhole(sink, at, bytes);
+  assert.ok(!existsSync(join(sink.home, "other/a/b 0")));
+  assert.ok(readFileSync(join(sink.home, "other/a/b 4")).equals(bytes[4] ?? Buffer.of()));
+  const metrics = round.head(b).all("metrics");
+  const arrived = (): number | undefined =>
+    metrics.at(-1)?.metrics.operators.find(({ handle }) => handle === "gone")?.objects;
+  assert.ok((arrived() ?? 0) <= objects.length);
+  await round.stop("remove");
+});
+
 test("stripes go different ways, and what the source has is written there too", async (t) => {
   const all = await gateways(t, [a, b, c]);
   const [source, , sink] = all;
