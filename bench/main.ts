@@ -46,6 +46,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   submit: async () => [await (await import("./submit.ts")).submitReport()],
   exchange: async () => (await import("./exchange.ts")).exchangeReports(),
   fanout: async () => (await import("./fanout.ts")).fanOutReports(),
+  transfer: async () => (await import("./transfer.ts")).transferReports(),
   wire: async () => (await import("./wire.ts")).wireReports(isLong ? 60 : 10),
   overlay: async () => [await (await import("./overlay.ts")).overlayReport()],
   idle: async () => [await idleReport("embedded"), await idleReport("process")],
