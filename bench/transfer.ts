@@ -1,9 +1,9 @@
-// Transfers of files between processes, beside rsync to a daemon, rclone and iperf3 in the same run.
+// Transfers of files between processes, beside rsync to a daemon, rclone and iperf3, in one run.
 //
 // When the clock stops, ours is flushed to the disk, under its final name, and every byte of it was
-// hashed at both ends; what a peer wrote is in the system's cache. Everything is on loopback and shares
-// one disk and whatever cores there are, so the ratios say what a transfer costs beside its bytes.
-// What a peer wrote is flushed, and removed, before the next one starts.
+// hashed at both ends; what a peer wrote is in the system's cache. Everything is on loopback and
+// shares one disk and whatever cores there are, so the ratios say what a transfer costs beside its
+// bytes. What a peer wrote is flushed, and removed, before the next one starts.
 
 import { execFileSync } from "node:child_process";
 import { createCipheriv } from "node:crypto";

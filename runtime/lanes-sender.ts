@@ -231,15 +231,25 @@ export class LaneSender {
     }
   }
 
-  /** How long a frame may take on a lane. One that is new may take as long as the others. */
-  #lateMs({ roundTripMs }: SendingLane): number {
+  /**
+   * How long a frame may take on a lane. One that is new may take as long as the others; and where
+   * frames wait long on all others too, it is the way beneath them all that is slow, or one of the
+   * two machines: to send them again would make that worse.
+   */
+  #lateMs(lane: SendingLane): number {
+    const { roundTripMs } = lane;
     const { lateMs, idleLateMs } = this.#limits;
     const leastMs = this.#isIdle() ? idleLateMs : lateMs;
     let tripMs = roundTripMs;
     if (tripMs === undefined) {
       for (const lane of this.#lanes) tripMs = Math.max(tripMs ?? 0, lane.roundTripMs ?? 0);
     }
-    return Math.max(leastMs, 4 * (tripMs ?? leastMs / 2));
+    let lastMs = Number.POSITIVE_INFINITY;
+    for (const other of this.#lanes) {
+      if (other !== lane && !other.late) lastMs = Math.min(lastMs, other.lastTripMs);
+    }
+    const usualMs = Math.max(leastMs, 4 * (tripMs ?? leastMs / 2));
+    return Number.isFinite(lastMs) ? Math.max(usualMs, 2 * lastMs) : usualMs;
   }
 
   /** There is nothing that could go out. */

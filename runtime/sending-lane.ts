@@ -50,6 +50,8 @@ export class SendingLane {
   pressed = false;
   /** It had to wait because it may not carry more. */
   blocked = false;
+  /** The round trip of what arrived last. */
+  lastTripMs = 0;
   #tripMs = Number.POSITIVE_INFINITY;
   #tripMsSince = Number.POSITIVE_INFINITY;
   #tripsFromMs = 0;
@@ -81,6 +83,7 @@ export class SendingLane {
     if (carried === undefined) return undefined;
     const { held, atMs } = carried;
     const tripMs = nowMs - atMs;
+    this.lastTripMs = tripMs;
     this.arrived += 1;
     this.inFlightBytes -= held.cost;
     this.#measure(held.cost, nowMs);
