@@ -134,6 +134,8 @@ export interface TransferPreview {
   }[];
   /** What a sync would delete. */
   readonly deletes: number;
+  /** Of which it is known already that they will not arrive; the notes say why. */
+  readonly failed: number;
   readonly notes: readonly string[];
 }
 

@@ -131,10 +131,10 @@ export function previewToProto(
 }
 
 export function previewFromProto(message: sky.v1.PreviewTransferResponse): TransferPreview {
-  const { objects, bytes, isPart, deletes, notes } = message;
+  const { objects, bytes, isPart, deletes, failed, notes } = message;
   return {
     plan: planFromProto(message.plan),
-    ...{ objects, bytes, isPart, deletes, notes },
+    ...{ objects, bytes, isPart, deletes, failed, notes },
     sample: message.sample.map(({ from, to, bytes: size }) => ({ from, to, bytes: size })),
   };
 }

@@ -82,8 +82,9 @@ function isExact({ options }: TransferOrder, { deletes, isPart }: TransferPrevie
   return !options.delete || (deletes === 0 && !isPart);
 }
 
-function isNothing({ objects, deletes, isPart }: TransferPreview): boolean {
-  return objects === 0 && deletes === 0 && !isPart;
+/** What is known to fail is not nothing: its outcome, and the exit code, have to say so. */
+function isNothing({ objects, deletes, failed, isPart }: TransferPreview): boolean {
+  return objects === 0 && deletes === 0 && failed === 0 && !isPart;
 }
 
 function nothingText(verb: Verb): string {

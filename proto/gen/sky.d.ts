@@ -3006,6 +3006,7 @@ export namespace sky {
             sample: sky.v1.PlannedObject[];
             deletes: number;
             notes: string[];
+            failed: number;
             static encode(message: sky.v1.PreviewTransferResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
             static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sky.v1.PreviewTransferResponse & sky.v1.PreviewTransferResponse.$Shape;
         }
@@ -3019,6 +3020,7 @@ export namespace sky {
                 sample?: sky.v1.PlannedObject.$Properties[];
                 deletes?: number;
                 notes?: string[];
+                failed?: number;
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sky.v1.PreviewTransferResponse.$Properties;

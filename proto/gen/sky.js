@@ -13591,6 +13591,7 @@ export const sky = $root.sky = (() => {
             PreviewTransferResponse.prototype.sample = $util.emptyArray;
             PreviewTransferResponse.prototype.deletes = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
             PreviewTransferResponse.prototype.notes = $util.emptyArray;
+            PreviewTransferResponse.prototype.failed = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
 
             PreviewTransferResponse.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -13615,6 +13616,8 @@ export const sky = $root.sky = (() => {
                 if (message.notes != null && message.notes.length)
                     for (let i = 0; i < message.notes.length; ++i)
                         writer.uint32(58).string(message.notes[i]);
+                if (message.failed != null && $Object.hasOwnProperty.call(message, "failed") && (typeof message.failed === "object" ? message.failed.low || message.failed.high : message.failed !== 0))
+                    writer.uint32(64).int64(message.failed);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -13704,6 +13707,15 @@ export const sky = $root.sky = (() => {
                             if (!(message.notes && message.notes.length))
                                 message.notes = [];
                             message.notes.push(reader.stringVerify());
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.int64()) === "object" ? value.low || value.high : value !== 0)
+                                message.failed = value;
+                            else
+                                delete message.failed;
                             continue;
                         }
                     }

@@ -53,7 +53,7 @@ export async function previewTransfer(
     const isPart = source.isCut();
     const isDeleting = order.verb === "sync" && order.options.delete && !isPart;
     return {
-      ...{ plan, objects: todo, bytes: listedBytes, isPart, notes },
+      ...{ plan, objects: todo, bytes: listedBytes, isPart, failed, notes },
       sample: sampleOf(order, ground, ledger.todo(-1, sampleMax)),
       deletes: isDeleting ? ledger.surplusCount() : 0,
     };

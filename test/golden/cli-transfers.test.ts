@@ -98,7 +98,7 @@ const broken: readonly TransferEvent[] = [
 
 const preview = {
   plan: tree,
-  ...{ objects: 8_123, bytes: 7_000_000_000, isPart: false, deletes: 0 },
+  ...{ objects: 8_123, bytes: 7_000_000_000, isPart: false, deletes: 0, failed: 0 },
   sample: [
     { from: "/data/a", to: `${bucket}/a`, bytes: 1_000 },
     { from: "/data/b", to: `${bucket}/b`, bytes: 2_000_000 },

@@ -107,7 +107,7 @@ export const preview: fc.Arbitrary<TransferPreview> = plain({
   plan,
   objects: whole,
   bytes: whole,
-  isPart: fc.boolean(),
+  ...{ isPart: fc.boolean(), failed: whole },
   sample: fc.array(plain({ from: text, to: text, bytes: whole }), { maxLength: 3 }),
   deletes: whole,
   notes: fc.array(text, { maxLength: 2 }),

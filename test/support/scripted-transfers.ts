@@ -131,7 +131,7 @@ export function planOf(over: Partial<Plan> = {}): Plan {
 
 const somePreview: TransferPreview = {
   plan: planOf(),
-  ...{ objects: 2, bytes: 3_000, isPart: false, deletes: 0, notes: [] },
+  ...{ objects: 2, bytes: 3_000, isPart: false, deletes: 0, failed: 0, notes: [] },
   sample: [
     { from: "/data/a", to: "s3://bucket/data/a", bytes: 1_000 },
     { from: "/data/b", to: "s3://bucket/data/b", bytes: 2_000 },

@@ -119,7 +119,15 @@ test("flags become the order, and include and exclude keep their order", async (
     head: {
       previewTransfer: async ({ order }) => {
         orders.push(order.options);
-        const nothing = { objects: 0, bytes: 0, isPart: false, sample: [], deletes: 0, notes: [] };
+        const nothing = {
+          objects: 0,
+          bytes: 0,
+          isPart: false,
+          sample: [],
+          deletes: 0,
+          failed: 0,
+          notes: [],
+        };
         return { plan: planOf(), ...nothing };
       },
     },

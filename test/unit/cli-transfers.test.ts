@@ -11,7 +11,7 @@ import { commandLine, stage } from "./cli-stage.ts";
 
 const preview: TransferPreview = {
   plan: planOf(),
-  ...{ objects: 2, bytes: 3_000, isPart: false, sample: [], deletes: 0, notes: [] },
+  ...{ objects: 2, bytes: 3_000, isPart: false, sample: [], deletes: 0, failed: 0, notes: [] },
 };
 const ended: TransferEvent = { kind: "state", view: viewOf({ status: "SUCCEEDED" }) };
 
@@ -79,6 +79,18 @@ test("where there is nothing to do nothing is started", async () => {
   assert.equal(await commandLine(on.shell, ["sync", "a", "s3://b", "-o", "text"]), 0);
   assert.deepEqual(on.printed, ["Nothing to do: the destination has everything."]);
   assert.deepEqual(started, []);
+});
+
+test("what is known to fail is not nothing: the transfer is run, and says so", async () => {
+  const hopeless = { ...preview, objects: 0, failed: 1, notes: ["1 cannot be copied: a link"] };
+  const { head, started } = headOf({
+    previewTransfer: async () => hopeless,
+    watchTransfer: async function* () {
+      yield { kind: "state", view: viewOf({ status: "FAILED", why: "1 did not arrive" }) };
+    },
+  });
+  assert.equal(await commandLine(stage({ head }).shell, ["cp", "a", "s3://b"]), 1);
+  assert.deepEqual(started, [7]);
 });
 
 test("-d prints the number and looks no further; --resume asks for no paths", async () => {
