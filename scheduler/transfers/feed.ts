@@ -21,6 +21,8 @@ export interface FeedOptions {
   readonly onNote: (note: ListedNote) => void;
 }
 
+const describedMax = 128;
+
 export class Feed {
   readonly #options: FeedOptions;
   readonly #bell = new Bell();
@@ -90,7 +92,9 @@ export class Feed {
     return async (countMax) => {
       for (;;) {
         const wasListed = this.isListed;
-        const all = this.#options.ledger.todo(after, countMax);
+        // A store is asked about each: so some go while the next are looked at.
+        const max = source.kind === "store" ? Math.min(countMax, describedMax) : countMax;
+        const all = this.#options.ledger.todo(after, max);
         after = all.at(-1)?.number ?? after;
         const objects = presentOf(all, absent);
         if (all.length > 0 && objects.length === 0) continue;

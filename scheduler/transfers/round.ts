@@ -61,7 +61,9 @@ export interface RoundOptions {
 }
 
 /** Objects that are asked for at a time. */
-const batchMax = 256;
+const batchMax = 1_024;
+/** They wait until so many can be told together. */
+const batchMin = 64;
 /** All gateways have begun within that time, or the round is over. */
 const beginMsMax = 60_000;
 
@@ -76,6 +78,8 @@ interface Member {
   readonly part: Part;
   line: GatewayLine | undefined;
   credit: number;
+  /** The most that it had. */
+  creditMax: number;
   hasBegun: boolean;
   isDone: boolean;
   target: StreamTarget | undefined;
@@ -88,6 +92,8 @@ class Round {
   readonly #signal: AbortSignal;
   readonly #members: readonly Member[];
   readonly #bell = new Bell();
+  /** Settled once, when the round has its end. */
+  readonly #over = Promise.withResolvers<undefined>();
   readonly #record: RoundRecord;
   readonly #reached: Reached[] = [];
   #end: RoundEnd | undefined;
@@ -101,7 +107,7 @@ class Round {
       onBroken: (error) => this.#finish(endOf(error, "the ledger: ")),
     });
     this.#members = options.parts.map((part) => ({
-      ...{ part, line: undefined, credit: 0, written: new Map() },
+      ...{ part, line: undefined, credit: 0, creditMax: 0, written: new Map() },
       ...{ hasBegun: false, isDone: false, target: undefined },
     }));
   }
@@ -232,6 +238,7 @@ class Round {
         return;
       case "credit":
         member.credit += word.objects;
+        member.creditMax = Math.max(member.creditMax, member.credit);
         return;
       case "read":
         for (const { object, digest } of word.objects) this.#record.read(object, digest);
@@ -286,16 +293,22 @@ class Round {
   async #dispatch(): Promise<void> {
     while (this.#end === undefined) {
       const room = Math.min(batchMax, ...this.#told().map(({ credit }) => credit));
-      if (room <= 0) {
+      if (room < this.#fewest()) {
         await this.#bell.next();
         continue;
       }
-      const objects = await Promise.race([this.#options.next(room), this.#whenOver()]);
+      const objects = await Promise.race([this.#options.next(room), this.#over.promise]);
       if (objects === undefined) return;
       if (objects.length === 0) break;
       this.#tell(objects);
     }
     for (const { line } of this.#members) line?.say({ kind: "objects-end" });
+  }
+
+  /** Not each object by itself, where a gateway takes many. */
+  #fewest(): number {
+    const peak = Math.min(...this.#told().map(({ creditMax }) => creditMax));
+    return Math.max(1, Math.min(batchMin, Math.floor(peak / 4)));
   }
 
   #told(): readonly Member[] {
@@ -339,14 +352,10 @@ class Round {
     }
   }
 
-  async #whenOver(): Promise<undefined> {
-    while (this.#end === undefined) await this.#bell.next();
-    return undefined;
-  }
-
   /** The first end stays. */
   #finish(end: RoundEnd): void {
     this.#end ??= end;
+    this.#over.resolve(undefined);
     this.#bell.ring();
   }
 
