@@ -33,8 +33,9 @@ export interface PumpOptions {
   readonly work: ChunkWork;
   readonly admission: AdmissionShare;
   readonly cut: CutRule | undefined;
-  /** Objects of several chunks that are copied at a time, and objects in all. */
+  /** Objects of several chunks that are copied at a time, others that are read, and all. */
   readonly largeMax: number;
+  readonly readingMax: number;
   readonly sideBySideMax: number;
 }
 
@@ -47,6 +48,7 @@ const mendsMax = 3;
 export async function pumpObjects(options: PumpOptions, signal: AbortSignal): Promise<void> {
   const waiting = options.objects[Symbol.asyncIterator]();
   const large = new Slots(options.largeMax);
+  const reading = new Slots(options.readingMax);
   const workers = Array.from({ length: options.sideBySideMax }, async () => {
     for (;;) {
       const next = await waiting.next();
@@ -54,7 +56,7 @@ export async function pumpObjects(options: PumpOptions, signal: AbortSignal): Pr
       signal.throwIfAborted();
       const copy = new Copy(options, next.value, signal);
       const isSmall = isOneChunk(next.value.bytes, options.cut);
-      await (isSmall ? copy.run() : large.use(() => copy.run()));
+      await (isSmall ? copy.run(reading) : large.use(() => copy.run()));
     }
   });
   await Promise.all(workers);
@@ -65,6 +67,8 @@ interface Way {
   readonly to: Destination;
   readonly file: ObjectFile;
   readonly attributes: Parameters<ObjectFile["finish"]>[1];
+  /** It takes the bytes when it is finished. */
+  readonly isWhole: boolean;
   failed: boolean;
 }
 
@@ -73,6 +77,8 @@ class Copy {
   readonly #object: GatewayObject;
   readonly #signal: AbortSignal;
   readonly #ways: Way[] = [];
+  /** Of what is read and waits: room in memory. */
+  readonly #held: (() => void)[] = [];
 
   constructor(options: PumpOptions, object: GatewayObject, signal: AbortSignal) {
     this.#options = options;
@@ -80,13 +86,20 @@ class Copy {
     this.#signal = signal;
   }
 
-  async run(): Promise<void> {
+  /** With slots for reading: what is read, waits with many others to be made safe. */
+  async run(reading?: Slots): Promise<void> {
     const { tally, handle, meter, open } = this.#options;
     let source: SentObject | undefined;
-    try {
+    const read = async (): Promise<EncodedManifest | undefined> => {
       source = await open(this.#object, this.#signal);
       await this.#openWays();
       const manifest = await this.#move(source);
+      const isOver = this.#ways.every(({ isWhole }) => isWhole);
+      if (reading !== undefined && isOver) await source.close?.();
+      return manifest;
+    };
+    try {
+      const manifest = await (reading === undefined ? read() : reading.use(read));
       meter.objects += 1;
       // Nobody is left who wants it, and each of them has said why.
       if (manifest === undefined) return tally.drop([this.#object.object]);
@@ -99,6 +112,7 @@ class Copy {
       tally.failed({ handle, object: this.#object.object, error });
     } finally {
       await source?.close?.();
+      for (const giveBack of this.#held) giveBack();
       // Those that are finished or aborted are closed already.
       await Promise.all(this.#ways.map(({ file }) => file.close()));
     }
@@ -112,8 +126,10 @@ class Copy {
       wanted.map(async (to) => {
         try {
           const target = await to.target(this.#object, this.#signal);
-          const file = wholeOf(target) ?? (await target.open(placesOf(to.journal, object)));
-          this.#ways.push({ to, file, attributes: target.attributes, failed: false });
+          const whole = wholeOf(target);
+          const file = whole ?? (await target.open(placesOf(to.journal, object)));
+          const { attributes } = target;
+          this.#ways.push({ to, file, attributes, isWhole: whole !== undefined, failed: false });
         } catch (error) {
           this.#fail(to, error);
         }
@@ -151,7 +167,8 @@ class Copy {
       const place = { index, offset: range.at, ref };
       await Promise.all(this.#ways.map((way) => this.#put(way, place, bytes)));
     } finally {
-      giveBack();
+      if (this.#ways.some(({ isWhole }) => isWhole)) this.#held.push(giveBack);
+      else giveBack();
     }
   }
 

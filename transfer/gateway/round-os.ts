@@ -56,9 +56,11 @@ export interface RoundPorts {
   readonly log: Log;
 }
 
-/** Objects that are copied at a time within the gateway, and those of several chunks among them. */
-export const sideBySideMax = 256;
+/** Objects that are copied at a time within the gateway: most of them wait for the disk. */
+export const sideBySideMax = 1_024;
+/** Those of several chunks among them, and those of one that are being read. */
 export const largeMax = 32;
+const readingMax = 64;
 /** Of the wire: chunks that are sealed or asked for, at each of its ends here. */
 export const windowBytesMin = 32 * 1024 * 1024;
 /** Tries to reach a peer, in a row, that moved nothing. */
@@ -298,7 +300,7 @@ export class Round {
     const { handle } = source;
     const pumping = {
       ...{ ...usual, handle, meter: this.#meters.of(handle), open, admission },
-      ...{ destinations: this.#ends.destinations, largeMax, sideBySideMax },
+      ...{ destinations: this.#ends.destinations, largeMax, readingMax, sideBySideMax },
       cut: this.#begin.cut,
     };
     this.#watch(handle, pumpObjects(pumping, signal));
