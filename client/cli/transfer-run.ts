@@ -38,6 +38,7 @@ export async function runTransfer(shell: Shell, parsed: Parsed, verb: Verb): Pro
     // A plan is for people, in a pipe too: only who asks for JSON gets it.
     if (textFlag(parsed, "output") === "json") printJson(shell, preview);
     else for (const line of previewLines(order, preview)) shell.print(line);
+    demandCost(order, preview);
     return exitCodes.done;
   }
   if (look.json) shell.print(JSON.stringify({ kind: "preview", preview }));

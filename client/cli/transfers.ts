@@ -178,15 +178,17 @@ async function cancel(shell: Shell, parsed: Parsed, given: readonly number[]): P
   // One that nobody knows is found before any is cancelled.
   const known = await Promise.all(ids.map((id) => head.getTransfer(id, shell.interrupt)));
   for (const { id: transfer, status: before } of known) {
-    if (isEnded(before)) {
+    // One that failed may have left what a resume would go on with: that is given up, too.
+    if (isEnded(before) && before !== "FAILED") {
       shell.print(`Transfer ${transfer} had ended already (status: ${before}).`);
       continue;
     }
     await head.cancelTransfer({ transfer, user }, shell.interrupt);
     // What is partial goes before it has ended.
-    const { status } = await ended(shell, transfer);
-    const isCancelled = status === "CANCELLED";
-    const text = isCancelled ? "cancelled" : `had ended already (status: ${status})`;
+    const { status, why } = await ended(shell, transfer);
+    const reason = why === "" ? "" : `: ${printable(why)}`;
+    const text =
+      status === "CANCELLED" ? "cancelled" : `had ended already (status: ${status}${reason})`;
     shell.print(`Transfer ${transfer} ${text}.`);
   }
   return exitCodes.done;

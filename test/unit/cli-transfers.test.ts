@@ -147,6 +147,22 @@ test("progress without a change is a line every five seconds at most", async () 
   assert.deepEqual(progress, [still, moved, { ...moved, bytesPerSecond: 7 }]);
 });
 
+test("one that failed is cancelled, too: the head gives up what it had left", async () => {
+  const cancelled: number[] = [];
+  const view = viewOf({ status: "FAILED", why: "1 did not arrive" });
+  const { head } = headOf({
+    getTransfer: async () => view,
+    cancelTransfer: async ({ transfer }) => void cancelled.push(transfer),
+    watchTransfer: async function* () {
+      yield { kind: "state", view };
+    },
+  });
+  const on = stage({ head });
+  assert.equal(await commandLine(on.shell, ["transfers", "cancel", "7"]), 0);
+  const said = "Transfer 7 had ended already (status: FAILED: 1 did not arrive).";
+  assert.deepEqual([cancelled, on.printed], [[7], [said]]);
+});
+
 test("failures are said once, and no more than twenty of them", async () => {
   const failures = Array.from({ length: 25 }, (_, index) => ({
     ...{ object: `/data/${index}`, destination: "s3://b/x", why: "denied" },
