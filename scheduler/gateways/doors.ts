@@ -37,6 +37,7 @@ export function createGatewayDoors(options: GatewayDoorsOptions): GatewayDoors {
       const nodes = await Promise.all(up.map((record) => sitesOf(options, record, signal)));
       return [homeSite, ...nodes.flat()];
     },
+    gone: (gateway) => goneOf(fleets, gateway),
     open: (gateway, header, signal) =>
       gateway === homeGateway
         ? options.openHome(header, signal)
@@ -103,18 +104,24 @@ async function openNode(
   { gateway, header }: { readonly gateway: string; readonly header: string },
   signal: AbortSignal,
 ): Promise<StreamChannel> {
+  const gone = goneOf(fleets, gateway);
+  if (gone !== undefined) throw gone;
   const { cluster = "", node = "" } = parsePeer(gateway) ?? {};
-  const record = fleets.record(cluster);
-  const isThere = record?.nodes.some(({ id }) => id === node) ?? false;
-  if (record === undefined || !isThere) {
-    const name = record === undefined ? cluster : gateway;
-    throw new SkyError("cluster/not-found", { name: `'${name}'`, hint: "" });
-  }
-  if (record.status !== "UP") {
-    const params = { what: "A transfer", name: cluster, status: record.status };
-    throw new SkyError("cluster/not-up", params);
-  }
   const elsewhere = remote?.get(cluster);
   if (elsewhere !== undefined) return await elsewhere.openNode(node, header, signal);
   return await heads.nodes.open({ cluster, node }, header, signal);
+}
+
+/** INIT comes up, or is being looked at. */
+function goneOf({ record }: Pick<Fleets, "record">, gateway: string): SkyError | undefined {
+  if (gateway === homeGateway) return undefined;
+  const { cluster = "", node = "" } = parsePeer(gateway) ?? {};
+  const known = record(cluster);
+  const notFound = (name: string): SkyError =>
+    new SkyError("cluster/not-found", { name: `'${name}'`, hint: "" });
+  if (known === undefined) return notFound(cluster);
+  if (!known.nodes.some(({ id }) => id === node)) return notFound(gateway);
+  const { status } = known;
+  if (status === "UP" || status === "INIT") return undefined;
+  return new SkyError("cluster/not-up", { what: "A transfer is", name: cluster, status });
 }

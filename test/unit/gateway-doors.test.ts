@@ -4,12 +4,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HeadSession } from "../../agent/head-session.ts";
+import { type ClusterRecord, newRecord } from "../../clouds/cluster-record.ts";
+import type { ClusterStatus } from "../../model/cluster.ts";
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { NodePhase } from "../../model/node.ts";
 import { createMemoryClock } from "../../runtime/clock-memory.ts";
 import { silentLog } from "../../runtime/log.ts";
 import type { StreamChannel, StreamSession } from "../../runtime/stream.ts";
 import { createStreamHub } from "../../runtime/stream-memory.ts";
+import { createGatewayDoors } from "../../scheduler/gateways/doors.ts";
 import { NodeChannels, type NodeHead } from "../../scheduler/gateways/node-channels.ts";
 import { ownGateway } from "../../scheduler/gateways/own-gateway.ts";
 import { parseRelayed, relayedHeader, relayToNode } from "../../scheduler/gateways/relayed.ts";
@@ -177,6 +180,50 @@ test("the gateway of the head itself is made for the first channel, and closed o
   await own.close();
   assert.deepEqual(closed, [2]);
   await assert.rejects(own.open("gateway 1", signal), /this head/);
+});
+
+test("sites are nodes that are up; what is gone is told from what may come back", async () => {
+  const node = (index: number) => ({
+    ...{ id: index === 0 ? "head" : `worker${index}`, index, ip: `127.0.0.${index + 2}` },
+    capacity: { cpus: 1, memoryBytes: 1, accelerators: [] },
+  });
+  const record = (name: string, status: ClusterStatus): ClusterRecord => {
+    const request = {
+      name,
+      numNodes: 1,
+      asked: {},
+      cloud: "local",
+      isolation: "embedded",
+    } as const;
+    const { capacity } = node(0);
+    const made = newRecord({ ...request, capacity, token: "t", command: "" }, 0);
+    return { ...made, status, nodes: [node(0), node(1)] };
+  };
+  const records = [record("up", "UP"), record("coming", "INIT"), record("off", "STOPPED")];
+  const board = { nodePhase: (id: string) => (id === "head" ? "alive" : "lost") };
+  const doors = createGatewayDoors({
+    fleets: {
+      records: () => records,
+      record: (name) => records.find((one) => one.name === name),
+    },
+    heads: { get: () => ({ board }), nodes: { open: () => assert.fail() } } as never,
+    openHome: () => assert.fail(),
+  });
+  assert.deepEqual(await doors.sites(signal), [
+    { gateway: homeGateway, region: "local", addresses: [], canListen: false },
+    { gateway: "up/head", region: "local", addresses: ["127.0.0.2"], canListen: true },
+  ]);
+  const gone = (gateway: string) => doors.gone?.(gateway)?.code;
+  assert.deepEqual(
+    [homeGateway, "up/head", "up/worker1", "coming/head", "off/head", "up/x", "no/head"].map(gone),
+    [
+      ...[undefined, undefined, undefined, undefined],
+      ...["cluster/not-up", "cluster/not-found", "cluster/not-found"],
+    ],
+  );
+  await assert.rejects(doors.open("off/head", "gateway 1", signal), (error) =>
+    isSkyError(error, "cluster/not-up"),
+  );
 });
 
 test("who dials whom: nobody the home, and local nodes only from their own machine", () => {

@@ -1,5 +1,6 @@
 // How the head of a transfer reaches gateways, wherever they are, and what serves it there.
 
+import type { SkyError } from "../../model/errors.ts";
 import type { StreamChannel, StreamTarget } from "../../runtime/stream.ts";
 import type { GatewayId } from "./program.ts";
 
@@ -20,6 +21,11 @@ export interface GatewaySite {
 export interface GatewayDoors {
   /** This machine is the first. */
   sites(signal: AbortSignal): Promise<readonly GatewaySite[]>;
+  /**
+   * Why that gateway cannot be had, and will not be by waiting: it is no node, or its cluster is
+   * stopped or being ended. `undefined`: it is up, or may come back by itself.
+   */
+  gone?(gateway: GatewayId): SkyError | undefined;
   /**
    * A channel to what serves gateways at that node. The header is one of `orders.ts`.
    * @throws SkyError `cluster/not-found`, `cluster/not-up`, `stream/closed`, `head/unreachable`.
