@@ -33,6 +33,12 @@ export class Outstanding {
     return [...(this.#told.get(object)?.left ?? [])];
   }
 
+  /** Objects that are awaited there. */
+  at(destination: number): readonly number[] {
+    const told = [...this.#told].filter(([, { left }]) => left.has(destination));
+    return told.map(([object]) => object);
+  }
+
   digestOf(object: number): Digest | undefined {
     return this.#told.get(object)?.digest;
   }

@@ -3,6 +3,7 @@
 // It looks at both ends as a round does, into a ledger in memory, and stops listing when it has
 // seen enough for a picture. Nothing is written anywhere.
 
+import { isSkyError } from "../../model/errors.ts";
 import type { TransferOrder, TransferPreview } from "../../model/transfer.ts";
 import { homeGateway } from "../../transfer/gateway/program.ts";
 import { bytesToPlan, planRound } from "../../transfer/job/planning.ts";
@@ -19,8 +20,34 @@ export const previewObjectsMax = 10_000;
 const sampleMax = 5;
 const notesMax = 20;
 
-/** @throws SkyError as `Transfers.preview`. */
+/** Between looks at a store that has no time just now. */
+const pausesMs = [500, 1_000, 2_000, 4_000] as const;
+
+/** @throws SkyError as `Transfers.preview`; what may pass, only after some seconds. */
 export async function previewTransfer(
+  ports: RunPorts,
+  order: TransferOrder,
+  call: TransferCall,
+): Promise<TransferPreview> {
+  for (const ms of pausesMs) {
+    try {
+      return await previewOnce(ports, order, call);
+    } catch (error) {
+      const mayPass = isSkyError(error) && error.remedy === "retry" && !call.signal.aborted;
+      if (!mayPass) throw error;
+      await pause(ports, ms);
+    }
+  }
+  return await previewOnce(ports, order, call);
+}
+
+function pause({ clock }: RunPorts, ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  clock.after(ms, resolve);
+  return promise;
+}
+
+async function previewOnce(
   ports: RunPorts,
   order: TransferOrder,
   { env = {}, signal }: TransferCall,

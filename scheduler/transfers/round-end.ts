@@ -24,7 +24,7 @@ export function leaveOf(end: RoundEnd): "keep" | "remove" {
   return end.kind === "again" || end.mayPass ? "keep" : "remove";
 }
 
-export function again(why: string): RoundEnd {
+export function again(why: string): Extract<RoundEnd, { readonly kind: "again" }> {
   return { kind: "again", why, hasMoved: false };
 }
 

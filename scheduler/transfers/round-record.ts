@@ -60,16 +60,21 @@ export class RoundRecord {
     }
   }
 
-  /** Why no other object will fare better; `undefined`: one may. */
-  hopeless(destination: number | undefined, { code, text }: WordedError): string | undefined {
-    if (endsAll.includes(code)) return text;
-    if (code !== "objects/denied") return undefined;
+  /** All that was told and is not settled there. */
+  failAt(destination: number, error: WordedError): void {
+    for (const object of this.#outstanding.at(destination)) this.#fail(object, destination, error);
+  }
+
+  /** Whether no other object will fare better there. */
+  isHopeless(destination: number | undefined, { code }: WordedError): boolean {
+    if (endsAll.includes(code)) return true;
+    if (code !== "objects/denied") return false;
     const at = destination ?? -1;
     const count = (this.#deniedAt.get(at) ?? 0) + 1;
     this.#deniedAt.set(at, count);
     const { done, destinations } = this.#options.ledger.counts();
     const arrived = destination === undefined ? done : (destinations[destination]?.done ?? 0);
-    return count >= deniedMax && arrived === 0 ? text : undefined;
+    return count >= deniedMax && arrived === 0;
   }
 
   read(object: number, digest: Digest): void {

@@ -19,14 +19,13 @@ import {
   type GatewayOrder,
   type GatewayWord,
   gatewayHeader,
+  type WordedError,
 } from "../../transfer/gateway/orders.ts";
 import type { GatewayId } from "../../transfer/gateway/program.ts";
 import { addressFor, dialling } from "../../transfer/gateway/reach.ts";
-import { operatorsOf } from "../../transfer/gateway/validate.ts";
 import { Bell } from "../../transfer/job/bell.ts";
 import type { Ledger, LedgerObject } from "../../transfer/job/ledger.ts";
-import { lanesMax } from "../../transfer/job/planning.ts";
-import type { Part } from "../../transfer/job/programs.ts";
+import { lanesBetween, type Part } from "../../transfer/job/programs.ts";
 import type { RoundEnd } from "../../transfer/job/transfer-machine.ts";
 import { GatewayLine } from "./gateway-line.ts";
 import { again, endOf, fatal, wholeOf } from "./round-end.ts";
@@ -53,6 +52,8 @@ export interface RoundOptions {
   readonly onReleased: (gateway: GatewayId, leave: "keep" | "remove") => void;
   /** It broke the round off. */
   readonly onLost: (gateway: GatewayId) => void;
+  /** A destination takes nothing more, for good. Whether there are others. */
+  readonly onHopeless: (destination: number, why: string) => boolean;
   /** Why something may be left when all is done that this round was for; or empty. */
   readonly leftWhy: string;
   readonly onSettled: (settled: readonly Settled[]) => void;
@@ -161,21 +162,9 @@ class Round {
     const others = [...new Set([...part.to, ...part.from])];
     const peers = others.map((peer) => ({
       ...{ peer, dial: this.#dials(gateway, peer, part) },
-      connections: this.#lanesOf(gateway, peer),
+      connections: lanesBetween(this.#options.parts, gateway, peer),
     }));
     return { kind: "begin", ...this.#options.begin(part), peers, pass };
-  }
-
-  /** Connections of all sends between two: whoever dials has to know. */
-  #lanesOf(one: GatewayId, other: GatewayId): number {
-    const sends = this.#options.parts.flatMap(({ program }) => {
-      const to = program.gateway === one ? other : program.gateway === other ? one : undefined;
-      return program.partitions
-        .flatMap(({ root }) => [...operatorsOf(root)])
-        .flatMap((operator) => (operator.op === "send" && operator.to === to ? [operator] : []));
-    });
-    const sum = sends.reduce((all, { connections }) => all + connections, 0);
-    return Math.max(1, Math.min(lanesMax, sum));
   }
 
   /** Between two that send to each other, the one whose name is less is taken as the sender. */
@@ -267,17 +256,26 @@ class Round {
 
   #failed(member: Member, word: Extract<GatewayWord, { readonly kind: "failed" }>): void {
     const { object, destination, error, handle } = word;
-    const { gateway } = member.part.program;
     if (object === undefined) {
-      const why = `${gateway} (${handle}): ${error.text}`;
-      this.#finish(error.retry ? again(why) : fatal(why));
+      const why = `${member.part.program.gateway} (${handle}): ${error.text}`;
+      if (error.retry || destination === undefined) {
+        this.#finish(error.retry ? again(why) : fatal(why));
+      } else this.#lose(destination, error);
       return;
     }
     // Its writers would wait for what does not come.
     if (destination === undefined) this.#forget(object);
     this.#record.failed(object, destination, error);
-    const why = error.retry ? undefined : this.#record.hopeless(destination, error);
-    if (why !== undefined) this.#finish(fatal(why));
+    if (error.retry || !this.#record.isHopeless(destination, error)) return;
+    if (destination === undefined) this.#finish(fatal(error.text));
+    else this.#lose(destination, error);
+  }
+
+  /** It takes nothing more. The others go on without it, in another round. */
+  #lose(destination: number, error: WordedError): void {
+    this.#record.failAt(destination, error);
+    const isLast = !this.#options.onHopeless(destination, error.text);
+    this.#finish(isLast ? fatal(error.text) : { ...again(error.text), hasMoved: true });
   }
 
   #forget(object: number): void {
@@ -362,7 +360,8 @@ class Round {
   #ended(): RoundEnd {
     const { hasMoved, lastWhy } = this.#record;
     if (this.#end !== undefined) {
-      return this.#end.kind === "again" ? { ...this.#end, hasMoved } : this.#end;
+      const end = this.#end;
+      return end.kind === "again" ? { ...end, hasMoved: end.hasMoved || hasMoved } : end;
     }
     const { todo } = this.#options.ledger.counts();
     if (todo > 0)

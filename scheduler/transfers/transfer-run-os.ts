@@ -29,6 +29,7 @@ import { failuresOf, ledgerIn } from "./failures-os.ts";
 import { Feed } from "./feed.ts";
 import { type Begun, clearGateways, clearingPart } from "./gateway-clearing.ts";
 import { findGround, foundIn, type Ground } from "./ground-os.ts";
+import { failHopeless, forgetHopeless, hopelessIn, noteHopeless } from "./hopeless.ts";
 import { openLedger } from "./ledger-sqlite.ts";
 import { listedFact } from "./listing.ts";
 import { absentText, demandReading, demandWriting } from "./reached.ts";
@@ -163,6 +164,7 @@ export class TransferRun {
   reopen(): void {
     this.#ledger.reopen();
     this.#ledger.setFact(listedFact, "");
+    forgetHopeless(this.#ledger);
   }
 
   /** Lets go of everything, and keeps what the next life needs. */
@@ -184,6 +186,7 @@ export class TransferRun {
     demandReading(ground, sites);
     await this.#feed.begin(ground);
     await this.#feed.whenSome(facts.order.options.costMax !== undefined, signal);
+    failHopeless(this.#ledger);
     if (this.#feed.isListed && this.#ledger.counts().todo === 0) return wholeOf(this.#ledger);
     const absent = this.#absent(ground, sites);
     const planned = await this.#plan(facts, { ground, sites, absent });
@@ -201,6 +204,8 @@ export class TransferRun {
         leftWhy: absent.size === 0 ? "" : absentText(ground, absent),
         leaveOf: (end) => (end.kind === "again" ? this.#leave : leaveOf(end)),
         onReleased: (gateway, leave) => leave === "remove" && this.#forget(gateway),
+        onHopeless: (at, why) =>
+          noteHopeless(this.#ledger, at, why) < ground.ends.destinations.length,
         onLost: (gateway) => {
           this.#lost.add(gateway);
           this.#lostNow.add(gateway);
@@ -229,11 +234,12 @@ export class TransferRun {
     const away = ground.ends.destinations.flatMap(({ place }, at) =>
       place.kind === "files" && isAway(place.gateway) ? [at] : [],
     );
-    const absent = new Set(away);
+    const hopeless = hopelessIn(this.#ledger);
+    const absent = new Set([...away, ...hopeless]);
     const isLeft = [...this.#ledger.todoAt().keys()].some((at) => !absent.has(at));
     if (absent.size === 0 || isLeft) return absent;
     demandWriting(ground, sites);
-    return new Set();
+    return hopeless;
   }
 
   /** Without looking for anything; `undefined`: it was never found. */

@@ -16,7 +16,7 @@ import type {
   TransferView,
   TransferEvent as WatchedEvent,
 } from "../../model/transfer.ts";
-import { batchOf, recordValue } from "../../runtime/journal.ts";
+import { batchOf, jsonRecord, recordValue } from "../../runtime/journal.ts";
 import { hexToken } from "../../runtime/random.ts";
 import type { Store } from "../../runtime/store.ts";
 import type { ActorSystem } from "../../runtime/system-actor.ts";
@@ -28,6 +28,7 @@ import type {
   TransferState,
 } from "../../transfer/job/transfer-machine.ts";
 import { failuresIn } from "./failures-os.ts";
+import { type Ended, letGo, letGoForEver } from "./leftovers-os.ts";
 import { previewTransfer } from "./preview-os.ts";
 import type { Profiler } from "./profile.ts";
 import type { RunHooks, RunPorts } from "./run-ports.ts";
@@ -146,6 +147,7 @@ class TransferTable implements Transfers {
 
   async cancel(id: number, user: string): Promise<void> {
     const entry = this.#known(id);
+    if (entry.state.phase === "ended") return await this.#giveUp(entry, entry.state);
     if (entry.ref !== undefined) this.#options.system.tell(entry.ref, { kind: "cancel", user });
     const isOver = (): boolean => ["finishing", "ended"].includes(entry.state.phase);
     await this.#until(isOver);
@@ -316,7 +318,7 @@ class TransferTable implements Transfers {
   }
 
   #forgetOldest(): void {
-    const { dir, log, store, endedMax: keptMax = endedMax } = this.#options;
+    const { store, endedMax: keptMax = endedMax } = this.#options;
     const ended = [...this.#entries.values()].filter(({ state }) => state.phase === "ended");
     for (const entry of ended.slice(0, Math.max(0, ended.length - keptMax))) {
       const { facts } = entry.state;
@@ -329,18 +331,18 @@ class TransferTable implements Transfers {
       });
       // A commit that fails is the end of the store: the next start forgets what this did not.
       store.commit(batch).catch(() => {});
-      if (entry.resumedBy === undefined)
-        void this.#letGo(entry).then(() => removeFolder(dir, facts.key, log));
+      if (entry.resumedBy === undefined) void letGoForEver(this.#options, entry.state);
     }
   }
 
-  /** What one that failed had kept for another try goes with it. */
-  async #letGo(entry: Entry): Promise<void> {
-    const { state } = entry;
-    if (state.phase !== "ended" || state.end.leave !== "keep") return;
-    const run = this.#runOf(state.facts.id, state.facts);
-    await run.clear(state.facts, { ...state.end, leave: "remove" }).catch(() => []);
-    await run.close();
+  /** There will be no other try: what was kept for it goes, and that is on record. */
+  async #giveUp(entry: Entry, state: Ended): Promise<void> {
+    if (state.end.leave !== "keep" || entry.resumedBy !== undefined) return;
+    await letGo(this.#options, state);
+    const next = { ...state, end: { ...state.end, leave: "remove" } } as const;
+    const record = jsonRecord(transferRecordKey(addressOf(state.facts.id)), next);
+    await this.#options.store.commit(batchOf({ puts: [record] }));
+    entry.state = next;
   }
 
   // ---- what is seen

@@ -135,6 +135,35 @@ test("a full disk ends it at once", async () => {
   const view = await home.run(home.order("/src", "n:out", { recursive: true }));
   assert.equal(view.status, "FAILED");
   assert.match(view.why, /f0 fails/);
+  assert.ok(view.failures.some(({ object }) => object === "/src/f0"));
+  await close();
+});
+
+test("a full disk at one destination takes nothing from the others", async () => {
+  const { home, world, close } = await scene({ nodes: ["n/head", "m/head"] });
+  world.failAlways.set("m/head f1", { code: "disk/full", retry: false });
+  const view = await home.run(home.order("/src", ["n:out", "m:out"], { recursive: true }));
+  assert.equal(view.status, "FAILED");
+  assert.match(view.why, /f1 fails/);
+  for (const file of files.keys()) assert.ok(world.standing.has(`n/head ${file}`), file);
+  assert.equal(view.counts.done + view.counts.failed, 2 * files.size);
+  assert.ok(view.failures.every(({ destination }) => destination === "m:out"));
+  await close();
+});
+
+test("what a failure kept for another try goes when it is cancelled", async () => {
+  const { home, world, close } = await scene();
+  world.failAlways.set("n/head f1", { code: "objects/failed", retry: true });
+  const view = await home.run(home.order("/src", "n:out", { recursive: true }));
+  assert.equal(view.status, "FAILED");
+  assert.ok(world.stops.every((stop) => stop.endsWith(" keep")));
+  await home.transfers().cancel(view.id, "ann");
+  assert.ok(world.stops.includes("n/head remove"));
+  assert.equal(home.transfers().get(view.id)?.status, "FAILED");
+  const count = world.stops.length;
+  await home.restart();
+  await home.transfers().cancel(view.id, "ann");
+  assert.equal(world.stops.length, count);
   await close();
 });
 

@@ -39,8 +39,12 @@ export class ScriptedWorld {
   readonly told = new Map<string, number>();
   /** Said instead of `wrote`, once for each. */
   readonly failOnce = new Map<string, { readonly code: string; readonly retry: boolean }>();
+  /** The same, always, by `<gateway> <target>`. */
+  readonly failAlways = new Map<string, { readonly code: string; readonly retry: boolean }>();
   /** Gives a digest that is not the right one, once for each. */
   readonly damageOnce = new Set<string>();
+  /** What was said at the end of rounds. */
+  readonly stops: string[] = [];
   /** They let nobody begin. */
   readonly dead = new Set<GatewayId>();
   /** Orders to begin, as they came. */
@@ -144,7 +148,10 @@ export class Speaker {
     } else if (order.kind === "objects-end") {
       this.#hasAll = true;
       if (this.#left === 0) await this.#say({ kind: "done" });
-    } else if (order.kind === "stop") this.#channel.end();
+    } else if (order.kind === "stop") {
+      this.#world.stops.push(`${this.#gateway} ${order.leave}`);
+      this.#channel.end();
+    }
   }
 
   async #told(object: GatewayObject): Promise<void> {
@@ -173,7 +180,8 @@ export class Speaker {
     },
   ): Promise<void> {
     const { destination, target } = to;
-    const failure = this.#world.failOnce.get(target);
+    const failure =
+      this.#world.failOnce.get(target) ?? this.#world.failAlways.get(`${this.#gateway} ${target}`);
     if (failure !== undefined) {
       this.#world.failOnce.delete(target);
       const error = { ...failure, text: `${target} fails` };

@@ -115,6 +115,8 @@ export interface Ledger {
   todo(after: number, countMax: number): readonly LedgerObject[];
   /** Gives what each came to; one that was settled before is left out. */
   record(changes: readonly CopyChange[]): readonly CopySettled[];
+  /** Whatever is to do there has failed, for good. */
+  failAt(destination: number, why: string): void;
   /** How much is to do at each destination. */
   todoAt(): ReadonlyMap<number, { readonly count: number; readonly bytes: number }>;
   /** In the order of their numbers, without the first `after` of them. */

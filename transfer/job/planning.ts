@@ -25,7 +25,7 @@ import { averagePrice } from "../plan/tariff.ts";
 import { bucketText } from "../stores/paths.ts";
 import type { Ends, Place } from "./ends.ts";
 import type { Ledger } from "./ledger.ts";
-import type { ReadingEnd, WritingEnd } from "./programs.ts";
+import { lanesMax, type ReadingEnd, type WritingEnd } from "./programs.ts";
 
 export interface PlanningOptions {
   readonly ends: Ends;
@@ -58,8 +58,6 @@ export function bytesToPlan(ledger: Pick<Ledger, "todoAt">): number {
 }
 
 const bytesPerGb = 1e9;
-/** Connections of one session; source: `StreamDialOptions`. */
-export const lanesMax = 16;
 /** Where nobody measured: what planners assume, too. */
 const assumedGbps = 1;
 

@@ -21,6 +21,7 @@ import type {
   Root,
   Send,
 } from "../gateway/program.ts";
+import { operatorsOf } from "../gateway/validate.ts";
 
 /** Where the bytes are read. `store`: its number in the transfer; absent = a file system. */
 export interface ReadingEnd {
@@ -61,6 +62,8 @@ export interface Part {
 }
 
 const connectionsMax = 64;
+/** Connections of one session; source: `StreamDialOptions`. */
+export const lanesMax = 16;
 
 /** @throws SkyError `plan/infeasible` if the plan does not lead to every destination. */
 export function partsOf(layout: Layout): readonly Part[] {
@@ -84,6 +87,21 @@ export function hasRelay(parts: readonly Part[]): boolean {
 /** Whether it reads or writes objects, and so may know what is in them. */
 export function isEnd({ reads, writes }: Part): boolean {
   return reads || writes.length > 0;
+}
+
+/** Connections of all sends between two: whoever dials has to know. */
+export function lanesBetween(parts: readonly Part[], one: GatewayId, other: GatewayId): number {
+  const toOther = (gateway: GatewayId): GatewayId | undefined =>
+    gateway === one ? other : gateway === other ? one : undefined;
+  const sends = parts.flatMap(({ program: { gateway, partitions } }) =>
+    partitions
+      .flatMap(({ root }) => [...operatorsOf(root)])
+      .flatMap((operator) =>
+        operator.op === "send" && operator.to === toOther(gateway) ? [operator] : [],
+      ),
+  );
+  const sum = sends.reduce((all, { connections }) => all + connections, 0);
+  return Math.max(1, Math.min(lanesMax, sum));
 }
 
 function demandReached(
