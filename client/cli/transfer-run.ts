@@ -94,9 +94,13 @@ function nothingText(verb: Verb): string {
     : "Nothing to do: no object is left to copy.";
 }
 
-/** @throws SkyError `transfer/too-costly`. */
+/** @throws SkyError `transfer/too-costly`, `plan/infeasible`. */
 function demandCost({ options }: TransferOrder, { plan }: TransferPreview): void {
-  const { costMax = Infinity } = options;
+  const { costMax = Infinity, pricePerGb = Infinity } = options;
+  if (plan.pricePerGb > pricePerGb) {
+    const why = `$${plan.pricePerGb} for a GB is the least found, $${pricePerGb} is the ceiling`;
+    throw new SkyError("plan/infeasible", { why });
+  }
   if (plan.cost <= costMax) return;
   const [cost, limit] = [plan.cost, costMax].map((usd) => dollarsText(usd).slice(1));
   throw new SkyError("transfer/too-costly", { cost: cost ?? "", limit: limit ?? "" });

@@ -179,6 +179,7 @@ test("what cannot be done says so, and nothing is started", async (t) => {
     ["cp", "a", "b", "--profile", "nowhere.csv"],
     ["cp", "a", "b", "--max-cost", "1"],
     ["cp", "/a", bucket, "--max-cost", "1", "--dry-run"],
+    ["cp", "/a", bucket, "--max-price", "0.1", "-o", "text"],
     ["cp", "a", "b", "-t", "1", "--max-price", "1"],
     ["cp", "a", "b", "--resume", "7"],
     ["cp", "--resume", "x"],
