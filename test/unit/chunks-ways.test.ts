@@ -337,6 +337,24 @@ test("a fork writes and sends on; who refuses an object keeps it from nobody", l
   await stage.end();
 });
 
+test("a destination that refuses an object keeps it from no other way", limits, async () => {
+  const stage = new Stage(plain);
+  const failed: string[] = [];
+  await stage.listen("b", deliveredTo(await stage.receiver("b", { refuses: 4, failed })));
+  await stage.listen("c", deliveredTo(await stage.receiver("c")));
+  const whole: number[] = [];
+  const refused: number[] = [];
+  await stage.send({
+    ...{ objects: originals(), onRefused: (object) => refused.push(object) },
+    ways: ["b", "c"].map((name) => ({ hops: [stage.hop("a", name)] })),
+    onObject: (object) => whole.push(object),
+  });
+  stage.check("b", [4]);
+  stage.check("c");
+  assert.deepEqual([failed, refused, whole.length], [["4 objects/denied"], [], sizes.length]);
+  await stage.end();
+});
+
 test("stripes of an object take different ways to one destination", limits, async () => {
   const stage = new Stage(sealed);
   await stage.listen("d", deliveredTo(await stage.receiver("d")));

@@ -23,6 +23,8 @@ export type Reply<Answer> =
         readonly failure?: Failure;
       }[];
     }
+  /** What was given with these is not needed any more; they are not done. */
+  | { readonly began: readonly number[] }
   | { readonly next: true };
 
 export interface Failure {
@@ -51,6 +53,7 @@ interface Waiting<Answer> {
   readonly settled: Promise<Answer>;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (failure: Failure) => void;
+  readonly onBegun: (() => void) | undefined;
 }
 
 export class BatchThread<Request, Answer> {
@@ -69,13 +72,13 @@ export class BatchThread<Request, Answer> {
   }
 
   /** Rejects with a `Failure`, which the caller makes an error of. */
-  async ask(request: Request): Promise<Answer> {
+  async ask(request: Request, onBegun?: () => void): Promise<Answer> {
     const { what } = this.#options;
     if (this.#closed) throw new SkyError("core/cancelled", { what });
     assert(this.#waiting.size < batchWaitingMax, `too much waits: ${what}`);
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.#asked += 1;
-    this.#waiting.set(this.#asked, { settled: promise, resolve, reject });
+    this.#waiting.set(this.#asked, { settled: promise, resolve, reject, onBegun });
     this.#fresh.push({ id: this.#asked, request });
     // What comes in this turn goes together.
     if (this.#fresh.length === 1) setImmediate(() => this.#post());
@@ -120,6 +123,10 @@ export class BatchThread<Request, Answer> {
     if ("next" in reply) {
       this.#letters -= 1;
       this.#post();
+      return;
+    }
+    if ("began" in reply) {
+      for (const id of reply.began) this.#waiting.get(id)?.onBegun?.();
       return;
     }
     for (const { id, answer, failure } of reply.done) {

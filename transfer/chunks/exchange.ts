@@ -21,6 +21,9 @@ export interface ChunkSource {
   get(digest: Digest, signal: AbortSignal): Promise<Uint8Array>;
 }
 
+// biome-ignore lint/suspicious/noConfusingVoidType: most sinks have nothing to say.
+export type PutResult = Promise<void | "refused">;
+
 /** Where a taker puts them. `storeSink` makes one of a content store. */
 export interface ChunkSink {
   /** Those that need not be sent. At most `listMax` (`chunk-frames.ts`) are asked at a time. */
@@ -30,10 +33,10 @@ export interface ChunkSink {
    * several chunks are put at a time. A sink that waits for room stops when `signal` aborts; one
    * that only writes need not look at it. What it throws ends the exchange, but for
    * `chunk/damaged`: then the chunk is asked for again. `refused`: what it belongs to has failed
-   * here, so the chunk is of no use, and the exchange goes on without it.
+   * here, so the chunk is of no use, and the exchange goes on without it. `out` may be called when
+   * the bytes are out of memory before they are safe: more is asked for then.
    */
-  // biome-ignore lint/suspicious/noConfusingVoidType: most sinks have nothing to say.
-  put(ref: ChunkRef, bytes: Uint8Array, signal: AbortSignal): Promise<void | "refused">;
+  put(ref: ChunkRef, bytes: Uint8Array, signal: AbortSignal, out?: () => void): PutResult;
   /** Puts at a time, where more than `putsMax` (`taker.ts`) go together better. */
   readonly putsMax?: number;
 }

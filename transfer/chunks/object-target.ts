@@ -18,7 +18,7 @@ export interface ObjectTarget {
   holds(manifest: Manifest): Promise<boolean>;
   /**
    * Of an object of one chunk or none: safe under its final name when it resolves. The bytes are
-   * proven, and the target's own.
+   * proven, and the target's own. `onWritten`: they are out of memory, and not yet safe.
    */
-  putWhole?(bytes: Uint8Array): Promise<void>;
+  putWhole?(bytes: Uint8Array, onWritten?: () => void): Promise<void>;
 }

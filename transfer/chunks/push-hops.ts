@@ -37,6 +37,7 @@ export interface HopsOptions {
   readonly openBytesMax?: number;
   /** The channel broke, or could not be had. It is tried again. */
   readonly onBroken?: (error: unknown) => void;
+  readonly onSent?: ((ref: ChunkRef) => void) | undefined;
   readonly onSafe?: (ref: ChunkRef) => void;
   /** Each chunk that was added is settled by one of these. */
   readonly onDelivered: (ref: ChunkRef) => void;
@@ -165,6 +166,7 @@ export class HopsPush {
         work,
         signal: this.#signal,
         ...(this.#options.hops.length > 1 && openBytesMax !== undefined && { openBytesMax }),
+        onSent: this.#options.onSent,
         ...(onSafe && { onSafe }),
         onDelivered: (ref) => settle(ref, onDelivered),
         onRefused: (ref) => settle(ref, onRefused),

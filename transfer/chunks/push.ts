@@ -32,6 +32,8 @@ export interface PushOptions {
   readonly readAheadBytesMax?: number;
   /** Offered and not yet safe, as bytes: for one of several hops, so that each has its share. */
   readonly openBytesMax?: number;
+  /** The channel has taken it: each time that it does. */
+  readonly onSent?: ((ref: ChunkRef) => void) | undefined;
   /** Each chunk once: safe at the taker now. */
   readonly onSafe?: (ref: ChunkRef) => void;
   /** Each chunk once: safe at the destination. It was safe at the taker before. */
@@ -84,7 +86,9 @@ class Push {
         mayGive: ({ digest, bytes }) => this.#offered.get(digest)?.ref.bytes === bytes,
         sent: ({ digest }) => {
           const offered = this.#offered.get(digest);
-          if (offered !== undefined) offered.sent = true;
+          if (offered === undefined) return;
+          offered.sent = true;
+          this.#options.onSent?.(offered.ref);
         },
         missing: (ref, why) => this.#lacking(ref, why),
         safe: (digests) => {

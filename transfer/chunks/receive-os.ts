@@ -64,8 +64,8 @@ export function fileToReceive(options: FileTargetOptions): ObjectTarget {
     open: (journal) => openObjectFile({ ...options, openJournal: async () => journal }),
     holds: (manifest) => holdsObject(path, manifest),
     ...(group && {
-      putWhole: (content: Uint8Array) =>
-        group.write({ path, transfer, bytes: content, attributes }),
+      putWhole: (content: Uint8Array, onWritten?: () => void) =>
+        group.write({ path, transfer, bytes: content, attributes, onWritten }),
     }),
   };
 }

@@ -26,6 +26,7 @@ import { decodeManifest, ManifestBuilder } from "./manifest.ts";
 import type { ObjectFile } from "./object-file-os.ts";
 import type { PlacedChunk, PlaceJournal } from "./object-place.ts";
 import type { ObjectTarget } from "./object-target.ts";
+import { asSkyError, ofOneChunk } from "./receive-records.ts";
 import { manifestIndex, type OpenedChunk, type TransferSecret } from "./seal.ts";
 import type { ChunkWork } from "./work.ts";
 
@@ -62,7 +63,7 @@ export interface Receiver extends ChunkSink {
 }
 
 /** Puts at a time: small objects are made safe together, the more the better. */
-export const receivePutsMax = 1_024;
+export const receivePutsMax = 4_096;
 
 export function createReceiver(options: ReceiveOptions): Receiver {
   return new ObjectReceiver(options);
@@ -82,6 +83,7 @@ interface OpenObject {
 /** A chunk that is open, and the name that it travelled under. */
 interface ComingChunk extends OpenedChunk {
   readonly sealedRef: ChunkRef;
+  readonly out: (() => void) | undefined;
 }
 
 class ObjectReceiver implements Receiver {
@@ -111,11 +113,12 @@ class ObjectReceiver implements Receiver {
     return known;
   }
 
-  async put(sealedRef: ChunkRef, sealed: Uint8Array): Promise<"refused" | undefined> {
+  async put(...given: Parameters<ChunkSink["put"]>): Promise<"refused" | undefined> {
+    const [sealedRef, sealed, , out] = given;
     // A push that broke may still be at it when its successor brings the same.
     const other = this.#putting.get(sealedRef.digest);
     if (other !== undefined) return await other;
-    const putting = this.#put(sealedRef, sealed);
+    const putting = this.#put(sealedRef, sealed, out);
     this.#putting.set(sealedRef.digest, putting);
     try {
       return await putting;
@@ -162,12 +165,16 @@ class ObjectReceiver implements Receiver {
     return isHere;
   }
 
-  async #put(sealedRef: ChunkRef, sealed: Uint8Array): Promise<"refused" | undefined> {
+  async #put(
+    sealedRef: ChunkRef,
+    sealed: Uint8Array,
+    out: (() => void) | undefined,
+  ): Promise<"refused" | undefined> {
     const opened = await this.#unpack(sealedRef, sealed);
     const { object } = opened.place;
     if (this.#failed.has(object)) return "refused";
     try {
-      await this.#putOpened({ ...opened, sealedRef });
+      await this.#putOpened({ ...opened, sealedRef, out });
       letGoAll(opened.bytes);
       return undefined;
     } catch (error) {
@@ -238,7 +245,7 @@ class ObjectReceiver implements Receiver {
       if (open.naming === undefined) await this.#putChunk(open, coming);
       await this.#nameOnly(open, object, ref);
     } else {
-      await target.putWhole(bytes);
+      await target.putWhole(bytes, coming.out);
       const { whole } = ofOneChunk(object, ref);
       const { sealedRef: sealed } = coming;
       await this.#whole(open, whole, { place, ref, sealed, offset: 0, state: "delivered" });
@@ -375,25 +382,4 @@ class ObjectReceiver implements Receiver {
 function fileOf({ file }: OpenObject): ObjectFile {
   if (file === undefined) throw new SkyError("core/broken-invariant", { what: "no file is open" });
   return file;
-}
-
-/** The manifest of an object of one chunk, and the record of it. */
-function ofOneChunk(
-  object: number,
-  chunk: ChunkRef,
-): { readonly manifest: Manifest; readonly whole: JournalEntry } {
-  const builder = new ManifestBuilder();
-  builder.add(0, chunk);
-  const { manifest, digest, encoded } = builder.finish();
-  const place = { object, index: manifestIndex };
-  const ref = { digest, bytes: encoded.length };
-  return { manifest, whole: { place, ref, offset: 0, state: "delivered" } };
-}
-
-function asSkyError(object: number, error: unknown): SkyError {
-  // What says only that it should be offered anew has the reason behind it.
-  const told = isSkyError(error, "stream/closed") && isSkyError(error.cause) ? error.cause : error;
-  if (isSkyError(told)) return told;
-  const params = { what: `writing object ${object}`, why: errorText(error) };
-  return new SkyError("process/failed", params, { cause: error });
 }

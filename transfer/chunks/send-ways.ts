@@ -30,6 +30,7 @@ export interface WayOptions {
   readonly codec: ChunkCodec;
   readonly signal: AbortSignal;
   readonly openBytesMax: number;
+  readonly onSent: (ref: ChunkRef) => void;
   readonly onSafe: (ref: ChunkRef) => void;
   readonly onSettled: (ref: ChunkRef, how: Settled) => void;
 }
@@ -38,9 +39,9 @@ export type Settled = "delivered" | "refused";
 
 export function pushAlong(way: SendWay, options: WayOptions): WayPush {
   if ("sink" in way) return new SinkPush(way.sink, options);
-  const { from, codec: work, signal, openBytesMax, onSafe, onSettled } = options;
+  const { from, codec: work, signal, openBytesMax, onSent, onSafe, onSettled } = options;
   return new HopsPush({
-    ...{ hops: way.hops, from, work, signal, onSafe },
+    ...{ hops: way.hops, from, work, signal, onSent, onSafe },
     openBytesMax: Math.ceil(openBytesMax / way.hops.length),
     onDelivered: (ref) => onSettled(ref, "delivered"),
     onRefused: (ref) => onSettled(ref, "refused"),

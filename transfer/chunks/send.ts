@@ -15,13 +15,16 @@
 import { SkyError } from "../../model/errors.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
 import { type ChunkForm, chunkForm } from "./chunk-form.ts";
-import { type ByteRange, cutBySize } from "./cut.ts";
+import { cutBySize } from "./cut.ts";
 import type { ExchangeResult } from "./exchange.ts";
-import { type EncodedManifest, ManifestBuilder } from "./manifest.ts";
+import type { JournalEntry } from "./journal.ts";
+import { ManifestBuilder } from "./manifest.ts";
 import { manifestIndex, type Place, type SealedChunk } from "./seal.ts";
 import { asSkyError, changed, missing } from "./send-errors.ts";
 import { iteratorOf, type SendOptions, type SentObject, waysOf, withRoom } from "./send-options.ts";
+import { readRange } from "./send-read.ts";
 import { SendRecords } from "./send-records.ts";
+import type { OpenObject, Sealed } from "./send-state.ts";
 import { pushAlong, type SendWay, type Settled, type WayPush } from "./send-ways.ts";
 
 export type { SendOptions, SentObject } from "./send-options.ts";
@@ -43,32 +46,6 @@ export const smallPacksMax = 512;
 export async function sendObjects(options: SendOptions): Promise<ExchangeResult> {
   const send = new Send(options);
   return await send.run();
-}
-
-/** A chunk that was offered. */
-interface Sealed {
-  readonly open: OpenObject;
-  readonly place: Place;
-  readonly ref: ChunkRef;
-  readonly sealedRef: ChunkRef;
-  /** Until it is safe at the next hop of every way. */
-  bytes: Uint8Array | undefined;
-  /** Ways where it is not yet safe; where it is not yet settled. */
-  unsafe: number;
-  unsettled: number;
-  isRefused: boolean;
-}
-
-interface OpenObject {
-  readonly source: SentObject;
-  readonly ranges: readonly ByteRange[];
-  readonly builder: ManifestBuilder;
-  /** Chunks that are not yet delivered. */
-  left: number;
-  /** The next range to offer. */
-  next: number;
-  manifest: EncodedManifest | undefined;
-  isOver: boolean;
 }
 
 class Send {
@@ -94,15 +71,16 @@ class Send {
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
     this.#form = chunkForm(options);
     this.#records = new SendRecords(options.journal, (error) => this.#stop.abort(error));
-    const along = {
+    const along = (way: SendWay) => ({
       from: { get: (digest: Digest) => this.#get(digest) },
       codec: this.#form.codec,
       signal: this.#signal,
       openBytesMax: this.#sealedBytesMax,
+      onSent: (ref: ChunkRef) => this.#sent(ref),
       onSafe: (ref: ChunkRef) => this.#safe(ref),
-      onSettled: (ref: ChunkRef, how: Settled) => this.#settle(ref, how),
-    };
-    this.#ways = waysOf(options).map((way) => ({ way, push: pushAlong(way, along) }));
+      onSettled: (ref: ChunkRef, how: Settled) => this.#settle(ref, way, how),
+    });
+    this.#ways = waysOf(options).map((way) => ({ way, push: pushAlong(way, along(way)) }));
   }
 
   get #sealedBytesMax(): number {
@@ -223,7 +201,7 @@ class Send {
     const ranges = cutBySize(bytes, cut);
     const open: OpenObject = {
       ...{ source, ranges, builder: new ManifestBuilder(), left: ranges.length, next: 0 },
-      ...{ manifest: undefined, isOver: false },
+      ...{ manifest: undefined, isOver: false, lost: new Set() },
     };
     this.#objects.add(open);
     if (ranges.length === 0) this.#ripe.push(open);
@@ -244,7 +222,6 @@ class Send {
       const { ref, sealed, sealedRef } = await this.#pack(open, place);
       if (open.isOver) return;
       if (index !== manifestIndex) open.builder.add(index, ref);
-      this.#sealedBytes += sealedRef.bytes;
       this.#keep({ open, place, ref, sealedRef, bytes: sealed });
     } finally {
       this.#sealedBytes -= bytes;
@@ -252,12 +229,15 @@ class Send {
   }
 
   #keep(one: Pick<Sealed, "open" | "place" | "ref" | "sealedRef" | "bytes">): void {
-    const ways = this.#ways.filter(({ way }) => way.takes?.(one.place) ?? true);
-    const { length } = ways;
-    const sealed: Sealed = { ...one, unsafe: length, unsettled: length, isRefused: false };
+    const all = this.#ways.filter(({ way }) => way.takes?.(one.place) ?? true);
+    if (all.length === 0)
+      throw new SkyError("core/broken-invariant", { what: "a chunk has no way" });
+    const ways = all.filter(({ way }) => !one.open.lost.has(way));
+    const sealed: Sealed = { ...one, unsafe: ways.length, unsettled: ways.length };
     this.#sealed.set(one.sealedRef.digest, sealed);
-    if (length === 0) throw new SkyError("core/broken-invariant", { what: "a chunk has no way" });
+    if (sealed.bytes !== undefined) this.#sealedBytes += sealed.sealedRef.bytes;
     for (const { push } of ways) push.add(one.sealedRef);
+    if (ways.length === 0) this.#settled(sealed);
   }
 
   async #pack(open: OpenObject, place: Place): Promise<SealedChunk> {
@@ -271,20 +251,8 @@ class Send {
     const memory =
       range === undefined
         ? withRoom(open.manifest?.encoded ?? new Uint8Array(), roomBytes)
-        : await this.#read(open.source, range, place);
+        : await readRange(open.source, range, { place, roomBytes, signal: this.#signal });
     return await this.#form.pack(memory, place);
-  }
-
-  async #read(source: SentObject, range: ByteRange, place: Place): Promise<Uint8Array> {
-    const { roomBytes } = this.#form;
-    if (source.readInto !== undefined) {
-      const memory = Buffer.allocUnsafeSlow(roomBytes + range.bytes);
-      await source.readInto(range, memory.subarray(roomBytes), this.#signal);
-      return memory;
-    }
-    const bytes = await source.read(range, this.#signal);
-    if (bytes.length !== range.bytes) throw changed(place);
-    return roomBytes === 0 ? bytes : withRoom(bytes, roomBytes);
   }
 
   // ---- what the next hops want and say
@@ -305,6 +273,13 @@ class Send {
     }
   }
 
+  /** Small ones wait for a flush together; the next ones need not. It can be read again. */
+  #sent({ digest }: ChunkRef): void {
+    const sealed = this.#sealed.get(digest);
+    if (sealed === undefined || sealed.open.ranges.length > 1) return;
+    if (this.#ways.length === 1) this.#drop(sealed);
+  }
+
   #safe(sealedRef: ChunkRef): void {
     const sealed = this.#sealed.get(sealedRef.digest);
     if (sealed === undefined) return;
@@ -321,22 +296,28 @@ class Send {
     this.#wake();
   }
 
-  #settle({ digest }: ChunkRef, how: Settled): void {
+  #settle({ digest }: ChunkRef, way: SendWay, how: Settled): void {
     const sealed = this.#sealed.get(digest);
     if (sealed === undefined) return;
     sealed.unsettled -= 1;
-    sealed.isRefused ||= how === "refused";
-    if (sealed.unsettled > 0) return;
-    this.#sealed.delete(digest);
+    if (how === "refused") sealed.open.lost.add(way);
+    if (sealed.unsettled === 0) this.#settled(sealed);
+  }
+
+  #settled(sealed: Sealed): void {
+    const { open, place } = sealed;
+    this.#sealed.delete(sealed.sealedRef.digest);
     this.#drop(sealed);
-    if (sealed.open.isOver) return;
-    if (sealed.isRefused) this.#refused(sealed.open);
-    else this.#isDelivered(sealed);
     this.#wake();
+    if (open.isOver) return;
+    // Whoever takes this place has refused it, or the object: nobody is left for it.
+    const takers = this.#ways.filter(({ way }) => way.takes?.(place) ?? true);
+    if (takers.every(({ way }) => open.lost.has(way))) this.#refused(open);
+    else this.#isDelivered(sealed);
   }
 
   #isDelivered({ open, place, ref, sealedRef }: Sealed): void {
-    this.#records.add({ place, ref, sealed: sealedRef, offset: 0, state: "delivered" });
+    this.#record(open, { place, ref, sealed: sealedRef, offset: 0, state: "delivered" });
     this.#options.onDelivered?.(place, ref);
     if (place.index === manifestIndex) {
       this.#whole(open, ref.digest);
@@ -349,9 +330,14 @@ class Send {
       const { digest, encoded } = open.builder.finish();
       const manifest = { digest, bytes: encoded.length };
       const at = { object: place.object, index: manifestIndex };
-      this.#records.add({ place: at, ref: manifest, offset: 0, state: "delivered" });
+      this.#record(open, { place: at, ref: manifest, offset: 0, state: "delivered" });
       this.#whole(open, digest);
     }
+  }
+
+  /** What a destination does not have is not on record: it may take it another time. */
+  #record({ lost }: OpenObject, entry: JournalEntry): void {
+    if (lost.size === 0) this.#records.add(entry);
   }
 
   #whole(open: OpenObject, digest: Digest): void {

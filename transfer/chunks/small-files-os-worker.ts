@@ -5,7 +5,7 @@
 // a few are flushed one by one, so that they do not wait for what others have written to the disk.
 // Source: syncfs(2): it tells of failed writes since Linux 5.8; before that each file is flushed.
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import {
   closeSync,
   constants,
@@ -20,6 +20,7 @@ import {
 import { open } from "node:fs/promises";
 import { release } from "node:os";
 import { dirname } from "node:path";
+import { createInterface } from "node:readline";
 import { parentPort } from "node:worker_threads";
 import { assert, errorText } from "../../model/errors.ts";
 import type { Letter, Reply } from "./batch-thread-os.ts";
@@ -62,15 +63,18 @@ async function writeAll(): Promise<void> {
   writing = true;
   while (waiting.length > 0) {
     const failed: Done[] = [];
+    const came: number[] = [];
     for (const file of waiting.splice(0, turnMax)) {
       try {
         written.push({ file, device: write(file) });
+        came.push(file.id);
       } catch (error) {
         remove(file);
         failed.push(failureOf(file, error));
       }
     }
     tell(failed);
+    port.postMessage({ began: came } satisfies Reply<undefined>);
     if (!flushing) void flushAll();
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -91,28 +95,35 @@ function write({ partial, bytes, mode, mtimeMs }: File): number {
   }
 }
 
+/** One flush is for the bytes of some and for the names of those before them. */
 async function flushAll(): Promise<void> {
   flushing = true;
-  while (written.length > 0) {
+  let named: readonly Written[] = [];
+  while (written.length + named.length > 0) {
     const group = written.splice(0, groupMax);
     try {
-      await flush(group);
-      tell(await nameAll(group));
+      await flush(group, named);
+      tell(named.map(({ file }) => ({ id: file.id })));
+      named = nameAll(group);
     } catch (error) {
+      // Names that may not be safe are told as failures, though they may be there.
       for (const { file } of group) remove(file);
-      tell(group.map(({ file }) => failureOf(file, error)));
+      tell([...group, ...named].map(({ file }) => failureOf(file, error)));
+      named = [];
     }
   }
   flushing = false;
 }
 
-async function flush(group: readonly Written[]): Promise<void> {
-  if (group.length > fewMax && hasGroupFlush) {
-    const devices = new Map(group.map(({ file, device }) => [device, dirname(file.partial)]));
-    for (const folder of devices.values()) await flushSystem(folder);
+async function flush(group: readonly Written[], named: readonly Written[]): Promise<void> {
+  if (group.length + named.length > fewMax && hasGroupFlush) {
+    const places = [...group, ...named].map(({ file, device }) => [device, file.path] as const);
+    for (const path of new Map(places).values()) await flushSystem(dirname(path));
     if (hasGroupFlush) return;
   }
-  await Promise.all(group.map(({ file }) => flushOne(file.partial)));
+  const folders = new Set(named.map(({ file }) => dirname(file.path)));
+  const files = group.map(({ file }) => file.partial);
+  await Promise.all([...files, ...folders].map((path) => flushOne(path)));
 }
 
 /** Of files whose mode keeps even us from reading them, too. */
@@ -128,43 +139,53 @@ async function flushOne(path: string): Promise<void> {
   }
 }
 
-/** Where the system has no such program, there is none from then on. */
+/**
+ * A shell that flushes the file system of each folder that it is told: to start a program from a
+ * process as large as ours takes as long as a flush. It ends with its input, and so with us.
+ */
+const script = 'while IFS= read -r folder; do sync -f "$folder" 2>&1 && echo ok; done';
+const okLine = "ok";
+let shell: { readonly child: ChildProcess; readonly lines: AsyncIterator<string> } | undefined;
+
+/** Where the system has no such program, it is not asked again. */
 async function flushSystem(folder: string): Promise<void> {
-  const child = spawn("sync", ["-f", folder], { stdio: ["ignore", "ignore", "pipe"] });
-  let said = "";
-  child.stderr.on("data", (text: Buffer) => {
-    said = `${said}${text}`.slice(-1_000);
-  });
-  const code = await new Promise<number | null>((resolve) => {
-    child.on("error", () => resolve(null));
-    child.on("close", resolve);
-  });
-  if (code === 0) return;
-  if (code !== null && /input\/output|no space|quota/i.test(said)) throw new Error(said.trim());
+  if (folder.includes("\n")) {
+    hasGroupFlush = false;
+    return;
+  }
+  shell ??= startShell();
+  shell.child.stdin?.write(`${folder}\n`);
+  const { value, done } = await shell.lines.next();
+  if (value === okLine) return;
+  if (done !== true && /input\/output|no space|quota/i.test(value)) throw new Error(value);
+  shell.child.kill();
+  shell = undefined;
   hasGroupFlush = false;
 }
 
-/** Each its name, and the names safe. */
-async function nameAll(group: readonly Written[]): Promise<readonly Done[]> {
-  const done: Done[] = [];
-  const folders = new Set<string>();
-  for (const { file } of group) {
+function startShell(): NonNullable<typeof shell> {
+  const child = spawn("/bin/sh", ["-c", script], { cwd: "/", stdio: ["pipe", "pipe", "ignore"] });
+  // That there is no shell is told by the end of what it says.
+  child.on("error", () => child.stdout.destroy());
+  child.stdin.on("error", () => child.stdout.destroy());
+  return { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
+}
+
+/** Those that have their names now. */
+function nameAll(group: readonly Written[]): readonly Written[] {
+  const failed: Done[] = [];
+  const named = group.filter(({ file }) => {
     try {
       renameSync(file.partial, file.path);
-      folders.add(dirname(file.path));
-      done.push({ id: file.id });
+      return true;
     } catch (error) {
       remove(file);
-      done.push(failureOf(file, error));
+      failed.push(failureOf(file, error));
+      return false;
     }
-  }
-  if (folders.size > fewMax && hasGroupFlush) {
-    const devices = new Map(group.map(({ file, device }) => [device, dirname(file.path)]));
-    for (const folder of devices.values()) await flushSystem(folder);
-    if (hasGroupFlush) return done;
-  }
-  await Promise.all([...folders].map((folder) => flushOne(folder)));
-  return done;
+  });
+  tell(failed);
+  return named;
 }
 
 function remove({ partial }: File): void {

@@ -24,6 +24,8 @@ export interface SmallFile {
   /** Given away. */
   readonly bytes: Uint8Array;
   readonly attributes?: FileAttributes | undefined;
+  /** The bytes are out of memory. They are not safe. */
+  readonly onWritten?: (() => void) | undefined;
 }
 
 export interface SmallFiles {
@@ -54,12 +56,12 @@ export function createSmallFiles(): SmallFiles {
     movable: ({ bytes }) => (bytes.length === 0 ? [] : [bytes.buffer as ArrayBuffer]),
   });
   return {
-    write: async ({ path, transfer, bytes, attributes = {} }) => {
+    write: async ({ path, transfer, bytes, attributes = {}, onWritten }) => {
       const { partial } = objectNames(path, transfer);
       const { mode = modeUsual, mtimeMs } = attributes;
       const request = { path, partial, bytes: movableBytes(bytes), mode, mtimeMs };
       try {
-        await thread.ask(request);
+        await thread.ask(request, onWritten);
       } catch (error) {
         throw errorOf(path, error);
       }

@@ -9,7 +9,7 @@ import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { StreamChannel } from "../../runtime/stream.ts";
 import type { ChunkRef, Digest } from "./chunk.ts";
 import { type ChunkFrame, type ChunkHead, type ExchangeMessage, listMax } from "./chunk-frames.ts";
-import type { ChunkCodec, ChunkSink, MissingChunk } from "./exchange.ts";
+import type { ChunkCodec, ChunkSink, MissingChunk, PutResult } from "./exchange.ts";
 import { Party, type PartyEars } from "./exchange-channel.ts";
 import { BytesShare, type SharedBytes } from "./shared-bytes.ts";
 import { Slots } from "./slots.ts";
@@ -59,6 +59,7 @@ interface Open {
   readonly ref: ChunkRef;
   phase: "wanted" | "arriving" | "kept";
   damaged: number;
+  isOut: boolean;
   /** It waits for no other chunk: others may be waiting for it. */
   readonly isUrgent: boolean;
 }
@@ -127,7 +128,7 @@ export class Taker implements PartyEars {
   }
 
   #want(ref: ChunkRef, isUrgent: boolean): void {
-    this.#open.set(ref.digest, { ref, phase: "wanted", damaged: 0, isUrgent });
+    this.#open.set(ref.digest, { ref, phase: "wanted", damaged: 0, isUrgent, isOut: false });
     this.#openBytes += ref.bytes;
     this.#wants.push(ref);
   }
@@ -211,7 +212,7 @@ export class Taker implements PartyEars {
     let kept: unknown;
     try {
       const bytes = await this.#codec.decode(ref, frame);
-      kept = await this.#options.sink.put(ref, bytes, this.party.signal);
+      kept = await this.#put(open, bytes);
     } catch (error) {
       if (!isSkyError(error, "chunk/damaged")) throw error;
       this.#again(open);
@@ -242,6 +243,21 @@ export class Taker implements PartyEars {
 
   #close(open: Open): void {
     this.#open.delete(open.ref.digest);
+    this.#leave(open);
+  }
+
+  /** What is out of memory still counts as one chunk that is not safe. */
+  #put(open: Open, bytes: Uint8Array): PutResult {
+    return this.#options.sink.put(open.ref, bytes, this.party.signal, () => {
+      if (this.#open.get(open.ref.digest) !== open) return;
+      this.#leave(open);
+      this.pump();
+    });
+  }
+
+  #leave(open: Open): void {
+    if (open.isOut) return;
+    open.isOut = true;
     this.#openBytes -= open.ref.bytes;
     this.#share.give(open.ref.bytes);
   }
