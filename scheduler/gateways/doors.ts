@@ -113,10 +113,10 @@ async function openNode(
 }
 
 /** INIT comes up, or is being looked at. */
-function goneOf({ record }: Pick<Fleets, "record">, gateway: string): SkyError | undefined {
+function goneOf(fleets: Pick<Fleets, "record">, gateway: string): SkyError | undefined {
   if (gateway === homeGateway) return undefined;
   const { cluster = "", node = "" } = parsePeer(gateway) ?? {};
-  const known = record(cluster);
+  const known = fleets.record(cluster);
   const notFound = (name: string): SkyError =>
     new SkyError("cluster/not-found", { name: `'${name}'`, hint: "" });
   if (known === undefined) return notFound(cluster);
