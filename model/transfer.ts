@@ -19,7 +19,8 @@ export const transferStatuses = [
 ] as const;
 export type TransferStatus = (typeof transferStatuses)[number];
 
-export const verifications = ["digest", "size", "none"] as const;
+/** `read`: as `digest`, and what was written is read back and compared. */
+export const verifications = ["digest", "read", "size", "none"] as const;
 export type Verification = (typeof verifications)[number];
 
 /** All that a user may say about a transfer. Units are in the names. */

@@ -61,7 +61,7 @@ export const transferFlags: readonly Flag[] = [
   },
   {
     usage: "--verify <HOW>",
-    about: "What proves that an object arrived: digest (the default), size or none.",
+    about: "What proves that it arrived: digest (the default), read (and read back), size, none.",
     values: verifications,
   },
   { usage: "--bandwidth <RATE>", about: "No faster than that: 100MB/s, 1Gbit/s." },

@@ -91,7 +91,7 @@ export class RoundRecord {
     if (verify !== "none" && written.bytes !== known.bytes) {
       const why = `${written.bytes} bytes arrived of ${known.bytes}`;
       this.#fail(object, destination, damaged(known, why));
-    } else if (verify !== "digest") this.#done(written);
+    } else if (verify !== "digest" && verify !== "read") this.#done(written);
     else if (digest === undefined) this.#outstanding.wrote(written);
     else this.#prove(written, digest);
   }

@@ -6,10 +6,11 @@
 // first.
 
 import { stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import { makeFolders, missingAbove } from "../../runtime/folders-os.ts";
-import { noRoom } from "../../runtime/room-os.ts";
+import { freeBytes } from "../../runtime/room-os.ts";
+import { bytesText } from "../../runtime/store-room.ts";
 import type { CutRule } from "../chunks/cut.ts";
 import { openChunkJournal } from "../chunks/journal-os.ts";
 import type { FileAttributes } from "../chunks/object-file-os.ts";
@@ -25,7 +26,7 @@ import type { Leftovers } from "./leftovers.ts";
 import type { Meter } from "./meters.ts";
 import type { GatewayObject } from "./orders.ts";
 import type { Discard, WriteLocal } from "./program.ts";
-import { metered, nowhere } from "./writing.ts";
+import { metered, nowhere, readingBack } from "./writing.ts";
 
 export interface JournalPorts {
   /** Of this transfer at this gateway: journals are in it. */
@@ -39,6 +40,8 @@ export interface DestinationPorts extends JournalPorts {
   readonly meter: Meter;
   /** Reads each file once more before it has its name. */
   readonly isProven: boolean;
+  /** Reads it once more when it has its name. */
+  readonly isReadBack: boolean;
   readonly cut: CutRule | undefined;
   /** Of the node. */
   readonly group: SmallFiles | undefined;
@@ -56,7 +59,9 @@ export async function openLocalDestination(
     ...{ handle, destination, meter: ports.meter, journal },
     proof: ports.isProven ? "file" : "none",
     target: async (object) => {
-      return metered(await files.target(object, object.targets[destination] ?? ""), ports.meter);
+      const key = object.targets[destination] ?? "";
+      const target = await files.target(object, key);
+      return metered(ports.isReadBack ? readingBack(target, key) : target, ports.meter);
     },
     close: () => journal.close(),
   };
@@ -110,11 +115,11 @@ class FileTargets {
     return {
       ...target,
       open: async (journal) => {
-        const file = await told(path, () => target.open(journal));
+        const file = await told(path, () => target.open(journal), object.bytes);
         return {
           ...{ known: file.known, missing: (manifest) => file.missing(manifest) },
-          put: (place, bytes) => told(path, () => file.put(place, bytes)),
-          finish: (manifest, how) => told(path, () => file.finish(manifest, how)),
+          put: (place, bytes) => told(path, () => file.put(place, bytes), object.bytes),
+          finish: (manifest, how) => told(path, () => file.finish(manifest, how), object.bytes),
           ...{ abort: () => file.abort(), close: () => file.close() },
         };
       },
@@ -147,14 +152,26 @@ class FileTargets {
 }
 
 /** What the system refused, in the words of a store: whether it may pass, follows from that. */
-async function told<T>(path: string, work: () => Promise<T>): Promise<T> {
+async function told<T>(path: string, work: () => Promise<T>, bytes?: number): Promise<T> {
   try {
     return await work();
   } catch (error) {
+    if (isSkyError(error, "disk/full")) throw fullFor(path, bytes, error);
+    if (isSkyError(error, "store/locked")) {
+      const why = "another transfer writes it now";
+      throw new SkyError("objects/failed", { object: path, why }, { cause: error });
+    }
     const isSystems = isSkyError(error, "process/failed") && error.cause !== undefined;
     const cause = isSystems ? error.cause : error;
-    throw fileError(cause, path, (full) => noRoom(path, full));
+    throw fileError(cause, path, (full) => fullFor(path, bytes, full));
   }
+}
+
+function fullFor(path: string, bytes: number | undefined, cause: unknown): SkyError {
+  const need = bytes === undefined ? "" : `${basename(path)} has ${bytesText(bytes)}. `;
+  const hint = `${need}Make room there and try again`;
+  const free = bytesText(freeBytes(dirname(path)));
+  return new SkyError("disk/full", { path: dirname(path), free, hint }, { cause });
 }
 
 const folderMode = 0o777;

@@ -163,9 +163,10 @@ export class Ends {
     const { dir, locks, home, meters, leftovers, begin } = this.#options;
     const { transfer, verify, folders, cut } = begin;
     const meter = meters.of(writer.handle);
-    const isProven = verify === "digest";
+    const isProven = verify === "digest" || verify === "read";
+    const isReadBack = verify === "read";
     const group = this.#options.smallFiles;
-    const ports = { dir, locks, transfer, leftovers, meter, isProven, cut, group };
+    const ports = { dir, locks, transfer, leftovers, meter, isProven, isReadBack, cut, group };
     if (writer.op === "discard") return await openDiscard(writer, ports);
     if (writer.op === "write_object_store") return await this.#openStoreEnd(writer, ports);
     const folder = folders[writer.destination];

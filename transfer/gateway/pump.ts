@@ -260,11 +260,11 @@ function wholeOf(target: ObjectTarget): ObjectFile | undefined {
   };
 }
 
-/** Of one object there, or of all that is left to it. */
+/** Of one object there, and perhaps of all that is left to it. */
 export function failureOf(to: Destination, object: number, error: unknown): Failure {
   const { handle, destination } = to;
   const isOfAll = isSkyError(error, "disk/full") || isSkyError(error, "objects/no-bucket");
-  return { handle, destination, error, ...(isOfAll ? {} : { object }) };
+  return { handle, destination, error, object, isOfAll };
 }
 
 /** All of them end before the first failure is thrown. */

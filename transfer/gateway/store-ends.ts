@@ -3,6 +3,7 @@
 // What must always hold: an upload is on this gateway's disk, and told to the head, before its
 // first part goes out; one that was completed or aborted is not given up again.
 
+import { isSkyError, SkyError } from "../../model/errors.ts";
 import type { Verification } from "../../model/transfer.ts";
 import type { CutRule } from "../chunks/cut.ts";
 import type { ChunkJournal } from "../chunks/journal.ts";
@@ -18,7 +19,7 @@ import type { Meter } from "./meters.ts";
 import type { GatewayObject } from "./orders.ts";
 import type { WriteObjectStore } from "./program.ts";
 import type { OperatorStore } from "./stores.ts";
-import { metered } from "./writing.ts";
+import { metered, readingBack } from "./writing.ts";
 
 /**
  * An object that is read by ranges, as many at a time as the operator may; where its digest is
@@ -31,7 +32,7 @@ export function storeSource(
 ): SentObject {
   const source = storeToSend({ object, store, key, bytes, version, cut });
   const read: SentObject["read"] = (range, signal) => slots.use(() => source.read(range, signal));
-  const isProven = verify === "digest";
+  const isProven = verify === "digest" || verify === "read";
   return { ...source, read: isProven ? provenReads({ store, key, bytes, version }, read) : read };
 }
 
@@ -41,6 +42,8 @@ export interface StoreDestinationPorts {
   readonly leftovers: Leftovers;
   readonly meter: Meter;
   readonly cut: CutRule | undefined;
+  /** What was written is read and compared. */
+  readonly isReadBack: boolean;
   /** Tells the head. */
   readonly onUpload: (object: number, upload: Upload) => void;
   readonly signal: AbortSignal;
@@ -50,12 +53,13 @@ export function storeDestination(
   { handle, destination }: WriteObjectStore,
   ports: StoreDestinationPorts,
 ): Destination {
-  const { journal, meter } = ports;
+  const { journal, meter, isReadBack } = ports;
   return {
     ...{ handle, destination, meter, journal, proof: "store" },
     target: async (object) => {
       const key = object.targets[destination] ?? "";
-      return metered(targetOf(object, { ...ports, destination, key }), meter);
+      const target = targetOf(object, { ...ports, destination, key });
+      return metered(isReadBack ? readingBack(target, key) : target, meter);
     },
     close: () => journal.close(),
   };
@@ -81,15 +85,25 @@ function targetOf(object: GatewayObject, place: TargetPlace): ObjectTarget {
   const isOver = async (): Promise<void> => {
     if (upload !== undefined) await leftovers.over(destination, upload);
   };
+  /** An upload that somebody else has given up is begun anew, by the next round. */
+  const begun = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      if (!isSkyError(error, "objects/no-object") || upload === undefined) throw error;
+      await isOver();
+      throw new SkyError("objects/failed", { object: key, why: error.message }, { cause: error });
+    }
+  };
   return {
     ...target,
     open: async (journal) => {
       const file = await target.open(journal);
       return {
         ...{ known: file.known, missing: (manifest) => file.missing(manifest) },
-        put: (part, bytes) => file.put(part, bytes),
+        put: (part, bytes) => begun(() => file.put(part, bytes)),
         finish: async (manifest) => {
-          await file.finish(manifest);
+          await begun(() => file.finish(manifest));
           await isOver();
         },
         abort: async () => {

@@ -37,6 +37,8 @@ export interface Failure {
   readonly object?: number;
   readonly destination?: number;
   readonly error: unknown;
+  /** All that is left to the destination fails with this object. */
+  readonly isOfAll?: boolean;
 }
 
 interface Told {
@@ -158,7 +160,15 @@ export class Tally {
     this.#gather();
   }
 
-  failed({ handle, object, destination, error }: Failure): void {
+  failed({ isOfAll = false, ...failure }: Failure): void {
+    this.#failed(failure);
+    if (isOfAll && !this.#lost.has(failure.destination ?? -1)) {
+      const { object: _, ...rest } = failure;
+      this.#failed(rest);
+    }
+  }
+
+  #failed({ handle, object, destination, error }: Failure): void {
     if (object !== undefined && !this.#fails(object, destination)) return;
     this.flush();
     this.#options.say({

@@ -4,6 +4,9 @@
 // What must always hold: an object that is not for a destination is taken and not written there, so
 // that those for whom it is get it.
 
+import { hash } from "node:crypto";
+import { SkyError } from "../../model/errors.ts";
+import type { Manifest } from "../chunks/chunk.ts";
 import type { TransferName } from "../chunks/chunk-form.ts";
 import type { ObjectFile } from "../chunks/object-file-os.ts";
 import type { ObjectTarget } from "../chunks/object-target.ts";
@@ -59,6 +62,41 @@ export function tellWhole(to: Destination, objects: Iterable<number>, tally: Tal
 /** What takes all and keeps nothing. */
 export function nowhere(bytes: number): ObjectTarget {
   return { bytes, open: async () => nothing(), holds: async () => false };
+}
+
+/** The same target, of which all is read again when it has its final name. */
+export function readingBack(target: ObjectTarget, name: string): ObjectTarget {
+  const demand = async (manifest: Manifest): Promise<void> => {
+    if (await target.holds(manifest)) return;
+    const why = "what was read back is not what was written";
+    throw new SkyError("objects/damaged", { object: name, why });
+  };
+  const { putWhole } = target;
+  return {
+    ...target,
+    open: async (journal) => {
+      const file = await target.open(journal);
+      return {
+        ...{ known: file.known, missing: (manifest) => file.missing(manifest) },
+        put: (place, bytes) => file.put(place, bytes),
+        finish: async (manifest, how) => {
+          await file.finish(manifest, how);
+          // A folder has no bytes to read.
+          if (manifest.bytes > 0) await demand(manifest);
+        },
+        ...{ abort: () => file.abort(), close: () => file.close() },
+      };
+    },
+    ...(putWhole === undefined
+      ? {}
+      : {
+          putWhole: async (bytes) => {
+            const ref = { digest: hash("sha256", bytes), bytes: bytes.length };
+            await putWhole.call(target, bytes);
+            await demand({ bytes: ref.bytes, chunks: ref.bytes === 0 ? [] : [ref] });
+          },
+        }),
+  };
 }
 
 /** The same target, whose bytes are counted. */

@@ -279,3 +279,65 @@ test("a bucket that is gone ends all that is left to it", async (t) => {
   assert.ok(round.failed.includes(`${a} - 0 put objects/no-bucket`), String(round.failed));
   await round.stop("remove");
 });
+
+test("what a store keeps otherwise than it was given is found where it is read back", async (t) => {
+  const stage = new Stage();
+  await stage.start(t, [a]);
+  const contents = [40, 12 * mib, 3 * mib].map((size) => randomBytes(size));
+  const objects = await stage.fill(contents);
+  const rotten = new Set(["n/0", "n/1"]);
+  stage.fault = (call, key) => {
+    if (call === "head" && rotten.delete(key)) stage.cloud.damage("to", key);
+  };
+  const round = await run(stage, t, { objects, begin: { verify: "read" } });
+  await round.done();
+  assert.deepEqual([...round.failed].sort(), [
+    `${a} 0 0 put objects/damaged`,
+    `${a} 1 0 put objects/damaged`,
+  ]);
+  assert.ok(
+    round
+      .head(a)
+      .all("failed")
+      .every(({ error }) => error.retry),
+  );
+  await round.stop("remove");
+  assert.equal(stage.uploads, 0);
+
+  stage.fault = () => {};
+  const again = await run(stage, t, { objects, begin: { verify: "read" } });
+  await again.done();
+  assert.deepEqual(again.failed, []);
+  stage.demandCopied(contents, (object) => `n/${object}`);
+  const down = await run(stage, t, {
+    ...{ objects, programs: [program(a, readStore(write("write", 0)))] },
+    begin: { folders: ["down"], verify: "read" },
+  });
+  await down.done();
+  assert.deepEqual(down.failed, []);
+});
+
+test("an upload that somebody else has given up is begun anew by another round", async (t) => {
+  const stage = new Stage();
+  await stage.start(t, [a]);
+  const contents = [40 * mib].map((size) => randomBytes(size));
+  const objects = await stage.fill(contents);
+  let puts = 0;
+  stage.fault = (call) => {
+    if (call !== "putPart") return;
+    puts += 1;
+    if (puts === 3) stage.cloud.buckets.get("to")?.uploads.clear();
+  };
+  const transfer = randomBytes(16).toString("hex");
+  const first = await run(stage, t, { objects, begin: { transfer } });
+  await first.done();
+  assert.deepEqual(first.failed, [`${a} 0 0 put objects/failed`]);
+  assert.ok(first.head(a).all("failed")[0]?.error.retry);
+  await first.stop("keep");
+  const second = await run(stage, t, { objects, begin: { transfer, round: 2 } });
+  await second.done();
+  assert.deepEqual(second.failed, []);
+  stage.demandCopied(contents, (object) => `n/${object}`);
+  await second.stop("remove");
+  assert.equal(stage.uploads, 0);
+});
