@@ -163,8 +163,18 @@ async function told<T>(path: string, work: () => Promise<T>, bytes?: number): Pr
     }
     const isSystems = isSkyError(error, "process/failed") && error.cause !== undefined;
     const cause = isSystems ? error.cause : error;
-    throw fileError(cause, path, (full) => fullFor(path, bytes, full));
+    throw refusedAt(
+      path,
+      fileError(cause, path, (full) => fullFor(path, bytes, full)),
+    );
   }
+}
+
+/** What is to be made is not missed: what it would be in is. */
+function refusedAt(path: string, error: unknown): unknown {
+  if (!isSkyError(error, "objects/no-object")) return error;
+  const why = "it cannot be made, because what it would be in is not there";
+  return new SkyError("objects/refused", { object: path, why }, { cause: error });
 }
 
 function fullFor(path: string, bytes: number | undefined, cause: unknown): SkyError {

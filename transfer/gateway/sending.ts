@@ -3,7 +3,6 @@
 //
 // What must always hold: what an object came to is told to the tally once, whichever way failed.
 
-import { SkyError } from "../../model/errors.ts";
 import type { StreamSession } from "../../runtime/stream.ts";
 import type { TransferName } from "../chunks/chunk-form.ts";
 import type { ChunkSink } from "../chunks/exchange.ts";
@@ -64,17 +63,8 @@ export async function sendAll(options: SendingOptions, signal: AbortSignal): Pro
       meter.failures += 1;
       tally.failed({ handle: source.handle, object, error });
     },
-    onRefused: (object) => {
-      // Where there are other ways, they get no more of it in this round either.
-      if (ways.length > 1) tally.failed({ handle: source.handle, object, error: cutShort(object) });
-      else tally.refused(object);
-    },
+    onRefused: (object) => tally.refused(object),
   });
-}
-
-function cutShort(object: number): SkyError {
-  const why = "a destination does not take it, and the others get it another time";
-  return new SkyError("objects/failed", { object: `object ${object}`, why });
 }
 
 async function* sentOf(options: SendingOptions): AsyncGenerator<SentObject> {

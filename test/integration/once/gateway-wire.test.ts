@@ -253,6 +253,35 @@ test("what a destination refuses and what a source has lost is named", async (t)
   assert.deepEqual(filesIn(join(sink.home, at)), ["a", "a/b 0"]);
 });
 
+test("what one destination refuses, the others get", async (t) => {
+  const all = await gateways(t, [a, b, c]);
+  const [source, near, far] = all;
+  assert.ok(source && near && far);
+  const { objects, bytes } = await makeFiles(source, [4 * mib, 5, 300_000], 2);
+  const round = new TestRound({
+    ...{ t, gateways: all },
+    programs: [
+      program(a, read("read", and("both", send("s", b), send("t", c)))),
+      program(b, receive("in", [a], write("write", 0))),
+      program(c, receive("in", [a], write("write", 1))),
+    ],
+    begin: { folders: ["to", "there"] },
+  });
+  await round.begin();
+  await round.tell(
+    objects.map((one) => (one.object < 2 ? { ...one, targets: ["../x", `x${one.object}`] } : one)),
+  );
+  await round.done();
+  assert.deepEqual([...round.failed].sort(), [
+    `${b} 0 0 write objects/refused`,
+    `${b} 1 0 write objects/refused`,
+  ]);
+  assert.equal(round.wrote.filter(({ destination }) => destination === 1).length, 3);
+  assert.ok(readFileSync(join(far.home, "there/a/b 2")).equals(bytes[2] ?? Buffer.of()));
+  await round.stop("remove");
+  assert.deepEqual(filesIn(join(near.home, at)), ["a", "a/b 2"]);
+});
+
 test("a head that is killed leaves what the next round goes on with", async (t) => {
   const [source, sink] = await gateways(t, [a, b]);
   assert.ok(source && sink);
