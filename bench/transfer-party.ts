@@ -95,7 +95,8 @@ async function runSource(): Promise<void> {
 
 async function* objects(): AsyncGenerator<SentObject> {
   for (const [object, name] of namesOf().entries()) {
-    yield await fileToSend(object, join(part.files, name));
+    const path = join(part.files, name);
+    yield await fileToSend(object, path, statSync(path).size);
   }
 }
 

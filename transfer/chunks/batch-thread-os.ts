@@ -44,7 +44,7 @@ export interface BatchThreadOptions<Request> {
 /** Letters that it has and is not through with: one in work and one behind it. */
 const lettersMax = 2;
 /** Requests of one letter. */
-const letterMax = 256;
+const letterMax = 1_024;
 /** Callers bound what they ask; more than so many is a mistake. */
 export const batchWaitingMax = 16_384;
 const idleMs = 10_000;

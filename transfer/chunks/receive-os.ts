@@ -9,17 +9,25 @@ import type { ObjectTarget } from "./receive.ts";
 import type { SentObject } from "./send.ts";
 import type { SmallFiles } from "./small-files-os.ts";
 
-/** The file at `path`, as one object. It must not change while it is sent. */
-export async function fileToSend(object: number, path: string): Promise<SentObject & Closed> {
-  const { size } = await stat(path);
+/** The file at `path`, as one object. It must not change while it is sent; `bytes` if known. */
+export async function fileToSend(
+  object: number,
+  path: string,
+  bytes?: number,
+): Promise<SentObject & Closed> {
+  const size = bytes ?? (await stat(path)).size;
   // Those that `file` leads to are never opened here.
   let opening: Promise<FileHandle> | undefined;
-  const readInto: NonNullable<SentObject["readInto"]> = async ({ at, bytes }, target, signal) => {
+  const readInto: NonNullable<SentObject["readInto"]> = async (
+    { at, bytes: count },
+    target,
+    signal,
+  ) => {
     signal.throwIfAborted();
     opening ??= open(path, "r");
     const file = await opening;
-    for (let filled = 0; filled < bytes; ) {
-      const { bytesRead } = await file.read(target, filled, bytes - filled, at + filled);
+    for (let filled = 0; filled < count; ) {
+      const { bytesRead } = await file.read(target, filled, count - filled, at + filled);
       if (bytesRead === 0) {
         throw new SkyError("process/failed", { what: path, why: `it ends at ${at + filled}` });
       }

@@ -1,8 +1,9 @@
 // The thread that writes small files: writes what comes, flushes what is written, gives it names.
 //
-// Two things go on at once: files are written, and those that were written before are flushed. Many
-// are flushed with their whole file system (syncfs), which costs one pass whatever their number;
-// a few are flushed one by one, so that they do not wait for what others have written to the disk.
+// While it flushes it writes nothing: a file system that commits its journal lets nobody make files
+// either, and the next group is the larger for it. Many are flushed with their whole file system
+// (syncfs), which costs one pass whatever their number; a few are flushed one by one, so that they
+// do not wait for what others have written to the disk.
 // Source: syncfs(2): it tells of failed writes since Linux 5.8; before that each file is flushed.
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -42,6 +43,8 @@ interface Written {
 const fewMax = 16;
 /** Files of one flush. */
 const groupMax = 2_048;
+const groupBytesMax = 64 * 1024 * 1024;
+const modeBits = 0o7777;
 /** Written before the messages that came meanwhile are taken. */
 const turnMax = 64;
 
@@ -49,70 +52,82 @@ const waiting: File[] = [];
 const written: Written[] = [];
 /** Those that it is not through with. */
 let letters = 0;
-let writing = false;
-let flushing = false;
+let working = false;
+let writtenBytes = 0;
 let hasGroupFlush = isSince58(release());
 
 port.on("message", ({ items }: Letter<SmallFileRequest>) => {
   for (const { id, request } of items) waiting.push({ ...request, id });
   letters += 1;
-  if (!writing) void writeAll();
+  if (!working) void work();
 });
 
-async function writeAll(): Promise<void> {
-  writing = true;
-  while (waiting.length > 0) {
-    const failed: Done[] = [];
-    const came: number[] = [];
-    for (const file of waiting.splice(0, turnMax)) {
-      try {
-        written.push({ file, device: write(file) });
-        came.push(file.id);
-      } catch (error) {
-        remove(file);
-        failed.push(failureOf(file, error));
-      }
-    }
-    tell(failed);
-    port.postMessage({ began: came } satisfies Reply<undefined>);
-    if (!flushing) void flushAll();
-    await new Promise((resolve) => setImmediate(resolve));
+/** Writes all that waits, flushes it, and so on: what comes meanwhile is the next group. */
+async function work(): Promise<void> {
+  working = true;
+  let named: readonly Written[] = [];
+  while (waiting.length + written.length + named.length > 0) {
+    const isFull = written.length >= groupMax || writtenBytes >= groupBytesMax;
+    if (waiting.length > 0 && !isFull) {
+      writeSome();
+      // The messages that came meanwhile belong to it, too.
+      await new Promise((resolve) => setImmediate(resolve));
+    } else named = await settle(written.splice(0), named);
   }
-  writing = false;
-  for (; letters > 0; letters -= 1) port.postMessage({ next: true } satisfies Reply<undefined>);
+  working = false;
+}
+
+function writeSome(): void {
+  const failed: Done[] = [];
+  const came: number[] = [];
+  for (const file of waiting.splice(0, turnMax)) {
+    try {
+      written.push({ file, device: write(file) });
+      writtenBytes += file.bytes.length;
+      came.push(file.id);
+    } catch (error) {
+      remove(file);
+      failed.push(failureOf(file, error));
+    }
+  }
+  tell(failed);
+  port.postMessage({ began: came } satisfies Reply<undefined>);
+  for (; letters > 0 && waiting.length === 0; letters -= 1) {
+    port.postMessage({ next: true } satisfies Reply<undefined>);
+  }
 }
 
 function write({ partial, bytes, mode, mtimeMs }: File): number {
   const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
-  const fd = openSync(partial, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
+  const fd = openSync(partial, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
   try {
     for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-    fchmodSync(fd, mode);
+    const found = fstatSync(fd);
+    // What the umask took, and what an earlier try left.
+    if ((found.mode & modeBits) !== mode) fchmodSync(fd, mode);
     if (mtimeMs !== undefined) futimesSync(fd, mtimeMs / 1_000, mtimeMs / 1_000);
-    return fstatSync(fd).dev;
+    return found.dev;
   } finally {
     closeSync(fd);
   }
 }
 
 /** One flush is for the bytes of some and for the names of those before them. */
-async function flushAll(): Promise<void> {
-  flushing = true;
-  let named: readonly Written[] = [];
-  while (written.length + named.length > 0) {
-    const group = written.splice(0, groupMax);
-    try {
-      await flush(group, named);
-      tell(named.map(({ file }) => ({ id: file.id })));
-      named = nameAll(group);
-    } catch (error) {
-      // Names that may not be safe are told as failures, though they may be there.
-      for (const { file } of group) remove(file);
-      tell([...group, ...named].map(({ file }) => failureOf(file, error)));
-      named = [];
-    }
+async function settle(
+  group: readonly Written[],
+  named: readonly Written[],
+): Promise<readonly Written[]> {
+  writtenBytes = 0;
+  try {
+    await flush(group, named);
+    tell(named.map(({ file }) => ({ id: file.id })));
+    return nameAll(group);
+  } catch (error) {
+    // Names that may not be safe are told as failures, though they may be there.
+    for (const { file } of group) remove(file);
+    tell([...group, ...named].map(({ file }) => failureOf(file, error)));
+    return [];
   }
-  flushing = false;
 }
 
 async function flush(group: readonly Written[], named: readonly Written[]): Promise<void> {
