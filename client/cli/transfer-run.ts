@@ -98,7 +98,8 @@ function nothingText(verb: Verb): string {
 function demandCost({ options }: TransferOrder, { plan }: TransferPreview): void {
   const { costMax = Infinity, pricePerGb = Infinity } = options;
   if (plan.pricePerGb > pricePerGb) {
-    const why = `$${plan.pricePerGb} for a GB is the least found, $${pricePerGb} is the ceiling`;
+    const least = Number(plan.pricePerGb.toFixed(6));
+    const why = `$${least} for a GB is the least found, $${pricePerGb} is the ceiling`;
     throw new SkyError("plan/infeasible", { why });
   }
   if (plan.cost <= costMax) return;

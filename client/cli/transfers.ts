@@ -169,6 +169,9 @@ async function printFailures(shell: Shell, id: number, json: boolean): Promise<E
   return exitCodes.done;
 }
 
+/** What a cancel does of one that failed. */
+const givenUp = "had FAILED already; what it kept for a --resume is given up";
+
 async function cancel(shell: Shell, parsed: Parsed, given: readonly number[]): Promise<ExitCode> {
   const ids = [...new Set(given)];
   const what = `transfer${ids.length === 1 ? "" : "s"} ${ids.join(", ")}`;
@@ -185,11 +188,9 @@ async function cancel(shell: Shell, parsed: Parsed, given: readonly number[]): P
     }
     await head.cancelTransfer({ transfer, user }, shell.interrupt);
     // What is partial goes before it has ended.
-    const { status, why } = await ended(shell, transfer);
-    const reason = why === "" ? "" : `: ${printable(why)}`;
-    const text =
-      status === "CANCELLED" ? "cancelled" : `had ended already (status: ${status}${reason})`;
-    shell.print(`Transfer ${transfer} ${text}.`);
+    const { status } = await ended(shell, transfer);
+    const text = before === "FAILED" ? givenUp : `had ended already (status: ${status})`;
+    shell.print(`Transfer ${transfer} ${status === "CANCELLED" ? "cancelled" : text}.`);
   }
   return exitCodes.done;
 }

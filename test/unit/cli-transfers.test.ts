@@ -159,7 +159,7 @@ test("one that failed is cancelled, too: the head gives up what it had left", as
   });
   const on = stage({ head });
   assert.equal(await commandLine(on.shell, ["transfers", "cancel", "7"]), 0);
-  const said = "Transfer 7 had ended already (status: FAILED: 1 did not arrive).";
+  const said = "Transfer 7 had FAILED already; what it kept for a --resume is given up.";
   assert.deepEqual([cancelled, on.printed], [[7], [said]]);
 });
 
