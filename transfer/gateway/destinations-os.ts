@@ -5,7 +5,7 @@
 // key says and whatever links are on the way; what a file is begun under is named in the leftovers
 // first.
 
-import { stat } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { isSkyError, SkyError } from "../../model/errors.ts";
 import { makeFolders, missingAbove } from "../../runtime/folders-os.ts";
@@ -88,8 +88,8 @@ class FileTargets {
   readonly #folder: string;
   readonly #ports: DestinationPorts;
   /** Folders that are there and within. */
-  readonly #ways = new Map<string, Promise<void>>();
-  #root: Promise<void> | undefined;
+  readonly #ways = new Map<string, Promise<string>>();
+  #root: Promise<string> | undefined;
 
   constructor(folder: string, ports: DestinationPorts) {
     this.#folder = folder;
@@ -100,11 +100,12 @@ class FileTargets {
     const path = pathWithin(this.#folder, key);
     return await told(path, async () => {
       this.#root ??= this.#makeRoot();
-      await this.#root;
-      if (key.endsWith("/")) return folderTarget(this.#folder, path, object);
-      await this.#makeWay(path);
-      if (object.bytes > 0) await this.#ports.leftovers.partial(path);
-      return this.#file(object, path);
+      const root = await this.#root;
+      if (key.endsWith("/")) return folderTarget(root, pathWithin(root, key), object);
+      // Links that lead to where it goes are followed here, and by nobody who writes.
+      const real = join(await this.#makeWay(path), basename(path));
+      if (object.bytes > 0) await this.#ports.leftovers.partial(real);
+      return this.#file(object, real);
     });
   }
 
@@ -127,14 +128,16 @@ class FileTargets {
   }
 
   /** The destination's own folder may be a link: the user named it. */
-  async #makeRoot(): Promise<void> {
+  async #makeRoot(): Promise<string> {
     const { leftovers } = this.#ports;
     const inside = join(this.#folder, "any");
     await leftovers.folders(missingAbove(inside));
     makeFolders(this.#folder, folderMode);
+    return await realpath(this.#folder);
   }
 
-  #makeWay(path: string): Promise<void> {
+  /** The folder that it is in, by its real path. */
+  #makeWay(path: string): Promise<string> {
     const folder = dirname(path);
     const known = this.#ways.get(folder);
     if (known !== undefined) return known;
@@ -145,9 +148,10 @@ class FileTargets {
     return making;
   }
 
-  async #make(path: string): Promise<void> {
+  async #make(path: string): Promise<string> {
     await this.#ports.leftovers.folders(missingAbove(path));
     await makeWay(this.#folder, path);
+    return await realpath(dirname(path));
   }
 }
 

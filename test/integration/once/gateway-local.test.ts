@@ -105,6 +105,26 @@ test("files of a node become files of it, proven and with their modes", async (t
   assert.deepEqual(gateway.host.counts(), { transfers: 0, memoryBytes: 0, diskBytes: 0 });
 });
 
+test("a destination that is a link to a folder is that folder", async (t) => {
+  const { gateway, objects, bytes } = await made(temporaryFolder(t), [0, 10, 3 * mib]);
+  mkdirSync(join(gateway.home, "real/inner"), { recursive: true });
+  symlinkSync("real", join(gateway.home, "to"));
+  symlinkSync("inner", join(gateway.home, "real/within"));
+  const head = new ControlledGateway(gateway);
+  const begin = await beginsOf([name], { folders: ["to"] });
+  await head.say(begin(name, copying));
+  const keys = ["a", "within/b", "within/c"];
+  await head.tell(objects.map((one, at) => ({ ...one, targets: [keys[at] ?? ""] })));
+  await head.say({ kind: "objects-end" });
+  await head.until("all is done", () => head.all("done").length === 1);
+  assert.deepEqual(head.all("failed"), []);
+  assert.ok(readFileSync(join(gateway.home, "real/inner/b")).equals(bytes[1] ?? Buffer.of()));
+  assert.ok(readFileSync(join(gateway.home, "real/inner/c")).equals(bytes[2] ?? Buffer.of()));
+  await head.stop("remove");
+  const names = left(join(gateway.home, "real")).filter((one) => !one.startsWith("within/"));
+  assert.deepEqual(names, ["a", "inner", "inner/b", "inner/c", "within"]);
+});
+
 test("what cannot be copied is named, and takes nothing from the others", async (t) => {
   const { gateway, objects, bytes } = await made(temporaryFolder(t), [10, 20, 30, 40, 50, 60]);
   const [fine, escapes, changed, gone, link, folder] = objects;
