@@ -13,6 +13,7 @@ import { type Ends, endsOf, type Place, rootOf } from "../../transfer/job/ends.t
 import { sieveOf } from "../../transfer/job/filters.ts";
 import type { Ledger, ThereObject } from "../../transfer/job/ledger.ts";
 import { type Destination, restOf, treePrefix } from "../../transfer/job/mapping.ts";
+import { writtenMs } from "../../transfer/job/sync.ts";
 import type { ObjectStore } from "../../transfer/stores/object-store.ts";
 import { bucketText } from "../../transfer/stores/paths.ts";
 import { checksumsOf } from "./checksums-os.ts";
@@ -245,7 +246,13 @@ export class Ground {
       close();
       return;
     }
-    for await (const { objects } of pages) yield objects.map((one) => ({ ...one, rest: one.key }));
+    const isFromStore = this.ends.source.kind === "store";
+    for await (const { objects } of pages) {
+      yield objects.map((one) => ({
+        ...{ ...one, rest: one.key },
+        modifiedMs: writtenMs(one, isFromStore),
+      }));
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 // Whether the ends of a transfer can be reached just now.
 
-import { SkyError } from "../../model/errors.ts";
-import type { GatewaySite } from "../../transfer/gateway/doors.ts";
+import { errorText, SkyError } from "../../model/errors.ts";
+import type { GatewayDoors, GatewaySite } from "../../transfer/gateway/doors.ts";
 import type { Ends, Place } from "../../transfer/job/ends.ts";
 
 interface WithEnds {
@@ -16,6 +16,22 @@ export function demandReading({ ends }: WithEnds, sites: readonly GatewaySite[])
 /** @throws SkyError `cluster/not-up` */
 export function demandWriting({ ends }: WithEnds, sites: readonly GatewaySite[]): void {
   for (const { place } of ends.destinations) demandUp(place, sites);
+}
+
+/** Who will not come back: its cluster was taken down or stopped. In words. */
+export function goneFrom(
+  { ends }: WithEnds,
+  { gone }: Pick<GatewayDoors, "gone">,
+): { readonly source: string | undefined; readonly destinations: ReadonlyMap<number, string> } {
+  const whyOf = (place: Place): string | undefined => {
+    const why = place.kind === "files" ? gone?.(place.gateway) : undefined;
+    return why === undefined ? undefined : errorText(why);
+  };
+  const destinations = ends.destinations.flatMap(({ place }, at) => {
+    const why = whyOf(place);
+    return why === undefined ? [] : [[at, why] as const];
+  });
+  return { source: whyOf(ends.source), destinations: new Map(destinations) };
 }
 
 export function absentText({ ends }: WithEnds, absent: ReadonlySet<number>): string {

@@ -39,4 +39,4 @@ export function endOf(error: unknown, before = ""): RoundEnd {
 }
 
 /** What gives up one call, not the transfer: a cluster may come up again. */
-const passes: readonly string[] = ["cluster/not-up", "core/cancelled", "plan/infeasible"];
+const passes: readonly string[] = ["cluster/not-up", "core/cancelled"];

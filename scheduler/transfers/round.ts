@@ -173,7 +173,7 @@ class Round {
     const [first, second] = isSender ? [gateway, peer] : [peer, gateway];
     const who = dialling(this.#site(first), this.#site(second));
     if (who === undefined) {
-      throw new SkyError("plan/infeasible", { why: `${first} and ${second} cannot be joined` });
+      throw new SkyError("stream/closed", { why: `${first} and ${second} cannot be joined` });
     }
     return (who === "first" ? first : second) === gateway;
   }
@@ -181,7 +181,7 @@ class Round {
   #site(gateway: GatewayId): GatewaySite {
     const site = this.#options.sites.get(gateway);
     if (site !== undefined) return site;
-    throw new SkyError("plan/infeasible", { why: `${gateway} is not there any more` });
+    throw new SkyError("stream/closed", { why: `${gateway} is not there any more` });
   }
 
   /** Tells everybody who dials a gateway where it listens. */
@@ -255,7 +255,8 @@ class Round {
   }
 
   #failed(member: Member, word: Extract<GatewayWord, { readonly kind: "failed" }>): void {
-    const { object, destination, error, handle } = word;
+    const { object, destination, handle } = word;
+    const error = mayPass(word.error);
     if (object === undefined) {
       const why = `${member.part.program.gateway} (${handle}): ${error.text}`;
       if (error.retry || destination === undefined) {
@@ -386,4 +387,10 @@ class Round {
 
 function gatewayObject({ rest: _, number, ...object }: LedgerObject) {
   return { object: number, ...object };
+}
+
+/** Another transfer writes the same file just now: it will let go. */
+function mayPass(error: WordedError): WordedError {
+  if (error.code !== "store/locked") return error;
+  return { ...error, retry: true, text: `another transfer writes it: ${error.text}` };
 }

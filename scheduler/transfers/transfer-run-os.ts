@@ -32,9 +32,9 @@ import { findGround, foundIn, type Ground } from "./ground-os.ts";
 import { failHopeless, forgetHopeless, hopelessIn, noteHopeless } from "./hopeless.ts";
 import { openLedger } from "./ledger-sqlite.ts";
 import { listedFact } from "./listing.ts";
-import { absentText, demandReading, demandWriting } from "./reached.ts";
+import { absentText, demandReading, demandWriting, goneFrom } from "./reached.ts";
 import { type Begin, runRound } from "./round.ts";
-import { again, endOf, leaveOf, wholeOf } from "./round-end.ts";
+import { again, endOf, fatal, leaveOf, wholeOf } from "./round-end.ts";
 import type { Settled } from "./round-record.ts";
 import type { RunHooks, RunPorts } from "./run-ports.ts";
 import { destinationText, type Known, objectText } from "./texts.ts";
@@ -94,7 +94,7 @@ export class TransferRun {
     this.#written = [];
     const ended = this.#roundOf(facts, signal).catch((error: unknown) =>
       // It was there once: a head that has just started may not have found its nodes yet.
-      facts.rounds > 1 && isSkyError(error, "cluster/not-found")
+      this.#ground === undefined && facts.rounds > 1 && isSkyError(error, "cluster/not-found")
         ? again(errorText(error))
         : endOf(error),
     );
@@ -183,6 +183,13 @@ export class TransferRun {
     hooks.onEvent({ kind: "round", round: facts.rounds, why: facts.why });
     const sites = await ports.doors.sites(signal);
     const ground = await this.#groundOf(sites, signal);
+    const gone = goneFrom(ground, ports.doors);
+    if (gone.source !== undefined) return fatal(gone.source);
+    for (const [at, why] of gone.destinations) noteHopeless(this.#ledger, at, why);
+    const [first] = gone.destinations.values();
+    if (first !== undefined && hopelessIn(this.#ledger).size === ground.ends.destinations.length) {
+      return fatal(first);
+    }
     demandReading(ground, sites);
     await this.#feed.begin(ground);
     await this.#feed.whenSome(facts.order.options.costMax !== undefined, signal);

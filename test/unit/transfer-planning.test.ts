@@ -121,6 +121,12 @@ test("a relay that is near a store writes it, where the links say so", async () 
   );
 });
 
+test("a ceiling holds whichever plan it is", async () => {
+  const down = (pricePerGb: number) => planned(["s3://b/p", "/out"], { options: { pricePerGb } });
+  await assert.rejects(down(0.0001), /the ceiling is 0.0001/);
+  assert.ok((await down(0.2)).plan.pricePerGb <= 0.2);
+});
+
 test("a destination that is absent is planned without", async () => {
   const some = await planned(["/src", "demo:a", "demo/worker1:b"], { absent: new Set([1]) });
   assert.deepEqual(some.writing, [{ gateway: near }, undefined]);

@@ -98,8 +98,9 @@ class TestHome implements Stage {
     this.#endedMax = given.endedMax;
     const { pricePerGb } = given;
     this.#prices = pricePerGb === undefined ? listPrices() : { perGb: () => pricePerGb };
+    const now = (): number => clock.now().wallMs;
     this.#openStore = async ({ bucket }) =>
-      createMemoryObjectStore({ bucket, cloud, ...(before && { before }) });
+      createMemoryObjectStore({ bucket, cloud, now, ...(before && { before }) });
     const gateways = [homeGateway, ...nodes];
     for (const gateway of gateways) {
       this.#hosts.set(gateway, hostOf?.(gateway) ?? this.#realHost(gateway));

@@ -87,6 +87,33 @@ test("a sync copies what differs, and deletes only where it is asked to", async 
   assert.deepEqual(keysOf(world, "b"), ["p/p/a", "p/p/keep.log"]);
 });
 
+test("what a sync wrote is the same for the next one, between all kinds of ends", async (t) => {
+  const world = await stage({ nodes: ["n/head", "n/worker1"] });
+  t.after(() => world.close());
+  world.cloud.add("b");
+  const source = folderOf(world, { old: "1", "d/new": "22" });
+  utimesSync(join(source, "d/new"), new Date(), new Date());
+  const out = join(world.dir, "out");
+  const ways = [
+    [source, out],
+    [source, "s3://b/one"],
+    ["s3://b/one", "s3://b/two"],
+    ["s3://b/two", join(world.dir, "back")],
+    [source, "n:out"],
+    ["n:out", "n/worker1:out"],
+    ["n/worker1:out", "s3://b/three"],
+    ["s3://b/three", "n:four"],
+    ["n:four", join(world.dir, "last")],
+  ] as const;
+  for (const [from, to] of ways) {
+    const sync = () => world.run(world.order(from, to, { recursive: true, verb: "sync" }));
+    const first = await sync();
+    assert.deepEqual([first.status, first.counts.done], ["SUCCEEDED", 2], `${to}: ${first.why}`);
+    const second = await sync();
+    assert.deepEqual([second.counts.done, second.counts.skipped], [0, 2], to);
+  }
+});
+
 test("a sync by digest finds what size and time do not tell", async (t) => {
   const world = await stage();
   t.after(() => world.close());

@@ -74,7 +74,7 @@ const transferObject = object(
 
 const listedObject = object(
   { key: keyText, bytes: count(), modifiedMs: finite, version: text(4_096) },
-  { mode: count(0o7777) },
+  { mode: count(0o7777), changedMs: finite },
 );
 
 // ---- programs

@@ -96,7 +96,9 @@ export const triesMax = 5;
 /** Of one that came damaged: what rots where it lies does not get better. */
 export const damagedTriesMax = 3;
 
+/** What another transfer holds is waited for: rounds that bring nothing are counted, not tries. */
 export function triesMaxOf(code: string): number {
+  if (code === "store/locked") return Number.POSITIVE_INFINITY;
   return code === "objects/damaged" ? damagedTriesMax : triesMax;
 }
 

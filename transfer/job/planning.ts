@@ -6,6 +6,7 @@
 // this machine. The planners are asked about gateways alone; ways to and from stores are added to
 // what they answer, so that the plan shows, and prices, every byte that moves.
 
+import { SkyError } from "../../model/errors.ts";
 import type { TransferOptions } from "../../model/transfer.ts";
 import type { Bucket } from "../../model/transfer-path.ts";
 import type {
@@ -58,11 +59,22 @@ export function bytesToPlan(ledger: Pick<Ledger, "todoAt">): number {
 }
 
 const bytesPerGb = 1e9;
+/** Sums of prices are not exact. */
+const ceilingTolerance = 1e-4;
 /** Where nobody measured: what planners assume, too. */
 const assumedGbps = 1;
 
 /** @throws SkyError `plan/infeasible`. */
 export async function planRound(options: PlanningOptions): Promise<Planned> {
+  const planned = await planWays(options);
+  const { pricePerGb: price } = planned.plan;
+  const { pricePerGb: ceiling = Number.POSITIVE_INFINITY } = options.options;
+  if (price <= ceiling * (1 + ceilingTolerance)) return planned;
+  const why = `${price.toFixed(4)} USD for a GB is the least; the ceiling is ${ceiling}`;
+  throw new SkyError("plan/infeasible", { why });
+}
+
+async function planWays(options: PlanningOptions): Promise<Planned> {
   const { ends } = options;
   const overlay = await planOverStore(options);
   if (overlay !== undefined) return overlay;

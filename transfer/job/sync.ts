@@ -46,7 +46,22 @@ function areComparable(source: Compared, there: Compared): boolean {
 function isNewer(sourceMs: number, thereMs: number): boolean {
   const [source, there] = [Math.floor(sourceMs), Math.floor(thereMs)];
   const isCoarse = there % 1_000 === 0 || source % 1_000 === 0;
-  return isCoarse ? Math.floor(source / 1_000) > Math.floor(there / 1_000) : source > there;
+  if (isCoarse) return Math.floor(source / 1_000) > Math.floor(there / 1_000);
+  return source - there > roundedMs;
+}
+
+/** What a time may lose on its way through numbers and file systems. */
+const roundedMs = 1;
+
+/**
+ * When a file at a destination was written. One that came from a store has the time that it had
+ * before it went there, which says nothing of the store's own times: what its file system says does.
+ */
+export function writtenMs(
+  { modifiedMs, changedMs = 0 }: { readonly modifiedMs: number; readonly changedMs?: number },
+  isFromStore: boolean,
+): number {
+  return isFromStore ? Math.max(modifiedMs, changedMs) : modifiedMs;
 }
 
 /** How the transfer stands when deletes come due. */

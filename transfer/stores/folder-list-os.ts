@@ -85,6 +85,7 @@ export function listedOf(key: string, found: BigIntStats): ListedObject {
     key,
     bytes: Number(found.size),
     modifiedMs: modifiedMsOf(found),
+    changedMs: modifiedMsOf({ mtimeNs: found.ctimeNs }),
     version: fileVersion(found),
     mode: Number(found.mode) & permissionBits,
   };

@@ -36,6 +36,8 @@ export interface ListedObject {
   readonly version: string;
   /** Of a file system: permission bits. */
   readonly mode?: number;
+  /** Of a file system: when anything of it was last written here, whatever its time says. */
+  readonly changedMs?: number;
 }
 
 export interface StoredObject extends ListedObject {
