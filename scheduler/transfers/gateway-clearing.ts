@@ -107,10 +107,10 @@ async function clearOnce(
   });
   const late = ports.clock.after(beginMsMax, () => line.abort("it does not begin"));
   line.say({ kind: "begin", ...begin(part), peers: [], pass });
-  const over = line.closed.then(() => bell.ring());
   let isOver = false;
-  void over.then(() => {
+  void line.closed.then(() => {
     isOver = true;
+    bell.ring();
   });
   while (!hasBegun && !isOver) await bell.next();
   late();

@@ -21,10 +21,10 @@ export function demandWriting({ ends }: WithEnds, sites: readonly GatewaySite[])
 /** Who will not come back: its cluster was taken down or stopped. In words. */
 export function goneFrom(
   { ends }: WithEnds,
-  { gone }: Pick<GatewayDoors, "gone">,
+  doors: Pick<GatewayDoors, "gone">,
 ): { readonly source: string | undefined; readonly destinations: ReadonlyMap<number, string> } {
   const whyOf = (place: Place): string | undefined => {
-    const why = place.kind === "files" ? gone?.(place.gateway) : undefined;
+    const why = place.kind === "files" ? doors.gone?.(place.gateway) : undefined;
     return why === undefined ? undefined : errorText(why);
   };
   const destinations = ends.destinations.flatMap(({ place }, at) => {

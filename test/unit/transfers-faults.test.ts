@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { afterEach, test } from "node:test";
 import { createMemoryClock, type MemoryClock } from "../../runtime/clock-memory.ts";
 import { createMemoryObjectStore, MemoryCloud } from "../../transfer/stores/store-memory.ts";
 import { digestOf, ScriptedWorld } from "./transfers-scripted.ts";
@@ -19,15 +19,23 @@ interface Scene {
   close(): Promise<void>;
 }
 
+/** Scenes of a test that failed. */
+const open = new Set<() => Promise<void>>();
+
+afterEach(async () => {
+  for (const close of open) await close();
+});
+
 interface SceneOptions {
   readonly nodes?: readonly string[];
   /** Milliseconds that pass in each of the machine's. */
   readonly pace?: number;
   readonly endedMax?: number;
+  readonly gone?: ReadonlySet<string>;
 }
 
 async function scene(options: SceneOptions = {}): Promise<Scene> {
-  const { nodes = ["n/head"], pace = 40, endedMax = 100 } = options;
+  const { nodes = ["n/head"], pace = 40, endedMax = 100, gone = new Set() } = options;
   const cloud = new MemoryCloud();
   cloud.add("dst");
   const world = new ScriptedWorld({
@@ -37,11 +45,13 @@ async function scene(options: SceneOptions = {}): Promise<Scene> {
   const clock = createMemoryClock();
   const stop = flowing(clock, pace);
   const hostOf = (gateway: string) => world.hostOf(gateway);
-  const home = await stage({ nodes, endedMax, clock, hostOf, cloud });
+  const home = await stage({ nodes, endedMax, gone, clock, hostOf, cloud });
   const close = async (): Promise<void> => {
+    open.delete(close);
     await home.close();
     stop();
   };
+  open.add(close);
   return { home, world, close };
 }
 
@@ -179,6 +189,36 @@ test("one that is cancelled ends so, and no upload stays", async () => {
   assert.equal(view.status, "CANCELLED");
   assert.match(view.why, /cancelled by ann/);
   assert.deepEqual(uploadsOf(home), []);
+  await close();
+});
+
+test("a file that another transfer writes is waited for", async () => {
+  const { home, world, close } = await scene({ pace: 100 });
+  world.failAlways.set("n/head f1", { code: "store/locked", retry: false });
+  const order = home.order("/src", "n:out", { recursive: true });
+  const id = await home.transfers().start(order, { signal: never });
+  for await (const event of home.transfers().watch(id, never)) {
+    if (event.kind === "round" && event.round >= 7) world.failAlways.clear();
+  }
+  const view = home.transfers().get(id);
+  assert.equal(view?.status, "SUCCEEDED", view?.why);
+  await close();
+});
+
+test("a cluster that was taken down is not waited for, and the others are served", async () => {
+  const gone = new Set<string>();
+  const { home, world, close } = await scene({ nodes: ["n/head", "m/head"], gone });
+  world.dead.add("m/head");
+  const order = home.order("/src", ["n:out", "m:out"], { recursive: true });
+  const id = await home.transfers().start(order, { signal: never });
+  for await (const event of home.transfers().watch(id, never)) {
+    if (event.kind === "round" && event.round >= 2) gone.add("m/head");
+  }
+  const view = home.transfers().get(id);
+  assert.equal(view?.status, "FAILED");
+  assert.match(view?.why ?? "", /m\/head not found/);
+  assert.ok((view?.counts.rounds ?? 99) <= 4);
+  for (const file of files.keys()) assert.ok(world.standing.has(`n/head ${file}`), file);
   await close();
 });
 

@@ -63,6 +63,8 @@ export interface StageOptions {
   readonly endedMax?: number;
   /** Of every byte that leaves a gateway or a store; list prices, if absent. */
   readonly pricePerGb?: number;
+  /** Clusters that were taken down, by gateway. */
+  readonly gone?: ReadonlySet<GatewayId>;
   /** What serves a gateway, instead of a real one. */
   readonly hostOf?: (gateway: GatewayId) => GatewayHost;
   /** What a bucket does before each request. */
@@ -105,7 +107,7 @@ class TestHome implements Stage {
     for (const gateway of gateways) {
       this.#hosts.set(gateway, hostOf?.(gateway) ?? this.#realHost(gateway));
     }
-    this.#doors = doorsTo(this.#hosts, gateways);
+    this.#doors = doorsTo(this.#hosts, gateways, given.gone ?? new Set());
   }
 
   transfers(): Transfers {
@@ -212,6 +214,7 @@ const noSolver = {
 function doorsTo(
   hosts: ReadonlyMap<GatewayId, GatewayHost>,
   gateways: readonly GatewayId[],
+  gone: ReadonlySet<GatewayId>,
 ): GatewayDoors {
   const hub = createStreamHub();
   const head = hub.connect("home/head");
@@ -223,13 +226,19 @@ function doorsTo(
     }),
   );
   return {
+    gone: (gateway) =>
+      gone.has(gateway)
+        ? new SkyError("cluster/not-found", { name: gateway, hint: "" })
+        : undefined,
     sites: async () =>
-      gateways.map(
-        (gateway): GatewaySite => ({
-          ...{ gateway, region: "local", addresses: ["127.0.0.1"] },
-          canListen: gateway !== homeGateway,
-        }),
-      ),
+      gateways
+        .filter((gateway) => !gone.has(gateway))
+        .map(
+          (gateway): GatewaySite => ({
+            ...{ gateway, region: "local", addresses: ["127.0.0.1"] },
+            canListen: gateway !== homeGateway,
+          }),
+        ),
     open: async (gateway, header, signal) => {
       await Promise.all(listening);
       const session = await head.dial({ host: gateway, port: 0 }, signal);

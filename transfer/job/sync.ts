@@ -55,7 +55,7 @@ const roundedMs = 1;
 
 /**
  * When a file at a destination was written. One that came from a store has the time that it had
- * before it went there, which says nothing of the store's own times: what its file system says does.
+ * before it went there, which says nothing of the store's own times; its file system's does.
  */
 export function writtenMs(
   { modifiedMs, changedMs = 0 }: { readonly modifiedMs: number; readonly changedMs?: number },
