@@ -12,6 +12,7 @@ import type { ObjectTarget } from "../chunks/object-target.ts";
 import type { SentObject } from "../chunks/send.ts";
 import { attributesOfFile } from "../stores/file-attributes.ts";
 import type { ObjectAttributes, Upload } from "../stores/object-store.ts";
+import { bucketText } from "../stores/paths.ts";
 import { provenReads } from "../stores/whole-proof.ts";
 import type { Destination } from "./destination.ts";
 import type { Leftovers } from "./leftovers.ts";
@@ -59,10 +60,15 @@ export function storeDestination(
     target: async (object) => {
       const key = object.targets[destination] ?? "";
       const target = targetOf(object, { ...ports, destination, key });
-      return metered(isReadBack ? readingBack(target, key) : target, meter);
+      return metered(isReadBack ? readingBack(target, nameOf(ports, key)) : target, meter);
     },
     close: () => journal.close(),
   };
+}
+
+/** As a user would write it. */
+function nameOf({ to }: StoreDestinationPorts, key: string): string {
+  return `${bucketText(to.store.bucket)}/${key}`;
 }
 
 interface TargetPlace extends StoreDestinationPorts {

@@ -68,7 +68,7 @@ export function nowhere(bytes: number): ObjectTarget {
 export function readingBack(target: ObjectTarget, name: string): ObjectTarget {
   const demand = async (manifest: Manifest): Promise<void> => {
     if (await target.holds(manifest)) return;
-    const why = "what was read back is not what was written";
+    const why = "what was read back is not what was written, and stays there under its name";
     throw new SkyError("objects/damaged", { object: name, why });
   };
   const { putWhole } = target;

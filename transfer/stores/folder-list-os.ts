@@ -139,8 +139,9 @@ class Walk {
         if (steps.size === 0) break;
         const { reading, done } = await Promise.race(steps.values());
         steps.delete(reading);
-        if (this.#objects.length + this.#notes.length >= pageEntries) yield this.#page();
+        // Before a page is given: who takes no more of them closes all folders that are open.
         if (!done) go(steps, reading);
+        if (this.#objects.length + this.#notes.length >= pageEntries) yield this.#page();
       }
       if (this.#objects.length + this.#notes.length > 0) yield this.#page();
     } finally {
