@@ -52,8 +52,7 @@ export class SkyTransfers {
    * for await (const event of sky.copy("s3://bucket/model.bin", ["a:models/", "b:models/"])) {
    *   if (event.kind === "progress") console.log(event.counts.doneBytes, event.secondsLeft);
    * }
-   * @throws SkyError at `id` and `outcome`: `request/invalid`, `transfer/failed`, `transfer/empty`,
-   * `objects/no-bucket`, `objects/denied`, `cluster/not-found`, …
+   * @throws SkyError at `id` `request/invalid`; at `outcome` `transfer/failed`, which says why.
    */
   copy(source: string, destinations: Places, options: o.CopyOptions = {}): TransferStream {
     return this.#begun("copy", { source, destinations }, options);
@@ -75,7 +74,8 @@ export class SkyTransfers {
    * objects, the first of them. Nothing is started.
    *
    * @example const { plan, bytes } = await sky.planTransfer("data", "s3://bucket/data");
-   * @throws SkyError as `copy`; `plan/infeasible`.
+   * @throws SkyError `request/invalid`, `transfer/empty`, `objects/no-bucket`, `objects/denied`,
+   * `plan/infeasible`, `cluster/not-found`, `cluster/not-up`.
    */
   async planTransfer(
     source: string,

@@ -126,6 +126,7 @@ export function countsText(counts: TransferCounts): string {
   const parts = [
     `${countText(listed, "object")}${isListed ? "" : " so far"} (${bytesText(listedBytes)})`,
     `${grouped(done)} done (${bytesText(doneBytes)})`,
+    ...(counts.movingBytes > 0 ? [`${bytesText(counts.movingBytes)} of others on their way`] : []),
     ...(skipped > 0 ? [`${grouped(skipped)} there already`] : []),
     ...(counts.deleted > 0 ? [`${grouped(counts.deleted)} deleted`] : []),
     `${grouped(failed)} failed`,
@@ -133,6 +134,15 @@ export function countsText(counts: TransferCounts): string {
     countText(counts.rounds, "round"),
   ];
   return parts.join(", ");
+}
+
+/** Of one that runs: its rate over all the time that it has taken, and what that leaves. */
+export function paceText({ startedAt, counts }: TransferView, now: number): string | undefined {
+  const bytes = counts.doneBytes + counts.movingBytes;
+  if (startedAt === undefined || now <= startedAt || bytes === 0) return undefined;
+  const rate = (bytes * 1_000) / (now - startedAt);
+  const left = secondsText(Math.ceil(Math.max(0, counts.listedBytes - bytes) / rate));
+  return `${rateText(rate)} so far${counts.isListed ? `, about ${left} left` : ""}`;
 }
 
 /** An object that did not arrive. */

@@ -19,7 +19,7 @@ import { printTable } from "./table.ts";
 import { agoText, durationText } from "./times.ts";
 import { followOnScreen } from "./transfer-follow.ts";
 import { transferIdOf } from "./transfer-ids.ts";
-import { countsText, failureText } from "./transfer-text.ts";
+import { countsText, failureText, paceText } from "./transfer-text.ts";
 
 const columns = [
   ...["ID", "SUBMITTED", "DURATION", "OBJECTS", "SIZE", "COST", "STATUS"],
@@ -130,6 +130,7 @@ function explained(view: TransferView, now: number): readonly string[] {
   const to = destinations.map(printable).join(", ");
   const ran = durationText(view.startedAt, view.endedAt ?? now);
   const { failures } = view;
+  const pace = paceText(view, now);
   const more = counts.failed > failures.length;
   return [
     `Transfer ${id}: ${status}`,
@@ -138,6 +139,7 @@ function explained(view: TransferView, now: number): readonly string[] {
     `  as: ${printable(view.command)}`,
     ...(why === "" ? [] : [`  why: ${printable(why)}`]),
     `  ${countsText(counts)}`,
+    ...(isEnded(status) || pace === undefined ? [] : [`  ${pace}`]),
     ...(view.cost > 0 ? [`  cost so far: ${dollarsText(view.cost)}`] : []),
     ...(plan === undefined ? [] : planPicture(plan, counts.listedBytes).map(indented)),
     ...(plan?.notes ?? []).map((note) => `  Note: ${printable(note)}`),

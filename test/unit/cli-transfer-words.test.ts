@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Terminal } from "../../client/cli/terminal.ts";
-import { outcomeText, progressLines } from "../../client/cli/transfer-text.ts";
+import { outcomeText, paceText, progressLines } from "../../client/cli/transfer-text.ts";
 import { planPicture } from "../../client/plan-picture.ts";
 import { printable } from "../../client/printable.ts";
 import {
@@ -185,6 +185,15 @@ test("progress of several destinations has a line for each", () => {
   ]);
   const [listing] = progressLines({ ...event, counts: { ...counts, isListed: false } }, ["s3://a"]);
   assert.equal(listing, "2.0 kB of 8.0 kB or more  1.0 MB/s  1/4+ objects  1 retry");
+});
+
+test("of one that runs the pace is told, and the end once the listing is whole", () => {
+  const counts = countsOf({ listedBytes: 200e6, movingBytes: 50e6 });
+  const view = viewOf({ startedAt: 0, counts });
+  assert.equal(paceText(view, 10_000), "5.0 MB/s so far, about 30s left");
+  const listing = { ...view, counts: { ...counts, isListed: false } };
+  assert.equal(paceText(listing, 10_000), "5.0 MB/s so far");
+  assert.equal(paceText(viewOf({ startedAt: 0 }), 10_000), undefined);
 });
 
 test("what a name holds is shown and not obeyed", () => {
