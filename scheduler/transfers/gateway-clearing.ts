@@ -4,7 +4,7 @@
 // Each is begun with once more, with a program that names what it wrote to, and stopped at once
 // with the word to remove. One that cannot be reached is tried a few times, and then told by name.
 
-import { errorText } from "../../model/errors.ts";
+import { errorText, isSkyError } from "../../model/errors.ts";
 import type { TransferPass } from "../../runtime/certificates-transfer-os.ts";
 import { gatewayHeader } from "../../transfer/gateway/orders.ts";
 import type { Branch, GatewayId, Leaf } from "../../transfer/gateway/program.ts";
@@ -59,9 +59,12 @@ export async function clearGateways(
   clearing: GatewayClearing,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
+  const { doors } = clearing.ports;
   const left = clearing.parts.map(async (part) => {
     const { gateway } = part.program;
-    const why = await cleared(clearing, part, signal);
+    // With the cluster went what was on it.
+    const isGone = isSkyError(doors.gone?.(gateway), "cluster/not-found");
+    const why = isGone ? undefined : await cleared(clearing, part, signal);
     if (why === undefined) clearing.onClear(gateway);
     return why === undefined ? [] : [`partial files may be left at ${gateway}: ${why}`];
   });

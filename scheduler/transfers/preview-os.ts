@@ -21,7 +21,9 @@ const sampleMax = 5;
 const notesMax = 20;
 
 /** Between looks at a store that has no time just now. */
-const pausesMs = [500, 1_000, 2_000, 4_000] as const;
+const pausesMs = [500, 1_000, 2_000] as const;
+/** The store's own client has tried for some time, too. */
+const patienceMs = 10_000;
 
 /** @throws SkyError as `Transfers.preview`; what may pass, only after some seconds. */
 export async function previewTransfer(
@@ -29,12 +31,14 @@ export async function previewTransfer(
   order: TransferOrder,
   call: TransferCall,
 ): Promise<TransferPreview> {
+  const { clock } = ports;
+  const lateMs = clock.now().monoMs + patienceMs;
   for (const ms of pausesMs) {
     try {
       return await previewOnce(ports, order, call);
     } catch (error) {
-      const mayPass = isSkyError(error) && error.remedy === "retry" && !call.signal.aborted;
-      if (!mayPass) throw error;
+      const isOver = call.signal.aborted || clock.now().monoMs + ms > lateMs;
+      if (isOver || !isSkyError(error) || error.remedy !== "retry") throw error;
       await pause(ports, ms);
     }
   }

@@ -173,6 +173,17 @@ test("what is not there fails at once, and says what it is", async (t) => {
     assert.equal(view.status, "FAILED");
     assert.match(view.why, why);
   }
+  for (const [from, to] of [
+    [join(source, "in"), source],
+    ["s3://b/par/in", "s3://b/par"],
+    ["s3://b/par", "s3://b"],
+  ] as const) {
+    const options = { delete: true };
+    const order = world.order(from, to, { recursive: true, verb: "sync", options });
+    assert.match((await world.run(order)).why, /--delete would delete it/);
+  }
+  const below = await world.run(world.order("s3://b/p", "s3://b/p/q", { recursive: true }));
+  assert.match(below.why, /is within the source/);
   const folder = await world.run(world.order(source, "s3://b"));
   assert.match(folder.why, /a folder: use --recursive/);
 });

@@ -10,7 +10,7 @@ import type { Bucket, NodePath, TransferPath } from "../../model/transfer-path.t
 import type { GatewaySite } from "../gateway/doors.ts";
 import { type GatewayId, homeGateway } from "../gateway/program.ts";
 import { transferPathText } from "../stores/paths.ts";
-import { type Destination, folderOf } from "./mapping.ts";
+import { type Destination, folderOf, treePrefix } from "./mapping.ts";
 
 /** A file system at a gateway, or a store by its number. */
 export type Place =
@@ -57,7 +57,16 @@ export function endsOf(order: TransferOrder, sites: readonly GatewaySite[]): End
   );
   const source = place(order.source);
   const sourceText = transferPathText(order.source);
-  for (const { place: to, text } of destinations) demandElsewhere(source, to, text);
+  for (const { place: to, text } of destinations) {
+    if (JSON.stringify(source) === JSON.stringify(to))
+      throw refused(`${text} is the source itself`);
+    if (!order.recursive) continue;
+    // A tree that is copied into itself would not end.
+    if (isWithin(source, to)) throw refused(`${text} is within the source`);
+    if (order.options.delete && isWithin(to, source)) {
+      throw refused(`${text} holds the source: --delete would delete it`);
+    }
+  }
   return { source, sourceText, destinations, buckets };
 }
 
@@ -98,16 +107,16 @@ function nodesOf(path: TransferPath, sites: readonly GatewaySite[]): readonly Tr
   return its.map(({ gateway }) => ({ ...path, node: gateway.slice(path.cluster.length + 1) }));
 }
 
-/** A tree that is copied into itself would not end. */
-function demandElsewhere(source: Place, to: Place, text: string): void {
-  const isSame = JSON.stringify(source) === JSON.stringify(to);
-  if (!isSame && !isWithin(source, to)) return;
-  const why = isSame ? `${text} is the source itself` : `${text} is within the source`;
-  throw new SkyError("request/invalid", { field: "destination", why });
+function refused(why: string): SkyError {
+  return new SkyError("request/invalid", { field: "destination", why });
 }
 
 function isWithin(source: Place, to: Place): boolean {
-  if (source.kind !== "files" || to.kind !== "files" || source.gateway !== to.gateway) return false;
+  if (source.kind === "store") {
+    const isSame = to.kind === "store" && to.store === source.store;
+    return isSame && to.key.startsWith(treePrefix(source.key)) && to.key !== "";
+  }
+  if (to.kind !== "files" || source.gateway !== to.gateway) return false;
   const below = source.path.endsWith("/") ? source.path : `${source.path}/`;
   return `${to.path}/`.startsWith(below);
 }

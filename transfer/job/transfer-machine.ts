@@ -111,7 +111,11 @@ export const transferTable: Table<TransferState, TransferEvent, TransferEffect> 
     cleared: "ignore",
   },
   moving: {
-    planned: (state, { plan }): Next => [{ phase: "moving", facts: { ...state.facts, plan } }, []],
+    planned: (state, { plan }): Next => [
+      // What was wrong with the last round is over.
+      { phase: "moving", facts: { ...state.facts, plan, why: "" } },
+      [],
+    ],
     "round-ended": roundEnded,
     due: "ignore",
     cancel: cancelled,
