@@ -31,7 +31,7 @@ import {
 
 const mib = 1024 ** 2;
 const [a, b] = ["t/a", "t/b"] as const;
-const sizes = [0, 1, 300_000, 6 * mib, 23 * mib + 7];
+const sizes = [0, 1, 300_000, 6 * mib, 11 * mib + 7];
 const stores: readonly OpenStore[] = [
   { bucket: { store: "s3", bucket: "from" }, credentials: {} },
   { bucket: { store: "s3", bucket: "to" }, credentials: {} },
