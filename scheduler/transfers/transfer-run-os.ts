@@ -186,6 +186,7 @@ export class TransferRun {
     const gone = goneFrom(ground, ports.doors);
     if (gone.source !== undefined) return fatal(gone.source);
     for (const [at, why] of gone.destinations) noteHopeless(this.#ledger, at, why);
+    failHopeless(this.#ledger);
     const [first] = gone.destinations.values();
     if (first !== undefined && hopelessIn(this.#ledger).size === ground.ends.destinations.length) {
       return fatal(first);
