@@ -11,9 +11,12 @@ import {
   type TransferEffect,
   type TransferEvent,
   type TransferState,
+  transferTable,
 } from "../../transfer/job/transfer-machine.ts";
+import { countCells, neverTaken } from "../sim/cells.ts";
 import { fc } from "../support/property.ts";
 
+const taken = countCells("transfer", transferTable);
 const at = { wallMs: 5, monoMs: 5, bootId: "b" };
 const order = { verb: "copy", user: "ann" } as TransferOrder;
 const facts = { id: 1, key: "k", order, submittedAt: 1, rounds: 1, idle: 0, why: "" };
@@ -116,4 +119,8 @@ test("whatever happens: an end stays, an outcome stays, rounds rise one by one",
       }
     }),
   );
+});
+
+test("every decision was taken", () => {
+  assert.deepEqual(neverTaken(taken), []);
 });

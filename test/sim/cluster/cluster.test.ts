@@ -19,8 +19,8 @@ const seedsOfBugs = [
 ];
 const seedCount = Number(process.env["SKY_TEST_SEEDS"] ?? seedsMax);
 
-/** No part of this world: it has one of its own in `test/sim/fleet`. */
-const notDriven = ["fleet"];
+/** No part of this world: see `test/sim/fleet`, and `test/unit/transfer-machine.test.ts`. */
+const notDriven = ["fleet", "transfer"];
 /** Jobs of this world have no files: see `test/unit/agent-rank.test.ts`. */
 const ofFiles = ["rank: preparing × laid"];
 
