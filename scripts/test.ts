@@ -33,7 +33,7 @@ const smoke = testFiles("test/smoke");
 /** At a time of those files that wait for processes and disks more than they compute. */
 const waiting = { concurrency: Math.min(availableParallelism() + 1, 4) };
 /** The longest of the layers, which begin with them so that the lanes end together. */
-const long = ["homes", "workdirs", "files", "cli-audit", "clusters", "identity", "bus"]
+const long = ["remote", "homes", "workdirs", "files", "cli-audit", "clusters", "identity", "bus"]
   .concat(["openssh-attacks", "host-steps", "host-steps-cut"])
   .concat(["autostop", "process-os", "content-store-damage", "content-store-os", "bus-faults"])
   .map((name) => `/${name}.test.ts`);
@@ -51,11 +51,12 @@ const onHosts = {
 } as const;
 const files = (...names: readonly string[]): readonly string[] =>
   names.map((name) => `test/integration/${name}.test.ts`);
-/** These run on hosts as they are; the gate has time for two. */
-const moreOnHosts = files(
-  ...["autostop", "cancel", "exits", "failure", "fractions", "input", "logs", "output"],
+/** These run on hosts as they are. The gate has no time for them beside its e2e. */
+const integrationOnHosts = files(
+  ...["gang", "setup", "autostop", "cancel", "exits", "failure", "fractions", "input", "logs"],
+  "output",
 );
-const asideE2e = ["test/e2e/ssh-devices.test.ts"];
+const asideE2e = ["devices", "alone", "reboot"].map((name) => `test/e2e/ssh-${name}.test.ts`);
 const e2e = testFiles("test/e2e").filter((name) => !asideE2e.includes(name));
 const layers: readonly Layer[] = [
   { name: "tidy", files: ["test/tidy.test.ts"] },
@@ -79,7 +80,6 @@ const layers: readonly Layer[] = [
   })),
   // Hosts as namespaces, and what is killed: neither must be starved by other tests besides.
   { name: "e2e", files: e2e, concurrency: 2, fileTimeoutMs: 240_000 },
-  { name: "hosts", files: files("gang", "setup"), ...onHosts },
   { name: "chaos", files: testFiles("test/chaos"), concurrency: 1, fileTimeoutMs: 240_000 },
   { name: "proofs", files: testFiles("test/proofs") },
   { name: "skew", files: testFiles("test/skew"), fileTimeoutMs: 240_000 },
@@ -88,7 +88,7 @@ const layers: readonly Layer[] = [
 
 /** Only when they are asked for: `npm run test:hosts`. */
 const asides: readonly Layer[] = [
-  { name: "all-hosts", files: [...moreOnHosts, ...asideE2e], ...onHosts },
+  { name: "hosts", files: [...integrationOnHosts, ...asideE2e], ...onHosts },
 ];
 
 const asked = argv.slice(2);

@@ -7,10 +7,10 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { allCommands, commandNames } from "../../client/cli/commands.ts";
-import { argumentsOf, longName } from "../../client/cli/flags.ts";
-import { laterNames } from "../../client/cli/later.ts";
-import { program } from "../support/programs.ts";
+import { allCommands, commandNames } from "../../../client/cli/commands.ts";
+import { argumentsOf, longName } from "../../../client/cli/flags.ts";
+import { laterNames } from "../../../client/cli/later.ts";
+import { program } from "../../support/programs.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sky-audit-"));
 before(() => {
@@ -199,6 +199,14 @@ const wrongUses: readonly (readonly [args: readonly string[], named: readonly st
     ["check", "asw"],
     ["asw", "'aws'"],
   ],
+  [["cp"], ["SRC"]],
+  [["cp", "a"], ["DST"]],
+  [["cp", "az://account/c", "b"], ["azure://"]],
+  [["cp", "a", "b", "-t", "fast"], ["--tput", "fast"]],
+  [["sync", "a", "b", "--verify", "twice"], ["--verify", "twice"]],
+  [["transfers", "first"], ["first"]],
+  [["transfers", "4711"], ["4711"]],
+  [["profile", "nobody"], ["nobody"]],
   [["doctor", "-o", "xml"], ["xml"]],
   [["debug", "--to", "x"], ["--to"]],
   [["restore"], ["--from"]],

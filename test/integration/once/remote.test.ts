@@ -4,14 +4,14 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
-import { followLog } from "../../client/log-follow.ts";
-import { isSkyError } from "../../model/errors.ts";
-import type { NumberedEvent } from "../../model/event.ts";
-import type { Task } from "../../model/task.ts";
-import { noise } from "../support/noise.ts";
-import { processesOf } from "../support/processes.ts";
-import { type RemoteStage, remoteStage } from "../support/remote-stage.ts";
-import { until } from "../support/until.ts";
+import { followLog } from "../../../client/log-follow.ts";
+import { isSkyError } from "../../../model/errors.ts";
+import type { NumberedEvent } from "../../../model/event.ts";
+import type { Task } from "../../../model/task.ts";
+import { noise } from "../../support/noise.ts";
+import { processesOf } from "../../support/processes.ts";
+import { type RemoteStage, remoteStage } from "../../support/remote-stage.ts";
+import { until } from "../../support/until.ts";
 
 const signal = new AbortController().signal;
 const cluster = "demo";
