@@ -10,6 +10,7 @@ import { closeSync, openSync, renameSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { LocalNode, RunningNode } from "../../clouds/node-starter.ts";
 import { SkyError } from "../../model/errors.ts";
+import { credentialVariables } from "../../transfer/stores/credential-names.ts";
 import type { Orders } from "../skylet/orders.ts";
 import { ordersText } from "../skylet/orders.ts";
 
@@ -33,7 +34,7 @@ export async function startSkylet(node: LocalNode, orders: Orders): Promise<Runn
   const child = spawn(process.execPath, [...process.execArgv, ...leanFlags, skyletProgram()], {
     cwd: node.home.root,
     stdio: ["pipe", log, log],
-    env: { ...process.env },
+    env: environmentOfNode(process.env),
   });
   closeSync(log);
   const ended = once(child, "exit").then(
@@ -54,6 +55,14 @@ export async function startSkylet(node: LocalNode, orders: Orders): Promise<Runn
       clearTimeout(kill);
     },
   };
+}
+
+/** Ours, without what opens stores: a gateway is given what it needs of that, and no other node. */
+export function environmentOfNode(
+  ours: Readonly<Record<string, string | undefined>>,
+): Record<string, string | undefined> {
+  const secrets = new Set(credentialVariables);
+  return Object.fromEntries(Object.entries(ours).filter(([name]) => !secrets.has(name)));
 }
 
 /** Beside the bundle that we are part of, or among the sources. */
