@@ -90,9 +90,9 @@ export function readingBack(target: ObjectTarget, name: string): ObjectTarget {
     ...(putWhole === undefined
       ? {}
       : {
-          putWhole: async (bytes) => {
+          putWhole: async (bytes, onWritten) => {
             const ref = { digest: hash("sha256", bytes), bytes: bytes.length };
-            await putWhole.call(target, bytes);
+            await putWhole.call(target, bytes, onWritten);
             await demand({ bytes: ref.bytes, chunks: ref.bytes === 0 ? [] : [ref] });
           },
         }),
@@ -109,9 +109,9 @@ export function metered(target: ObjectTarget, meter: Meter): ObjectTarget {
     ...(putWhole === undefined
       ? {}
       : {
-          putWhole: async (bytes) => {
+          putWhole: async (bytes, onWritten) => {
             const { length } = bytes;
-            await putWhole.call(target, bytes);
+            await putWhole.call(target, bytes, onWritten);
             meter.bytes += length;
             meter.chunks += 1;
           },
