@@ -43,14 +43,17 @@ async function startEmbedded(ports: LanePorts, wires: Wires): Promise<RunningNod
   const { clock, random, metrics, incarnation } = ports;
   const { node, bus, streams, target } = wires;
   const { cluster, id, home, capacity } = node;
-  const { log, chunks, work } = ports;
+  const { log, chunks, work, near } = ports;
   const system = createSystem({ cluster, node: id, incarnation, clock, bus, log, metrics });
   const agent = await startAgent({
     ...{ cluster, node: id, system, bus, streams, streamTarget: target },
     ...{ home, capacity, clock, random, log },
     files: createOsFiles(home.root),
     ...{ chunks, work },
-    gateways: gatewaysAt({ cluster, node: id, host: node.ip, home, work, clock, random, log }),
+    gateways: gatewaysAt({
+      ...{ cluster, node: id, host: node.ip, near },
+      ...{ home, work, clock, random, log },
+    }),
     version: packageVersion(),
   }).catch(async (error: unknown) => {
     // It is started again: nobody may listen in its name meanwhile.

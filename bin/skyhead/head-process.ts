@@ -27,6 +27,7 @@ import { closeGrpcServer, createGrpcServer, listenGrpc } from "../../proto/serve
 import { createBusHub } from "../../runtime/bus-memory.ts";
 import { headPermissions } from "../../runtime/bus-permissions.ts";
 import { createOsClock } from "../../runtime/clock-os.ts";
+import { fairDefer } from "../../runtime/deferral-os.ts";
 import { createOsFiles } from "../../runtime/files-os.ts";
 import { makeFolders } from "../../runtime/folders-os.ts";
 import { batchOf } from "../../runtime/journal.ts";
@@ -41,6 +42,7 @@ import { listenPrivately } from "../../runtime/socket-os.ts";
 import type { Store } from "../../runtime/store.ts";
 import { unlessFull } from "../../runtime/store-room.ts";
 import { openSqliteStore } from "../../runtime/store-sqlite.ts";
+import { createStreamHub } from "../../runtime/stream-memory.ts";
 import type { ActorSystem } from "../../runtime/system-actor.ts";
 import { createSystem } from "../../runtime/system-actor.ts";
 import { packageVersion } from "../../runtime/version-os.ts";
@@ -102,7 +104,8 @@ export async function startHeadProcess(options: HeadProcessOptions): Promise<Hea
     log,
   });
   showChunks(world.metrics, chunks);
-  const ports = { ...world, log, incarnation, chunks, work };
+  const near = createStreamHub({ defer: fairDefer() });
+  const ports = { ...world, log, incarnation, chunks, work, near };
   const replica =
     replicaDir === undefined ? undefined : await replicaOf(journal, replicaDir, ports);
   const store = replica ? replicated(journal, replica) : journal;

@@ -13,6 +13,7 @@ import type { Log } from "../../runtime/log.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import type { Random } from "../../runtime/random.ts";
 import type { StreamSession } from "../../runtime/stream.ts";
+import type { StreamHub } from "../../runtime/stream-memory.ts";
 import type { Misfit } from "../../scheduler/join-grpc.ts";
 import type { ContentStore } from "../../transfer/chunks/content-store.ts";
 import type { ChunkWork } from "../../transfer/chunks/work.ts";
@@ -37,6 +38,8 @@ export interface LanePorts {
   readonly chunks: ContentStore;
   /** What takes long on chunks, for all of this process. */
   readonly work: ChunkWork;
+  /** Joins the gateways of this process. */
+  readonly near?: StreamHub;
   /** Takes a session of the bulk wire that a node dialled. */
   readonly onSession: (session: StreamSession) => void;
   /** Hears of each node that may join and speaks no wire version of ours. */

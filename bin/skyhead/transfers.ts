@@ -34,7 +34,8 @@ import { gatewaysAt, openStore } from "../skylet/gateways.ts";
 import type { LanePorts } from "./lane.ts";
 import type { SshClusters } from "./ssh-clusters.ts";
 
-export interface HomeTransfersOptions extends Pick<LanePorts, "clock" | "random" | "log" | "work"> {
+export interface HomeTransfersOptions
+  extends Pick<LanePorts, "clock" | "random" | "log" | "work" | "near"> {
   readonly home: Home;
   readonly store: Store;
   /** Of the home. */
@@ -80,12 +81,12 @@ export function homeTransfers(options: HomeTransfersOptions): HomeTransfers {
   };
 }
 
-function ownGatewayOf({ home, work, clock, random, log }: HomeTransfersOptions): OwnGateway {
+function ownGatewayOf({ home, work, near, clock, random, log }: HomeTransfersOptions): OwnGateway {
   const [cluster = "", node = headNode] = homeGateway.split("/");
   // Beside the folders of transfers, which are the head's.
   const place = { home: homedir(), transfers: `${home.transfers}/gateway` };
   return ownGateway(
-    gatewaysAt({ cluster, node, home: place, work, clock, random, log }),
+    gatewaysAt({ cluster, node, near, home: place, work, clock, random, log }),
     fairDefer(),
   );
 }

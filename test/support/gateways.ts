@@ -37,7 +37,9 @@ export interface TestGateway {
   open(header: string): StreamChannel;
 }
 
-export type GatewayChange = Partial<Pick<GatewayHostOptions, "openStore" | "memoryBytesMax">>;
+export type GatewayChange = Partial<
+  Pick<GatewayHostOptions, "openStore" | "memoryBytesMax" | "near">
+>;
 
 /** It goes with the test. */
 export function temporaryFolder(t: TestContext): string {

@@ -14,6 +14,7 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Random } from "../../runtime/random.ts";
 import type { StreamChannel } from "../../runtime/stream.ts";
+import type { StreamHub } from "../../runtime/stream-memory.ts";
 import { sweepObjectLocks } from "../chunks/object-lock-sqlite.ts";
 import { createSmallFiles, type SmallFiles } from "../chunks/small-files-os.ts";
 import { createSmallReads } from "../chunks/small-reads-os.ts";
@@ -38,6 +39,8 @@ export interface GatewayHostOptions {
   readonly gateway: GatewayId;
   /** Where it may listen for its peers; none = it dials them all. */
   readonly addresses: readonly string[];
+  /** Joins it to the other gateways of its process. */
+  readonly near?: StreamHub | undefined;
   /** HOME of the node, absolute: relative paths are below it. */
   readonly home: string;
   /** Of transfers at this node, a folder each. */
@@ -151,11 +154,23 @@ class Host implements GatewayHost {
     if (served !== undefined) throw new SkyError("stream/protocol", { why: "a second begin" });
     const { transfer, limits } = begin;
     await this.#rounds.get(transfer)?.stop("keep");
-    const { gateway, addresses, home, dir, work, clock, random, log, openStore } = this.#options;
+    const { gateway, addresses, near, home, dir, work } = this.#options;
+    const { clock, random, log, openStore } = this.#options;
     this.#smallFiles ??= createSmallFiles();
     this.#smallReads ??= createSmallReads();
     const round = new Round(begin, {
-      ...{ gateway, addresses, home, work, clock, random, log, openStore, locks: this.#locks },
+      ...{
+        gateway,
+        addresses,
+        near,
+        home,
+        work,
+        clock,
+        random,
+        log,
+        openStore,
+        locks: this.#locks,
+      },
       ...{ smallFiles: this.#smallFiles, smallReads: this.#smallReads },
       ...{ dir: join(dir, transfer), say: (word) => words.say(word) },
       admission: this.#admission.share({ bytesMax: limits.memoryBytes }),

@@ -7,7 +7,7 @@
 // What must always hold: a port is open only while a peer is to come in by it; when `close`
 // resolves no session is left.
 
-import { errorText, SkyError } from "../../model/errors.ts";
+import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
 import { transferSecurity } from "../../runtime/certificates-transfer-os.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/log.ts";
@@ -19,6 +19,7 @@ import type {
   StreamSession,
   StreamTarget,
 } from "../../runtime/stream.ts";
+import type { StreamHub } from "../../runtime/stream-memory.ts";
 import { createTcpStreams } from "../../runtime/stream-tcp.ts";
 import type { Begin, GatewayPeer, GatewayWord } from "./orders.ts";
 import { pause } from "./pace.ts";
@@ -26,9 +27,11 @@ import type { GatewayId } from "./program.ts";
 import { Retries } from "./retries.ts";
 
 export interface LinksOptions {
-  readonly begin: Pick<Begin, "peers" | "pass">;
+  readonly begin: Pick<Begin, "transfer" | "peers" | "pass">;
   /** Where this node may listen. */
   readonly addresses: readonly string[];
+  /** Joins the gateways of this process: what they say to each other needs no wire. */
+  readonly near?: StreamHub | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -50,6 +53,7 @@ export class Links {
   readonly #stopping = new AbortController();
   readonly #dialling = new Set<Promise<void>>();
   #listener: StreamListener | undefined;
+  #nearListener: StreamListener | undefined;
 
   constructor(options: LinksOptions) {
     this.#options = options;
@@ -63,9 +67,11 @@ export class Links {
     const { begin, addresses, say } = this.#options;
     const awaited = begin.peers.filter(({ dial }) => !dial).map(({ peer }) => peer);
     if (awaited.length === 0) return;
+    const onSession = (session: StreamSession): void => this.#take(session);
+    this.#nearListener = await this.#near?.listen({ target: this.#nearTo(this.#self), onSession });
     this.#listener = await this.#streams.listen({
       target: { host: hostFor(addresses), port: 0 },
-      onSession: (session) => this.#take(session),
+      onSession,
       allow: (peer) => awaited.includes(peer),
     });
     say({ kind: "listening", target: this.#listener.target });
@@ -98,7 +104,21 @@ export class Links {
     this.#stopping.abort(closed("the round is over"));
     for (const { session } of this.#links.values()) session?.close();
     await Promise.all(this.#dialling);
+    await this.#nearListener?.close();
     await this.#listener?.close();
+  }
+
+  get #self(): GatewayId {
+    return this.#options.begin.pass.peer;
+  }
+
+  get #near(): StreamPort | undefined {
+    return this.#options.near?.connect(this.#self);
+  }
+
+  /** Where a gateway of this process is found by the others. */
+  #nearTo(peer: GatewayId): StreamTarget {
+    return { host: `${this.#options.begin.transfer} ${peer}`, port: 0, peer };
   }
 
   async #changed(link: Link, signal: AbortSignal): Promise<void> {
@@ -137,11 +157,14 @@ export class Links {
     }
   }
 
-  #dial({ peer, target }: Link): Promise<StreamSession> {
+  async #dial({ peer, target }: Link): Promise<StreamSession> {
     const { peer: name, connections = lanesUsual } = peer;
+    const { signal } = this.#stopping;
+    const near = await this.#near?.dial(this.#nearTo(name), signal).catch(unlessElsewhere);
+    if (near !== undefined) return near;
     const lanes = Math.min(connections, lanesMax);
     const to = { ...(target ?? { host: "", port: 0 }), peer: name };
-    return this.#streams.dial(to, this.#stopping.signal, { lanes, resumeMs });
+    return await this.#streams.dial(to, signal, { lanes, resumeMs });
   }
 
   #take(session: StreamSession): void {
@@ -186,6 +209,11 @@ function hostFor(addresses: readonly string[]): string {
   const isLocal = addresses.every((address) => address.startsWith("127."));
   if (isLocal) return first;
   return [first, ...others].some((address) => address.includes(":")) ? "::" : "0.0.0.0";
+}
+
+/** Nobody of that name listens in this process. */
+function unlessElsewhere(error: unknown): undefined {
+  if (!isSkyError(error, "stream/closed")) throw error;
 }
 
 function closed(why: string): SkyError {

@@ -14,6 +14,7 @@ import { errorText, isSkyError, SkyError } from "../../model/errors.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Random } from "../../runtime/random.ts";
+import type { StreamHub } from "../../runtime/stream-memory.ts";
 import type { SmallReads } from "../chunks/send-options.ts";
 import type { SmallFiles } from "../chunks/small-files-os.ts";
 import type { ChunkWork } from "../chunks/work.ts";
@@ -41,6 +42,7 @@ export interface RoundPorts {
   readonly say: (word: GatewayWord) => void;
   /** Where this node may listen. */
   readonly addresses: readonly string[];
+  readonly near?: StreamHub | undefined;
   /** HOME of the node. */
   readonly home: string;
   /** Of this transfer at this gateway. */

@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { createStreamHub } from "../../../runtime/stream-memory.ts";
 import {
   and,
   makeFiles,
@@ -35,11 +36,15 @@ const mib = 1024 ** 2;
 const [a, b, c, d] = ["t/a", "t/b", "t/c", "t/d"] as const;
 const sizes = [0, 1, 300_000, 3 * mib + 5, 6 * mib];
 
-async function gateways(t: TestContext, names: readonly string[]): Promise<readonly TestGateway[]> {
+async function gateways(
+  t: TestContext,
+  names: readonly string[],
+  change: Parameters<typeof startGateway>[2] = {},
+): Promise<readonly TestGateway[]> {
   const folder = temporaryFolder(t);
   const started: TestGateway[] = [];
   for (const name of names) {
-    started.push(await startGateway(name, join(folder, name.replace("/", "-"))));
+    started.push(await startGateway(name, join(folder, name.replace("/", "-")), change));
   }
   t.after(async () => {
     for (const { host } of started) await host.close();
@@ -95,6 +100,28 @@ test("files go from one gateway to another, plain within TLS", async (t) => {
   await round.stop("remove");
   for (const { folder } of [source, sink]) demandNothing(folder);
   assert.equal(filesIn(join(sink.home, at)).length, sizes.length + 1);
+});
+
+test("gateways of one process send to each other without a wire", async (t) => {
+  const [source, sink] = await gateways(t, [a, b], { near: createStreamHub() });
+  assert.ok(source && sink);
+  const { objects, bytes } = await makeFiles(source, sizes);
+  let onWire = 0;
+  const round = new TestRound({
+    ...{ t, gateways: [source, sink] },
+    programs: direct,
+    begin: { folders: ["to"] },
+    change: (part) => {
+      onWire += part.length;
+    },
+  });
+  await round.begin();
+  await round.tell(objects);
+  await round.done();
+  assert.deepEqual(round.failed, []);
+  demandWhole(sink, at, bytes);
+  await round.stop("remove");
+  assert.equal(onWire, 0);
 });
 
 test("two relays share the chunks, and neither has the key", async (t) => {
