@@ -202,8 +202,14 @@ const wrongUses: readonly (readonly [args: readonly string[], named: readonly st
   [["cp"], ["SRC"]],
   [["cp", "a"], ["DST"]],
   [["cp", "az://account/c", "b"], ["azure://"]],
-  [["cp", "a", "b", "-t", "fast"], ["--tput", "fast"]],
-  [["sync", "a", "b", "--verify", "twice"], ["--verify", "twice"]],
+  [
+    ["cp", "a", "b", "-t", "fast"],
+    ["--tput", "fast"],
+  ],
+  [
+    ["sync", "a", "b", "--verify", "twice"],
+    ["--verify", "twice"],
+  ],
   [["transfers", "first"], ["first"]],
   [["transfers", "4711"], ["4711"]],
   [["profile", "nobody"], ["nobody"]],
