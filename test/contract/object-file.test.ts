@@ -185,6 +185,9 @@ test("an acknowledgement waits for the journal, and one flush serves many", asyn
     acknowledged += 1;
   });
   while (records.length === 0) await new Promise(setImmediate);
+  const { partial } = objectNames(path, transfer);
+  const whole = Buffer.concat(it.chunks);
+  await until("all are written", () => readFileSync(partial).equals(whole));
   assert.equal(acknowledged, 0);
   assert.equal(file.known.size, 0);
   gate.resolve();
