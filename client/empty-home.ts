@@ -7,7 +7,7 @@ import { unknownCluster } from "./cluster-name.ts";
 import type { Head } from "./head.ts";
 
 /** What there has to be a head for. */
-type Begins = "launch" | "previewTransfer" | "startTransfer" | "profileLinks";
+type Begins = "launch" | "previewTransfer" | "startTransfer";
 
 /** Answers as a head without clusters does. */
 const nobody: Omit<Head, Begins | "version" | "inspect" | "close"> = {
@@ -35,6 +35,8 @@ const nobody: Omit<Head, Begins | "version" | "inspect" | "close"> = {
   },
   cancelTransfer: async ({ transfer }) => noTransfer(transfer),
   resumeTransfer: async ({ transfer }) => noTransfer(transfer),
+  // This machine alone has no link to measure.
+  profileLinks: ({ clusters: [name] }) => (name === undefined ? nothing() : none(name)),
 };
 
 function noTransfer(id: number): never {
@@ -44,6 +46,8 @@ function noTransfer(id: number): never {
 function unknown(cluster: string): never {
   throw unknownCluster(cluster, []);
 }
+
+async function* nothing(): AsyncGenerator<never> {}
 
 /** A stream that fails when it is read. */
 async function* none(cluster: string): AsyncGenerator<never> {
@@ -67,9 +71,7 @@ export function emptyHomeHead(connect: () => Promise<Head>): Head {
     },
     previewTransfer: async (...args) => (await begun()).previewTransfer(...args),
     startTransfer: async (...args) => (await begun()).startTransfer(...args),
-    profileLinks: async function* (...args) {
-      yield* (await begun()).profileLinks(...args);
-    },
+    profileLinks: (...args) => read((head) => head.profileLinks(...args)),
     listTransfers: async (...args) => (await now()).listTransfers(...args),
     getTransfer: async (...args) => (await now()).getTransfer(...args),
     transferFailures: async (...args) => (await now()).transferFailures(...args),
